@@ -1,0 +1,69 @@
+"""`open_drive`: asks each format in turn whether the content is its own. A new format is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from vbp_core.drives.base import Drive, OpenOptions
+from vbp_core.errors import DriveError
+
+
+@dataclass(frozen=True)
+class Format:
+    """One recording format, in a module of its own.
+
+    The module has `sniff(path) -> bool` (cheap, looks at the content, never raises for odd files) and
+    `open(path, options) -> Drive` (raises DriveError). It is imported only when asked.
+    """
+
+    name: str
+    module: str
+    accepts: str  # for messages: "a folder with ..."
+
+    def sniff(self, path: Path) -> bool:
+        check: Callable[[Path], bool] = import_module(self.module).sniff
+        return check(path)
+
+    def open(self, path: Path, options: OpenOptions) -> Drive:
+        opener: Callable[[Path, OpenOptions], Drive] = import_module(self.module).open
+        return opener(path, options)
+
+
+# In the order asked: the most specific first.
+FORMATS: tuple[Format, ...] = (
+    Format("rosbag1", "vbp_core.drives.rosbag1", "a ROS1 .bag, or a folder of them"),
+    Format("rosbag2", "vbp_core.drives.rosbag2", "a ROS2 bag folder (metadata.yaml) or .db3"),
+    Format("mcap", "vbp_core.drives.mcap_file", "an .mcap recording"),
+    Format("udacity-csv", "vbp_core.drives.udacity_csv", "a Udacity export (interpolated.csv, or camera.csv)"),
+    Format("udacity-simulator", "vbp_core.drives.udacity_simulator", "a simulator drive (driving_log.csv)"),
+    Format("donkey", "vbp_core.drives.donkey", "a Donkeycar tub (manifest.json)"),
+    Format("sullychen", "vbp_core.drives.sullychen", "pictures with data.txt"),
+    Format("video", "vbp_core.drives.video", "a video, with or without a steering CSV beside it"),
+    Format("images", "vbp_core.drives.images", "a picture or a folder of pictures"),
+)
+
+
+def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
+    """Open a recording, recognised by its content. Raises DriveError with one sentence that says what to do."""
+    path = Path(path).expanduser()
+    options = options or OpenOptions()
+    if not path.exists():
+        raise DriveError(f"{path} does not exist; give the path of a recording: {accepted()}")
+    try:
+        if path.is_file() and path.stat().st_size == 0:
+            raise DriveError(f"{path} is an empty file; accepted: {accepted()}")
+        if path.is_dir() and not any(path.iterdir()):
+            raise DriveError(f"{path} is an empty folder; accepted: {accepted()}")
+        for fmt in FORMATS:
+            if fmt.sniff(path):
+                return fmt.open(path, options)
+    except OSError as error:
+        raise DriveError(f"{path} cannot be read: {error.strerror or error}") from error
+    raise DriveError(f"{path} is no recording that vbp knows; accepted: {accepted()}")
+
+
+def accepted() -> str:
+    return "; ".join(f.accepts for f in FORMATS)

@@ -1,0 +1,25 @@
+"""Errors that a user can cause. Each message is one sentence: what, where, what to do."""
+
+
+class VbpError(Exception):
+    """Base of every error whose message is meant for the user, shown without a traceback."""
+
+
+class DriveError(VbpError):
+    """A recording, or a part of one, cannot be read. The message names the file and what is accepted."""
+
+
+class NeedsAngleUnitError(DriveError):
+    """A steering column states no unit. The caller asks the user and opens again with `angle_unit`."""
+
+
+class FrameError(DriveError):
+    """One frame of a good drive cannot be shown (a gap): the drive around it works."""
+
+
+class ModelError(VbpError):
+    """A checkpoint cannot be used: not ours, another network, damaged, or a pickle."""
+
+
+class ExplainError(VbpError):
+    """A method cannot explain this network. The message names the layer and why."""
