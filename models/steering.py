@@ -1,0 +1,156 @@
+"""The steering networks of the paper (Table 1), as one parameterised network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from models.spec import CropRule, ModelFileError, NetworkSpec
+
+T = TypeVar("T")
+
+# Table 1: the same convolutions for NetSVF and NetHVF, kernel 3x3, no padding.
+WIDTHS = (32, 32, 48, 48, 64, 64, 96, 96, 128, 128)
+STRIDES = (1, 2, 1, 2, 1, 2, 1, 2, 1, 2)
+HIDDEN = (1024, 512)
+
+MAX_PARAMETERS = 500_000_000
+
+
+class SteeringNet(nn.Sequential):
+    """Convolutions, each preceded by BatchNorm and followed by ReLU, then fully connected layers.
+
+    Input (N, channels, height, width) float32; output (N, outputs). `last_norm` puts one more
+    BatchNorm between the last convolution and the first fully connected layer, as in the network
+    that the paper's authors released.
+    """
+
+    def __init__(
+        self,
+        input_height: int,
+        input_width: int,
+        channels: int = 1,
+        widths: Sequence[int] = WIDTHS,
+        strides: Sequence[int] = STRIDES,
+        hidden: Sequence[int] = HIDDEN,
+        outputs: int = 1,
+        kernel: int = 3,
+        last_norm: bool = False,
+    ) -> None:
+        sizes = output_sizes(input_height, input_width, widths, strides, kernel)
+        features: list[nn.Module] = []
+        previous = channels
+        for width, stride in zip(widths, strides, strict=True):
+            features += [
+                nn.BatchNorm2d(previous),
+                nn.Conv2d(previous, width, kernel, stride),
+                nn.ReLU(inplace=True),
+            ]
+            previous = width
+        if last_norm:
+            features.append(nn.BatchNorm2d(previous))
+        head: list[nn.Module] = [nn.Flatten()]
+        fan = previous * sizes[-1][1] * sizes[-1][2]
+        for units in hidden:
+            head += [nn.Linear(fan, units), nn.ReLU(inplace=True)]
+            fan = units
+        head.append(nn.Linear(fan, outputs))
+        super().__init__()
+        self.features = nn.Sequential(*features)
+        self.head = nn.Sequential(*head)
+
+
+def output_sizes(
+    input_height: int, input_width: int, widths: Sequence[int], strides: Sequence[int], kernel: int
+) -> list[tuple[int, int, int]]:
+    """(maps, height, width) of each convolution's output. Raises ModelFileError where nothing would be left."""
+    if not widths or len(widths) != len(strides) or min([*widths, *strides, kernel]) < 1:
+        raise ModelFileError("a steering network needs one stride for each width, all of them at least 1")
+    sizes = []
+    height, width = input_height, input_width
+    for maps, stride in zip(widths, strides, strict=True):
+        height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
+        if height < 1 or width < 1:
+            raise ModelFileError(
+                f"an input of {input_height}x{input_width} is too small for {len(widths)} convolutions of this network"
+            )
+        sizes.append((maps, height, width))
+    return sizes
+
+
+def build_steering(spec: NetworkSpec) -> SteeringNet:
+    """The network that `spec` describes, with fresh weights. Raises ModelFileError."""
+    allowed = {"widths", "strides", "hidden", "outputs", "kernel", "last_norm"}
+    arguments: dict[str, Any] = dict(spec.arguments)
+    if unknown := set(arguments) - allowed:
+        raise ModelFileError(
+            f"a steering network has no {', '.join(sorted(unknown))}; accepted: {sorted(allowed)}"
+        )
+    try:
+        widths = [int(v) for v in arguments.get("widths", WIDTHS)]
+        strides = [int(v) for v in arguments.get("strides", STRIDES)]
+        hidden = [int(v) for v in arguments.get("hidden", HIDDEN)]
+        outputs, kernel = int(arguments.get("outputs", 1)), int(arguments.get("kernel", 3))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ModelFileError(f"the arguments of the steering network cannot be read ({error})") from error
+    sizes = output_sizes(spec.input_height, spec.input_width, widths, strides, kernel)
+    if min([*hidden, outputs]) < 1:
+        raise ModelFileError("the fully connected layers need at least one unit each")
+    # A file must not be able to ask for all the memory there is.
+    fans = [spec.channels, *widths]
+    dense = [sizes[-1][0] * sizes[-1][1] * sizes[-1][2], *hidden, outputs]
+    count = sum(a * b * kernel * kernel for a, b in zip(fans, widths, strict=False))
+    count += sum(a * b for a, b in pairwise(dense))
+    if count > MAX_PARAMETERS:
+        raise ModelFileError(
+            f"the network would have {count:,} parameters; at most {MAX_PARAMETERS:,} are accepted"
+        )
+    return SteeringNet(
+        spec.input_height,
+        spec.input_width,
+        spec.channels,
+        widths,
+        strides,
+        hidden,
+        outputs,
+        kernel,
+        bool(arguments.get("last_norm", False)),
+    )
+
+
+def netsvf(rows: int = 125) -> NetworkSpec:
+    """NetSVF, small vertical field of view: the bottom `rows` rows of a 640x480 frame, unscaled.
+
+    125 rows give Table 1's sizes; the text says 135, which fits the same weights.
+    """
+    return NetworkSpec(
+        name="NetSVF",
+        architecture="steering",
+        arguments={"widths": list(WIDTHS), "strides": list(STRIDES), "hidden": list(HIDDEN)},
+        input_height=rows,
+        input_width=640,
+        crop=CropRule("bottom", rows=rows, of_width=640),
+    )
+
+
+def nethvf(rows: int = 125) -> NetworkSpec:
+    """NetHVF, high vertical field of view: the bottom 228 rows (for 125) of 640x480, scaled by 351/640."""
+    return NetworkSpec(
+        name="NetHVF",
+        architecture="steering",
+        arguments={"widths": list(WIDTHS), "strides": list(STRIDES), "hidden": list(HIDDEN)},
+        input_height=rows,
+        input_width=351,
+        crop=CropRule("bottom", rows=round(rows * 640 / 351), of_width=640),
+    )
+
+
+def seeded(build: Callable[[], T], seed: int = 0) -> T:
+    """Call `build()` with torch's generator seeded, leaving the caller's random state as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()

@@ -1,0 +1,128 @@
+"""Import of the network that the paper's authors released (a Torch7 file)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchfile
+from torch import nn
+
+from models.network import Network, build
+from models.spec import CropRule, ModelFileError, NetworkSpec
+
+EPS = 1e-5  # BatchNorm's, in both frameworks
+
+
+def import_torch7(path: str | Path, name: str = "") -> Network:
+    """Read a Torch7 steering network (BatchNorm, 3x3 convolution, ReLU; then fully connected layers).
+
+    The input is taken to be the bottom rows of a 640 columns wide frame, unscaled, as the authors'
+    1x125x640. Torch7's cudnn BatchNorm stores the INVERSE standard deviation in `running_std`.
+    Raises ModelFileError.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"{path} is not a file; give a Torch7 network (.t7, .t7b)")
+    try:
+        root = torchfile.load(str(path))
+    except Exception as error:  # the reader raises whatever its bytes lead to
+        raise ModelFileError(
+            f"{path} is not a Torch7 file that can be read ({type(error).__name__})"
+        ) from error
+    try:
+        layers = list(_layers(root))
+        return _convert(layers, name or "Authors' network", path)
+    except (KeyError, AttributeError, TypeError, IndexError, ValueError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(
+            f"{path} holds no steering network as the paper describes it ({error})"
+        ) from error
+
+
+def _layers(node: Any) -> Iterator[tuple[str, Any]]:
+    kind = node.torch_typename().decode().split(".")[-1]
+    if kind == "Sequential":
+        for child in node.modules:
+            yield from _layers(child)
+    else:
+        yield kind, node
+
+
+def _convert(layers: list[tuple[str, Any]], name: str, path: Path) -> Network:
+    kinds = [k for k, _ in layers]
+    known = {"SpatialBatchNormalization", "SpatialConvolution", "ReLU", "View", "Linear"}
+    if unknown := sorted(set(kinds) - known):
+        raise ModelFileError(
+            f"{path} has a layer {unknown[0]}, which a steering network of the paper has not"
+        )
+    if kinds.count("View") != 1:
+        raise ModelFileError(
+            f"{path} holds no steering network: one View joins its convolutions to its dense layers"
+        )
+    convs = [n for k, n in layers if k == "SpatialConvolution"]
+    dense = [n for k, n in layers if k == "Linear"]
+    split = kinds.index("View")
+    last_norm = kinds[split - 1] == "SpatialBatchNormalization"
+    expected = ["SpatialBatchNormalization", "SpatialConvolution", "ReLU"] * len(convs)
+    expected += ["SpatialBatchNormalization"] * last_norm
+    expected += ["View"] + ["Linear", "ReLU"] * (len(dense) - 1) + ["Linear"]
+    if kinds != expected:
+        raise ModelFileError(
+            f"{path} has its layers in another order than the steering networks of the paper"
+        )
+    for conv in convs:
+        if (
+            conv.kH != 3
+            or conv.kW != 3
+            or conv.dH != conv.dW
+            or conv.padH
+            or conv.padW
+            or conv.groups not in (1, None)
+        ):
+            raise ModelFileError(
+                f"{path} has a convolution that is not 3x3, square in its stride and without padding"
+            )
+    spec = NetworkSpec(
+        name=name,
+        architecture="steering",
+        arguments={
+            "widths": [int(c.nOutputPlane) for c in convs],
+            "strides": [int(c.dH) for c in convs],
+            "hidden": [int(d.weight.shape[0]) for d in dense[:-1]],
+            "outputs": int(dense[-1].weight.shape[0]),
+            "last_norm": last_norm,
+        },
+        input_height=125,
+        input_width=640,
+        channels=int(convs[0].nInputPlane),
+        crop=CropRule("bottom", rows=125, of_width=640),
+        trained_on=f"imported from {path.name}",
+    )
+    network = build(spec)
+    targets = [m for m in network.module.modules() if isinstance(m, nn.BatchNorm2d | nn.Conv2d | nn.Linear)]
+    sources = [(k, n) for k, n in layers if k not in ("ReLU", "View")]
+    with torch.no_grad():
+        for target, (kind, source) in zip(targets, sources, strict=True):
+            _copy(target.weight, source.weight, path)
+            _copy(target.bias, source.bias, path)
+            if kind == "SpatialBatchNormalization":
+                assert isinstance(target, nn.BatchNorm2d)
+                inverse_std = torch.as_tensor(source.running_std, dtype=torch.float64)
+                assert target.running_mean is not None and target.running_var is not None
+                _copy(target.running_mean, source.running_mean, path)
+                target.running_var.copy_(inverse_std.pow(-2) - EPS)
+    network.trained = True
+    return network
+
+
+def _copy(target: torch.Tensor | None, values: Any, path: Path) -> None:
+    source = torch.as_tensor(values)
+    if target is None or target.shape != source.shape or not bool(torch.isfinite(source).all()):
+        raise ModelFileError(
+            f"{path} has weights of another size than its layers say, or values that are not finite"
+        )
+    target.copy_(source)
