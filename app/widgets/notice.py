@@ -1,0 +1,70 @@
+"""One line at the top of the window for what the user must know; never a dialog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
+
+from app import theme
+
+Actions = Sequence[tuple[str, Callable[[], object]]]
+LEVELS = ("info", "warning", "error")
+
+
+class Notice(QFrame):
+    """Hidden until there is something to say; the newest message replaces the one before."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._level = "info"
+        self.label = QLabel()
+        self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.label.setWordWrap(True)
+        self._buttons: list[QPushButton] = []
+        self.close_button = QToolButton()
+        self.close_button.setToolTip("Dismiss")
+        theme.set_icon(self.close_button, "close")
+        self.close_button.clicked.connect(self.dismiss)
+        self._box = QHBoxLayout(self)
+        self._box.setContentsMargins(12, 4, 6, 4)
+        self._box.addWidget(self.label, 1)
+        self._box.addWidget(self.close_button)
+        theme.changed.connect(self._dress)
+        self.hide()
+
+    def show_message(self, text: str, level: str = "info", actions: Actions = ()) -> None:
+        """Show `text`; `actions` become buttons that run their function and dismiss the message."""
+        self._level = level if level in LEVELS else "info"
+        self.label.setText(text)
+        for button in self._buttons:
+            self._box.removeWidget(button)
+            button.deleteLater()
+        self._buttons = []
+        for name, call in actions:
+            button = QPushButton(name)
+            button.clicked.connect(lambda _=False, call=call: self._run(call))
+            self._box.insertWidget(1 + len(self._buttons), button)
+            self._buttons.append(button)
+        self._dress()
+        self.show()
+
+    def message(self) -> str:
+        """The text on show, empty when hidden."""
+        return "" if self.isHidden() else self.label.text()
+
+    def dismiss(self) -> None:
+        self.hide()
+
+    def _run(self, call: Callable[[], object]) -> None:
+        self.dismiss()
+        call()
+
+    def _dress(self) -> None:
+        c = theme.colours()
+        edge = {"info": c.accent, "warning": c.warning, "error": c.error}[self._level]
+        self.setStyleSheet(
+            f"Notice {{ background: {c.raised.name()}; border: none; border-left: 4px solid {edge.name()}; }}"
+        )
