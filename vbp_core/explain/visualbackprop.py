@@ -1,0 +1,106 @@
+"""VisualBackProp (Bojarski et al., section 3), as the authors' code computes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vbp_core.errors import ExplainError
+from vbp_core.explain.chain import AvgPool, Conv, MaxPool, Window
+from vbp_core.explain.trace import Trace
+
+
+@dataclass(frozen=True)
+class Level:
+    """One row of Figure 2b: a layer's name, its averaged feature map and the intermediate mask there.
+
+    feature_map, mask: (N, h, w), each scaled so that its largest value per frame is 1 (all zero stays).
+    """
+
+    name: str
+    channels: int
+    feature_map: Tensor
+    mask: Tensor
+
+
+def visualbackprop(trace: Trace, target: int | None = None) -> Tensor:
+    """The mask (N, H, W) in [0, 1], at the size of the network's input.
+
+    The maps after each ReLU are averaged over channels; from the deepest on, the mask is scaled up by a
+    transposed convolution of ones (the layer's own window, output padding so that it lands exactly
+    on the previous size) and multiplied by the previous layer's averaged map; a last step reaches the
+    input, which itself is not multiplied in. One min-max per frame at the end. Every map is divided
+    by its maximum, which the min-max cancels but for overflow: raw maxima reach 1e19.
+
+    `target` is taken for the common signature and has no effect: no output takes part in this method.
+    Raises ExplainError for a network without a convolution followed by a ReLU.
+    """
+    mask, _ = _backproject(trace, keep=False)
+    return min_max(mask)
+
+
+def levels(trace: Trace) -> list[Level]:
+    """Every averaged feature map and intermediate mask (Figure 2b), from the input to the output."""
+    return _backproject(trace, keep=True)[1]
+
+
+def _backproject(trace: Trace, keep: bool) -> tuple[Tensor, list[Level]]:
+    mask: Tensor | None = None
+    found: list[Level] = []
+    with torch.inference_mode():
+        for i in range(len(trace.stages) - 1, -1, -1):
+            stage, value = trace.stages[i], trace.values[i + 1]
+            if value.dim() == 4 and stage.relu:
+                average = by_maximum(value.mean(1))
+                mask = average if mask is None else by_maximum(mask * average)
+                if keep:
+                    found.append(Level(stage.name, value.shape[1], average, mask))
+            if mask is not None and isinstance(stage.op, Conv | MaxPool | AvgPool):
+                height, width = trace.values[i].shape[2:]
+                mask = scale_up(mask, stage.op.window, height, width)
+    if mask is None:
+        raise ExplainError(
+            "VisualBackProp needs a convolution that is followed by a ReLU, and this network has none"
+        )
+    return mask, found[::-1]
+
+
+def scale_up(mask: Tensor, window: Window, height: int, width: int) -> Tensor:
+    """Transposed convolution of ones: (N, h, w) -> (N, height, width).
+
+    Each output row i of the layer covers the input rows i * stride - padding + k * dilation: the mask is
+    added there for every k. A box sum by whole slices, an axis at a time, which reads one channel
+    instead of multiplying by ones.
+    """
+    return _spread(_spread(mask, 1, window, height), 2, window, width)
+
+
+def _spread(mask: Tensor, axis: int, window: Window, size: int) -> Tensor:
+    kernel, stride = window.kernel[axis - 1], window.stride[axis - 1]
+    padding, dilation = window.padding[axis - 1], window.dilation[axis - 1]
+    count = mask.shape[axis]
+    length = (count - 1) * stride + (kernel - 1) * dilation + 1
+    shape = list(mask.shape)
+    shape[axis] = max(length, padding + size)
+    out = mask.new_zeros(shape)
+    for k in range(kernel):
+        start = k * dilation
+        index = [slice(None)] * 3
+        index[axis] = slice(start, start + (count - 1) * stride + 1, stride)
+        out[tuple(index)] += mask
+    return out.narrow(axis, padding, size)
+
+
+def by_maximum(maps: Tensor) -> Tensor:
+    """Divide each frame's map (N, h, w) by its maximum; a map that is zero stays zero."""
+    top = maps.amax((1, 2), keepdim=True)
+    return maps / torch.where(top > 0, top, torch.ones_like(top))
+
+
+def min_max(maps: Tensor) -> Tensor:
+    """Each frame's map (N, h, w) to [0, 1]; a constant map becomes zero."""
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    span = high - low
+    return (maps - low) / torch.where(span > 0, span, torch.ones_like(span))
