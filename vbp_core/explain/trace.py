@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -49,16 +51,27 @@ class Trace:
         return Trace(self.stages, tuple(v[n : n + 1] for v in self.values))
 
 
-def trace(chain: Chain, images: Tensor) -> Trace:
-    """Run `chain` on images (N, C, H, W) of the chain's dtype and device. Raises ExplainError for odd sizes."""
+ConvRunner: TypeAlias = Callable[[int, Conv, Tensor, bool], Tensor]
+
+
+def trace(chain: Chain, images: Tensor, run_conv: ConvRunner | None = None) -> Trace:
+    """Run `chain` on images (N, C, H, W) of the chain's dtype and device.
+
+    `run_conv(stage index, conv, x, relu)` may take the convolutions over, ReLU included.
+    Raises ExplainError for sizes that do not fit.
+    """
     values = [images]
     stages = []
     with torch.inference_mode():
-        for stage in chain.stages:
+        for i, stage in enumerate(chain.stages):
             op = stage.op
             if isinstance(op, AdaptiveAvgPool):
                 op = resolve(stage.name, op, values[-1].shape)
                 stage = Stage(stage.name, op, stage.relu)
+            stages.append(stage)
+            if run_conv is not None and isinstance(op, Conv):
+                values.append(run_conv(i, op, values[-1], stage.relu))
+                continue
             try:
                 out = apply(op, values[-1])
             except RuntimeError as error:
@@ -67,7 +80,6 @@ def trace(chain: Chain, images: Tensor) -> Trace:
             if stage.relu:
                 # In place only where the operation has made a new tensor.
                 out = out.relu_() if isinstance(op, Conv | Dense | Affine) else out.relu()
-            stages.append(stage)
             values.append(out)
     return Trace(tuple(stages), tuple(values))
 

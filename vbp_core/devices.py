@@ -1,0 +1,37 @@
+"""Which devices can run a network."""
+
+from __future__ import annotations
+
+import torch
+
+from vbp_core.errors import VbpError
+
+
+def devices() -> list[str]:
+    """Names that `pick_device` takes, the fastest first: "cuda:0", ..., "mps", "cpu"."""
+    found = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """ "auto" takes the first of `devices()`. Raises VbpError for a device that this machine lacks."""
+    known = devices()
+    if name == "auto":
+        return torch.device(known[0])
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in known:
+        raise VbpError(f"there is no device {name!r} here; accepted: auto, {', '.join(known)}")
+    return torch.device(wanted)
+
+
+def describe_device(device: str | torch.device) -> str:
+    """A device as a user knows it: "cuda:0 NVIDIA H200", "CPU, 2 threads"."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return f"{device} {torch.cuda.get_device_name(device)}"
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        return f"CPU, {threads} thread{'s' if threads != 1 else ''}"
+    return str(device)

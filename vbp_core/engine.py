@@ -1,0 +1,167 @@
+"""One pass: frame in, angle and masks out, on any device, with its stages measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.network import Network
+from models.registry import load_network
+from models.spec import ModelFileError
+from vbp_core.devices import describe_device, devices, pick_device
+from vbp_core.drives.base import Image
+from vbp_core.errors import ModelError
+from vbp_core.explain.chain import Dense, read_chain
+from vbp_core.explain.forward import Forward
+from vbp_core.explain.registry import explain
+from vbp_core.explain.trace import Trace
+from vbp_core.explain.visualbackprop import levels
+from vbp_core.overlay import Rect
+from vbp_core.preprocess import prepare, to_tensor
+
+__all__ = ["Engine", "Pass", "describe_device", "devices", "open_network", "pick_device"]
+
+VBP = "visualbackprop"
+
+
+def open_network(name_or_path: str | Path) -> Network:
+    """A network by name or from its file. Raises ModelError with one sentence."""
+    try:
+        return load_network(name_or_path)
+    except ModelFileError as error:
+        raise ModelError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one forward pass of one frame gave.
+
+    angle_rad: predicted steering wheel angle, radians, left positive. crop: what the network saw, in
+    the frame's pixels. input: that, as uint8 (h, w) grey or (h, w, 3). maps: method -> float32 (h, w).
+    stages_ms: milliseconds of "preprocess", "forward" and each method. warning: one sentence where the
+    masks of this frame would mislead, else "". trace: the activations, on the engine's device.
+    """
+
+    angle_rad: float
+    crop: Rect
+    input: NDArray[np.uint8]
+    maps: dict[str, NDArray[np.float32]]
+    stages_ms: dict[str, float]
+    warning: str
+    trace: Trace
+
+
+class Engine:
+    """A network made ready on a device. `run` for one frame, calling it for a batch.
+
+    The network's module is read once and never run or changed. An engine belongs to one thread,
+    but `explain` and `layers` may be called from another: they only read a Pass.
+    dtype float64 is for reference results; float32 is what the devices are fast at.
+    """
+
+    def __init__(self, network: Network, device: str = "auto", dtype: torch.dtype = torch.float32) -> None:
+        self.network = network
+        self.spec = network.spec
+        self._device = pick_device(device)
+        self._dtype = dtype
+        self._forward = Forward(read_chain(network.module).to(self._device, dtype))
+
+    @property
+    def device(self) -> str:
+        return str(self._device)
+
+    def run(self, frame: Image, methods: Sequence[str] = (VBP,)) -> Pass:
+        """One frame (H, W, 3) uint8 RGB; each of `methods` explains the very pass that predicts."""
+        clock = _Clock(self._device)
+        inputs, rect = prepare(frame, self.spec)
+        images = to_tensor(inputs[None], self.spec, self._device, self._dtype)
+        clock.lap("preprocess")
+        trace = self._forward(images)
+        angle = float(self.angles(trace)[0])
+        clock.lap("forward")
+        maps = {}
+        for method in methods:
+            maps[method] = _to_numpy(explain(trace, method)[0])
+            clock.lap(method)
+        return Pass(angle, rect, inputs, maps, clock.laps, self._warning(trace, angle), trace)
+
+    def __call__(
+        self, frames: Sequence[Image] | NDArray[np.uint8], methods: Sequence[str] = (VBP,)
+    ) -> tuple[NDArray[np.float64], dict[str, Tensor]]:
+        """A batch of frames -> angles (N,) radians, and method -> (N, h, w) maps on the engine's device."""
+        if len(frames) == 0:
+            empty = torch.zeros((0, self.spec.input_height, self.spec.input_width), device=self._device)
+            return np.zeros(0), dict.fromkeys(methods, empty)
+        trace = self.trace(np.stack([prepare(frame, self.spec)[0] for frame in frames]))
+        return self.angles(trace), {m: explain(trace, m) for m in methods}
+
+    def trace(self, inputs: NDArray[np.uint8]) -> Trace:
+        """The pass of prepared inputs, (N, h, w) or (N, h, w, 3) uint8."""
+        return self._forward(to_tensor(inputs, self.spec, self._device, self._dtype))
+
+    def angles(self, trace: Trace) -> NDArray[np.float64]:
+        """Predicted steering wheel angles (N,) of a trace, radians, left positive."""
+        output: Tensor = trace.output[:, 0]
+        return output.double().cpu().numpy() * self.spec.output_to_radians
+
+    def explain(self, done: Pass, method: str, **parameters: float) -> NDArray[np.float32]:
+        """A further method on a pass that is done: float32 (h, w)."""
+        return _to_numpy(explain(done.trace, method, None, **parameters)[0])
+
+    def layers(self, done: Pass) -> list[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
+        """Figure 2b: (name, averaged feature map, intermediate mask), from the input to the output."""
+        out = []
+        for number, level in enumerate(levels(done.trace), 1):
+            height, width = level.mask.shape[1:]
+            name = f"conv {number}  {level.channels}×{height}×{width}"
+            out.append((name, _to_numpy(level.feature_map[0]), _to_numpy(level.mask[0])))
+        return out
+
+    def _warning(self, trace: Trace, angle: float) -> str:
+        if not np.isfinite(angle):
+            return "The network's output is not a number on this frame: its weights or its input are broken"
+        dead = dead_layer(trace)
+        if dead:
+            return (
+                f"{dead} is dead on this frame: the prediction is the constant {np.degrees(angle):+.2f}°, whatever "
+                "the picture shows, and LRP is zero; VisualBackProp paints all the same, as it ignores the head"
+            )
+        return ""
+
+
+def dead_layer(trace: Trace, n: int = 0) -> str:
+    """Which ReLU layer puts out nothing but zeros on frame `n`, in words; "" where none does."""
+    dense = [i for i, s in enumerate(trace.stages) if isinstance(s.op, Dense) and s.relu]
+    for i, stage in reversed(list(enumerate(trace.stages))):
+        if stage.relu and not bool(trace.values[i + 1][n].any()):
+            return "The last hidden layer" if dense and i == dense[-1] else f"Layer {stage.name}"
+    return ""
+
+
+def _to_numpy(relevance: Tensor) -> NDArray[np.float32]:
+    return np.asarray(relevance.float().cpu().numpy(), dtype=np.float32)
+
+
+class _Clock:
+    """Milliseconds between laps; waits for the device, so that each stage bears its own time."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        elif self._device.type == "mps":
+            torch.mps.synchronize()
+        now = time.perf_counter()
+        self.laps[name] = (now - self._last) * 1e3
+        self._last = now

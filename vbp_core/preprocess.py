@@ -1,0 +1,48 @@
+"""From a camera frame to the network's input: crop, grey, scale."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.spec import NetworkSpec
+from vbp_core.drives.base import Image
+from vbp_core.overlay import Rect
+
+
+def crop_rect(spec: NetworkSpec, height: int, width: int) -> Rect:
+    """The part of a frame (height, width) that the network sees; all of it if it has the input's size."""
+    if (height, width) == (spec.input_height, spec.input_width):
+        return Rect(0, 0, width, height)
+    return Rect(*spec.crop.pixels(height, width))
+
+
+def prepare(frame: Image, spec: NetworkSpec) -> tuple[NDArray[np.uint8], Rect]:
+    """Frame (H, W, 3) uint8 RGB -> the network's input as uint8, (h, w) grey or (h, w, 3), and the crop.
+
+    Grey is Rec. 601 luma, as the decoders of the networks' training pictures make it. It stays uint8 until it is on
+    the device: a quarter of the bytes to carry. Shrinking averages areas, so that thin markings survive.
+    """
+    rect = crop_rect(spec, frame.shape[0], frame.shape[1])
+    part = frame[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width]
+    if spec.channels == 1:
+        part = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    size = (spec.input_width, spec.input_height)
+    if (rect.width, rect.height) != size:
+        shrinks = rect.width >= size[0] and rect.height >= size[1]
+        mode = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        part = np.asarray(cv2.resize(part, size, interpolation=mode), dtype=np.uint8)
+    return np.ascontiguousarray(part), rect
+
+
+def to_tensor(
+    inputs: NDArray[np.uint8], spec: NetworkSpec, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """(N, h, w) or (N, h, w, 3) uint8 -> (N, C, h, w) on `device`: scaled to [0, 1], then (x - mean) / std."""
+    tensor = torch.from_numpy(inputs).to(device)
+    tensor = tensor.unsqueeze(1) if spec.channels == 1 else tensor.permute(0, 3, 1, 2)
+    images = tensor.to(dtype).div_(255.0)
+    return images if (spec.mean, spec.std) == (0.0, 1.0) else images.sub_(spec.mean).div_(spec.std)
