@@ -1,0 +1,274 @@
+"""The index of a video file: every packet once, in file order, without decoding."""
+
+from __future__ import annotations
+
+from array import array
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeAlias
+
+import av
+import av.logging
+import av.stream
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from vbp_core.errors import DriveError
+
+av.logging.set_level(None)  # libav writes to stderr by itself otherwise
+
+# Only files, and only true recordings: playlists (hls, concat) could reach other files or hosts, and
+# libav would also take text for "ANSI art" and pictures for one-frame videos.
+_OPEN_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,ivf,yuv4mpegpipe,"
+    "h264,hevc,m4v,mxf,nut,rm,dv,obu",
+}
+
+VideoPacket: TypeAlias = "av.Packet[VideoStream]"
+
+ACCEPTED = "MP4, MOV, MKV, WebM, AVI, MPEG, TS, FLV, WMV and the like are accepted"
+
+_UNKNOWN = np.iinfo(np.int64).min
+_TIMES_OF_DECODING = ("avi", "h264", "hevc")  # formats that hold no presentation times
+
+
+@dataclass(frozen=True)
+class VideoIndex:
+    """Packets in file order (P of them) and frames in the order of presentation (N of them).
+
+    ident: (P,) int64, what a packet is recognised by after a seek; empty if nothing is unique.
+    ident_kind: "pos", "pts" or "" (nothing is unique).
+    seek_pts, seek_dts: (P,) int64, as the container has them, `_UNKNOWN` where it has none.
+    is_key: (P,) bool, decoding can start here; leading pictures of an open group need the key before.
+    is_damaged: (P,) bool, the container itself says so. is_disposable: (P,) bool, nothing refers to it.
+    when: (P,) int64, presentation times in ticks, pieces of a broken clock put one after the other.
+    order: (N,) int64, the packet of each frame. rank: (P,) int64, the frame of each packet, -1 for none.
+    times_ns: (N,) int64, sorted, 0 at the first frame.
+    by_output: the container holds no presentation times; only decoding tells the order within a group
+    of pictures, and until then `order` and `when` are those of decoding.
+    promised: the number of frames that the container's header states, 0 where it states none.
+    """
+
+    path: Path
+    stream_index: int
+    ident: NDArray[np.int64]
+    ident_kind: str
+    seek_pts: NDArray[np.int64]
+    seek_dts: NDArray[np.int64]
+    is_key: NDArray[np.bool_]
+    is_damaged: NDArray[np.bool_]
+    is_disposable: NDArray[np.bool_]
+    when: NDArray[np.int64]
+    order: NDArray[np.int64]
+    rank: NDArray[np.int64]
+    times_ns: NDArray[np.int64]
+    by_output: bool
+    promised: int
+    notes: tuple[str, ...]
+
+    def packets(self) -> int:
+        return len(self.rank)
+
+
+def ident_of(packet: VideoPacket, kind: str) -> int:
+    """What `packet` is recognised by: see `VideoIndex.ident`."""
+    value = packet.pos if kind == "pos" else packet.pts
+    return _UNKNOWN if value is None else value
+
+
+def seek_time(index: VideoIndex, packet: int) -> int | None:
+    """A time stamp, in the stream's time base, at which a seek lands on `packet` or before it."""
+    times = [int(t[packet]) for t in (index.seek_pts, index.seek_dts) if t[packet] != _UNKNOWN]
+    return min(times) if times else None
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open a local file with libav. Raises DriveError with one sentence."""
+    try:
+        # "file:" keeps a name such as "concat:x" from being taken for a protocol
+        return av.open(f"file:{path.absolute()}", container_options=_OPEN_OPTIONS, metadata_errors="replace")
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise DriveError(f"{path} is no video that can be read ({_reason(error)}); {ACCEPTED}") from error
+
+
+def pick_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The video stream to show: the first that is no cover picture. Raises DriveError."""
+    moving = [s for s in container.streams.video if not _is_cover(s)]
+    if not moving:
+        raise DriveError(f"{path} holds no video, only {_kinds(container)}; {ACCEPTED}")
+    stream = moving[0]
+    if stream.codec_context is None:
+        raise DriveError(f"{path} holds video in a coding that is not known here; {ACCEPTED}")
+    for other in container.streams:
+        if other.index != stream.index:
+            with suppress(AttributeError):  # older PyAV: the packets are read and passed over
+                other.discard = av.stream.Discard.all
+    return stream
+
+
+def build_index(path: Path) -> VideoIndex:
+    """Index a video file. Time and memory grow with the number of packets only. Raises DriveError."""
+    with open_container(path) as container:
+        stream = pick_stream(container, path)
+        notes: list[str] = []
+        videos = [s for s in container.streams.video if not _is_cover(s)]
+        if len(videos) > 1:
+            notes.append(f"the file holds {len(videos)} videos, the first was taken")
+        name = stream.codec_context.name
+        reorders = bool(stream.codec_context.has_b_frames)
+        untimed = reorders and any(f in _TIMES_OF_DECODING for f in container.format.name.split(","))
+        raw = _Packets()
+        try:
+            for packet in container.demux(stream):
+                if packet.size:  # no size: the end, or "show the last picture again"
+                    raw.add(packet, name, untimed)
+        except (av.FFmpegError, OSError) as error:
+            notes.append(
+                f"reading stopped after {len(raw.pts)} frames ({_reason(error)}): the file is damaged"
+            )
+        if not any(raw.shown):
+            raise DriveError(f"{path} holds no frame: it is cut short or was never finished; {ACCEPTED}")
+        time_base = stream.time_base or Fraction(1, 1000)
+        return _assemble(path, stream, raw, untimed, time_base, notes)
+
+
+class _Packets:
+    """What is kept of each packet: 28 bytes."""
+
+    def __init__(self) -> None:
+        self.pts, self.dts, self.pos = array("q"), array("q"), array("q")
+        self.key, self.closed, self.damaged = bytearray(), bytearray(), bytearray()
+        self.disposable, self.shown = bytearray(), bytearray()
+
+    def add(self, packet: VideoPacket, codec: str, untimed: bool) -> None:
+        self.pts.append(_UNKNOWN if packet.pts is None else packet.pts)
+        self.dts.append(_UNKNOWN if packet.dts is None else packet.dts)
+        self.pos.append(_UNKNOWN if packet.pos is None else packet.pos)
+        self.key.append(packet.is_keyframe)
+        self.damaged.append(packet.is_corrupt)
+        self.disposable.append(packet.is_disposable)
+        self.closed.append(untimed and packet.is_keyframe and _starts_anew(packet, codec))
+        # discarded by an edit list; VP8 reference pictures that are never shown
+        hidden = packet.is_discard or (codec in ("vp8", "libvpx") and not memoryview(packet)[0] >> 4 & 1)
+        self.shown.append(not hidden)
+
+
+def _starts_anew(packet: VideoPacket, codec: str) -> bool:
+    """Is this an IDR picture of H.264 or H.265 (Annex B): nothing after it is shown before it."""
+    head = bytes(memoryview(packet)[:65536])
+    at = head.find(b"\0\0\1")
+    while 0 <= at < len(head) - 3:
+        if codec == "h264":
+            kind = head[at + 3] & 31
+            if 1 <= kind <= 5:
+                return kind == 5
+        else:
+            kind = head[at + 3] >> 1 & 63
+            if kind < 32:
+                return kind in (19, 20)
+        at = head.find(b"\0\0\1", at + 3)
+    return False
+
+
+def _assemble(
+    path: Path, stream: VideoStream, raw: _Packets, untimed: bool, time_base: Fraction, notes: list[str]
+) -> VideoIndex:
+    pts, dts, pos = (np.array(values, np.int64) for values in (raw.pts, raw.dts, raw.pos))
+    is_key = np.array(raw.key, np.bool_)
+    kind, ident = "", np.empty(0, np.int64)
+    for name, values in (("pos", pos), ("pts", pts)):
+        if (values != _UNKNOWN).all() and len(np.unique(values)) == len(values):
+            kind, ident = name, values
+            break
+    step = _frame_step(stream, time_base)
+    when = _filled(pts, dts, step)
+    # Times that only ever grow, in a stream that reorders its pictures, are those of decoding.
+    by_output = untimed and (bool((pts == _UNKNOWN).all()) or bool((np.diff(when) > 0).all()))
+    if by_output:
+        is_key = np.array(raw.closed, np.bool_)
+    if not is_key.any():
+        is_key[0] = True  # a container that marks none
+    when, joins = _joined(when, dts, step, time_base)
+    if joins:
+        notes.append(f"its clock starts anew {joins} times; the pieces were put one after the other")
+    packets = np.flatnonzero(np.array(raw.shown, np.bool_))
+    order = packets[np.argsort(when[packets], kind="stable")]
+    rank = np.full(len(pts), -1, np.int64)
+    rank[order] = np.arange(len(order))
+    promised = int(stream.frames)
+    if promised > len(order):
+        notes.append(f"its header promises {promised} frames, {len(order)} are in the file")
+    return VideoIndex(
+        path=path,
+        stream_index=stream.index,
+        ident=ident,
+        ident_kind=kind,
+        seek_pts=pts,
+        seek_dts=dts,
+        is_key=is_key,
+        is_damaged=np.array(raw.damaged, np.bool_),
+        is_disposable=np.array(raw.disposable, np.bool_),
+        when=when,
+        order=order,
+        rank=rank,
+        times_ns=_nanoseconds(when[order] - when[order[0]], time_base),
+        by_output=by_output,
+        promised=promised,
+        notes=tuple(notes),
+    )
+
+
+def _nanoseconds(ticks: NDArray[np.int64], time_base: Fraction) -> NDArray[np.int64]:
+    """Exact, rounded to the nearest, without leaving int64: whole multiples of the denominator first."""
+    whole, rest = np.divmod(ticks, time_base.denominator)
+    scale = time_base.numerator * 1_000_000_000
+    out: NDArray[np.int64] = (
+        whole * scale + (rest * scale + time_base.denominator // 2) // time_base.denominator
+    )
+    return out
+
+
+def _filled(pts: NDArray[np.int64], dts: NDArray[np.int64], step: int) -> NDArray[np.int64]:
+    """Presentation times with the missing ones taken from decoding, or from the frame before."""
+    times = np.where(pts != _UNKNOWN, pts, dts)
+    for i in np.flatnonzero(times == _UNKNOWN):
+        times[i] = times[i - 1] + step if i else 0
+    return times
+
+
+def _joined(
+    times: NDArray[np.int64], dts: NDArray[np.int64], step: int, time_base: Fraction
+) -> tuple[NDArray[np.int64], int]:
+    """Times of recordings that were put end to end (clock back by over a second): one after the other."""
+    decode = np.where(dts != _UNKNOWN, dts, times)
+    back = np.flatnonzero(np.diff(decode) < -max(int(1 / time_base), 1)) + 1
+    if not len(back):
+        return times, 0
+    out = times.copy()
+    for start, end in zip(back, [*back[1:], len(times)], strict=True):
+        out[start:end] += out[:start].max() + step - times[start:end].min()
+    return out, len(back)
+
+
+def _frame_step(stream: VideoStream, time_base: Fraction) -> int:
+    """One frame's duration in ticks, for streams that hold no times."""
+    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    return max(round(1 / (rate * time_base)), 1)
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _kinds(container: InputContainer) -> str:
+    kinds = sorted({"a cover picture" if s.type == "video" else s.type for s in container.streams})
+    return ", ".join(kinds) or "nothing"
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error).removesuffix(".").lower()
