@@ -1,0 +1,125 @@
+"""`vbp explain`: masks of every frame, as NPZ."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from vbp_core.analysis import analyse, choose_frames
+from vbp_core.cli.common import add_frames, add_network, add_source, number, open_source, whole_file
+from vbp_core.cli.main import print_json
+from vbp_core.engine import Engine, open_network
+from vbp_core.errors import VbpError
+from vbp_core.explain import METHODS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    add_network(parser)
+    add_frames(parser)
+    parser.add_argument(
+        "--method",
+        action="append",
+        choices=list(METHODS),
+        metavar="NAME",
+        help=f"one or more of: {', '.join(METHODS)}",
+    )
+    parser.add_argument("--eps", type=number, metavar="E", help="LRP's eps (100, as in the paper)")
+    parser.add_argument("--no-bias", action="store_true", help="leave the bias out of LRP's denominator")
+    parser.add_argument(
+        "--precision",
+        choices=("double", "single"),
+        default="double",
+        help="double (default) for reference results, single for speed",
+    )
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE.npz", help="where to write")
+    parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
+    parser.add_argument("--json", action="store_true", help="print a summary for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    methods = list(dict.fromkeys(args.method or ["visualbackprop"]))
+    network = open_network(args.model)
+    parameters: dict[str, dict[str, float]] = {"lrp": {"bias": 0.0 if args.no_bias else 1.0}}
+    if args.eps is not None:
+        parameters["lrp"]["eps"] = args.eps
+    if (args.eps is not None or args.no_bias) and "lrp" not in methods:
+        raise VbpError("--eps and --no-bias belong to LRP; add --method lrp")
+    with open_source(args) as drive:
+        indices = choose_frames(drive, args.frames, args.min_speed)
+        with whole_file(args.output, is_explanation, Path(args.source), args.force) as temporary:
+            engine = Engine(
+                network, args.device, torch.float64 if args.precision == "double" else torch.float32
+            )
+            spec = engine.spec
+            shape = (len(indices), spec.input_height, spec.input_width)
+            predicted = np.full(len(indices), np.nan)
+            # The maps go to disk as they come: a drive's masks are larger than memory.
+            with tempfile.TemporaryDirectory(
+                dir=args.output.parent, prefix=f".{args.output.name}."
+            ) as folder:
+                files = {m: Path(folder) / f"{m}.npy" for m in methods}
+                maps = {m: open_memmap(f, mode="w+", dtype=np.float32, shape=shape) for m, f in files.items()}
+                with tqdm(total=len(indices), unit="frame", disable=None) as bar:
+                    at = 0
+                    for chunk in analyse(drive, engine, indices, methods, parameters):
+                        part = slice(at, at + len(chunk.indices))
+                        predicted[part] = chunk.predicted_rad
+                        for method in methods:
+                            maps[method][part] = chunk.maps[method]
+                        at = part.stop
+                        bar.update(len(chunk.indices))
+                for mapped in maps.values():
+                    mapped.flush()
+                arrays = {
+                    "frame": indices,
+                    "timestamp_ns": drive.timestamps_ns[indices],
+                    "predicted_rad": predicted,
+                }
+                write_npz(temporary, arrays, files)
+    facts = {
+        "output": str(args.output),
+        "frames": len(indices),
+        "gaps": int(np.isnan(predicted).sum()),
+        "methods": methods,
+        "shape": list(shape),
+        "model": spec.name,
+        "trained": network.trained,
+    }
+    if args.json:
+        print_json(facts)
+    else:
+        print(f"{', '.join(methods)} of {len(indices)} frames written to {args.output}")
+        if not network.trained:
+            print(
+                f"{spec.name} has random weights: its masks mean nothing; give a trained network with --model"
+            )
+    return 0
+
+
+def write_npz(path: Path, arrays: dict[str, NDArray[np.generic]], files: dict[str, Path]) -> None:
+    """An .npz of small arrays and of .npy files that may be larger than memory."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+        for name, file in files.items():
+            archive.write(file, f"{name}.npy")
+
+
+def is_explanation(path: Path) -> bool:
+    """Whether an existing file is empty or was written by this command."""
+    if path.stat().st_size == 0:
+        return True
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return {"frame.npy", "timestamp_ns.npy", "predicted_rad.npy"} <= set(archive.namelist())

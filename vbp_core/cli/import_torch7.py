@@ -1,0 +1,49 @@
+"""`vbp import-torch7`: turn a Torch7 steering network into a .safetensors file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from models.network import load_checkpoint, save_checkpoint
+from models.spec import ModelFileError
+from models.torch7 import import_torch7
+from vbp_core.cli.common import whole_file
+from vbp_core.cli.main import print_json
+from vbp_core.errors import ModelError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, metavar="MODEL.t7b", help="the Torch7 file")
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FILE.safetensors", help="where to write"
+    )
+    parser.add_argument("--name", default="", help="the name the network is shown with")
+    parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
+    parser.add_argument("--json", action="store_true", help="print the specification for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        network = import_torch7(args.source, args.name)
+    except ModelFileError as error:
+        raise ModelError(str(error)) from error
+    with whole_file(args.output, is_network, args.source, args.force) as temporary:
+        save_checkpoint(network, temporary)
+    spec = network.spec
+    if args.json:
+        print_json({"output": str(args.output), "name": spec.name, "arguments": spec.arguments})
+    else:
+        print(f"{spec.name} ({spec.input_height}x{spec.input_width} input) written to {args.output}")
+    return 0
+
+
+def is_network(path: Path) -> bool:
+    """Whether an existing file is empty or a network that vbp wrote."""
+    if path.stat().st_size == 0:
+        return True
+    try:
+        load_checkpoint(path)
+    except ModelFileError:
+        return False
+    return True

@@ -1,0 +1,78 @@
+"""`vbp info`: what a recording holds, and what was taken for granted."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from vbp_core.cli.common import add_source, open_source
+from vbp_core.cli.main import print_json
+from vbp_core.drives import Drive
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    with open_source(args) as drive:
+        facts = summary(drive)
+    if args.json:
+        print_json(facts)
+    else:
+        print_text(facts)
+    return 0
+
+
+def summary(drive: Drive) -> dict[str, Any]:
+    """What `vbp info --json` prints. Angles in degrees of the steering wheel, left positive; times in seconds."""
+    times, angles, speeds = drive.timestamps_ns, drive.angle_rad, drive.speed_mps
+    labelled = np.isfinite(angles)
+    known = np.isfinite(speeds)
+    degrees = np.degrees(angles[labelled])
+    return {
+        **drive.info.to_json(),
+        "frames": len(drive),
+        "labelled_frames": int(labelled.sum()),
+        "duration_s": float(int(times[-1]) - int(times[0])) / 1e9 if len(times) else 0.0,
+        "first_timestamp_ns": int(times[0]) if len(times) else None,
+        "last_timestamp_ns": int(times[-1]) if len(times) else None,
+        "angle_deg_min": float(degrees.min()) if len(degrees) else None,
+        "angle_deg_max": float(degrees.max()) if len(degrees) else None,
+        "speed_mps_min": float(speeds[known].min()) if known.any() else None,
+        "speed_mps_max": float(speeds[known].max()) if known.any() else None,
+        "gap_frames": sum(g.last - g.first + 1 for g in drive.info.gaps),
+    }
+
+
+def print_text(facts: dict[str, Any]) -> None:
+    rows = [
+        ("recording", facts["path"]),
+        ("kind", facts["kind"]),
+        ("frames", f"{facts['frames']}, {facts['labelled_frames']} with a measured angle"),
+        ("duration", f"{facts['duration_s']:.2f} s at {facts['fps']:.2f} frames per second"),
+        ("picture", f"{facts['width']} x {facts['height']}"),
+    ]
+    if facts["camera"]:
+        others = [c for c in facts["cameras"] if c != facts["camera"]]
+        rows.append(("camera", facts["camera"] + (f" (also: {', '.join(others)})" if others else "")))
+    if facts["angle_deg_min"] is not None:
+        rows.append(
+            ("angle", f"{facts['angle_deg_min']:+.2f}° to {facts['angle_deg_max']:+.2f}°, left positive")
+        )
+    if facts["angle_unit"]:
+        rows.append(
+            ("steering", f"in {facts['angle_unit']}, {facts['angle_sign']} positive: {facts['angle_source']}")
+        )
+    if facts["speed_mps_min"] is not None:
+        rows.append(("speed", f"{facts['speed_mps_min']:.1f} to {facts['speed_mps_max']:.1f} m/s"))
+    for gap in facts["gaps"][:20]:
+        rows.append(("gap", f"frames {gap['first']} to {gap['last']}: {gap['reason']}"))
+    if len(facts["gaps"]) > 20:
+        rows.append(("gaps", f"{len(facts['gaps']) - 20} more; --json lists them"))
+    rows += [("note", note) for note in facts["notes"]]
+    for name, value in rows:
+        print(f"{name:<10} {value}")

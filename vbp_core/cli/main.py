@@ -1,0 +1,83 @@
+"""Parsing, errors on one line, exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+from vbp_core.errors import VbpError
+
+# name -> (module with `add_arguments(parser)` and `run(args) -> int`, help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "info": ("vbp_core.cli.info", "what a recording holds, and what was taken for granted"),
+    "predict": ("vbp_core.cli.predict", "predicted and driven angle of every frame, as CSV"),
+    "explain": ("vbp_core.cli.explain", "masks of every frame, as NPZ"),
+    "models": ("vbp_core.cli.models", "the networks known by name"),
+    "import-torch7": (
+        "vbp_core.cli.import_torch7",
+        "turn a Torch7 steering network into a .safetensors file",
+    ),
+}
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message}; see {self.prog} --help")
+        sys.exit(USER_ERROR)
+
+
+def fail(message: str) -> int:
+    """Print one line on stderr; the exit status for a user's error."""
+    print(f"vbp: {' '.join(message.split())}", file=sys.stderr)
+    return USER_ERROR
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0, 2 for a user's error, 130 for Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = Parser(prog="vbp", description="See what a steering network looks at.")
+    parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help=", ".join(COMMANDS))
+    name = parser.parse_args(argv[:1]).command
+    module = import_module(COMMANDS[name][0])
+    command = Parser(prog=f"vbp {name}", description=COMMANDS[name][1])
+    module.add_arguments(command)
+    args = command.parse_args(argv[1:])
+    try:
+        return int(module.run(args))
+    except VbpError as error:
+        return fail(str(error))
+    except KeyboardInterrupt:
+        print("vbp: stopped", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough (`| head`); nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return fail(f"{where}{error.strerror or error}")
+
+
+def print_json(data: Any) -> None:
+    """JSON that every reader takes: what is not a number is null."""
+    print(json.dumps(_clean(data), indent=2))
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _clean(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(v) for v in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value

@@ -1,0 +1,34 @@
+"""`vbp models`: the networks known by name."""
+
+from __future__ import annotations
+
+import argparse
+
+from models.registry import available
+from vbp_core.cli.main import print_json
+from vbp_core.engine import open_network
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    rows = []
+    for entry in available():
+        spec = open_network(entry.name).spec
+        rows.append(
+            {
+                "name": entry.name,
+                "note": entry.note,
+                "input": f"{spec.input_height}x{spec.input_width}",
+                "weights": str(entry.path) if entry.path else None,
+                "trained_on": spec.trained_on,
+            }
+        )
+    if args.json:
+        print_json(rows)
+    else:
+        for row in rows:
+            print(f"{row['name']:<10} {row['input']:<10} {row['note']}")
+    return 0

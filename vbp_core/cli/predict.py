@@ -1,0 +1,87 @@
+"""`vbp predict`: predicted and driven angle of every frame, as CSV."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from vbp_core.analysis import analyse, choose_frames, score
+from vbp_core.cli.common import add_frames, add_network, add_source, open_source, whole_file
+from vbp_core.cli.main import print_json
+from vbp_core.engine import Engine, open_network
+
+COLUMNS = ["frame", "timestamp_ns", "angle_deg", "predicted_deg", "error_deg", "speed_mps"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    add_network(parser)
+    add_frames(parser)
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE.csv", help="where to write")
+    parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
+    parser.add_argument("--json", action="store_true", help="print the scores for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    network = open_network(args.model)
+    with open_source(args) as drive:
+        indices = choose_frames(drive, args.frames, args.min_speed)
+        with (
+            whole_file(args.output, is_prediction, Path(args.source), args.force) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+            tqdm(total=len(indices), unit="frame", disable=None) as bar,
+        ):
+            engine = Engine(network, args.device)
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            predicted = []
+            for chunk in analyse(drive, engine, indices):
+                predicted.append(chunk.predicted_rad)
+                for i, angle in zip(chunk.indices, chunk.predicted_rad, strict=True):
+                    actual = float(drive.angle_rad[i])
+                    row = [
+                        np.degrees(actual),
+                        np.degrees(angle),
+                        np.degrees(actual - angle),
+                        drive.speed_mps[i],
+                    ]
+                    writer.writerow([int(i), int(drive.timestamps_ns[i]), *(_cell(float(v)) for v in row)])
+                bar.update(len(chunk.indices))
+        scores = score(drive.angle_rad[indices], np.concatenate(predicted))
+        gaps = int(np.isnan(np.concatenate(predicted)).sum())
+    facts = {
+        "output": str(args.output),
+        "rows": len(indices),
+        "gaps": gaps,
+        "trained": network.trained,
+    } | asdict(scores)
+    if args.json:
+        print_json(facts)
+    else:
+        print(f"{len(indices)} frames written to {args.output}" + (f", {gaps} of them gaps" if gaps else ""))
+        if scores.frames:
+            print(
+                f"RMSE {scores.rmse_rad:.4f} rad, mean error {scores.bias_deg:+.2f}°, mean |error| {scores.mae_deg:.2f}°, "
+                f"correlation {scores.corr:.3f} over {scores.frames} labelled frames"
+            )
+        if not network.trained:
+            print(
+                f"{network.spec.name} has random weights: these numbers mean nothing; give a trained network with --model"
+            )
+    return 0
+
+
+def _cell(value: float) -> str:
+    return f"{value:.6f}" if np.isfinite(value) else ""
+
+
+def is_prediction(path: Path) -> bool:
+    """Whether an existing file is empty or was written by this command."""
+    with path.open("rb") as file:
+        head = file.read(200)
+    return not head or head.startswith(",".join(COLUMNS).encode())
