@@ -159,7 +159,9 @@ def _palette(c: Colours) -> QPalette:
 
 def _stylesheet(c: Colours) -> str:
     hover = c.raised.lighter(118) if c.dark else c.raised.darker(104)
-    names = {k: getattr(c, k).name() for k in ("window", "panel", "raised", "border", "text", "muted", "accent")}
+    names = {
+        k: getattr(c, k).name() for k in ("window", "panel", "raised", "border", "text", "muted", "accent")
+    }
     return _SHEET.format(**names, hover=hover.name())
 
 

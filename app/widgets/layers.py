@@ -81,7 +81,8 @@ class _Rows(QWidget):
     def image(self, row: int, column: int) -> QImage:
         key = (row, column)
         if key not in self._images:
-            grey = to_grey(self.layers[row][1 + column])
+            _, maps, masks = self.layers[row]
+            grey = to_grey(masks if column else maps)
             h, w = grey.shape
             self._images[key] = (QImage(grey.data, w, h, w, QImage.Format.Format_Grayscale8), grey)
         return self._images[key][0]

@@ -109,12 +109,18 @@ class PictureView(QWidget):
         view = self.viewport()
         if self._image is None or view.isEmpty():
             return QRectF()
-        w, h = self._image.width(), self._image.height()
-        scale = min(view.width() / w, view.height() / h) * self._zoom
-        w, h = w * scale, h * scale
+        scale = self._fit_scale() * self._zoom
+        w, h = self._image.width() * scale, self._image.height() * scale
         x = self._place(view.x(), view.width(), w, self._centre.x())
         y = self._place(view.y(), view.height(), h, self._centre.y())
         return QRectF(x, y, w, h)
+
+    def _fit_scale(self) -> float:
+        """Widget pixels per picture pixel when the whole picture is shown."""
+        view = self.viewport()
+        if self._image is None or self._image.isNull():
+            return 1.0
+        return min(view.width() / self._image.width(), view.height() / self._image.height())
 
     @staticmethod
     def _place(start: float, room: float, size: float, centre: float) -> float:
@@ -143,13 +149,12 @@ class PictureView(QWidget):
             return
         pos = event.position()
         u, v = (pos.x() - rect.x()) / rect.width(), (pos.y() - rect.y()) / rect.height()
+        before = self._zoom
         self._zoom = min(MAX_ZOOM, max(1.0, self._zoom * 1.2 ** (event.angleDelta().y() / 120)))
-        view = self.viewport()
-        fit = min(view.width() / self._image.width(), view.height() / self._image.height())  # type: ignore[union-attr]
-        w = self._image.width() * fit * self._zoom  # type: ignore[union-attr]
-        h = self._image.height() * fit * self._zoom  # type: ignore[union-attr]
+        view = self.viewport().center()
+        w, h = rect.width() / before * self._zoom, rect.height() / before * self._zoom
         # the point under the hand stays under the hand
-        self._centre = QPointF(u - (pos.x() - view.center().x()) / w, v - (pos.y() - view.center().y()) / h)
+        self._centre = QPointF(u - (pos.x() - view.x()) / w, v - (pos.y() - view.y()) / h)
         self.update()
         event.accept()
 
@@ -253,7 +258,9 @@ class PictureView(QWidget):
 
     def _paint_warning(self, painter: QPainter, ground: QRectF) -> None:
         metrics = self.fontMetrics()
-        line = QRectF(ground.x(), ground.bottom() - metrics.height() - 8, ground.width(), metrics.height() + 8)
+        line = QRectF(
+            ground.x(), ground.bottom() - metrics.height() - 8, ground.width(), metrics.height() + 8
+        )
         painter.fillRect(line, QColor(0, 0, 0, 170))
         painter.setPen(theme.DARK.warning)
         text = metrics.elidedText(self._warning or "", Qt.TextElideMode.ElideRight, int(line.width()) - 16)

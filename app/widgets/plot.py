@@ -2,47 +2,397 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QPen, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app import theme
+from app.widgets.plot_axes import DegreeAxis, TimeAxis, ViewBox
+from app.widgets.series import nice_limit, visible_curve
+
+DATA_MS = 80  # new predictions are drawn at most this often
+VIEW_MS = 15  # a moved view or cursor
+JUMP = 60  # frames; a farther move of the cursor is a seek, and the view goes along
+Floats = NDArray[np.float64]
 
 
 class AnglePlot(QWidget):
+    """Two plots that share the time axis: driven and predicted angle above, their difference below.
+
+    The mouse: a click seeks, dragging the cursor scrubs, the wheel zooms in time (over the degrees:
+    in degrees), dragging the ground pans, a double click shows the whole drive again.
+    """
+
     seek_requested = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._times: NDArray[np.float64] = np.zeros(0)
-        self._driven: NDArray[np.float64] = np.zeros(0)
-        self._predicted: NDArray[np.float64] = np.zeros(0)
-        self._plot = pg.PlotWidget()
+        self._times: Floats = np.zeros(0)
+        self._driven: Floats = np.zeros(0)
+        self._predicted: Floats = np.zeros(0)
+        self._error: Floats = np.zeros(0)
+        self._labelled = False
+        self._peaks = [0.0, 0.0, 0.0]  # |driven|, |predicted|, |error|
+        self._bridge = 1
+        self._cursor = self._shown = self._asked = -1
+        self._marks: tuple[int | None, int | None] = (None, None)
+        self._follow = True
+        self._y_by_hand = False
+
+        self._view = pg.GraphicsLayoutWidget()
+        self._view.setFrameShape(self._view.Shape.NoFrame)
+        layout = self._view.ci.layout
+        self._view.ci.setContentsMargins(4, 4, 8, 2)
+        layout.setVerticalSpacing(0)
+        self._time_axis = TimeAxis()
+        self._upper = self._add_plot(0, None)
+        self._lower = self._add_plot(1, self._time_axis)
+        self._lower.setXLink(self._upper)
+        layout.setRowStretchFactor(0, 5)
+        layout.setRowStretchFactor(1, 3)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
-        box.addWidget(self._plot)
-        theme.changed.connect(self.update)
+        box.addWidget(self._view)
 
-    def set_drive(self, times_s: NDArray[np.float64] | None, driven_deg: NDArray[np.float64]) -> None:
+        self._curves = {name: pg.PlotCurveItem(connect="finite") for name in ("driven", "predicted", "error")}
+        for name, plot in (("driven", self._upper), ("predicted", self._upper), ("error", self._lower)):
+            plot.addItem(self._curves[name])
+        self._regions = [self._add_region(plot) for plot in (self._upper, self._lower)]
+        self._lines = [self._add_cursor(plot) for plot in (self._upper, self._lower)]
+        self._legends = [self._add_legend(plot) for plot in (self._upper, self._lower)]
+        self._say = [self._add_legend(plot, centred=True) for plot in (self._upper, self._lower)]
+
+        self._data_timer = self._timer(DATA_MS, self._draw_curves)
+        self._view_timer = self._timer(VIEW_MS, self._draw_curves)
+        self._cursor_timer = self._timer(VIEW_MS, self._draw_cursor)
+        self._view.scene().sigMouseClicked.connect(self._clicked)
+        self._upper.vb.sigXRangeChanged.connect(lambda *_: self._soon(self._view_timer))
+        self._upper.vb.sigResized.connect(lambda *_: self._soon(self._view_timer))
+        for plot in (self._upper, self._lower):
+            plot.vb.sigRangeChangedManually.connect(self._moved_by_hand)
+        theme.changed.connect(self._dress)
+        self._dress()
+        self.set_drive(np.zeros(0), np.zeros(0))
+
+    # -- what it shows
+
+    def set_drive(self, times_s: Floats | None, driven_deg: Floats) -> None:
+        """`times_s` (N,) sorted seconds, or None to count frames; `driven_deg` (N,), NaN where unlabelled."""
         self._driven = np.asarray(driven_deg, dtype=np.float64)
-        self._times = np.arange(len(self._driven), dtype=np.float64) if times_s is None else np.asarray(times_s)
-        self._predicted = np.full(len(self._driven), np.nan)
+        n = len(self._driven)
+        times = np.arange(n, dtype=np.float64) if times_s is None else np.asarray(times_s, dtype=np.float64)
+        in_frames = times_s is None or len(times) != n or not np.isfinite(times).all()
+        if in_frames:
+            times = np.arange(n, dtype=np.float64)
+        self._time_axis.in_frames = in_frames
+        self._times = times - times[0] if n else times
+        step = float(self._times[-1]) / (n - 1) if n > 1 else 0.0
+        # a second of frames that playing skipped is drawn through
+        self._bridge = 10 if in_frames or step <= 0 else max(2, min(n, round(1.0 / step)))
+        self._labelled = bool(np.isfinite(self._driven).any())
+        self._peaks[0] = float(np.nanmax(np.abs(self._driven))) if self._labelled else 0.0
+        self._cursor = self._asked = -1
+        self._shown = -1
+        self._marks = (None, None)
+        self._y_by_hand = False
+        self.clear_predicted()
+        self._place_regions()
+        self._write()
+        self.fit()
 
     def set_predicted(self, i: int, deg: float) -> None:
+        """The prediction of frame `i`; drawn soon, together with the others that arrive meanwhile."""
         if 0 <= i < len(self._predicted):
             self._predicted[i] = deg
+            self._error[i] = error = self._driven[i] - deg
+            if abs(deg) > self._peaks[1]:
+                self._peaks[1] = abs(deg)
+            if abs(error) > self._peaks[2]:
+                self._peaks[2] = abs(error)
+            self._soon(self._data_timer)
 
-    def set_predicted_many(self, first: int, deg: NDArray[np.float64]) -> None:
-        part = self._predicted[max(0, first) : max(0, first) + len(deg)]
-        part[:] = deg[: len(part)]
+    def set_predicted_many(self, first: int, deg: Floats) -> None:
+        """The predictions of frames first, first + 1, ...; NaN where there is none."""
+        deg = np.asarray(deg, dtype=np.float64)[max(0, -first) :]
+        first = max(0, first)
+        n = min(len(deg), len(self._predicted) - first)
+        if n <= 0:
+            return
+        part = slice(first, first + n)
+        self._predicted[part] = deg[:n]
+        self._error[part] = self._driven[part] - deg[:n]
+        self._peaks[1] = max(self._peaks[1], _peak(self._predicted[part]))
+        self._peaks[2] = max(self._peaks[2], _peak(self._error[part]))
+        self._soon(self._data_timer)
 
     def clear_predicted(self) -> None:
-        self._predicted[:] = np.nan
+        """Forget all predictions: another network is at work."""
+        self._predicted = np.full(len(self._driven), np.nan)
+        self._error = np.full(len(self._driven), np.nan)
+        self._peaks[1:] = [0.0, 0.0]
+        self._soon(self._data_timer)
 
     def set_cursor(self, i: int) -> None:
         """Move the cursor; emits nothing."""
+        if i != self._cursor and 0 <= i < len(self._times):
+            self._follow |= abs(i - self._cursor) > JUMP
+            self._cursor = i
+            self._soon(self._cursor_timer)
 
     def set_marks(self, a: int | None, b: int | None) -> None:
-        """Show the part between A and B."""
+        """Shade the part from A to B; one of them missing means the drive's beginning or end."""
+        if (a, b) != self._marks:
+            self._marks = (a, b)
+            self._place_regions()
+
+    def fit(self) -> None:
+        """Show the whole drive."""
+        end = float(self._times[-1]) if len(self._times) > 1 else 1.0
+        end = end if end > 0 else 1.0
+        for plot in (self._upper, self._lower):
+            plot.vb.setLimits(
+                xMin=-0.01 * end,
+                xMax=1.01 * end,
+                minXRange=min(end, end / len(self._times) * 8) if len(self._times) else end,
+            )
+        self._y_by_hand = False
+        self._follow = True
+        self._upper.setXRange(-0.005 * end, 1.005 * end, padding=0)
+        self._fit_degrees()
+        self._draw_curves()
+        self._draw_cursor()
+
+    # -- from points to frames
+
+    def index_at(self, x: float) -> int:
+        """The frame nearest to x seconds."""
+        n = len(self._times)
+        if n == 0 or not math.isfinite(x):
+            return 0
+        right = int(np.searchsorted(self._times, x))
+        if right == 0 or right >= n:
+            return min(right, n - 1)
+        return right - 1 if x - self._times[right - 1] <= self._times[right] - x else right
+
+    def view_range(self) -> tuple[float, float]:
+        """The seconds in view."""
+        x0, x1 = self._upper.vb.viewRange()[0]
+        return float(x0), float(x1)
+
+    def x_of(self, i: int) -> float:
+        """Where frame `i` lies, in pixels of this widget."""
+        if not 0 <= i < len(self._times):
+            return 0.0
+        at = self._upper.vb.mapViewToScene(pg.Point(self._times[i], 0.0))
+        return float(self._view.mapTo(self, self._view.mapFromScene(at)).x())
+
+    def _seek(self, i: int) -> None:
+        if len(self._times) and i != self._asked:
+            self._asked = i
+            self.seek_requested.emit(i)
+
+    def _clicked(self, event: Any) -> None:
+        if event.button() != Qt.MouseButton.LeftButton or not len(self._times):
+            return
+        box = next(
+            (p.vb for p in (self._upper, self._lower) if p.vb.sceneBoundingRect().contains(event.scenePos())),
+            None,
+        )
+        if event.double():
+            self.fit()
+        elif box is not None:
+            self._asked = -1
+            self._seek(self.index_at(box.mapSceneToView(event.scenePos()).x()))
+
+    def _dragged(self, line: Any) -> None:
+        i = self.index_at(float(line.value()))
+        for other in self._lines:
+            if other is not line:
+                other.setValue(line.value())
+        self._seek(i)
+
+    def _dropped(self, _line: Any) -> None:
+        self._shown = self._asked = -1
+        self._soon(self._cursor_timer)
+
+    def _moved_by_hand(self, mouse_enabled: Any) -> None:
+        if mouse_enabled[1] and not mouse_enabled[0]:
+            self._y_by_hand = True
+        elif 0 <= self._cursor < len(self._times):
+            x0, x1 = self.view_range()
+            self._follow = x0 <= self._times[self._cursor] <= x1
+        self._soon(self._view_timer)
+
+    # -- drawing
+
+    @staticmethod
+    def _soon(timer: QTimer) -> None:
+        if not timer.isActive():
+            timer.start()
+
+    def _timer(self, ms: int, call: Any) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(ms)
+        timer.timeout.connect(call)
+        return timer
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._soon(self._view_timer)
+        self._soon(self._cursor_timer)
+
+    def sizeHint(self) -> QSize:
+        return QSize(600, 200)
+
+    def _draw_curves(self) -> None:
+        self._data_timer.stop()
+        self._view_timer.stop()
+        if not self.isVisible():
+            return
+        if not self._y_by_hand:
+            self._fit_degrees()
+        x0, x1 = self.view_range()
+        columns = int(self._upper.vb.width() * self.devicePixelRatioF())
+        for name, values, bridge in (
+            ("driven", self._driven, 1),
+            ("predicted", self._predicted, self._bridge),
+            ("error", self._error, self._bridge),
+        ):
+            self._curves[name].setData(*visible_curve(self._times, values, x0, x1, columns, bridge))
+
+    def _fit_degrees(self) -> None:
+        driven, predicted, error = self._peaks
+        # a network that goes wild must not flatten the driver's curve
+        most = nice_limit(min(max(driven, predicted), 2 * driven) if self._labelled else predicted)
+        for plot, limit in ((self._upper, most), (self._lower, nice_limit(min(error, 2 * most)))):
+            low, high = plot.vb.viewRange()[1]
+            if (low, high) != (-limit, limit):
+                plot.setYRange(-limit, limit, padding=0)
+
+    def _draw_cursor(self) -> None:
+        self._cursor_timer.stop()
+        if not 0 <= self._cursor < len(self._times) or not self.isVisible():
+            for line in self._lines:
+                line.setVisible(0 <= self._cursor < len(self._times))
+            return
+        x = float(self._times[self._cursor])
+        if any(line.moving for line in self._lines):  # in the user's hand; the player comes after
+            return
+        if self._shown != self._cursor:
+            self._shown = self._asked = self._cursor
+            for line in self._lines:
+                line.setVisible(True)
+                line.setValue(x)
+        x0, x1 = self.view_range()
+        if x0 <= x <= x1:
+            self._follow = True
+        elif self._follow:
+            start = x - (x1 - x0) * (0.1 if x > x1 else 0.5)  # page on; after a seek, to the middle
+            self._upper.setXRange(start, start + (x1 - x0), padding=0)
+
+    def _place_regions(self) -> None:
+        a, b = self._marks
+        n = len(self._times)
+        for region in self._regions:
+            region.setVisible(n > 0 and (a is not None or b is not None))
+            if n:
+                first = self._times[min(n - 1, max(0, a or 0))]
+                last = self._times[min(n - 1, max(0, n - 1 if b is None else b))]
+                region.setRegion((float(first), float(last)))
+
+    # -- parts
+
+    def _add_plot(self, row: int, time_axis: TimeAxis | None) -> Any:
+        axes = {"left": DegreeAxis()}
+        if time_axis is not None:
+            axes["bottom"] = time_axis
+        plot = self._view.addPlot(row=row, col=0, viewBox=ViewBox(), axisItems=axes)
+        plot.hideButtons()
+        plot.setMenuEnabled(False)
+        plot.showAxis("bottom", time_axis is not None)
+        plot.vb.disableAutoRange()
+        plot.setMinimumHeight(36)
+        return plot
+
+    @staticmethod
+    def _add_region(plot: Any) -> Any:
+        region = pg.LinearRegionItem(movable=False)
+        region.setZValue(-10)
+        region.hide()
+        plot.addItem(region, ignoreBounds=True)
+        return region
+
+    def _add_cursor(self, plot: Any) -> Any:
+        line = pg.InfiniteLine(angle=90, movable=True)
+        line.setZValue(20)
+        line.hide()
+        line.sigDragged.connect(self._dragged)
+        line.sigPositionChangeFinished.connect(self._dropped)
+        plot.addItem(line, ignoreBounds=True)
+        return line
+
+    @staticmethod
+    def _add_legend(plot: Any, centred: bool = False) -> Any:
+        label = pg.LabelItem()
+        label.setParentItem(plot.vb)
+        if centred:
+            label.anchor(itemPos=(0.5, 0.5), parentPos=(0.5, 0.5))
+        else:
+            label.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(6, 0))
+        label.setZValue(30)
+        return label
+
+    def _dress(self) -> None:
+        c = theme.colours()
+        self._view.setBackground(c.panel)
+        for name, curve in self._curves.items():
+            curve.setPen(QPen(getattr(c, name), 0))
+        edge, fill = QColor(c.accent), QColor(c.accent)
+        edge.setAlpha(170)
+        fill.setAlpha(28)
+        for region in self._regions:
+            region.setBrush(fill)
+            for line in region.lines:
+                line.setPen(edge)
+        for line in self._lines:
+            line.setPen(pg.mkPen(c.accent, width=1))
+            line.setHoverPen(pg.mkPen(c.accent, width=3))
+        for plot in (self._upper, self._lower):
+            for side in ("left", "bottom"):
+                axis = plot.getAxis(side)
+                axis.setPen(c.border)
+                axis.setTextPen(c.muted)
+                axis.setTickFont(theme.number_font())
+        self._write()
+        self._view.update()
+
+    def _write(self) -> None:
+        """The legends, and what is said where there is nothing to draw."""
+        c = theme.colours()
+
+        def mark(colour: QColor, text: str) -> str:
+            return f'<span style="color:{colour.name()}">━</span> <span style="color:{c.muted.name()}">{text}</span>'
+
+        n = len(self._times)
+        gap = "&nbsp;&nbsp;&nbsp;"
+        both = mark(c.driven, "driven") + gap + mark(c.predicted, "predicted")
+        self._legends[0].setText((both if self._labelled else mark(c.predicted, "predicted")) if n else "")
+        self._legends[1].setText(mark(c.error, "error = driven − predicted") if n and self._labelled else "")
+        said = (
+            "" if n else "Open a drive to see its steering angles",
+            "no measured angle in this drive" if n and not self._labelled else "",
+        )
+        for item, text in zip(self._say, said, strict=True):
+            item.setText(f'<span style="color:{c.muted.name()}">{text}</span>')
+
+
+def _peak(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.abs(known).max()) if len(known) else 0.0

@@ -2,111 +2,325 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app import theme
 from app.widgets.format import clock
+from app.widgets.series import nice_limit
+from app.widgets.timeline_strip import gap_runs, paint_strip
 
 PAD = 12.0
+LANE = 13.0  # above the strip: bookmarks and the handles of A and B
+REACH = 6.0  # pixels around a handle that still take it
+STRIP_MS = 100  # new errors are drawn at most this often
+Floats = NDArray[np.float64]
 
 
 class Timeline(QWidget):
+    """Frames lie at equal distances, so that each can be reached; press or drag to seek."""
+
     seek_requested = Signal(int)
     scrub_started = Signal()
     scrub_finished = Signal()
-    marks_changed = Signal(object, object)  # A and B as frames, or None
+    marks_changed = Signal(object, object)  # A and B as frames or None, while one is dragged
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._times: NDArray[np.float64] = np.zeros(0)
+        self._times: Floats = np.zeros(0)
         self._gaps: list[tuple[int, int, str]] = []
-        self._errors: NDArray[np.float64] = np.zeros(0)
+        self._errors: Floats = np.zeros(0)
+        self._peak = 0.0
         self._bookmarks: list[int] = []
-        self._a: int | None = None
-        self._b: int | None = None
+        self._marks: list[int | None] = [None, None]
         self._position = 0
-        self._scrubbing = False
+        self._held: str | None = None  # "scrub", "a" or "b"
+        self._asked = -1
+        self._hover: float | None = None
+        self._strip: QPixmap | None = None
+        self._strip_key: tuple[object, ...] = ()
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(STRIP_MS)
+        self._timer.timeout.connect(self._refresh)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setMouseTracking(True)
+        self.setMinimumWidth(200)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        theme.changed.connect(self.update)
+        theme.changed.connect(self._refresh)
 
-    def set_drive(self, times_s: NDArray[np.float64], gaps: list[tuple[int, int, str]]) -> None:
+    # -- what it shows
+
+    def set_drive(self, times_s: Floats, gaps: list[tuple[int, int, str]]) -> None:
+        """A new drive: its frames' times in seconds, and (first, last, reason) of what is missing."""
         self._times = np.asarray(times_s, dtype=np.float64)
-        self._gaps = list(gaps)
         self._errors = np.full(len(self._times), np.nan)
+        self._peak = 0.0
         self._bookmarks = []
-        self._a = self._b = None
+        self._marks = [None, None]
         self._position = 0
-        self.update()
+        self._held = None
+        self.set_gaps(gaps)
 
-    def set_errors(self, abs_error_deg: NDArray[np.float64]) -> None:
-        self._errors[:] = np.abs(abs_error_deg)
-        self.update()
+    def set_gaps(self, gaps: list[tuple[int, int, str]]) -> None:
+        """The gaps alone: one was found while playing."""
+        self._gaps = sorted(gaps)
+        self._refresh()
+
+    def set_errors(self, abs_error_deg: Floats) -> None:
+        """|error| of every frame in degrees, NaN where unknown."""
+        n = min(len(abs_error_deg), len(self._errors))
+        self._errors = np.full(len(self._times), np.nan)
+        self._errors[:n] = np.abs(np.asarray(abs_error_deg, dtype=np.float64)[:n])
+        known = self._errors[np.isfinite(self._errors)]
+        self._peak = float(known.max()) if len(known) else 0.0
+        self._refresh()
 
     def set_error(self, i: int, deg: float) -> None:
+        """The error of one frame; drawn soon, with the others that arrive meanwhile."""
         if 0 <= i < len(self._errors):
             self._errors[i] = abs(deg)
-            self.update()
+            if abs(deg) > self._peak:
+                self._peak = abs(deg)
+            if not self._timer.isActive():
+                self._timer.start()
 
     def set_bookmarks(self, frames: list[int]) -> None:
         self._bookmarks = sorted(frames)
         self.update()
 
     def set_marks(self, a: int | None, b: int | None) -> None:
-        self._a, self._b = a, b
-        self.update()
+        """The part A..B; emits nothing."""
+        if self._held not in ("a", "b"):
+            self._marks = [a, b]
+            self.update()
 
     def set_position(self, i: int) -> None:
-        self._position = i
-        self.update()
+        """The frame shown; emits nothing."""
+        if i != self._position:
+            self._position = i
+            self.update()
 
-    def sizeHint(self) -> QSize:
-        return QSize(400, 40)
+    # -- from frames to pixels
 
     def track(self) -> QRectF:
-        text = self.fontMetrics().horizontalAdvance("00:00.0 / 00:00.0") + 3 * PAD
-        return QRectF(PAD, 8, max(1.0, self.width() - text - PAD), self.height() - 16)
+        """Where the strip lies."""
+        right = PAD + self._text_width() + PAD
+        return QRectF(PAD, LANE, max(1.0, self.width() - PAD - right), max(4.0, self.height() - LANE - 6))
 
     def x_of(self, i: int) -> float:
+        """The middle of frame `i`."""
         t = self.track()
         return t.x() + t.width() * i / max(1, len(self._times) - 1)
 
     def index_at(self, x: float) -> int:
+        """The frame nearest to x."""
         t = self.track()
         last = max(0, len(self._times) - 1)
         return min(last, max(0, round((x - t.x()) / t.width() * last)))
 
+    def gap_at(self, i: int) -> str:
+        """Why frame `i` is missing; empty where it is not."""
+        at = bisect_right(self._gaps, i, key=lambda gap: gap[0]) - 1
+        return self._gaps[at][2] if at >= 0 and self._gaps[at][1] >= i else ""
+
+    def describe(self, i: int) -> str:
+        """What the tooltip says about frame `i`."""
+        parts = [f"{clock(self._seconds(i))}   frame {i}"]
+        if np.isfinite(self._errors[i]):
+            parts.append(f"error {self._errors[i]:.1f}°")
+        if i in self._bookmarks:
+            parts.append("bookmark")
+        if gap := self.gap_at(i):
+            parts.append(gap)
+        return "\n".join(parts)
+
+    def time_text(self) -> str:
+        """03:30.6 / 09:12."""
+        if not len(self._times):
+            return ""
+        return f"{clock(self._seconds(self._position))} / {clock(self._seconds(len(self._times) - 1))[:-2]}"
+
+    def _seconds(self, i: int) -> float:
+        i = min(max(0, i), len(self._times) - 1)
+        return float(self._times[i] - self._times[0])
+
+    def _text_width(self) -> float:
+        # as wide as the longest time of this drive, in zeros: it must not move while playing
+        long = len(self._times) and self._seconds(len(self._times) - 1) >= 3600
+        return float(self._metrics().horizontalAdvance("0:00:00.0 / 0:00:00" if long else "00:00.0 / 00:00"))
+
+    @staticmethod
+    def _metrics() -> QFontMetricsF:
+        return QFontMetricsF(theme.number_font())
+
+    def sizeHint(self) -> QSize:
+        return QSize(400, 46)
+
+    # -- the hand
+
+    def _handle_at(self, pos: QPointF) -> str:
+        for name, mark in (("b", self._marks[1]), ("a", self._marks[0])):
+            if mark is not None and pos.y() < LANE + 2 and abs(self.x_of(mark) - pos.x()) <= REACH + 2:
+                return name
+        return "scrub"
+
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.LeftButton and len(self._times):
-            self._scrubbing = True
+        if event.button() != Qt.MouseButton.LeftButton or not len(self._times):
+            return
+        if event.position().x() > self.track().right() + PAD:  # on the time, at the right
+            return
+        self._held = self._handle_at(event.position())
+        if self._held == "scrub":
             self.scrub_started.emit()
-            self.seek_requested.emit(self.index_at(event.position().x()))
+            self._asked = -1
+            self._seek(event.position())
+
+    def _seek(self, pos: QPointF) -> None:
+        i = self.index_at(pos.x())
+        for b in self._bookmarks:  # a press in the lane takes the bookmark under it
+            if pos.y() < LANE and abs(self.x_of(b) - pos.x()) <= REACH and self._asked < 0:
+                i = b
+        if i != self._asked:
+            self._asked = i
+            self.seek_requested.emit(i)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self._scrubbing:
-            self.seek_requested.emit(self.index_at(event.position().x()))
+        pos = event.position()
+        if self._held == "scrub":
+            self._seek(pos)
+        elif self._held in ("a", "b"):
+            self._drag_mark(self.index_at(pos.x()))
+        self._hover = pos.x() if len(self._times) and pos.x() <= self.track().right() + PAD else None
+        on_handle = self._held is None and self._handle_at(pos) != "scrub"
+        self.setCursor(Qt.CursorShape.SizeHorCursor if on_handle else Qt.CursorShape.ArrowCursor)
+        if self._hover is not None:
+            at = self.mapToGlobal(QPoint(round(self._hover) + 8, -self.height()))
+            QToolTip.showText(at, self.describe(self.index_at(self._hover)), self)
+        self.update()
+
+    def _drag_mark(self, i: int) -> None:
+        a, b = self._marks
+        new = (
+            [min(i, b) if b is not None else i, b]
+            if self._held == "a"
+            else [a, i if a is None else max(i, a)]
+        )
+        if new != self._marks:
+            self._marks = new
+            self.marks_changed.emit(*new)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if self._scrubbing:
-            self._scrubbing = False
+        held, self._held = self._held, None
+        if held == "scrub":
             self.scrub_finished.emit()
+        self.update()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self._hover = None
+        self.update()
+
+    # -- paint
+
+    def _refresh(self) -> None:
+        self._strip = None
+        self.update()
+
+    def _strip_pixmap(self, t: QRectF) -> QPixmap:
+        dpr = self.devicePixelRatioF()
+        width, height = max(1, round(t.width() * dpr)), max(1, round(t.height() * dpr))
+        if self._strip is None or self._strip_key != (width, height, dpr):
+            runs = gap_runs(self._gaps, len(self._times), width)
+            self._strip = paint_strip(self._errors, nice_limit(self._peak), runs, width, height, dpr)
+            self._strip_key = (width, height, dpr)
+        return self._strip
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         c = theme.colours()
         t = self.track()
-        painter.fillRect(t, c.panel)
+        painter.drawPixmap(t.topLeft(), self._strip_pixmap(t))
+        painter.setPen(QPen(c.border, 1))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(t.adjusted(-0.5, -0.5, 0.5, 0.5), 2, 2)
         if len(self._times):
-            x = self.x_of(self._position)
-            painter.fillRect(QRectF(x - 1, 2, 2, self.height() - 4), c.accent)
-            now = self._times[min(self._position, len(self._times) - 1)] - self._times[0]
-            painter.setPen(c.text)
-            painter.setFont(theme.number_font())
-            text = f"{clock(float(now))} / {clock(float(self._times[-1] - self._times[0]))}"
-            painter.drawText(self.rect().adjusted(0, 0, -12, 0), int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), text)
+            self._paint_marks(painter, t)
+            self._paint_bookmarks(painter)
+            self._paint_position(painter, t)
+            self._paint_text(painter)
         painter.end()
+
+    def _paint_marks(self, painter: QPainter, t: QRectF) -> None:
+        a, b = self._marks
+        if a is None and b is None:
+            return
+        c = theme.colours()
+        left = t.left() if a is None else self.x_of(a)
+        right = t.right() if b is None else self.x_of(b)
+        fill = QColor(c.accent)
+        fill.setAlpha(45)
+        painter.fillRect(QRectF(left, t.top(), max(1.0, right - left), t.height()), fill)
+        font = theme.number_font()
+        font.setPixelSize(10)
+        font.setBold(True)
+        painter.setFont(font)
+        for name, mark, x, side in (("A", a, left, -1.0), ("B", b, right, 0.0)):
+            if mark is None:
+                continue
+            painter.fillRect(QRectF(x - 0.75, 1, 1.5, t.bottom() - 1), c.accent)
+            tab = QRectF(x + side * 12, 0.5, 12, 11.5)
+            painter.fillRect(tab, c.accent)
+            painter.setPen(c.window)
+            painter.drawText(tab, int(Qt.AlignmentFlag.AlignCenter), name)
+
+    def _paint_bookmarks(self, painter: QPainter) -> None:
+        c = theme.colours()
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(c.bookmark)
+        for i in self._bookmarks:
+            x = self.x_of(i)
+            painter.drawPolygon(
+                QPolygonF(
+                    [
+                        QPointF(x - 4, 2),
+                        QPointF(x + 4, 2),
+                        QPointF(x + 4, 8),
+                        QPointF(x, 12),
+                        QPointF(x - 4, 8),
+                    ]
+                )
+            )
+
+    def _paint_position(self, painter: QPainter, t: QRectF) -> None:
+        c = theme.colours()
+        if self._hover is not None and self._held is None:
+            faint = QColor(c.text)
+            faint.setAlpha(90)
+            x = min(t.right(), max(t.left(), self._hover))
+            painter.fillRect(QRectF(x - 0.5, t.top(), 1, t.height()), faint)
+        x = self.x_of(min(max(0, self._position), len(self._times) - 1))
+        painter.setPen(QPen(c.window, 1))
+        painter.setBrush(c.accent if self._held == "scrub" else c.text)
+        painter.drawRoundedRect(QRectF(x - 2.5, t.top() - 3.5, 5, t.height() + 7), 2.5, 2.5)
+
+    def _paint_text(self, painter: QPainter) -> None:
+        c = theme.colours()
+        painter.setFont(theme.number_font())
+        now, _, rest = self.time_text().partition(" / ")
+        rest = " / " + rest
+        t = self.track()
+        width = self._metrics().horizontalAdvance(rest)
+        box = QRectF(0, t.top(), self.width() - PAD, t.height())
+        painter.setPen(c.muted)
+        painter.drawText(box, _RIGHT, rest)
+        painter.setPen(c.text)
+        painter.drawText(box.adjusted(0, 0, -width, 0), _RIGHT, now)
+
+
+_RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

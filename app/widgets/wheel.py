@@ -74,7 +74,9 @@ class SteeringView(QWidget):
             return QRectF(m, m, w - column - 2 * m, h - 2 * m), QRectF(
                 w - column, max(m, (h - numbers) / 2), column - m, numbers
             )
-        return QRectF(m, m, w - 2 * m, h - numbers - 2 * m), QRectF(m, h - numbers - m / 2, w - 2 * m, numbers)
+        return QRectF(m, m, w - 2 * m, h - numbers - 2 * m), QRectF(
+            m, h - numbers - m / 2, w - 2 * m, numbers
+        )
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -123,7 +125,11 @@ class SteeringView(QWidget):
         painter.drawLine(QPointF(0, 0), QPointF(0, -(r - rim)))
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(colour)
-        painter.drawPolygon(QPolygonF([QPointF(0, -r), QPointF(-rim * 0.7, -r + rim * 1.6), QPointF(rim * 0.7, -r + rim * 1.6)]))
+        painter.drawPolygon(
+            QPolygonF(
+                [QPointF(0, -r), QPointF(-rim * 0.7, -r + rim * 1.6), QPointF(rim * 0.7, -r + rim * 1.6)]
+            )
+        )
 
     def _paint_numbers(self, painter: QPainter, area: QRectF) -> None:
         c = theme.colours()
