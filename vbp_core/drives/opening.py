@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from vbp_core.drives.base import Drive, OpenOptions
+from vbp_core.drives.tables import first_columns, read_table
 from vbp_core.errors import DriveError
 
 
@@ -37,7 +38,9 @@ FORMATS: tuple[Format, ...] = (
     Format("rosbag1", "vbp_core.drives.rosbag1", "a ROS1 .bag, or a folder of them"),
     Format("rosbag2", "vbp_core.drives.rosbag2", "a ROS2 bag folder (metadata.yaml) or .db3"),
     Format("mcap", "vbp_core.drives.mcap_file", "an .mcap recording"),
-    Format("udacity-csv", "vbp_core.drives.udacity_csv", "a Udacity export (interpolated.csv, or camera.csv)"),
+    Format(
+        "udacity-csv", "vbp_core.drives.udacity_csv", "a Udacity export (interpolated.csv, or camera.csv)"
+    ),
     Format("udacity-simulator", "vbp_core.drives.udacity_simulator", "a simulator drive (driving_log.csv)"),
     Format("donkey", "vbp_core.drives.donkey", "a Donkeycar tub (manifest.json)"),
     Format("sullychen", "vbp_core.drives.sullychen", "pictures with data.txt"),
@@ -50,19 +53,45 @@ def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
     """Open a recording, recognised by its content. Raises DriveError with one sentence that says what to do."""
     path = Path(path).expanduser()
     options = options or OpenOptions()
-    if not path.exists():
-        raise DriveError(f"{path} does not exist; give the path of a recording: {accepted()}")
     try:
-        if path.is_file() and path.stat().st_size == 0:
+        if not path.exists():
+            raise DriveError(f"{path} does not exist; give the path of a recording: {accepted()}")
+        if path.is_dir():
+            if not any(path.iterdir()):
+                raise DriveError(f"{path} is an empty folder; accepted: {accepted()}")
+        elif not path.is_file():
+            raise DriveError(f"{path} is neither a file nor a folder; accepted: {accepted()}")
+        elif path.stat().st_size == 0:
             raise DriveError(f"{path} is an empty file; accepted: {accepted()}")
-        if path.is_dir() and not any(path.iterdir()):
-            raise DriveError(f"{path} is an empty folder; accepted: {accepted()}")
         for fmt in FORMATS:
             if fmt.sniff(path):
                 return fmt.open(path, options)
+        raise DriveError(_unknown(path))
     except OSError as error:
         raise DriveError(f"{path} cannot be read: {error.strerror or error}") from error
-    raise DriveError(f"{path} is no recording that vbp knows; accepted: {accepted()}")
+
+
+def _unknown(path: Path) -> str:
+    """What is said of a path that no format takes: a steering list alone is the likely mistake."""
+    steering = path if path.is_file() else next(filter(_lists_steering, _csvs(path)), None)
+    if steering is not None and _lists_steering(steering):
+        return (
+            f"{steering} lists steering but names no pictures, and no video of it was found; "
+            f"open the folder or the video that it belongs to: {accepted()}"
+        )
+    if path.suffix.casefold() == ".csv":
+        read_table(path, keep=())  # one that cannot be read says why
+        columns = ", ".join(sorted(first_columns(path)))[:200]
+        return f"{path} is a CSV of no kind that vbp knows (its columns: {columns}); accepted: {accepted()}"
+    return f"{path} is no recording that vbp knows; accepted: {accepted()}"
+
+
+def _csvs(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix.casefold() == ".csv")[:20]
+
+
+def _lists_steering(path: Path) -> bool:
+    return bool(first_columns(path) & {"angle", "steering_angle", "steering", "wheel"})
 
 
 def accepted() -> str:

@@ -1,0 +1,19 @@
+"""What all tests share: the real recordings, which lie outside the repository and may be absent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real recordings: $VBP_SHARED, or ../shared. Its data are under data/."""
+    folder = Path(os.environ.get("VBP_SHARED", REPOSITORY.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"needs the recordings of {folder} (or set VBP_SHARED)")
+    return folder

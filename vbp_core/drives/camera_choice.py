@@ -1,0 +1,30 @@
+"""Which of a recording's cameras is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from vbp_core.errors import DriveError
+
+
+def camera_name(frame_id: str) -> str:
+    """`center_camera`, `/center_camera` -> `center`."""
+    return frame_id.strip().strip("/").removesuffix("_camera")
+
+
+def choose_camera(cameras: Iterable[str], wanted: str | None, path: Path) -> str:
+    """The wanted camera, else `center`, else the first by name. Raises DriveError that lists those there are."""
+    names = sorted(set(cameras))
+    if wanted is not None:
+        for name in names:
+            if camera_name(wanted).casefold() == name.casefold():
+                return name
+        listed = ", ".join(name for name in names if name)
+        raise DriveError(
+            f"{path} has no camera {wanted!r}; "
+            + (f"it has: {listed}" if listed else "its cameras have no names: leave the camera out")
+        )
+    if "center" in names:
+        return "center"
+    return names[0] if names else ""

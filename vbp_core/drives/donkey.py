@@ -1,0 +1,206 @@
+"""Donkeycar tubs: version 2 (manifest.json, catalogs, images/) and the older record_N.json beside pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vbp_core.drives.base import Drive, DriveInfo, OpenOptions
+from vbp_core.drives.convention import Convention
+from vbp_core.drives.paths import FolderIndex, natural_key
+from vbp_core.drives.picture_files import PictureDrive, locate
+from vbp_core.drives.tables import read_text
+from vbp_core.errors import DriveError
+
+KIND = "donkey"
+NOMINAL_HZ = 20.0  # Donkeycar's DRIVE_LOOP_HZ
+
+CONVENTION = Convention(
+    "unit:25",
+    "right",
+    "Donkeycar's source: user/angle is -1 (left) to 1 (right); a tub does not state the degrees of full lock, "
+    "25 are taken for granted",
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class _Record:
+    time: int | None  # nanoseconds
+    image: str
+    angle: float
+
+
+def sniff(path: Path) -> bool:
+    """A tub folder, or its manifest.json."""
+    folder = _folder(path)
+    return _is_tub(folder) or next(_record_files(folder), None) is not None
+
+
+def open(path: Path, options: OpenOptions) -> Drive:
+    """Open a tub. Raises DriveError."""
+    folder = _folder(path)
+    convention = CONVENTION.overruled_by(options)
+    if options.camera is not None:
+        raise DriveError(f"{path} has one camera without a name: leave the camera out")
+    info = DriveInfo(KIND, path, 0, 0, 0.0)
+    index = FolderIndex(folder, ("images",))
+    records = _tub_records(folder, index, info) if _is_tub(folder) else _old_records(folder, info)
+    if not records:
+        raise DriveError(f"{folder} is a Donkeycar tub without records of cam/image_array")
+    records, times = _timed(records, info)
+    names = [record.image for record in records]
+    angle = convention.radians([record.angle for record in records])
+    convention.note_in(info)
+    files, reasons = locate(names, index, info)
+    return PictureDrive(
+        info, times, angle, np.full(len(records), np.nan), files, names=names, reasons=reasons
+    )
+
+
+def _folder(path: Path) -> Path:
+    return path.parent if path.name == "manifest.json" and path.is_file() else path
+
+
+def _is_tub(folder: Path) -> bool:
+    try:
+        with (folder / "manifest.json").open("rb") as file:
+            head = file.read(2**16)
+    except OSError:
+        return False
+    return b"cam/image_array" in head or b".catalog" in head
+
+
+def _tub_records(folder: Path, index: FolderIndex, info: DriveInfo) -> list[_Record]:
+    """The manifest's last line names the catalogs and the deleted records; a catalog has one JSON a line."""
+    manifest = folder / "manifest.json"
+    lines = [line for line in read_text(manifest).splitlines() if line.strip()]
+    state = next((value for line in reversed(lines) if "paths" in (value := _json(line))), None)
+    if state is None or not isinstance(state["paths"], list):
+        raise DriveError(
+            f"{manifest} names no catalogs; a Donkeycar tub lists them as paths in its last line"
+        )
+    deleted = _numbers(state.get("deleted_indexes"))
+    records: list[_Record] = []
+    bad = dropped = 0
+    for name in state["paths"]:
+        file, _ = index.find(str(name))
+        if file is None:
+            info.notes.append(f"the catalog {name} is missing")
+            continue
+        try:
+            text = read_text(Path(file))
+        except DriveError as error:
+            info.notes.append(str(error))
+            continue
+        for line in text.splitlines():
+            if not line.strip("\0 \t\r"):
+                continue
+            value = _json(line)
+            record = _record(value, "images/")
+            if record is None:
+                bad += 1
+            elif value.get("_index") in deleted:
+                dropped += 1
+            else:
+                records.append(record)
+    if bad:
+        info.notes.append(f"{bad} damaged lines of the catalogs are left out")
+    if dropped:
+        info.notes.append(f"{dropped} records are marked as deleted and left out")
+    return records
+
+
+def _old_records(folder: Path, info: DriveInfo) -> list[_Record]:
+    records = []
+    bad = 0
+    for file in sorted(_record_files(folder), key=lambda file: natural_key(file.name)):
+        try:
+            record = _record(_json(file.read_text("utf-8", errors="replace")), "")
+        except OSError:
+            record = None
+        if record is None:
+            bad += 1
+        else:
+            records.append(record)
+    if bad:
+        info.notes.append(f"{bad} damaged records are left out")
+    return records
+
+
+def _record_files(folder: Path) -> Iterator[Path]:
+    """record_N.json of a real old tub; the first few are looked into, so that other JSON is left alone."""
+    try:
+        files = folder.glob("record_*.json") if folder.is_dir() else iter(())
+        first = list(islice(files, 3))
+        if any(b"cam/image_array" in file.read_bytes()[: 2**16] for file in first if file.is_file()):
+            yield from first
+            yield from files
+    except OSError:
+        return
+
+
+def _record(value: dict[str, Any], folder: str) -> _Record | None:
+    image = value.get("cam/image_array")
+    if not isinstance(image, str) or not image:
+        return None
+    angle = value.get("user/angle")
+    number = float(angle) if isinstance(angle, int | float) and not isinstance(angle, bool) else math.nan
+    return _Record(_time(value), folder + image, number)
+
+
+def _time(value: dict[str, Any]) -> int | None:
+    """Nanoseconds: of _timestamp_ms, or of the older milliseconds or timestamp."""
+    for key in ("_timestamp_ms", "milliseconds"):
+        ms = value.get(key)
+        if isinstance(ms, int | float) and not isinstance(ms, bool) and abs(ms) < 9e12:
+            return ms * 10**6 if isinstance(ms, int) else round(ms * 1e6)
+    text = value.get("timestamp")
+    if isinstance(text, str):
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+    return None
+
+
+def _timed(
+    records: list[_Record], info: DriveInfo
+) -> tuple[list[_Record], np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """The records in the order of time, and their times."""
+    timed = [record for record in records if record.time is not None]
+    if not timed:
+        info.notes.append(f"no times are stated; {NOMINAL_HZ:g} frames per second are taken for granted")
+        return records, np.arange(len(records), dtype=np.int64) * 10**9 // int(NOMINAL_HZ)
+    if len(timed) < len(records):
+        info.notes.append(f"{len(records) - len(timed)} records have no time and are left out")
+    times = np.array([record.time for record in timed], dtype=np.int64)
+    if (np.diff(times) < 0).any():
+        info.notes.append("the records are not in the order of time; they were sorted")
+    order = np.argsort(times, kind="stable")
+    return [timed[k] for k in order], times[order]
+
+
+def _numbers(value: Any) -> set[int]:
+    return {n for n in value if isinstance(n, int)} if isinstance(value, list) else set()
+
+
+def _json(text: str) -> dict[str, Any]:
+    """An object, or {} for anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,139 @@
+"""One picture, or a folder of pictures in natural order; no labels, and times only for playing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from vbp_core.drives.base import Drive, DriveInfo, OpenOptions
+from vbp_core.drives.camera_choice import choose_camera
+from vbp_core.drives.paths import natural_key
+from vbp_core.drives.picture_files import ACCEPTED, EXTENSIONS, PictureDrive, PictureError, read_picture
+from vbp_core.drives.picture_header import read_header
+from vbp_core.errors import DriveError
+
+KIND = "images"
+NOMINAL_HZ = 20
+MAX_DEPTH = 3  # folders below the one given
+MAX_FOLDERS = 5_000
+MAX_PICTURES = 1_000_000
+SIZES_LOOKED_AT = 64
+CAMERAS = ("center", "left", "right")
+
+
+def sniff(path: Path) -> bool:
+    """A picture by its content or its name, or a folder with a file named like one, here or below."""
+    if path.is_dir():
+        return next(_walk(path), None) is not None
+    if not path.is_file():
+        return False
+    return _named_picture(path.name) or read_header(_head(path)) is not None
+
+
+def open(path: Path, options: OpenOptions) -> Drive:
+    """Open a picture or a folder. Raises DriveError when not one picture can be decoded."""
+    info = DriveInfo(KIND, path, 0, 0, 0.0)
+    root = path
+    if path.is_dir():
+        root = _camera_folder(path, options, info)
+        files = [str(file) for file in islice(_walk(root), MAX_PICTURES)]
+        if len(files) == MAX_PICTURES:
+            info.notes.append(
+                f"the folder has more than {MAX_PICTURES} pictures; the first of them are shown"
+            )
+    else:
+        if options.camera is not None:
+            raise DriveError(f"{path} is one picture: leave the camera out")
+        files = [str(path)]
+    times = np.arange(len(files), dtype=np.int64) * (10**9 // NOMINAL_HZ)
+    unknown = np.full(len(files), np.nan)
+    names = [os.path.relpath(file, root) if path.is_dir() else path.name for file in files]
+    drive = PictureDrive(info, times, unknown, unknown.copy(), files, names=names, same_size=False)
+    if info.width == 0:
+        raise DriveError(_why_none(path, files, names))
+    if len(files) > 1:
+        info.notes.append(f"pictures have no times; {NOMINAL_HZ} frames per second are taken for granted")
+        _note_sizes(files, info)
+    return drive
+
+
+def _walk(folder: Path, depth: int = 0, seen: list[int] | None = None) -> Iterator[Path]:
+    """The pictures of a folder in natural order; those of its sub-folders where it has none itself.
+
+    Links to pictures are followed, the user made them; links to folders are not, they can be circles.
+    """
+    seen = [0] if seen is None else seen
+    seen[0] += 1
+    if seen[0] > MAX_FOLDERS:
+        return
+    pictures, folders = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue  # hidden, such as the ._x.jpg of macOS
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.name)
+                elif _named_picture(entry.name) and entry.is_file():
+                    pictures.append(entry.name)
+    except OSError:
+        return
+    if pictures:
+        for name in sorted(pictures, key=natural_key):
+            yield folder / name
+    elif depth < MAX_DEPTH:
+        for name in sorted(folders, key=natural_key):
+            yield from _walk(folder / name, depth + 1, seen)
+
+
+def _camera_folder(path: Path, options: OpenOptions, info: DriveInfo) -> Path:
+    """One camera's sub-folder, where they are named center, left and right: three views are no sequence."""
+    found = {
+        name: path / name for name in CAMERAS if (path / name).is_dir() and not (path / name).is_symlink()
+    }
+    if not any(_named_picture(file.name) for file in path.iterdir()):
+        found = {name: folder for name, folder in found.items() if next(_walk(folder), None) is not None}
+        if len(found) > 1 or (options.camera is not None and found):
+            info.cameras = tuple(sorted(found))
+            info.camera = choose_camera(found, options.camera, path)
+            info.notes.append(f"the pictures of the {info.camera} camera are shown")
+            return found[info.camera]
+    if options.camera is not None:
+        raise DriveError(f"{path} has no cameras by name: leave the camera out")
+    return path
+
+
+def _named_picture(name: str) -> bool:
+    return os.path.splitext(name)[1].casefold() in EXTENSIONS
+
+
+def _head(file: str | Path) -> bytes:
+    """Enough of a file for its size to be known; a JPEG may carry 64 KiB of other things before it."""
+    try:
+        with Path(file).open("rb") as stream:
+            return stream.read(2**18)
+    except OSError:
+        return b""
+
+
+def _note_sizes(files: list[str], info: DriveInfo) -> None:
+    step = max(1, len(files) // SIZES_LOOKED_AT)
+    headers = [header for file in files[::step] if (header := read_header(_head(file))) is not None]
+    sizes = {(header.width, header.height) for header in headers if header.width and header.height}
+    if len(sizes) > 1:
+        info.notes.append(f"the pictures have different sizes, {info.width} x {info.height} among them")
+
+
+def _why_none(path: Path, files: list[str], names: list[str]) -> str:
+    try:
+        read_picture(files[0])
+        why = "cannot be decoded"
+    except PictureError as error:
+        why = str(error)
+    if path.is_file():
+        return f"{path} {why}" if ACCEPTED in why else f"{path} {why}; accepted: {ACCEPTED}"
+    return f"none of the {len(files)} pictures in {path} can be decoded (the first, {names[0]}, {why})"

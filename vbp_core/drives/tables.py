@@ -1,0 +1,268 @@
+"""CSV files as they occur: BOM, CRLF, quotes, `;` or tabs, ragged rows, empty cells; times kept exact."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbp_core.errors import DriveError
+
+MAX_BYTES = 2**30  # a drive of a million frames has a CSV of some 200 MB
+PEEK_BYTES = 2**16
+INT64 = np.iinfo(np.int64)
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16: its mark starts with the UTF-16 one
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a CSV, as text. Column names are looked up without regard to case or spaces.
+
+    columns: the names as the file has them. The cells have no spaces around them; a cell that a short
+    row lacks is "". decimal_comma: numbers are written 0,25 (files whose delimiter is not a comma).
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    cells: dict[str, list[str]]
+    decimal_comma: bool = False
+
+    def __len__(self) -> int:
+        return len(next(iter(self.cells.values()), []))
+
+    def __contains__(self, name: str) -> bool:
+        return column_key(name) in self.cells
+
+    def require(self, *names: str) -> None:
+        """Raise the DriveError that names the file, the missing columns and those found."""
+        missing = [name for name in names if name not in self]
+        if missing:
+            raise DriveError(
+                f"{self.path} lacks the {_listed(missing, 'column')}; "
+                f"it has: {_shown(self.columns)}; needed: {', '.join(names)}"
+            )
+
+    def text(self, name: str) -> list[str]:
+        """The cells of a column. Raises DriveError when there is no such column."""
+        self.require(name)
+        return self.cells[column_key(name)]
+
+    def floats(self, name: str) -> NDArray[np.float64]:
+        """A column as float64 (rows,); a cell that is no finite number is NaN."""
+        cells = self.text(name)
+        if self.decimal_comma:
+            cells = [cell.replace(",", ".") for cell in cells]
+        try:
+            values = np.fromiter(map(float, cells), np.float64, len(cells))
+        except ValueError:
+            values = np.fromiter(map(_float_or_nan, cells), np.float64, len(cells))
+        values[~np.isfinite(values)] = np.nan
+        return values
+
+    def integers(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """A column as int64 (rows,), exactly as written and never through a float, and which rows hold one.
+
+        1.479425476188653632e18 is read by its decimal digits; fractions are rounded; a cell that is no
+        number, or does not fit, is 0 and marked False.
+        """
+        cells = self.text(name)
+        ok = np.ones(len(cells), dtype=np.bool_)
+        try:
+            return np.fromiter(map(int, cells), np.int64, len(cells)), ok
+        except (ValueError, OverflowError):
+            pass
+        values = np.zeros(len(cells), dtype=np.int64)
+        for i, cell in enumerate(cells):
+            number = _int_or_none(cell)
+            if number is None:
+                ok[i] = False
+            else:
+                values[i] = number
+        return values, ok
+
+
+def read_table(path: Path, keep: Collection[str] | None = None, names: Sequence[str] | None = None) -> Table:
+    """Read a CSV. Raises DriveError with one sentence for a file that is no CSV or has no rows.
+
+    keep: only these columns are held in memory (those of them that exist); all, when None.
+    names: the column names of a file that has no header line.
+    """
+    text = read_text(path)
+    delimiter = find_delimiter(text)
+    rows = _rows(text, delimiter)
+    try:
+        columns = tuple(names) if names is not None else _header(rows)
+        wanted: dict[str, int] = {}
+        kept_names = None if keep is None else {column_key(name) for name in keep}
+        for index, column in enumerate(columns):
+            key = column_key(column)
+            if key and key not in wanted and (kept_names is None or key in kept_names):
+                wanted[key] = index
+        kept: list[list[str]] = [[] for _ in wanted]
+        slots = list(zip(kept, wanted.values(), strict=True))
+        any_rows = False
+        for row in rows:
+            if not row or (len(row) == 1 and not row[0].strip()):
+                continue  # a blank line
+            any_rows = True
+            n = len(row)
+            for cells, index in slots:
+                cells.append(row[index].strip() if index < n else "")
+    except csv.Error as error:
+        raise DriveError(f"{path} is not a CSV that can be read (line {rows.line_num}: {error})") from error
+    if not columns or not any(column.strip() for column in columns):
+        raise DriveError(f"{path} has no header line with column names")
+    if not any_rows:
+        raise DriveError(f"{path} has no rows below its header; its columns: {_shown(columns)}")
+    return Table(path, columns, dict(zip(wanted, kept, strict=True)), delimiter != ",")
+
+
+def first_rows(path: Path, count: int = 2) -> list[list[str]]:
+    """The first rows of a CSV, cells stripped; [] for anything that is no text file. Never raises."""
+    try:
+        if not path.is_file():
+            return []
+        with path.open("rb") as file:
+            data = file.read(PEEK_BYTES)
+        text = _decode(data, path, cut=len(data) == PEEK_BYTES)
+        rows = (row for row in _rows(text, find_delimiter(text)) if any(cell.strip() for cell in row))
+        return [[cell.strip() for cell in row] for row in islice(rows, count)]
+    except (OSError, ValueError, csv.Error, DriveError):
+        return []
+
+
+def first_columns(path: Path) -> set[str]:
+    """The keys of the column names in a CSV's first line; empty for anything else. Never raises."""
+    rows = first_rows(path, 1)
+    return {column_key(name) for name in rows[0]} if rows else set()
+
+
+def column_key(name: str) -> str:
+    return name.strip().strip("\ufeff").strip().casefold()
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, whatever its encoding. Raises DriveError for what is no text, empty, or huge."""
+    try:
+        if not path.is_file():
+            raise DriveError(f"{path} is not a file; a text file was expected there")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise DriveError(f"{path} has {size / 2**20:.0f} MiB; text files up to 1024 MiB are read")
+        data = path.read_bytes()
+    except OSError as error:
+        raise DriveError(f"{path} cannot be read: {error.strerror or error}") from error
+    text = _decode(data, path)
+    if not text.strip():
+        raise DriveError(f"{path} is empty")
+    return text
+
+
+def _decode(data: bytes, path: Path, cut: bool = False) -> str:
+    """`cut`: the data may end in the middle of a character."""
+    for bom, encoding in _BOMS:
+        if data.startswith(bom):
+            body = data[len(bom) :]
+            try:
+                return body.decode(encoding, errors="ignore" if cut else "strict")
+            except UnicodeDecodeError:
+                if encoding == "utf-8":
+                    return body.decode("latin-1")
+                raise DriveError(f"{path} is damaged {encoding.upper()[:6]} text; save it as UTF-8") from None
+    if b"\0" in data[:PEEK_BYTES]:
+        odd, even = data[1:PEEK_BYTES:2].count(0), data[:PEEK_BYTES:2].count(0)
+        if max(odd, even) * 4 > min(len(data), PEEK_BYTES) and min(odd, even) * 8 < max(odd, even):
+            raise DriveError(f"{path} is UTF-16 text without a byte order mark; save it as UTF-8")
+        raise DriveError(f"{path} is not a text file; a CSV in UTF-8 is accepted")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if cut and error.start >= len(data) - 3:
+            return data[: error.start].decode("utf-8")
+        return data.decode("latin-1")  # file names of an old Windows; the numbers are ASCII anyway
+
+
+def find_delimiter(text: str) -> str:
+    """The one of `,` `;` tab that occurs most in the first line, outside quotes."""
+    line = next((line for line in io.StringIO(text) if line.strip()), "")
+    unquoted = "".join(line.split('"')[::2])
+    return max(",;\t", key=unquoted.count)
+
+
+def _rows(text: str, delimiter: str) -> _Rows:
+    return _Rows(text, delimiter)
+
+
+class _Rows:
+    """csv.reader over text, with every kind of line end; an unclosed quote is an error, not the end."""
+
+    def __init__(self, text: str, delimiter: str) -> None:
+        self._reader = csv.reader(
+            io.StringIO(text, newline=""),
+            delimiter=delimiter,
+            skipinitialspace=delimiter != "\t",
+            strict=True,
+        )
+
+    def __iter__(self) -> _Rows:
+        return self
+
+    def __next__(self) -> list[str]:
+        return next(self._reader)
+
+    @property
+    def line_num(self) -> int:
+        return self._reader.line_num
+
+
+def _header(rows: _Rows) -> tuple[str, ...]:
+    for row in rows:
+        if any(cell.strip() for cell in row):
+            return tuple(cell.strip().strip("\ufeff") for cell in row)
+    return ()
+
+
+def _float_or_nan(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return np.nan
+
+
+def _int_or_none(cell: str) -> int | None:
+    try:
+        number = int(cell)
+    except ValueError:
+        try:
+            exact = Decimal(cell)
+            if not exact.is_finite() or exact.adjusted() > 20:
+                return None
+            number = int(exact.to_integral_value())
+        except (InvalidOperation, ValueError):
+            return None
+    return number if INT64.min <= number <= INT64.max else None
+
+
+def _listed(names: Sequence[str], noun: str) -> str:
+    return f"{noun}{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
+def _shown(columns: Sequence[str], limit: int = 20) -> str:
+    """Column names for a message, bounded: a file that is no CSV may have anything in its first line."""
+    short = [name if len(name) <= 40 else name[:37] + "..." for name in columns[:limit]]
+    return ", ".join(short) + (f" and {len(columns) - limit} more" if len(columns) > limit else "")
