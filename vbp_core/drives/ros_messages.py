@@ -1,0 +1,166 @@
+"""What a drive needs of ROS messages: which topics are cameras or steering, their times and values."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from vbp_core.drives.base import Image
+from vbp_core.drives.ros_fields import (
+    FieldReader,
+    MessageError,
+    Types,
+    field_names,
+    is_bytes,
+    parse_definition,
+    time_path,
+)
+from vbp_core.drives.ros_images import decode_compressed, decode_raw
+
+ANGLE_FIELD = "steering_wheel_angle"  # radians, left positive
+SPEED_FIELD = "speed"  # metres per second
+
+_RAW_FIELDS = {"height", "width", "encoding", "step", "data"}
+_COMPRESSED_FIELDS = {"format", "data"}
+_ENCODINGS = ("ros1", "cdr")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as a recording declares it.
+
+    definition: text of the message definition, in `syntax` ("msg", "idl", or "" where there is none).
+    encoding: of the messages, "ros1" or "cdr"; others (json, protobuf) are listed but not read.
+    """
+
+    name: str
+    msgtype: str  # with /msg/ in the middle, as ROS 2 writes it
+    definition: str
+    syntax: str
+    encoding: str
+
+
+class TopicReader:
+    """Reads messages of one topic. `kind` is "raw", "compressed", "steering" or "" for any other topic.
+
+    problem: one sentence where the topic cannot be understood.
+    head_bytes: how much of a message `stamp` needs; -1: all of it.
+    """
+
+    def __init__(self, topic: Topic) -> None:
+        self.topic = topic
+        self.kind = ""
+        self.problem = ""
+        self.head_bytes = 0
+        self.has_speed = False
+        self.fields: tuple[str, ...] = ()
+        self._types: Types = {}
+        self._stamp: FieldReader | None = None
+        self._stamp_path: str | None = None
+        self._values: FieldReader | None = None
+        if topic.encoding not in _ENCODINGS:
+            self.problem = f"messages of {topic.name} are encoded as {topic.encoding or 'nothing stated'}; ros1 and cdr are read"
+            return
+        try:
+            self._understand()
+        except MessageError as error:
+            self.kind = ""
+            self.problem = f"topic {topic.name} cannot be read: {error}"
+
+    def _understand(self) -> None:
+        topic = self.topic
+        self._types = parse_definition(topic.definition, topic.msgtype, topic.syntax, topic.encoding)
+        self.fields = field_names(self._types, topic.msgtype)
+        names = set(self.fields)
+        if topic.msgtype.endswith("CompressedVideo"):
+            raise MessageError(
+                f"{short_type(topic.msgtype)} is a video stream; only single pictures are read"
+            )
+        self._stamp_path = time_path(self._types, topic.msgtype)
+        stamp = [f"{self._stamp_path}.{part}" for part in ("sec", "nanosec")] if self._stamp_path else []
+        if stamp:
+            self._stamp = self._reader(stamp)
+            self.head_bytes = self._stamp.head_bytes
+        pixels = is_bytes(self._types, topic.msgtype, "data")
+        if pixels and names >= _RAW_FIELDS:
+            self.kind = "raw"
+            extra = {"is_bigendian"} & names
+            self._values = self._reader(_RAW_FIELDS | extra)
+        elif pixels and names >= _COMPRESSED_FIELDS:
+            self.kind = "compressed"
+            self._values = self._reader(_COMPRESSED_FIELDS)
+        elif ANGLE_FIELD in names:
+            self.kind = "steering"
+            self.has_speed = SPEED_FIELD in names
+            self._values = self._reader({ANGLE_FIELD} | ({SPEED_FIELD} & names))
+            self.head_bytes = -1
+
+    def _reader(self, paths: set[str] | list[str]) -> FieldReader:
+        return FieldReader(self._types, self.topic.msgtype, paths, self.topic.encoding)
+
+    @property
+    def is_camera(self) -> bool:
+        # compressedDepth topics hold distances behind a header of their own, no picture
+        return self.kind in ("raw", "compressed") and not self.topic.name.endswith("/compressedDepth")
+
+    def stamp(self, data: bytes) -> int:
+        """Time stamp of a message in nanoseconds, 0 where it has none. Raises MessageError if cut off."""
+        if self._stamp is None or self._stamp_path is None:
+            return 0
+        values = self._stamp.read(data)
+        try:
+            return int(values[f"{self._stamp_path}.sec"]) * 10**9 + int(values[f"{self._stamp_path}.nanosec"])
+        except (TypeError, ValueError, OverflowError):
+            raise MessageError("its time stamp is no number") from None
+
+    def steering(self, data: bytes) -> tuple[float, float]:
+        """Steering wheel angle and speed as the message has them, NaN for no speed. Raises MessageError."""
+        assert self._values is not None
+        values = self._values.read(data)
+        try:
+            return float(values[ANGLE_FIELD]), float(values.get(SPEED_FIELD, float("nan")))
+        except (TypeError, ValueError):
+            raise MessageError(f"{ANGLE_FIELD} or {SPEED_FIELD} is no number") from None
+
+    def image(self, data: bytes) -> Image:
+        """Picture of a message, RGB uint8 (H, W, 3). Raises MessageError."""
+        assert self._values is not None
+        values = self._values.read(data)
+        try:
+            if self.kind == "compressed":
+                return decode_compressed(values["data"])
+            return decode_raw(
+                values["data"],
+                int(values["width"]),
+                int(values["height"]),
+                int(values["step"]),
+                str(values["encoding"]),
+                bool(values.get("is_bigendian", 0)),
+            )
+        except TypeError:
+            raise MessageError("its fields are not of the types of an image") from None
+
+    def angle_unit(self) -> tuple[str, str]:
+        """Unit of the angle field ("rad" or "deg") and where that is known from."""
+        name = f"{self.topic.name} ({short_type(self.topic.msgtype)})"
+        comment = re.search(rf"\b{ANGLE_FIELD}\b[^\n#]*#([^\n]*)", self.topic.definition)
+        said = comment.group(1).lower() if comment else ""
+        if re.search(r"\bdeg(rees?)?\b", said):
+            return "deg", f"the message definition of {name} says degrees; left positive by ROS convention"
+        if re.search(r"\brad(ians?)?\b", said):
+            return "rad", f"the message definition of {name} says radians; left positive by ROS convention"
+        if short_type(self.topic.msgtype).endswith("_msgs/SteeringReport"):
+            return "rad", f"SteeringReport's {ANGLE_FIELD} is radians, left positive: {name}"
+        return "rad", f"taken for radians, left positive, by ROS convention (REP 103): {name}"
+
+
+def short_type(msgtype: str) -> str:
+    """The type as ROS 1 writes it and people say it: sensor_msgs/Image."""
+    return msgtype.replace("/msg/", "/")
+
+
+def long_type(msgtype: str) -> str:
+    """The type as ROS 2 writes it: sensor_msgs/msg/Image."""
+    if msgtype.count("/") == 1:
+        return msgtype.replace("/", "/msg/")
+    return msgtype

@@ -1,0 +1,68 @@
+"""ROS2 bags: a folder with metadata.yaml and SQLite or MCAP files, or one .db3 file.
+
+Everything needed is in those files. Of metadata.yaml only the list of files is used, to say what is
+missing: it is also what a crashed recorder does not write.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from vbp_core.drives import mcap_file
+from vbp_core.drives.bag_drive import open_files
+from vbp_core.drives.base import Drive, OpenOptions
+from vbp_core.drives.mcap_records import MAGIC as MCAP_MAGIC
+from vbp_core.drives.mcap_records import McapFile
+from vbp_core.drives.message_file import MessageFile
+from vbp_core.drives.part_files import has_magic, parts_of
+from vbp_core.drives.rosbag2_db import MAGIC, Rosbag2Db
+from vbp_core.errors import DriveError
+
+METADATA = "metadata.yaml"
+SUFFIXES = (".db3", ".db3.active")
+
+_MAX_METADATA = 2**24
+_FILE_LINE = re.compile(r"^\s*-\s+['\"]?([^'\"\n]+\.(?:db3|mcap)(?:\.zstd)?)['\"]?\s*$", re.MULTILINE)
+
+
+def sniff(path: Path) -> bool:
+    """Whether it is an SQLite file, or a folder of a ROS2 bag."""
+    if path.is_dir():
+        return _metadata(path) is not None or bool(parts_of(path, SUFFIXES, MAGIC))
+    return has_magic(path, MAGIC)
+
+
+def open(path: Path, options: OpenOptions) -> Drive:
+    """Open the folder of a ROS2 bag, or one of its SQLite files. Raises DriveError."""
+    if not path.is_dir():
+        return open_files("rosbag2", path, [path], Rosbag2Db, options)
+    parts = parts_of(path, SUFFIXES, MAGIC) + parts_of(path, mcap_file.SUFFIXES, MCAP_MAGIC)
+    listed = [Path(name).name for name in _FILE_LINE.findall(_metadata(path) or "")]
+    have = {part.name for part in parts}
+    missing = [name for name in listed if name not in have]
+    zipped = [name for name in missing if name.endswith(".zstd") and (path / name).exists()]
+    if zipped:
+        raise DriveError(
+            f"{path / zipped[0]} is compressed as a whole; unpack it with `zstd -d` and open the folder again"
+        )
+    if not parts:
+        raise DriveError(f"{path} has a {METADATA} but no .db3 or .mcap file beside it that can be read")
+    drive = open_files("rosbag2", path, parts, _make, options)
+    if missing:
+        drive.info.notes.append(f"{METADATA} lists files that are missing or damaged: {', '.join(missing)}")
+    return drive
+
+
+def _make(path: Path) -> MessageFile:
+    return McapFile(path) if has_magic(path, MCAP_MAGIC) else Rosbag2Db(path)
+
+
+def _metadata(folder: Path) -> str | None:
+    """Text of a ROS2 bag's metadata.yaml; None where there is none."""
+    try:
+        with (folder / METADATA).open("rb") as file:
+            text = file.read(_MAX_METADATA).decode("utf-8", "replace")
+    except OSError:
+        return None
+    return text if "rosbag2_bagfile_information" in text else None

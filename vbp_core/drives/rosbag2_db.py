@@ -1,0 +1,124 @@
+"""ROS2 bags in SQLite: one .db3 file as a `MessageFile`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import zstandard
+
+from vbp_core.drives.message_file import DamagedError, Head, MessageFile
+from vbp_core.drives.ros_messages import Topic, long_type
+from vbp_core.errors import DriveError
+
+MAGIC = b"SQLite format 3\0"
+
+_ZSTD = b"\x28\xb5\x2f\xfd"  # a plain message starts with 0
+_MAX_MESSAGE = 2**30
+_SYNTAX = {"ros2msg": "msg", "ros2idl": "idl"}
+
+
+class Rosbag2Db(MessageFile):
+    """A .db3 file. Raises DriveError where it is no ROS2 bag, or nothing of it can be used."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.topics = {}
+        self.counts = {}
+        self.notes = []
+        self._handle: sqlite3.Connection | None = None
+        try:
+            self._read_topics()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, (sqlite3.Error, TypeError, ValueError)):
+                raise DriveError(f"{path} cannot be read as a ROS2 bag: {error}") from None
+            raise
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._handle is None:
+            # The drive may be opened in one thread and read in another, one at a time
+            uri = self.path.resolve().as_uri()
+            self._handle = sqlite3.connect(f"{uri}?mode=ro", uri=True, check_same_thread=False)
+            try:
+                self._handle.execute("SELECT 1 FROM sqlite_master").fetchone()
+            except sqlite3.OperationalError:
+                # A bag with an open journal on a medium that cannot be written to
+                self._handle.close()
+                self._handle = sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
+        return self._handle
+
+    def _read_topics(self) -> None:
+        tables = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not {"topics", "messages"} <= tables:
+            raise DriveError(
+                f"{self.path} is an SQLite file but no ROS2 bag: it lacks the tables topics and messages"
+            )
+        definitions: dict[str, tuple[str, str]] = {}
+        if "message_definitions" in tables:
+            rows = self._db.execute(
+                "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"
+            )
+            definitions = {str(name): (_SYNTAX.get(str(how), ""), str(text)) for name, how, text in rows}
+        for number, name, msgtype, encoding in self._db.execute(
+            "SELECT id, name, type, serialization_format FROM topics"
+        ):
+            syntax, text = definitions.get(str(msgtype), ("", ""))
+            self.topics[int(number)] = Topic(str(name), long_type(str(msgtype)), text, syntax, str(encoding))
+        try:
+            rows = self._db.execute("SELECT topic_id, count(*) FROM messages GROUP BY topic_id")
+            self.counts = {int(number): int(n) for number, n in rows}
+        except sqlite3.Error:
+            pass  # cut off; what is there is found by `heads`
+
+    def heads(self, wanted: Mapping[int, int]) -> Iterator[Head]:
+        lost = 0
+        try:
+            marks = ",".join("?" * len(wanted))
+            rows = self._db.execute(
+                f"SELECT id, topic_id, timestamp FROM messages WHERE topic_id IN ({marks}) ORDER BY id",
+                tuple(wanted),
+            )
+            for row, channel, time in rows:
+                try:
+                    data = self._data(row, wanted[channel])
+                    head = Head(int(channel), int(time), (0, int(row)), data)
+                except (DamagedError, sqlite3.Error, KeyError, TypeError, ValueError):
+                    lost += 1  # SQLite holds a column to no type
+                    continue
+                yield head
+        except sqlite3.Error as error:
+            self.notes.append(
+                f"{self.path.name} is damaged or cut off ({error}); what came before that is used"
+            )
+        if lost:
+            self.notes.append(f"{self.path.name}: {lost} messages are damaged and left out")
+
+    def _data(self, row: int, size: int) -> bytes:
+        """The first bytes of a message (-1: all), without reading the rest of it."""
+        with self._db.blobopen("messages", "data", row, readonly=True) as blob:
+            start = blob.read(4)
+            if start == _ZSTD:  # compressed one by one; a few bytes of it cannot be taken
+                return _unzip(start + blob.read())
+            return start + (blob.read() if size < 0 else blob.read(max(0, size - len(start))))
+
+    def read(self, place: tuple[int, int]) -> bytes:
+        try:
+            return self._data(place[1], -1)
+        except sqlite3.Error as error:
+            raise DamagedError(str(error)) from None
+
+    def close(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+
+
+def _unzip(data: bytes) -> bytes:
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(data) as stream:
+            return stream.read(_MAX_MESSAGE)
+    except (zstandard.ZstdError, ValueError, MemoryError) as error:
+        raise DamagedError("it does not decompress") from error
