@@ -6,8 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+settings.register_profile("vbp", deadline=None)  # no test depends on how fast the machine is
+settings.load_profile("vbp")
 
 
 @pytest.fixture(scope="session")

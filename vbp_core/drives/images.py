@@ -11,7 +11,7 @@ import numpy as np
 
 from vbp_core.drives.base import Drive, DriveInfo, OpenOptions
 from vbp_core.drives.camera_choice import choose_camera
-from vbp_core.drives.paths import natural_key
+from vbp_core.drives.paths import is_file, natural_key
 from vbp_core.drives.picture_files import ACCEPTED, EXTENSIONS, PictureDrive, PictureError, read_picture
 from vbp_core.drives.picture_header import read_header
 from vbp_core.errors import DriveError
@@ -78,7 +78,7 @@ def _walk(folder: Path, depth: int = 0, seen: list[int] | None = None) -> Iterat
                     continue  # hidden, such as the ._x.jpg of macOS
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.name)
-                elif _named_picture(entry.name) and entry.is_file():
+                elif _named_picture(entry.name) and is_file(entry):
                     pictures.append(entry.name)
     except OSError:
         return

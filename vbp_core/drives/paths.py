@@ -115,7 +115,7 @@ class FolderIndex:
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if not entry.is_file():
+                    if not is_file(entry):
                         continue
                     path = entry.path
                     if entry.is_symlink():
@@ -130,6 +130,14 @@ class FolderIndex:
         for key, path in folded.items():
             listing.setdefault(key, path)
         return listing
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """A file, or a link to one; a link in a circle is none (the system calls that an error)."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _folded(name: str) -> str:

@@ -52,11 +52,15 @@ def decode_picture(data: bytes) -> Image:
             f"claims {header.width} x {header.height} pixels; up to {MAX_PIXELS // 10**6} million are read"
         )
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except (cv2.error, MemoryError) as error:
         raise PictureError(f"is a {header.kind} file that cannot be decoded") from error
-    if bgr is None or bgr.size == 0 or bgr.dtype != np.uint8:
+    if bgr is None or bgr.size == 0:
         raise PictureError(f"is a damaged {header.kind} file")
+    if bgr.dtype == np.uint16:  # by hand, for OpenCV's readers do not all round alike
+        bgr = (bgr >> 8).astype(np.uint8)
+    elif bgr.dtype != np.uint8:
+        raise PictureError(f"is a {header.kind} file of {bgr.dtype} pixels; 8 and 16 bit are accepted")
     return np.ascontiguousarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
