@@ -1,0 +1,204 @@
+"""The one table of what the window can do: menus, toolbar, keys, tooltips and the page of keys come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction, QKeySequence
+
+from app import theme
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    """`slot` names a method of the window; `argument` is passed to it where given.
+
+    group: the menu and the heading on the page of keys. A checkable action passes its state.
+    """
+
+    id: str
+    group: str
+    text: str
+    keys: tuple[str, ...]
+    slot: str
+    argument: int | str | None = None
+    tip: str = ""
+    icon: str = ""
+    checkable: bool = False
+
+
+# The panels that can be shown and hidden, in the order of their number keys: id, title, what it is for.
+PANELS: tuple[tuple[str, str, str], ...] = (
+    ("visualbackprop", "VisualBackProp", "What the network sees, with the mask of the shown prediction"),
+    ("lrp", "LRP", "Layer-wise relevance propagation of the same prediction"),
+    ("steering", "Steering", "Driven and predicted wheel angle, error and speed"),
+    ("layers", "Layers", "Averaged feature maps and intermediate masks, layer by layer"),
+    ("compare", "Compare", "The frame before and this one, with masks and errors"),
+    ("angle", "Angle and error", "Driven and predicted angle over the drive"),
+    ("info", "Drive", "What the recording holds and what was taken for granted"),
+)
+
+A = ActionSpec
+ACTIONS: tuple[ActionSpec, ...] = (
+    A("open", "File", "&Open file…", ("O", "Ctrl+O"), "open_file", tip="Open a recording", icon="open"),
+    A("open-folder", "File", "Open &folder…", ("Shift+O", "Ctrl+Shift+O"), "open_folder", icon="folder"),
+    A("open-network", "File", "Open &network file…", ("Ctrl+N",), "open_network_file"),
+    A("close-drive", "File", "&Close drive", ("Ctrl+W",), "close_drive"),
+    A("quit", "File", "&Quit", ("Ctrl+Q",), "close"),
+    A("play", "Playback", "&Play", ("Space", "K"), "toggle_play", tip="Play or pause", icon="play"),
+    A("back", "Playback", "Step &back", ("Left", ","), "step", -1, "One frame back", "step-back"),
+    A("forward", "Playback", "Step &forward", ("Right", "."), "step", 1, "One frame forward", "step-forward"),
+    A("back-10", "Playback", "10 frames back", ("Shift+Left", "J"), "step", -10),
+    A("forward-10", "Playback", "10 frames forward", ("Shift+Right",), "step", 10),
+    A(
+        "first",
+        "Playback",
+        "First frame",
+        ("Home",),
+        "go_first",
+        tip="Go to the first frame",
+        icon="to-start",
+    ),
+    A("last", "Playback", "Last frame", ("End",), "go_last", tip="Go to the last frame", icon="to-end"),
+    A("faster", "Playback", "Faster", ("+", "="), "change_speed", 1),
+    A("slower", "Playback", "Slower", ("-",), "change_speed", -1),
+    A("normal", "Playback", "Normal speed", ("0",), "normal_speed"),
+    A(
+        "realtime",
+        "Playback",
+        "&Real time",
+        ("R",),
+        "set_realtime",
+        tip="Keep the recording's own clock, leaving frames out where needed; off: show every frame",
+        icon="skip",
+        checkable=True,
+    ),
+    A(
+        "loop",
+        "Playback",
+        "&Loop",
+        ("L",),
+        "set_looping",
+        tip="Repeat the part between A and B, or the whole drive",
+        icon="loop",
+        checkable=True,
+    ),
+    A(
+        "mark-a",
+        "Marks",
+        "Set &A here",
+        ("[",),
+        "mark_a",
+        tip="The part to repeat starts at this frame",
+        icon="mark-a",
+    ),
+    A(
+        "mark-b",
+        "Marks",
+        "Set &B here",
+        ("]",),
+        "mark_b",
+        tip="The part to repeat ends at this frame",
+        icon="mark-b",
+    ),
+    A("clear-marks", "Marks", "&Clear A and B", ("\\",), "clear_marks"),
+    A(
+        "bookmark",
+        "Marks",
+        "&Bookmark this frame",
+        ("B",),
+        "toggle_bookmark",
+        tip="Set or remove a bookmark at this frame",
+        icon="bookmark",
+    ),
+    A("next-bookmark", "Marks", "&Next bookmark", ("N",), "go_bookmark", 1),
+    A("previous-bookmark", "Marks", "&Previous bookmark", ("Shift+N",), "go_bookmark", -1),
+    A("worst", "Marks", "Go to the largest &error", ("E",), "go_worst", tip="Of the frames predicted so far"),
+    A(
+        "predict",
+        "Analysis",
+        "&Predict the whole drive",
+        ("P",),
+        "toggle_predict",
+        tip="Predict every frame in the background, so that the plot is complete; again: stop",
+        checkable=True,
+    ),
+    A(
+        "overlay",
+        "View",
+        "Show the &mask",
+        ("M",),
+        "set_mask_shown",
+        checkable=True,
+        tip="Mask over the picture",
+    ),
+    A("style", "View", "Next overlay &style", ("S",), "next_style", tip="The paper's red, or a heat map"),
+    A("stronger", "View", "Mask stronger", ("Up",), "change_opacity", 10),
+    A("weaker", "View", "Mask weaker", ("Down",), "change_opacity", -10),
+    A("full-screen", "View", "&Full screen", ("F11", "F"), "toggle_full_screen", icon="fit"),
+    A(
+        "reset-layout",
+        "View",
+        "&Reset layout",
+        ("Ctrl+Shift+R",),
+        "reset_layout",
+        tip="Panels back in their places",
+    ),
+    *(
+        A(f"panel-{name}", "Panels", title, (str(k),), "toggle_panel", name, tip, checkable=True)
+        for k, (name, title, tip) in enumerate(PANELS, 1)
+    ),
+    A("keys", "Help", "&Keys", ("F1", "?"), "show_keys", tip="All keys on one page", icon="keys"),
+)
+GROUPS = tuple(dict.fromkeys(spec.group for spec in ACTIONS))
+
+
+def build_actions(owner: QObject) -> dict[str, QAction]:
+    """The actions, connected to the methods of `owner` that the table names."""
+    actions = {}
+    for spec in ACTIONS:
+        action = QAction(spec.text, owner)
+        action.setObjectName(spec.id)
+        action.setShortcuts([QKeySequence(k) for k in spec.keys])
+        action.setCheckable(spec.checkable)
+        action.setToolTip(tooltip(spec))
+        action.setStatusTip("")
+        if spec.icon:
+            theme.set_icon(action, spec.icon)
+        action.triggered.connect(_caller(getattr(owner, spec.slot), spec))
+        actions[spec.id] = action
+    return actions
+
+
+def _caller(method: Callable[..., object], spec: ActionSpec) -> Callable[[bool], None]:
+    def call(checked: bool = False) -> None:
+        arguments = [] if spec.argument is None else [spec.argument]
+        method(*arguments, *([checked] if spec.checkable else []))
+
+    return call
+
+
+def tooltip(spec: ActionSpec) -> str:
+    keys = " or ".join(shown_key(k) for k in spec.keys)
+    return f"{spec.tip or plain(spec.text)} ({keys})" if keys else spec.tip or plain(spec.text)
+
+
+def plain(text: str) -> str:
+    """A menu's text without its access key and dots."""
+    return text.replace("&", "").rstrip("…")
+
+
+def shown_key(key: str) -> str:
+    arrows = {"Left": "←", "Right": "→", "Up": "↑", "Down": "↓"}
+    *modifiers, last = key.split("+") if len(key) > 1 else [key]
+    return "+".join([*modifiers, arrows.get(last, last)])
+
+
+def keys_table() -> list[tuple[str, str, str]]:
+    """(group, text, keys) for the page of keys."""
+    rows = []
+    for spec in ACTIONS:
+        rows.append((spec.group, spec.tip or plain(spec.text), "  ".join(shown_key(k) for k in spec.keys)))
+    return rows

@@ -1,0 +1,62 @@
+"""Where the panels stand: the default for small and large windows, and what the user made of it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from PySide6.QtCore import QByteArray, Qt
+from PySide6.QtWidgets import QDockWidget, QMainWindow
+
+VERSION = 1
+RIGHT, BOTTOM = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
+LARGE_HEIGHT = 860  # from here on the layers have a place of their own
+
+
+def place_docks(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
+    """The default. The picture keeps the left; what explains it stands at its right, the drive below both."""
+    window.setCorner(Qt.Corner.BottomRightCorner, BOTTOM)
+    window.setCorner(Qt.Corner.BottomLeftCorner, BOTTOM)
+    for dock in docks.values():
+        dock.setFloating(False)
+        window.removeDockWidget(dock)
+    large = window.height() >= LARGE_HEIGHT
+    window.addDockWidget(RIGHT, docks["steering"])
+    window.splitDockWidget(docks["steering"], docks["visualbackprop"], Qt.Orientation.Vertical)
+    window.splitDockWidget(docks["visualbackprop"], docks["lrp"], Qt.Orientation.Vertical)
+    if large:
+        window.splitDockWidget(docks["steering"], docks["layers"], Qt.Orientation.Horizontal)
+        rest = ["layers", "compare", "info"]
+    else:
+        rest = ["steering", "layers", "compare", "info"]
+    for first, second in pairwise(rest):
+        window.tabifyDockWidget(docks[first], docks[second])
+    window.addDockWidget(BOTTOM, docks["angle"])
+    for dock in docks.values():
+        dock.show()
+    docks[rest[0]].raise_()
+    size_docks(window, docks, large)
+
+
+def size_docks(window: QMainWindow, docks: dict[str, QDockWidget], large: bool) -> None:
+    """Give the picture (4:3, most often) the height that is there, and its panels the rest of the width."""
+    plot = 190 if large else 130
+    height = max(300, window.height() - plot - 150)
+    width = window.width()
+    right = int(min(max(width - height * 4 / 3 - 30, width * 0.34), width * 0.52))
+    strip = int(right / 5.1) + 50  # the network's input is 640x125, its caption and title come on top
+    column = [docks["steering"], docks["visualbackprop"], docks["lrp"]]
+    heights = [max(120, height - 2 * strip - 30), strip, strip + 30]
+    window.resizeDocks([docks["angle"]], [plot], Qt.Orientation.Vertical)
+    window.resizeDocks([docks["steering"]], [right], Qt.Orientation.Horizontal)
+    if large:
+        window.resizeDocks(
+            [docks["steering"], docks["layers"]],
+            [int(right * 0.42), int(right * 0.58)],
+            Qt.Orientation.Horizontal,
+        )
+    window.resizeDocks(column, heights, Qt.Orientation.Vertical)
+
+
+def restore(window: QMainWindow, state: QByteArray) -> bool:
+    """What was kept; False where it is not usable (another version, damaged)."""
+    return not state.isEmpty() and window.restoreState(state, VERSION)

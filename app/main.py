@@ -1,0 +1,173 @@
+"""The command `vbp`: one of the commands without a window, or the window."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vbp_core.cli import COMMANDS
+from vbp_core.cli import main as cli_main
+from vbp_core.cli.main import INTERRUPTED, Parser, fail
+from vbp_core.errors import VbpError
+
+DESCRIPTION = "See, live, which pixels drive a steering network's prediction."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0, 2 for a user's error (one line on stderr), 130 for Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if argv and argv[0] in COMMANDS and not Path(argv[0]).exists():
+        return cli_main(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="vbp: %(levelname)s: %(message)s")
+    try:
+        _check(args)
+        if args.screenshot is not None:
+            from app.screenshot import take
+
+            return take(args)
+        return _open_window(args)
+    except VbpError as error:
+        return fail(str(error))
+    except KeyboardInterrupt:
+        print("vbp: stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> Parser:
+    commands = "\n".join(f"  {name:14} {words}" for name, (_, words) in COMMANDS.items())
+    parser = Parser(
+        prog="vbp",
+        description=DESCRIPTION,
+        epilog=f"commands without a window (vbp COMMAND --help):\n{commands}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", nargs="?", metavar="SOURCE", help="a recording; without it, the start page")
+    parser.add_argument("--model", metavar="M", help="a network's name or its .safetensors file")
+    parser.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--camera", help="which camera: center (default), left, right, or a topic")
+    parser.add_argument(
+        "--angle-unit", metavar="U", help="unit of the recorded angle: rad, deg, unit, unit:DEG"
+    )
+    parser.add_argument("--angle-sign", choices=("left", "right"), help="the side that counts as positive")
+    parser.add_argument("--frame", type=_frame, default=0, metavar="N", help="start at this frame")
+    parser.add_argument(
+        "--min-speed", type=_speed, default=0.0, metavar="V", help="play only frames faster than V m/s"
+    )
+    parser.add_argument(
+        "--screenshot", type=Path, metavar="FILE.png", help="draw the window, save it, and end"
+    )
+    parser.add_argument("--size", type=_size, metavar="WxH", help="size of the window")
+    parser.add_argument("--scheme", choices=("dark", "light"), help="colours, whatever the system says")
+    return parser
+
+
+def _frame(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no frame number")
+    return int(text)
+
+
+def _speed(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed in m/s")
+    return value
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{2,5})[xX×](\d{2,5})", text)
+    width, height = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not (640 <= width <= 16384 and 400 <= height <= 16384):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no size of a window; 1280x720 is, and 640x400 the least"
+        )
+    return width, height
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What can be seen to be wrong before a window stands."""
+    if args.source is not None and not Path(args.source).expanduser().exists():
+        from vbp_core.drives.opening import accepted
+
+        raise VbpError(f"{args.source} does not exist; give the path of a recording: {accepted()}")
+    model = args.model
+    if (
+        model is not None
+        and (model.endswith(".safetensors") or os.sep in model)
+        and not Path(model).is_file()
+    ):
+        raise VbpError(f"there is no network file {model}")
+    if args.screenshot is not None:
+        if args.source is None:
+            raise VbpError("--screenshot needs a recording: vbp SOURCE --frame N --screenshot FILE.png")
+        if args.screenshot.suffix.lower() != ".png":
+            raise VbpError(f"{args.screenshot} is no name for a picture; it must end in .png")
+        if not args.screenshot.parent.is_dir():
+            raise VbpError(f"{args.screenshot.parent} is no folder")
+
+
+def prepare_qt() -> None:
+    """What must be so before a QApplication is made."""
+    if sys.platform == "win32":
+        import torch  # noqa: F401  # after Qt, its libraries do not load there
+    import cv2  # noqa: F401  # now, as it points these to its own Qt 5 when it is imported
+
+    os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
+    os.environ.pop("QT_QPA_FONTDIR", None)
+
+
+def _open_window(args: argparse.Namespace) -> int:
+    prepare_qt()
+    from PySide6.QtWidgets import QApplication
+
+    from app.trouble import Hooks
+    from app.window import DEFAULT_NETWORK, MainWindow
+
+    app = QApplication(["vbp"])
+    app.setApplicationName("vbp")
+    app.setApplicationDisplayName("vbp")
+    app.setDesktopFileName("vbp")
+    window = MainWindow(scheme=args.scheme)
+    hooks = Hooks(window.told.emit, interrupt=window.close)
+    # The window's status timer lets Python look for signals a few times a second.
+    signal.signal(signal.SIGINT, lambda *_: window.close())
+    geometry = window.settings.bytes("window/geometry")
+    if args.size is not None:
+        window.resize(*args.size)
+    elif not geometry.isEmpty():
+        window.restoreGeometry(geometry)
+    window.show()
+    network = args.model or window.settings.text("network", DEFAULT_NETWORK)
+    window.start_network(network, args.device)
+    if args.source is not None:
+        window.open_drive(Path(args.source).expanduser(), options_of(args), args.frame, args.min_speed)
+    try:
+        return app.exec()
+    finally:
+        hooks.remove()
+        if window.threads_left:
+            # One of them is deep inside a library: it must not keep the program.
+            print(f"vbp: still busy at the end: {', '.join(window.threads_left)}", file=sys.stderr)
+            sys.stderr.flush()
+            os._exit(0)
+
+
+def options_of(args: argparse.Namespace):  # type: ignore[no-untyped-def]
+    from vbp_core.drives.base import OpenOptions
+
+    return OpenOptions(args.camera, args.angle_unit, args.angle_sign)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""What the threads tell the window. Plain data; each carries the generation of the drive or network it is of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbp_core.drives.base import Drive, Image
+
+if TYPE_CHECKING:
+    from vbp_core.engine import Pass
+
+Map = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame on its way to the screen. `index` is the frame that was decoded, never the one hoped for.
+
+    seq: the number of the request it answers. lossless: it must not be replaced on the way.
+    image is None for a gap, and `gap` says why. `shot` is the network's pass over it, if one was made.
+    beside: it is wanted for comparison only, and does not become the frame on the screen.
+    """
+
+    generation: int
+    seq: int
+    index: int
+    image: Image | None
+    gap: str = ""
+    lossless: bool = False
+    beside: bool = False
+    decode_ms: float = 0.0
+    shot: Pass | None = None
+    network: int = 0  # generation of the network that made `shot`
+
+
+@dataclass(frozen=True)
+class DriveOpened:
+    generation: int
+    drive: Drive
+
+
+@dataclass(frozen=True)
+class DriveFailed:
+    """needs_unit: the recording is good, but the user must say what unit its steering column has."""
+
+    generation: int
+    path: Path
+    text: str
+    needs_unit: bool = False
+
+
+@dataclass(frozen=True)
+class PlayEnded:
+    """The last frame was shown and there is no loop."""
+
+    generation: int
+    seq: int
+
+
+@dataclass(frozen=True)
+class Choices:
+    """networks: (name, note) of those that come with the program. devices: those of this machine."""
+
+    networks: list[tuple[str, str]]
+    devices: list[str]
+
+
+@dataclass(frozen=True)
+class NetworkReady:
+    """network: models.network.Network."""
+
+    generation: int
+    name: str  # as it was asked for
+    network: Any
+    device: str
+    device_text: str
+
+
+@dataclass(frozen=True)
+class NetworkFailed:
+    generation: int
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A map made behind the playback. `frame` is the one it belongs to, with its picture and its pass."""
+
+    version: int
+    frame: Frame
+    method: str
+    relevance: Map
+    ms: float
+
+
+@dataclass(frozen=True)
+class LayersMade:
+    version: int
+    frame: Frame
+    layers: list[tuple[str, Map, Map]]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Predictions of frames first.. of the whole-drive run; `done` of `total` so far."""
+
+    generation: int
+    network: int
+    first: int
+    angles_rad: NDArray[np.float64]
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class PredictEnded:
+    generation: int
+    network: int
+    text: str = ""  # why it ended early
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something unexpected in a thread: one sentence for the user, the traceback for the log."""
+
+    text: str
+    details: str = field(default="", repr=False)

@@ -1,0 +1,115 @@
+"""The frame before and the one on the screen, with their masks and errors."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.messages import Frame
+from app.panels.masked import Overlay
+from app.widgets.compare import ComparedFrame, CompareView
+from app.widgets.format import signed
+from vbp_core.drives.base import Drive, Image
+from vbp_core.overlay import Rect, blend
+
+KEPT = 8
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is kept of a frame that was shown: no activations, so it is small."""
+
+    image: Image
+    crop: Rect
+    mask: NDArray[np.float32]
+    predicted_deg: float
+
+
+class ComparePanel(QWidget):
+    """`wanted`: a frame that should be fetched, as the one before was not shown."""
+
+    wanted = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.view = CompareView()
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.addWidget(self.view)
+        self._drive: Drive | None = None
+        self._overlay = Overlay()
+        self._seen: OrderedDict[int, Seen] = OrderedDict()
+        self._index: int | None = None
+
+    def set_drive(self, drive: Drive | None) -> None:
+        self._drive = drive
+        self.forget()
+
+    def forget(self) -> None:
+        """Another drive or network: what was seen is of no use."""
+        self._seen.clear()
+        self._index = None
+        self.view.set_pair(None, None)
+
+    def set_overlay(self, overlay: Overlay) -> None:
+        self._overlay = overlay
+        self.refresh()
+
+    def add(self, frame: Frame, current: bool) -> None:
+        """A frame with its pass. current: it is the one on the screen."""
+        if frame.image is None or frame.shot is None:
+            if current:
+                self._index = None
+            return
+        shot = frame.shot
+        mask = shot.maps.get("visualbackprop")
+        if mask is None:
+            return
+        self._seen[frame.index] = Seen(frame.image, shot.crop, mask, math.degrees(shot.angle_rad))
+        self._seen.move_to_end(frame.index)
+        while len(self._seen) > KEPT:
+            self._seen.popitem(last=False)
+        if current:
+            self._index = frame.index
+        self.refresh()
+
+    def want_missing(self) -> None:
+        """Called when the playback rests: ask for the frame before, if it is not here."""
+        if (
+            self.isVisible()
+            and self._index is not None
+            and self._index > 0
+            and self._index - 1 not in self._seen
+        ):
+            self.wanted.emit(self._index - 1)
+
+    def refresh(self) -> None:
+        if self.isVisible():
+            before = self._index - 1 if self._index is not None else -1
+            self.view.set_pair(self._compared(before), self._compared(self._index))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.refresh()
+        self.want_missing()
+
+    def _compared(self, index: int | None) -> ComparedFrame | None:
+        seen = self._seen.get(index) if index is not None else None
+        if seen is None or index is None or self._drive is None:
+            return None
+        driven = math.degrees(float(self._drive.angle_rad[index]))
+        image = seen.image
+        if self._overlay.shown:
+            image = blend(image, seen.mask, seen.crop, self._overlay.style, self._overlay.opacity)
+        lines = [
+            f"predicted {signed(seen.predicted_deg)}°   driven {signed(driven)}°",
+            f"error {signed(driven - seen.predicted_deg)}°",
+        ]
+        return ComparedFrame(image, f"frame {index}", lines)

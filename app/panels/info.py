@@ -1,0 +1,73 @@
+"""What the recording holds, and what was taken for granted."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+from PySide6.QtWidgets import QFrame, QTextBrowser, QVBoxLayout, QWidget
+
+from app.widgets.format import clock
+from vbp_core.drives.base import Drive
+
+GAPS_LISTED = 50
+
+
+class InfoPanel(QWidget):
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = QTextBrowser()
+        self.text.setFrameShape(QFrame.Shape.NoFrame)
+        self.text.setPlaceholderText("What the recording holds appears here when a drive is open")
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.addWidget(self.text)
+
+    def set_drive(self, drive: Drive | None) -> None:
+        self.text.setHtml(describe(drive) if drive is not None else "")
+
+
+def describe(drive: Drive) -> str:
+    """The drive in words, as simple HTML."""
+    info = drive.info
+    stamps = drive.timestamps_ns
+    seconds = float(stamps[-1] - stamps[0]) / 1e9 if len(stamps) else 0.0
+    labelled = int(np.isfinite(drive.angle_rad).sum())
+    rows = [
+        ("Recording", str(info.path)),
+        ("Kind", info.kind),
+        ("Frames", f"{len(drive)}, {info.width}×{info.height}, {info.fps:.1f} per second"),
+        ("Duration", clock(seconds)),
+        ("Camera", info.camera + (f" (of {', '.join(info.cameras)})" if len(info.cameras) > 1 else "")),
+        ("Steering", f"{labelled} of {len(drive)} frames" if labelled else "none: no driven angle, no error"),
+        ("Angle", _angle(info.angle_unit, info.angle_sign)),
+        ("Known from", info.angle_source),
+    ]
+    if labelled:
+        degrees = np.degrees(drive.angle_rad[np.isfinite(drive.angle_rad)])
+        rows.append(("Range", f"{degrees.min():+.1f}° to {degrees.max():+.1f}°"))
+    if np.isfinite(drive.speed_mps).any():
+        rows.append(("Speed", f"up to {np.nanmax(drive.speed_mps):.1f} m/s"))
+    cells = "".join(
+        f"<tr><td style='padding-right:12px'><b>{name}</b></td><td>{escape(value)}</td></tr>"
+        for name, value in rows
+        if value
+    )
+    parts = [f"<table cellspacing='2'>{cells}</table>"]
+    if info.notes:
+        parts.append("<p><b>Notes</b></p>" + "".join(f"<p>{escape(note)}</p>" for note in info.notes))
+    if info.gaps:
+        parts.append(f"<p><b>Gaps</b> ({len(info.gaps)})</p>")
+        for gap in info.gaps[:GAPS_LISTED]:
+            where = f"frame {gap.first}" if gap.first == gap.last else f"frames {gap.first}–{gap.last}"
+            parts.append(f"<p>{where}: {escape(gap.reason)}</p>")
+        if len(info.gaps) > GAPS_LISTED:
+            parts.append(f"<p>and {len(info.gaps) - GAPS_LISTED} more</p>")
+    return "".join(parts)
+
+
+def _angle(unit: str, sign: str) -> str:
+    if not unit:
+        return ""
+    words = {"rad": "radians", "deg": "degrees"}.get(unit, unit)
+    return f"stored as {words}" + (f", positive to the {sign}" if sign else "")

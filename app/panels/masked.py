@@ -1,0 +1,72 @@
+"""A picture with a mask over it, blended again whenever the overlay changes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QWidget
+
+from app.widgets.picture import PictureView
+from vbp_core.overlay import Rect, blend, grey_to_rgb
+
+STYLE_TITLES = {"paper": "Paper's red", "heat": "Heat map"}
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """How masks are laid over pictures, everywhere in the window."""
+
+    style: str = "paper"
+    opacity: float = 0.8
+    shown: bool = True
+
+
+class MaskedView(PictureView):
+    """Keeps the picture and the mask apart, so that a new overlay needs no new pass. Hidden, it does nothing."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.overlay = Overlay()
+        self.blend_ms = 0.0
+        self._base: NDArray[np.uint8] | None = None
+        self._mask: NDArray[np.float32] | None = None
+        self._rect: Rect | None = None
+        self._stale = False
+
+    def set_masked(
+        self, image: NDArray[np.uint8] | None, mask: NDArray[np.float32] | None, rect: Rect | None = None
+    ) -> None:
+        """`image` (H, W) or (H, W, 3) uint8; `mask` (h, w) float32 laid over `rect` of it (default: all)."""
+        self._base, self._mask, self._rect = image, mask, rect
+        self.refresh()
+
+    def set_overlay(self, overlay: Overlay) -> None:
+        self.overlay = overlay
+        self.refresh()
+
+    def refresh(self) -> None:
+        if not self.isVisible():
+            self._stale = True
+            return
+        self._stale = False
+        began = time.perf_counter()
+        self.set_picture(self.blended())
+        self.blend_ms = (time.perf_counter() - began) * 1e3
+
+    def blended(self) -> NDArray[np.uint8] | None:
+        """What is shown: the picture with its mask."""
+        if self._base is None:
+            return None
+        image = grey_to_rgb(self._base)
+        if self._mask is None or not self.overlay.shown:
+            return image
+        return blend(image, self._mask, self._rect, self.overlay.style, self.overlay.opacity)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._stale:
+            self.refresh()

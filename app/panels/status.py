@@ -1,0 +1,78 @@
+"""The status line: where it runs, how fast, what each stage costs, what was left out."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QProgressBar, QStatusBar, QToolButton
+
+from app import theme
+
+STAGES = ("decode", "preprocess", "forward", "mask", "lrp", "overlay")
+TITLES = {"preprocess": "prep"}
+SMOOTHING = 0.15  # of a new measurement; single frames jump about
+
+
+class StatusLine(QStatusBar):
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizeGripEnabled(False)
+        self._ms: dict[str, float] = {}
+        self.device = self._label("The device that runs the network")
+        self.rate = self._label("Frames shown per second, and the recording's own rate")
+        self.stages = self._label("Milliseconds per frame and stage, smoothed")
+        self.skipped = self._label("Frames left out since play was pressed, to keep the recording's clock")
+        self.progress = QProgressBar()
+        self.progress.setFixedWidth(160)
+        self.progress.setTextVisible(True)
+        self.progress.setToolTip("Prediction of the whole drive; it waits while the drive plays")
+        self.cancel = QToolButton()
+        self.cancel.setToolTip("Stop predicting (P)")
+        theme.set_icon(self.cancel, "close")
+        for widget in (self.device, self.rate, self.stages, self.skipped):
+            self.addWidget(widget)
+        for extra in (self.progress, self.cancel):
+            self.addPermanentWidget(extra)
+            extra.hide()
+
+    def _label(self, tip: str) -> QLabel:
+        label = QLabel()
+        label.setToolTip(tip)
+        label.setFont(theme.number_font())
+        label.setContentsMargins(8, 0, 8, 0)
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+        return label
+
+    def set_device(self, text: str) -> None:
+        self.device.setText(text)
+
+    def measured(self, stage: str, ms: float) -> None:
+        before = self._ms.get(stage)
+        self._ms[stage] = ms if before is None else before + SMOOTHING * (ms - before)
+
+    def forget_measured(self) -> None:
+        self._ms.clear()
+        self.refresh(0.0, 0.0, 0, False)
+
+    def refresh(self, fps: float, drive_fps: float, skipped: int, realtime: bool) -> None:
+        rate = f"{fps:5.1f} fps" if fps > 0 else "  –   fps"
+        self.rate.setText(f"{rate} of {drive_fps:.1f}" if drive_fps > 0 else rate)
+        known = [(s, self._ms[s]) for s in STAGES if s in self._ms]
+        text = "   ".join(f"{TITLES.get(s, s)} {_ms(ms)}" for s, ms in known)
+        self.stages.setText(f"{text} ms" if text else "")
+        self.skipped.setText(f"{skipped} skipped" if realtime else "every frame")
+
+    def show_progress(self, done: int, total: int) -> None:
+        self.progress.setRange(0, max(1, total))
+        self.progress.setValue(done)
+        self.progress.setFormat("predicted %p %")
+        self.progress.show()
+        self.cancel.show()
+
+    def end_progress(self) -> None:
+        self.progress.hide()
+        self.cancel.hide()
+
+
+def _ms(value: float) -> str:
+    text = f"{value:.1f}" if value >= 0.095 else f"{value:.2f}"
+    return text.rjust(4, "\u2007")  # a space as wide as a figure: the line does not jump

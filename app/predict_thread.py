@@ -1,0 +1,91 @@
+"""Predictions of a whole drive, behind everything else, so that the plot and the error strip are complete."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from app.messages import Predicted, PredictEnded
+from app.threads import Abandoned, step_back
+from vbp_core.drives.base import OpenOptions
+from vbp_core.drives.opening import open_drive
+from vbp_core.errors import FrameError, VbpError
+
+log = logging.getLogger(__name__)
+TELL_EVERY_S = 0.3
+
+
+class PredictThread(threading.Thread):
+    """Opens the recording and the network a second time, so that it shares nothing with the playback.
+
+    It rests while `busy()`: what one looks at comes first.
+    """
+
+    def __init__(
+        self,
+        generation: int,
+        network: int,
+        path: Path,
+        options: OpenOptions,
+        model: str,
+        device: str,
+        tell: Callable[[object], None],
+        busy: Callable[[], bool],
+        first: int,
+        last: int,
+    ) -> None:
+        super().__init__(name="vbp-predict", daemon=True)
+        self._ids = (generation, network)
+        self._path, self._options = path, options
+        self._model, self._device = model, device
+        self._tell = tell
+        self._busy = busy
+        self._first, self._last = first, last
+        self._halt = threading.Event()
+
+    def stop(self) -> None:
+        self._halt.set()
+
+    def run(self) -> None:
+        step_back()
+        text = ""
+        try:
+            with suppress(Abandoned):
+                self._predict()
+        except VbpError as error:
+            text = str(error)
+        except Exception as error:
+            log.exception("predicting %s", self._path)
+            text = f"The prediction of the whole drive stopped: {error}"
+        if not self._halt.is_set():
+            self._tell(PredictEnded(*self._ids, text))
+
+    def _predict(self) -> None:
+        from vbp_core.engine import Engine, open_network
+
+        engine = Engine(open_network(self._model), device=self._device)
+        with open_drive(self._path, self._options) as drive:
+            last = min(self._last, len(drive) - 1)
+            angles: list[float] = []
+            start = self._first
+            told = time.monotonic()
+            for i in range(self._first, last + 1):
+                while self._busy() and not self._halt.wait(0.1):
+                    pass
+                if self._halt.is_set():
+                    return
+                try:
+                    angles.append(float(engine.run(drive.frame(i), methods=()).angle_rad))
+                except FrameError:
+                    angles.append(math.nan)
+                if time.monotonic() - told > TELL_EVERY_S or i == last:
+                    done, total = i + 1 - self._first, last + 1 - self._first
+                    self._tell(Predicted(*self._ids, start, np.array(angles), done, total))
+                    start, angles, told = i + 1, [], time.monotonic()

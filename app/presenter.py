@@ -1,0 +1,304 @@
+"""Puts what the player says into the panels: the only place that knows both."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QTimer
+from PySide6.QtWidgets import QWidget
+
+from app.marks import Marks
+from app.messages import Explained, Frame, LayersMade, NetworkReady, Predicted, PredictEnded
+from app.panels.compare import ComparePanel
+from app.panels.info import InfoPanel
+from app.panels.masked import MaskedView, Overlay
+from app.panels.method import MethodPanel
+from app.panels.status import StatusLine
+from app.panels.transport import Transport
+from app.playback import Player
+from app.widgets.format import clock
+from app.widgets.layers import LayersView
+from app.widgets.plot import AnglePlot
+from app.widgets.wheel import SteeringView
+from vbp_core.drives.base import Drive
+
+VBP = "visualbackprop"
+STATUS_MS = 250
+LATE_S = 5.0  # beyond that, a late map names its frame instead
+
+
+@dataclass
+class Panels:
+    picture: MaskedView
+    visualbackprop: MethodPanel
+    lrp: MethodPanel
+    steering: SteeringView
+    layers: LayersView
+    compare: ComparePanel
+    angle: AnglePlot
+    info: InfoPanel
+    transport: Transport
+    status: StatusLine
+
+    def masked(self) -> tuple[MaskedView, ...]:
+        return self.picture, self.visualbackprop.view, self.lrp.view
+
+
+class Presenter(QObject):
+    def __init__(self, player: Player, panels: Panels, marks: Marks, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.player, self.panels, self.marks = player, panels, marks
+        self.drive: Drive | None = None
+        self.predicted_deg: NDArray[np.float64] = np.zeros(0)
+        self.driven_deg: NDArray[np.float64] = np.zeros(0)
+        self.overlay = Overlay()
+        self.untrained = ""
+        self._lrp_frame: Frame | None = None
+        self.layers_frame: Frame | None = None
+
+        player.opened.connect(self.on_opened)
+        player.shown.connect(self.on_shown)
+        player.beside.connect(lambda frame: panels.compare.add(frame, current=False))
+        player.explained.connect(self.on_explained)
+        player.layers_made.connect(self.on_layers)
+        player.predicted.connect(self.on_predicted)
+        player.predict_ended.connect(self.on_predict_ended)
+        player.network_ready.connect(self.on_network)
+        player.playing_changed.connect(self.on_playing)
+        player.pace_changed.connect(lambda speed, _: panels.transport.set_speed(speed))
+        panels.angle.seek_requested.connect(player.seek)
+        timeline = panels.transport.timeline
+        timeline.seek_requested.connect(player.seek)
+        timeline.scrub_started.connect(player.scrub_started)
+        timeline.scrub_finished.connect(player.scrub_finished)
+        timeline.marks_changed.connect(marks.set_part)
+        marks.changed.connect(self.on_marks)
+        panels.lrp.parameters_changed.connect(lambda: self.ask(new_version=True))
+        panels.compare.wanted.connect(player.fetch_beside)
+        self._status = QTimer(self)
+        self._status.setInterval(STATUS_MS)
+        self._status.timeout.connect(self.refresh_status)
+        self._status.start()
+
+    # The recording.
+
+    def on_opened(self, drive: Drive) -> None:
+        p = self.panels
+        self.drive = drive
+        times = (drive.timestamps_ns - drive.timestamps_ns[0]) / 1e9
+        self.driven_deg = np.degrees(drive.angle_rad)
+        p.angle.set_drive(times, self.driven_deg)
+        p.transport.timeline.set_drive(times, [(g.first, g.last, g.reason) for g in drive.info.gaps])
+        p.compare.set_drive(drive)
+        p.info.set_drive(drive)
+        p.status.forget_measured()
+        self.forget_predictions()
+        self._forget_behind()
+
+    def clear(self) -> None:
+        """No recording is open."""
+        p = self.panels
+        self.drive = None
+        self.driven_deg = self.predicted_deg = np.zeros(0)
+        p.angle.set_drive(np.zeros(0), np.zeros(0))
+        p.transport.timeline.set_drive(np.zeros(0), [])
+        p.compare.set_drive(None)
+        p.info.set_drive(None)
+        p.picture.set_masked(None, None)
+        p.picture.set_crop(None)
+        p.picture.set_gap(None)
+        p.picture.set_warning(None)
+        p.picture.set_caption("")
+        p.visualbackprop.show_map(None, None)
+        p.steering.set_angles(math.nan, math.nan)
+        p.steering.set_speed(math.nan)
+        p.status.forget_measured()
+        p.status.end_progress()
+        self._forget_behind()
+
+    def _forget_behind(self) -> None:
+        self._lrp_frame = self.layers_frame = None
+        self.panels.lrp.show_map(None, None)
+        self.panels.layers.set_layers([])
+        self._caption_lrp()
+
+    def forget_predictions(self) -> None:
+        self.predicted_deg = np.full(len(self.driven_deg), np.nan)
+        self.panels.angle.clear_predicted()
+        if self.drive is not None:
+            self.panels.transport.timeline.set_errors(self.predicted_deg)
+
+    # The network.
+
+    def on_network(self, ready: NetworkReady) -> None:
+        from vbp_core.explain import METHODS  # torch is loaded by now
+
+        for panel in (self.panels.visualbackprop, self.panels.lrp):
+            panel.set_method(METHODS[panel.name])
+        trained = getattr(ready.network, "trained", True)
+        self.untrained = "" if trained else "untrained network: random weights"
+        self.panels.status.set_device(ready.device_text)
+        self.panels.status.forget_measured()
+        self.panels.compare.forget()
+        self.forget_predictions()
+        self._forget_behind()
+
+    # Frames.
+
+    def on_shown(self, frame: Frame) -> None:
+        drive = self.drive
+        if drive is None or frame.index >= len(drive):
+            return
+        i, p, shot = frame.index, self.panels, frame.shot
+        seconds = float(drive.timestamps_ns[i] - drive.timestamps_ns[0]) / 1e9
+        mask = shot.maps.get(VBP) if shot is not None else None
+        p.picture.set_gap(frame.gap or None)
+        p.picture.set_crop(shot.crop if shot is not None else None)
+        p.picture.set_warning((shot.warning or None) if shot is not None else None)
+        p.picture.set_masked(frame.image, mask, shot.crop if shot is not None else None)
+        p.picture.set_caption(f"frame {i} of {len(drive)}", clock(seconds))
+        self._show_input(frame)
+        predicted = shot.angle_rad if shot is not None else math.nan
+        p.steering.set_angles(float(drive.angle_rad[i]), predicted)
+        p.steering.set_speed(float(drive.speed_mps[i]))
+        p.steering.set_frame(i, len(drive), clock(seconds))
+        p.angle.set_cursor(i)
+        p.transport.timeline.set_position(i)
+        if shot is not None:
+            self._keep_prediction(i, math.degrees(shot.angle_rad))
+        p.compare.add(frame, current=True)
+        self._measure(frame)
+        self.ask()
+        self._caption_lrp()
+        if not self.player.playing:
+            p.compare.want_missing()
+
+    def _show_input(self, frame: Frame) -> None:
+        panel, shot = self.panels.visualbackprop, frame.shot
+        if shot is None:
+            panel.show_map(None, None)
+            panel.view.set_caption("")
+            return
+        panel.show_map(shot.input, shot.maps.get(VBP))
+        height, width = shot.input.shape[:2]
+        panel.view.set_caption(f"network's input, {width}×{height}", self.untrained)
+        panel.view.set_warning(shot.warning or None)
+
+    def _keep_prediction(self, i: int, degrees: float) -> None:
+        if self.predicted_deg[i] == degrees:
+            return
+        self.predicted_deg[i] = degrees
+        self.panels.angle.set_predicted(i, degrees)
+        self.panels.transport.timeline.set_error(i, float(self.driven_deg[i] - degrees))
+
+    def _measure(self, frame: Frame) -> None:
+        status = self.panels.status
+        if frame.image is not None:
+            status.measured("decode", frame.decode_ms)
+        if frame.shot is not None:
+            for stage, ms in frame.shot.stages_ms.items():
+                status.measured("mask" if stage == VBP else stage, ms)
+        status.measured("overlay", sum(v.blend_ms for v in self.panels.masked() if v.isVisible()))
+
+    # Behind the playback.
+
+    def ask(self, new_version: bool = False) -> None:
+        """Ask for what the visible panels show of the frame on the screen."""
+        lrp = self.panels.lrp
+        methods: dict[str, dict[str, Any]] = {"lrp": lrp.parameters()} if lrp.isVisible() else {}
+        layers = self.panels.layers.isVisible()
+        if methods or layers or new_version:
+            self.player.explain(methods, layers, new_version)
+
+    def on_explained(self, message: Explained) -> None:
+        shot = message.frame.shot
+        if shot is None or message.method != "lrp":
+            return
+        self._lrp_frame = message.frame
+        self.panels.status.measured("lrp", message.ms)
+        self.panels.lrp.show_map(shot.input, message.relevance)
+        self.panels.lrp.view.set_warning(
+            "All zero: nothing reached the output" if not message.relevance.any() else None
+        )
+        self._caption_lrp()
+
+    def _caption_lrp(self) -> None:
+        panel, made, shown = self.panels.lrp, self._lrp_frame, self.player.shown_frame
+        if made is None or self.drive is None:
+            panel.view.set_caption("")
+            panel.view.set_warning(None)
+            return
+        late = ""
+        if shown is not None and shown.index != made.index:
+            stamps = self.drive.timestamps_ns
+            seconds = float(stamps[shown.index] - stamps[made.index]) / 1e9
+            late = f"{seconds:.1f} s late" if 0 < seconds < LATE_S else f"of frame {made.index}"
+        panel.view.set_caption(panel.words(), late)
+
+    def on_layers(self, message: LayersMade) -> None:
+        self.layers_frame = message.frame
+        self.panels.layers.set_layers(message.layers)
+
+    # Predictions.
+
+    def on_predicted(self, message: Predicted) -> None:
+        first = message.first
+        degrees = np.degrees(message.angles_rad)[: len(self.predicted_deg) - first]
+        part = self.predicted_deg[first : first + len(degrees)]
+        part[:] = np.where(np.isfinite(degrees), degrees, part)
+        self.panels.angle.set_predicted_many(first, part)
+        self.panels.transport.timeline.set_errors(self.driven_deg - self.predicted_deg)
+        self.panels.status.show_progress(message.done, message.total)
+
+    def on_predict_ended(self, message: PredictEnded) -> None:
+        self.panels.status.end_progress()
+
+    def complete(self, frame: int) -> bool:
+        """Whether everything that the visible panels show is of this frame."""
+        shown = self.player.shown_frame
+        if shown is None or shown.index != frame:
+            return False
+        if shown.image is None:
+            return True
+
+        def done(panel: QWidget, made: Frame | None) -> bool:
+            return not panel.isVisible() or (made is not None and made.index == frame)
+
+        if shown.shot is None:
+            return False
+        return done(self.panels.lrp, self._lrp_frame) and done(self.panels.layers, self.layers_frame)
+
+    def worst(self) -> int | None:
+        """The frame with the largest known error."""
+        error = np.abs(self.driven_deg - self.predicted_deg)
+        return int(np.nanargmax(error)) if np.isfinite(error).any() else None
+
+    # The rest.
+
+    def set_overlay(self, overlay: Overlay) -> None:
+        self.overlay = overlay
+        for view in self.panels.masked():
+            view.set_overlay(overlay)
+        self.panels.compare.set_overlay(overlay)
+
+    def on_playing(self, playing: bool) -> None:
+        self.panels.transport.set_playing(playing)
+        self.refresh_status()
+        if not playing:
+            self.panels.compare.want_missing()
+
+    def on_marks(self) -> None:
+        m, timeline = self.marks, self.panels.transport.timeline
+        timeline.set_bookmarks(m.bookmarks)
+        timeline.set_marks(m.a, m.b)
+        self.panels.angle.set_marks(m.a, m.b)
+        self.player.set_loop(m.loop())
+
+    def refresh_status(self) -> None:
+        player, drive = self.player, self.drive
+        fps = player.fps if player.playing else 0.0
+        self.panels.status.refresh(fps, drive.info.fps if drive else 0.0, player.skipped, player.realtime)

@@ -1,0 +1,502 @@
+"""The window: what stands in it, and what its actions do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QAbstractScrollArea,
+    QApplication,
+    QDialog,
+    QDockWidget,
+    QFileDialog,
+    QMainWindow,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import layout, theme
+from app.actions import ACTIONS, GROUPS, PANELS, build_actions, keys_table
+from app.marks import Marks
+from app.messages import Choices, DriveFailed, NetworkFailed, NetworkReady, PredictEnded
+from app.panels.compare import ComparePanel
+from app.panels.info import InfoPanel
+from app.panels.masked import STYLE_TITLES, MaskedView, Overlay
+from app.panels.method import MethodPanel
+from app.panels.status import StatusLine
+from app.panels.transport import Transport
+from app.playback import Player
+from app.presenter import Panels, Presenter
+from app.settings import Settings
+from app.toolbar import TopBar
+from app.widgets.keys_page import KeysPage
+from app.widgets.layers import LayersView
+from app.widgets.notice import Notice
+from app.widgets.plot import AnglePlot
+from app.widgets.start_page import StartPage
+from app.widgets.wheel import SteeringView
+from vbp_core.drives.base import Drive, OpenOptions
+
+DEFAULT_NETWORK = "NetSVF"
+DEFAULT_SIZE = QSize(1280, 720)
+
+
+class MainWindow(QMainWindow):
+    told = Signal(str)  # something unexpected, from any thread
+
+    def __init__(self, settings: Settings | None = None, scheme: str | None = None) -> None:
+        super().__init__()
+        self.settings = settings or Settings()
+        self.setWindowTitle("vbp")
+        self.setAcceptDrops(True)
+        self.setDockOptions(
+            QMainWindow.DockOption.AllowNestedDocks
+            | QMainWindow.DockOption.AllowTabbedDocks
+            | QMainWindow.DockOption.AnimatedDocks
+        )
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            theme.apply(app, scheme or self.settings.text("scheme", "system", theme.SCHEMES))
+        self._keep_scheme = scheme is None
+        self._placed = False
+        self._said: set[str] = set()
+        self._alone: QByteArray | None = None
+        self._keys: QDialog | None = None
+        self.threads_left: list[str] = []
+        self.player = Player(self)
+        self.marks = Marks(self.settings, self)
+        self.actions_by_id = build_actions(self)
+        self.addActions(list(self.actions_by_id.values()))
+        self._build_menus()
+        self._build_centre()
+        self.panels = self._build_panels()
+        self.docks = self._build_docks()
+        self.presenter = Presenter(self.player, self.panels, self.marks, self)
+        self._connect()
+        self._load_settings()
+        for area in self.findChildren(QAbstractScrollArea):
+            area.setAcceptDrops(False)  # a recording may be dropped anywhere: let the window have it
+            area.viewport().setAcceptDrops(False)
+        self.resize(DEFAULT_SIZE)
+        self.show_start()
+
+    # What stands in it.
+
+    def _build_menus(self) -> None:
+        bar = self.menuBar()
+        self._menus = {group: bar.addMenu(f"&{group}") for group in GROUPS}
+        for spec in ACTIONS:
+            self._menus[spec.group].addAction(self.actions_by_id[spec.id])
+        self._recent_menu = self._menus["File"].addMenu("Open &recent")
+        self._menus["File"].insertMenu(self.actions_by_id["open-network"], self._recent_menu)
+        self._recent_menu.aboutToShow.connect(self._fill_recent)
+        schemes = self._menus["View"].addMenu("&Colours")
+        group = QActionGroup(self)
+        for name in theme.SCHEMES:
+            action = schemes.addAction({"system": "As the &system"}.get(name, f"&{name.capitalize()}"))
+            action.setCheckable(True)
+            action.setChecked(name == theme.scheme())
+            action.triggered.connect(lambda _=False, name=name: self.set_scheme(name))
+            group.addAction(action)
+
+    def _build_centre(self) -> None:
+        self.notice = Notice()
+        self.start_page = StartPage()
+        self.picture = MaskedView()
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.start_page)
+        self.stack.addWidget(self.picture)
+        centre = QWidget()
+        box = QVBoxLayout(centre)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(0)
+        box.addWidget(self.notice)
+        box.addWidget(self.stack, 1)
+        self.setCentralWidget(centre)
+
+    def _build_panels(self) -> Panels:
+        self.top = TopBar(self.actions_by_id, self._menus["Panels"])
+        transport = Transport(self.actions_by_id)
+        status = StatusLine()
+        self.addToolBar(Qt.ToolBarArea.TopToolBarArea, self.top)
+        self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, transport)
+        self.setStatusBar(status)
+        return Panels(
+            picture=self.picture,
+            visualbackprop=MethodPanel("visualbackprop", "What the network sees appears here"),
+            lrp=MethodPanel("lrp", "Relevance of the same prediction appears here"),
+            steering=SteeringView(),
+            layers=LayersView(),
+            compare=ComparePanel(),
+            angle=AnglePlot(),
+            info=InfoPanel(),
+            transport=transport,
+            status=status,
+        )
+
+    def _build_docks(self) -> dict[str, QDockWidget]:
+        docks = {}
+        for name, title, tip in PANELS:
+            dock = QDockWidget(title, self)
+            dock.setObjectName(f"dock-{name}")
+            dock.setWidget(getattr(self.panels, name))
+            dock.setToolTip(tip)
+            dock.widget().setToolTip("")
+            action = self.actions_by_id[f"panel-{name}"]
+            dock.visibilityChanged.connect(self._panels_changed)
+            dock.toggleViewAction().toggled.connect(action.setChecked)
+            docks[name] = dock
+        return docks
+
+    def _connect(self) -> None:
+        player, top = self.player, self.top
+        player.opening.connect(self._on_opening)
+        player.opened.connect(self._on_opened)
+        player.open_failed.connect(self._on_open_failed)
+        player.choices.connect(self._on_choices)
+        player.network_loading.connect(
+            lambda name: self.panels.status.set_device(f"loading {Path(name).stem} …")
+        )
+        player.network_ready.connect(self._on_network)
+        player.network_failed.connect(self._on_network_failed)
+        player.predict_ended.connect(self._on_predict_ended)
+        player.trouble.connect(lambda trouble: self.say_once(trouble.text))
+        player.pace_changed.connect(lambda _, realtime: self.actions_by_id["realtime"].setChecked(realtime))
+        self.told.connect(self.say_once, Qt.ConnectionType.QueuedConnection)
+        top.network_chosen.connect(self.use_network)
+        top.open_network_requested.connect(self.open_network_file)
+        top.device_chosen.connect(self.use_device)
+        top.overlay_changed.connect(self.set_overlay)
+        self.panels.transport.speed.activated.connect(
+            lambda k: player.set_pace(float(self.panels.transport.speed.itemData(k)))
+        )
+        self.panels.status.cancel.clicked.connect(player.stop_predicting)
+        self.picture.activated.connect(self.toggle_alone)
+        self.start_page.open_file_requested.connect(self.open_file)
+        self.start_page.open_folder_requested.connect(self.open_folder)
+        self.start_page.open_requested.connect(lambda path: self.open_drive(Path(path)))
+
+    def _load_settings(self) -> None:
+        s = self.settings
+        overlay = Overlay(
+            s.text("overlay/style", "paper", tuple(STYLE_TITLES)),
+            s.number("overlay/opacity", 0.8, 0.0, 1.0),
+        )
+        self.set_overlay(overlay)
+        self.player.set_pace(1.0, s.flag("realtime", True))
+        self.actions_by_id["overlay"].setChecked(True)
+        self.top.set_device(s.text("device", "auto"))
+
+    # The recording.
+
+    def open_drive(
+        self, path: Path, options: OpenOptions | None = None, frame: int = 0, min_speed: float = 0.0
+    ) -> None:
+        self.notice.dismiss()
+        self.player.open(path, options, frame, min_speed)
+
+    def open_file(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Open a recording", self._last_folder())
+        if name:
+            self.open_drive(Path(name))
+
+    def open_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Open a folder with a recording", self._last_folder())
+        if name:
+            self.open_drive(Path(name))
+
+    def _last_folder(self) -> str:
+        recent = self.settings.recent()
+        return str(Path(recent[0]).parent) if recent else str(Path.home())
+
+    def close_drive(self) -> None:
+        self.player.close_drive()
+        self.presenter.clear()
+        self.marks.set_drive(None, 0)
+        self.show_start()
+
+    def show_start(self) -> None:
+        self.setWindowTitle("vbp")
+        self.start_page.set_recent(self.settings.recent())
+        self.stack.setCurrentWidget(self.start_page)
+        self._enable(False)
+
+    def _enable(self, drive_open: bool) -> None:
+        for spec in ACTIONS:
+            if spec.group in ("Playback", "Marks", "Analysis") or spec.id == "close-drive":
+                self.actions_by_id[spec.id].setEnabled(drive_open)
+
+    def _on_opening(self, path: str) -> None:
+        self.presenter.clear()
+        self.marks.set_drive(None, 0)
+        self.setWindowTitle(f"{Path(path).name} – vbp")
+        self.picture.set_empty(f"Opening {Path(path).name} …")
+        self.stack.setCurrentWidget(self.picture)
+        self._enable(False)
+        self.actions_by_id["close-drive"].setEnabled(True)
+
+    def _on_opened(self, drive: Drive) -> None:
+        self.picture.set_empty("")
+        self.actions_by_id["loop"].setChecked(False)
+        self.marks.set_drive(self.player.path, len(drive))
+        self.settings.add_recent(str(self.player.path))
+        self.picture.setToolTip("")
+        info = drive.info
+        self.setWindowTitle(f"{info.path.name} – {info.kind}, {len(drive)} frames – vbp")
+        self._enable(True)
+
+    def _on_open_failed(self, failed: DriveFailed) -> None:
+        self.show_start()
+        self.presenter.clear()
+        if failed.needs_unit:
+            frame, options, speed = self.player.first_frame, self.player.options, self.player.min_speed
+
+            def again(unit: str) -> Callable[[], None]:
+                return lambda: self.open_drive(failed.path, replace(options, angle_unit=unit), frame, speed)
+
+            answers = [("Radians", again("rad")), ("Degrees", again("deg")), ("−1 to 1", again("unit"))]
+            self.notice.show_message(failed.text, "warning", answers)
+        else:
+            if not failed.path.exists():
+                self.settings.forget_recent(str(failed.path))
+                self.start_page.set_recent(self.settings.recent())
+            self.notice.show_message(failed.text, "error")
+
+    def _fill_recent(self) -> None:
+        self._recent_menu.clear()
+        for path in self.settings.recent():
+            self._recent_menu.addAction(path, lambda path=path: self.open_drive(Path(path)))
+        if self._recent_menu.isEmpty():
+            self._recent_menu.addAction("Nothing yet").setEnabled(False)
+
+    # The network.
+
+    def use_network(self, name: str) -> None:
+        self.top.set_network(name)
+        self.player.load_network(name, str(self.top.device.currentData() or "auto"))
+
+    def start_network(self, name: str, device: str | None = None) -> None:
+        """The first network; a device named on the command line is for this time only."""
+        if device is not None:
+            self.top.set_device(device)
+        self.top.set_network(name)
+        self.player.load_network(name, device or str(self.top.device.currentData() or "auto"))
+
+    def use_device(self, name: str) -> None:
+        self.top.set_device(name)
+        self.settings.set("device", name)
+        self.player.load_network(self.player.network_name or DEFAULT_NETWORK, name)
+
+    def open_network_file(self) -> None:
+        recent = self.settings.recent("networks")
+        start = str(Path(recent[0]).parent) if recent else str(Path.home())
+        name, _ = QFileDialog.getOpenFileName(
+            self, "Open a network", start, "Networks (*.safetensors);;All files (*)"
+        )
+        if name:
+            self.use_network(name)
+
+    def _on_choices(self, choices: Choices) -> None:
+        files = [p for p in self.settings.recent("networks") if Path(p).is_file()]
+        self.top.set_choices(choices, files)
+
+    def _on_network(self, ready: NetworkReady) -> None:
+        self.top.set_network(ready.name)
+        if Path(ready.name).is_file():
+            self.settings.add_recent(str(Path(ready.name).resolve()), "networks")
+        self.settings.set("network", ready.name)
+
+    def _on_network_failed(self, failed: NetworkFailed) -> None:
+        self.notice.show_message(failed.text, "error")
+        ready = self.player.ready
+        if ready is not None:
+            self.top.set_network(ready.name)
+            self.panels.status.set_device(ready.device_text)
+        elif failed.name != DEFAULT_NETWORK:
+            self.use_network(DEFAULT_NETWORK)
+        else:
+            self.panels.status.set_device("no network")
+
+    # Playback and marks.
+
+    def toggle_play(self) -> None:
+        self.player.toggle()
+
+    def step(self, frames: int) -> None:
+        self.player.step(frames)
+
+    def go_first(self) -> None:
+        self.player.seek(0)
+
+    def go_last(self) -> None:
+        self.player.seek(self.player.frames - 1)
+
+    def change_speed(self, steps: int) -> None:
+        self.player.faster(steps)
+
+    def normal_speed(self) -> None:
+        self.player.set_pace(1.0)
+
+    def set_realtime(self, on: bool) -> None:
+        self.settings.set("realtime", on)
+        self.player.set_pace(realtime=on)
+
+    def set_looping(self, on: bool) -> None:
+        self.marks.set_looping(on)
+
+    def mark_a(self) -> None:
+        self.marks.set_part(self.player.target, self.marks.b)
+
+    def mark_b(self) -> None:
+        self.marks.set_part(self.marks.a, self.player.target)
+
+    def clear_marks(self) -> None:
+        self.marks.set_part(None, None)
+
+    def toggle_bookmark(self) -> None:
+        self.marks.toggle_bookmark(self.player.target)
+
+    def go_bookmark(self, direction: int) -> None:
+        frame = self.marks.bookmark_from(self.player.target, direction)
+        if frame is not None:
+            self.player.seek(frame)
+
+    def go_worst(self) -> None:
+        frame = self.presenter.worst()
+        if frame is not None:
+            self.player.pause()
+            self.player.seek(frame)
+
+    def toggle_predict(self, on: bool) -> None:
+        if on:
+            self.player.predict()
+            self.actions_by_id["predict"].setChecked(self.player.predicting)
+        else:
+            self.player.stop_predicting()
+
+    def _on_predict_ended(self, ended: PredictEnded) -> None:
+        self.actions_by_id["predict"].setChecked(False)
+        if ended.text and ended.text != "stopped":
+            self.notice.show_message(ended.text, "error")
+
+    # The view.
+
+    def set_overlay(self, overlay: Overlay) -> None:
+        self.top.set_overlay(overlay)
+        self.presenter.set_overlay(overlay)
+        self.actions_by_id["overlay"].setChecked(overlay.shown)
+        self.settings.set("overlay/style", overlay.style)
+        self.settings.set("overlay/opacity", overlay.opacity)
+
+    def set_mask_shown(self, on: bool) -> None:
+        self.set_overlay(replace(self.presenter.overlay, shown=on))
+
+    def next_style(self) -> None:
+        styles = list(STYLE_TITLES)
+        overlay = self.presenter.overlay
+        self.set_overlay(replace(overlay, style=styles[(styles.index(overlay.style) + 1) % len(styles)]))
+
+    def change_opacity(self, percent: int) -> None:
+        overlay = self.presenter.overlay
+        self.set_overlay(replace(overlay, opacity=min(1.0, max(0.0, overlay.opacity + percent / 100))))
+
+    def set_scheme(self, name: str) -> None:
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            theme.apply(app, name)
+            if self._keep_scheme:
+                self.settings.set("scheme", name)
+
+    def toggle_full_screen(self) -> None:
+        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def toggle_panel(self, name: str, on: bool) -> None:
+        dock = self.docks[name]
+        hidden_behind = dock.isVisible() and not dock.widget().isVisible()
+        dock.setVisible(on or hidden_behind)
+        if dock.isVisible():
+            dock.raise_()
+
+    def toggle_alone(self) -> None:
+        """The picture alone, and back."""
+        if self._alone is None:
+            self._alone = self.saveState(layout.VERSION)
+            for dock in self.docks.values():
+                dock.hide()
+        else:
+            state, self._alone = self._alone, None
+            layout.restore(self, state)
+
+    def _panels_changed(self) -> None:
+        """A panel came into view: it needs what it shows."""
+        self.presenter.ask()
+
+    def reset_layout(self) -> None:
+        self._alone = None
+        self.top.show()
+        self.panels.transport.show()
+        self.addToolBar(Qt.ToolBarArea.TopToolBarArea, self.top)
+        self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, self.panels.transport)
+        layout.place_docks(self, self.docks)
+        QTimer.singleShot(0, lambda: layout.place_docks(self, self.docks))
+
+    def show_keys(self) -> None:
+        if self._keys is None:
+            self._keys = QDialog(self)
+            self._keys.setWindowTitle("Keys – vbp")
+            page = KeysPage()
+            page.set_actions(keys_table())
+            box = QVBoxLayout(self._keys)
+            box.addWidget(page)
+            self._keys.resize(640, 620)
+        self._keys.show()
+        self._keys.raise_()
+
+    def say_once(self, text: str) -> None:
+        """An unexpected error: shown, but not again when it comes back."""
+        if text not in self._said:
+            self._said.add(text)
+            self.notice.show_message(text, "error")
+
+    # Qt's own.
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if not self._placed:
+            self._placed = True
+            QTimer.singleShot(0, self._place)
+
+    def _place(self) -> None:
+        # Only now: a layout that is restored before the window is shown gets other sizes.
+        layout.place_docks(self, self.docks)
+        layout.restore(self, self.settings.bytes("window/state"))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.drop(paths[0])
+
+    def drop(self, path: Path) -> None:
+        if path.suffix == ".safetensors":
+            self.use_network(str(path))
+        else:
+            self.open_drive(path)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self._placed:
+            self.settings.set("window/geometry", self.saveGeometry())
+            self.settings.set("window/state", self._alone or self.saveState(layout.VERSION))
+        self.settings.flush()
+        self.hide()
+        self.threads_left = self.player.close()
+        super().closeEvent(event)
