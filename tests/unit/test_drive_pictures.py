@@ -35,7 +35,7 @@ KINDS = ["jpg", "png", "webp", "bmp", "tif", "ppm"]
 
 
 def encode(kind: str, rgb: np.ndarray = RGB) -> bytes:
-    _, data = cv2.imencode("." + kind, rgb[..., ::-1] if rgb.ndim == 3 else rgb)
+    ok, data = cv2.imencode("." + kind, rgb[..., ::-1] if rgb.ndim == 3 else rgb)
     assert ok
     return data.tobytes()
 

@@ -58,7 +58,7 @@ def decode_picture(data: bytes) -> Image:
     if bgr is None or bgr.size == 0:
         raise PictureError(f"is a damaged {header.kind} file")
     if bgr.dtype == np.uint16:  # by hand, for OpenCV's readers do not all round alike
-        bgr = (bgr >> 8).astype(np.uint8)
+        bgr = (bgr // 256).astype(np.uint8)
     elif bgr.dtype != np.uint8:
         raise PictureError(f"is a {header.kind} file of {bgr.dtype} pixels; 8 and 16 bit are accepted")
     return np.ascontiguousarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
