@@ -45,7 +45,7 @@ class VideoReader:
 
     def __init__(self, index: VideoIndex, threads: int | None = None) -> None:
         self._index = index
-        self._threads = threads or max(min(os.cpu_count() or 1, 4), 1)
+        self._threads = threads or 0  # 0: decided by the size of the pictures
         self._is_key = index.is_key.copy()
         self._order, self._rank = index.order.copy(), index.rank.copy()
         self._sorted_ident = np.argsort(index.ident, kind="stable")
@@ -300,6 +300,7 @@ class VideoReader:
         if not isinstance(stream, VideoStream):
             raise DriveError(f"{self._index.path} has changed since it was opened; open it again")
         self._stream = stream
+        self._threads = self._threads or _threads_for(stream)
         stream.codec_context.thread_type = "AUTO" if self._threads > 1 else "NONE"
         stream.codec_context.thread_count = self._threads
         packets = iter(self._container.demux(stream))
@@ -334,6 +335,13 @@ class VideoReader:
                     yield found, packet
         except (av.FFmpegError, OSError):
             return  # the index ends here too
+
+
+def _threads_for(stream: VideoStream) -> int:
+    """One thread, but for large pictures on a large machine: at 640x480 on two cores more threads do not
+    decode faster beside other work, and make seeking slower by half."""
+    cores = os.cpu_count() or 1
+    return min(cores // 2, 4) if cores >= 4 and stream.width * stream.height >= 1920 * 1080 else 1
 
 
 def _chain(first: VideoPacket | None, rest: Iterator[VideoPacket]) -> Iterator[VideoPacket]:

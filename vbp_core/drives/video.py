@@ -1,0 +1,62 @@
+"""A video file, with or without a steering CSV beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vbp_core.drives.base import Drive, OpenOptions
+from vbp_core.drives.csv_layout import has_layout
+from vbp_core.drives.tables import first_columns
+from vbp_core.drives.video_drive import VideoDrive
+from vbp_core.drives.video_files import csv_for, looks_like_video, video_for, videos_in
+from vbp_core.drives.video_index import build_index
+from vbp_core.drives.video_labels import read_labels
+from vbp_core.errors import DriveError
+
+
+def sniff(path: Path) -> bool:
+    """A video, a folder with one, or a steering CSV. Looks at the first bytes only; never raises."""
+    try:
+        if path.is_dir():
+            return bool(videos_in(path))
+        if path.suffix.lower() == ".csv":
+            return has_layout(first_columns(path))
+        return looks_like_video(path)
+    except (OSError, ValueError):
+        return False
+
+
+def open(path: Path, options: OpenOptions) -> Drive:
+    """Open a video, a folder with exactly one video, or a steering CSV with its video beside it.
+
+    Without a CSV the drive is unlabelled and its time stamps are the video's, 0 at the first frame.
+    Raises DriveError with one sentence, NeedsAngleUnitError when the CSV does not state its unit.
+    """
+    csv: Path | None
+    if path.is_dir():
+        videos = videos_in(path)
+        if len(videos) != 1:
+            names = ", ".join(p.name for p in videos[:10]) + (", ..." if len(videos) > 10 else "")
+            raise DriveError(f"{path} holds {len(videos)} videos ({names}); open one of them")
+        video = videos[0]
+        csv, notes = csv_for(video)
+    elif path.suffix.lower() == ".csv":
+        csv = path
+        video, notes = video_for(csv)
+    else:
+        video = path
+        csv, notes = csv_for(video)
+    index = build_index(video)
+    drive = VideoDrive(index)
+    drive.info.notes.extend(notes)
+    if csv is not None:
+        try:
+            labels = read_labels(csv, options, index.times_ns, index.promised)
+        except DriveError:
+            drive.close()
+            raise
+        drive.set_times(labels.timestamps_ns)
+        drive.set_labels(labels.angle_rad, labels.speed_mps)
+        labels.convention.note_in(drive.info)
+        drive.info.notes.extend(labels.notes)
+    return drive

@@ -1,0 +1,91 @@
+"""A video as a drive: frames from the reader, time stamps and labels from outside or from the file."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbp_core.drives.base import CACHE_BYTES, Drive, DriveInfo, Gap, Image, median_fps
+from vbp_core.drives.video_index import ACCEPTED, VideoIndex
+from vbp_core.drives.video_reader import VideoReader
+from vbp_core.errors import DriveError, FrameError
+
+_PROBES = 12  # key frames tried before a video counts as unreadable
+
+
+class VideoDrive(Drive):
+    """An indexed video. Time stamps start at 0 and there are no labels until `set_times`, `set_labels`.
+
+    Gaps that are found while frames are read are added to `info.gaps`: to know all of them beforehand
+    would mean to decode the whole recording.
+    """
+
+    def __init__(self, index: VideoIndex, cache_bytes: int = CACHE_BYTES) -> None:
+        super().__init__(cache_bytes)
+        self._reader = VideoReader(index)
+        self._known_lost = -1
+        self.timestamps_ns = index.times_ns
+        self.angle_rad = np.full(len(index.order), np.nan)
+        self.speed_mps = np.full(len(index.order), np.nan)
+        height, width = self._probe(index)
+        self.info = DriveInfo("video", index.path, width, height, median_fps(index.times_ns))
+        self.info.notes.extend(index.notes)
+        self._note_gaps()
+
+    def _probe(self, index: VideoIndex) -> tuple[int, int]:
+        """(height, width) of the first frame that decodes. Raises DriveError if none of some does."""
+        keys = np.flatnonzero(index.is_key & (index.rank >= 0))
+        some = keys[np.unique(np.linspace(0, len(keys) - 1, _PROBES).astype(int))] if len(keys) else keys
+        for i in dict.fromkeys([0, *(int(index.rank[k]) for k in some)]):
+            try:
+                image = self._reader.read(i, self._remember)
+            except FrameError:
+                continue
+            self._remember(i, image)
+            return image.shape[0], image.shape[1]
+        self._reader.close()
+        raise DriveError(
+            f"{index.path} is damaged: none of the frames tried can be decoded "
+            f"({self._reader.lost.get(0, 'no picture')}); {ACCEPTED}"
+        )
+
+    def set_times(self, timestamps_ns: NDArray[np.int64]) -> None:
+        """The frames' own times, (N,) int64, sorted, when a file beside the video has them."""
+        self.timestamps_ns = timestamps_ns
+        self.info.fps = median_fps(timestamps_ns)
+
+    def set_labels(self, angle_rad: NDArray[np.float64], speed_mps: NDArray[np.float64]) -> None:
+        """(N,) float64 each, NaN where unknown; radians of the steering wheel, left positive, and m/s."""
+        self.angle_rad, self.speed_mps = angle_rad, speed_mps
+
+    def _decode(self, i: int) -> Image:
+        # Half the cache for the way to a frame: stepping backwards then decodes each stretch once.
+        before = self._cache_limit // 2 // max(self.info.width * self.info.height * 3, 1)
+        try:
+            return self._reader.read(i, self._remember, before)
+        except FrameError:
+            raise
+        except DriveError as error:  # the file is gone, or another one
+            raise FrameError(str(error)) from error
+        finally:
+            self._note_gaps()
+
+    def _note_gaps(self) -> None:
+        if len(self._reader.lost) != self._known_lost:
+            self._known_lost = len(self._reader.lost)
+            self.info.gaps = _merged(self._reader.lost)
+
+    def close(self) -> None:
+        self._reader.close()
+        super().close()
+
+
+def _merged(lost: dict[int, str]) -> list[Gap]:
+    """Neighbours with the same reason as one gap."""
+    gaps: list[Gap] = []
+    for i in sorted(lost):
+        if gaps and gaps[-1].last == i - 1 and gaps[-1].reason == lost[i]:
+            gaps[-1] = Gap(gaps[-1].first, i, lost[i])
+        else:
+            gaps.append(Gap(i, i, lost[i]))
+    return gaps
