@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,67 +11,11 @@ from PySide6.QtGui import QColor, QFont, QGuiApplication, QIcon, QPainter, QPale
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 
+from app.theme_colours import DARK, LIGHT, Colours
+from app.theme_sheet import stylesheet
+
 ICONS = Path(__file__).parent / "icons"
 SCHEMES = ("system", "dark", "light")
-
-
-@dataclass(frozen=True)
-class Colours:
-    """What a custom-painted widget may use. Red (`mask`) belongs to the mask alone."""
-
-    dark: bool
-    window: QColor  # behind the docks and around the picture
-    panel: QColor  # lists, plots, pictures' ground
-    raised: QColor  # buttons, key caps
-    border: QColor
-    text: QColor
-    muted: QColor  # labels, units, axes
-    accent: QColor  # what can be grabbed or is chosen
-    driven: QColor  # the driver's angle, everywhere
-    predicted: QColor  # the network's angle, everywhere
-    error: QColor  # actual - predicted, and errors in words
-    warning: QColor
-    mask: QColor
-    gap: QColor  # frames that are missing
-    bookmark: QColor
-
-
-# Orange, blue and reddish purple stay apart under all common kinds of colour blindness; the driven
-# grey differs from each of them in saturation, and in lightness from its ground.
-DARK = Colours(
-    dark=True,
-    window=QColor("#17191c"),
-    panel=QColor("#1f2226"),
-    raised=QColor("#2a2e33"),
-    border=QColor("#363b42"),
-    text=QColor("#e3e6ea"),
-    muted=QColor("#929aa4"),
-    accent=QColor("#4f9cf0"),
-    driven=QColor("#a9bacb"),
-    predicted=QColor("#f79a3a"),
-    error=QColor("#d88abf"),
-    warning=QColor("#e2c15c"),
-    mask=QColor("#ff3b30"),
-    gap=QColor("#5a6068"),
-    bookmark=QColor("#e2c15c"),
-)
-LIGHT = Colours(
-    dark=False,
-    window=QColor("#eceef0"),
-    panel=QColor("#fafbfc"),
-    raised=QColor("#ffffff"),
-    border=QColor("#cfd4da"),
-    text=QColor("#1d2126"),
-    muted=QColor("#626b75"),
-    accent=QColor("#1f6fd1"),
-    driven=QColor("#5f7388"),
-    predicted=QColor("#d96c00"),
-    error=QColor("#a8448a"),
-    warning=QColor("#8f6a00"),
-    mask=QColor("#e0261b"),
-    gap=QColor("#aab0b8"),
-    bookmark=QColor("#a07800"),
-)
 
 
 class _Notifier(QObject):
@@ -116,7 +59,7 @@ def _dress(app: QApplication) -> None:
     c = DARK if dark else LIGHT
     _state["colours"] = c
     app.setPalette(_palette(c))
-    app.setStyleSheet(_stylesheet(c))
+    app.setStyleSheet(stylesheet(c, ICONS))
     _retint()
     changed.emit()
 
@@ -157,33 +100,6 @@ def _palette(c: Colours) -> QPalette:
     return p
 
 
-def _stylesheet(c: Colours) -> str:
-    hover = c.raised.lighter(118) if c.dark else c.raised.darker(104)
-    names = {
-        k: getattr(c, k).name() for k in ("window", "panel", "raised", "border", "text", "muted", "accent")
-    }
-    return _SHEET.format(**names, hover=hover.name())
-
-
-_SHEET = """
-QToolTip {{ background: {raised}; color: {text}; border: 1px solid {border}; padding: 4px 6px; }}
-QMainWindow::separator {{ background: {window}; width: 5px; height: 5px; }}
-QMainWindow::separator:hover {{ background: {accent}; }}
-QDockWidget {{ color: {muted}; titlebar-close-icon: none; }}
-QDockWidget::title {{ background: {window}; padding: 4px 8px; text-align: left; }}
-QToolBar {{ background: {window}; border: none; padding: 3px 6px; spacing: 4px; }}
-QToolBar::separator {{ background: {border}; width: 1px; margin: 5px 5px; }}
-QToolButton {{ background: transparent; border: 1px solid transparent; border-radius: 4px; padding: 4px; }}
-QToolButton:hover {{ background: {hover}; }}
-QToolButton:checked, QToolButton:pressed {{ background: {raised}; border-color: {border}; }}
-QToolButton:focus {{ border-color: {accent}; }}
-QStatusBar {{ background: {window}; color: {muted}; }}
-QStatusBar::item {{ border: none; }}
-QMenu {{ background: {panel}; border: 1px solid {border}; padding: 4px; }}
-QMenu::separator {{ height: 1px; background: {border}; margin: 4px 8px; }}
-"""
-
-
 def number_font(size: float = 0) -> QFont:
     """The application's font with figures of one width, `size` points (0: as it is)."""
     font = QFont(QApplication.font())
@@ -193,8 +109,8 @@ def number_font(size: float = 0) -> QFont:
     return font
 
 
-def icon(name: str) -> QIcon:
-    """app/icons/NAME.svg in the colours in force; an empty icon where there is none.
+def icon(name: str, tint: QColor | None = None) -> QIcon:
+    """app/icons/NAME.svg in `tint` or the text's colour; an empty icon where there is none.
 
     The pixels are those of today's scheme: use `set_icon` for what outlives a switch.
     """
@@ -206,7 +122,7 @@ def icon(name: str) -> QIcon:
     c = colours()
     faint = QColor(c.muted)
     faint.setAlpha(110)
-    for mode, colour in ((QIcon.Mode.Normal, c.text), (QIcon.Mode.Disabled, faint)):
+    for mode, colour in ((QIcon.Mode.Normal, tint or c.text), (QIcon.Mode.Disabled, faint)):
         tinted = svg.replace("currentColor", colour.name())
         renderer = QSvgRenderer(QByteArray(tinted.encode()))
         for side in _ICON_SIDES:

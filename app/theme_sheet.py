@@ -28,7 +28,7 @@ QDockWidget {{
 }}
 QDockWidget::title {{ background: {window}; padding: 5px 8px; text-align: left; }}
 QDockWidget::close-button, QDockWidget::float-button {{
-    background: transparent; border: none; border-radius: 3px; padding: 1px; icon-size: 14px;
+    background: transparent; border: none; border-radius: 3px; padding: 0; icon-size: 16px;
 }}
 QDockWidget::close-button:hover, QDockWidget::float-button:hover {{ background: {hover}; }}
 QTabBar::tab {{

@@ -12,6 +12,8 @@ from app import theme
 
 Layer = tuple[str, NDArray[np.float32], NDArray[np.float32]]
 GAP = 8.0
+HEADINGS = (["averaged feature maps", "averaged maps", "maps"], ["intermediate masks", "masks"])
+EMPTY = "Open a drive and choose a network\nto see its layers here"
 
 
 def to_grey(values: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -38,7 +40,7 @@ class _Rows(QWidget):
         super().__init__()
         self.layers: list[Layer] = []
         self._images: dict[tuple[int, int], tuple[QImage, NDArray[np.uint8]]] = {}
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.MinimumExpanding)
 
     def set_layers(self, layers: list[Layer]) -> None:
         same = len(layers) == len(self.layers)
@@ -73,7 +75,7 @@ class _Rows(QWidget):
         return QSize(240, int(self._top(len(self.layers))))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(120, int(self._top(len(self.layers))))
+        return QSize(140, int(self._top(len(self.layers))))
 
     def resizeEvent(self, event: object) -> None:
         self.updateGeometry()
@@ -90,10 +92,16 @@ class _Rows(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         c = theme.colours()
-        for column, text in enumerate(("averaged feature maps", "intermediate masks")):
+        if not self.layers:
+            painter.setPen(c.muted)
+            painter.drawText(QRectF(self.rect()).adjusted(12, 12, -12, -12), _CENTRE, EMPTY)
+            painter.end()
+            return
+        for column, texts in enumerate(HEADINGS):
             cell = self.cell(0, column)
+            fits = [t for t in texts if self.fontMetrics().horizontalAdvance(t) <= cell.width()] or texts[-1:]
             painter.setPen(c.text)
-            painter.drawText(QRectF(cell.x(), 0, cell.width(), self._label() + 4), _LEFT, text)
+            painter.drawText(QRectF(cell.x(), 0, cell.width(), self._label() + 4), _LEFT, fits[0])
         for row, (name, _, _) in enumerate(self.layers):
             first = self.cell(row, 0)
             band = QRectF(0, first.y() - self._label(), self.width(), first.height() + self._label())
@@ -132,3 +140,4 @@ class LayersView(QWidget):
 
 
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+_CENTRE = int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)

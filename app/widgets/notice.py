@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from app import theme
@@ -19,6 +19,7 @@ class Notice(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._level = "info"
+        self.sign = QLabel()
         self.label = QLabel()
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -29,7 +30,9 @@ class Notice(QFrame):
         theme.set_icon(self.close_button, "close")
         self.close_button.clicked.connect(self.dismiss)
         self._box = QHBoxLayout(self)
-        self._box.setContentsMargins(12, 4, 6, 4)
+        self._box.setContentsMargins(10, 5, 6, 5)
+        self._box.setSpacing(8)
+        self._box.addWidget(self.sign)
         self._box.addWidget(self.label, 1)
         self._box.addWidget(self.close_button)
         theme.changed.connect(self._dress)
@@ -46,7 +49,7 @@ class Notice(QFrame):
         for name, call in actions:
             button = QPushButton(name)
             button.clicked.connect(lambda _=False, call=call: self._run(call))
-            self._box.insertWidget(1 + len(self._buttons), button)
+            self._box.insertWidget(2 + len(self._buttons), button)
             self._buttons.append(button)
         self._dress()
         self.show()
@@ -65,6 +68,7 @@ class Notice(QFrame):
     def _dress(self) -> None:
         c = theme.colours()
         edge = {"info": c.accent, "warning": c.warning, "error": c.error}[self._level]
+        self.sign.setPixmap(theme.icon(self._level, edge).pixmap(QSize(18, 18), self.devicePixelRatioF()))
         self.setStyleSheet(
-            f"Notice {{ background: {c.raised.name()}; border: none; border-left: 4px solid {edge.name()}; }}"
+            f"Notice {{ background: {c.raised.name()}; border: none; border-left: 3px solid {edge.name()}; }}"
         )

@@ -21,6 +21,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app import theme
+from app.theme_colours import DARK
 
 if TYPE_CHECKING:  # a type only: widgets do not pull in OpenCV
     from vbp_core.overlay import Rect
@@ -257,14 +258,13 @@ class PictureView(QWidget):
         painter.drawText(inner, _CENTRE, text)
 
     def _paint_warning(self, painter: QPainter, ground: QRectF) -> None:
-        metrics = self.fontMetrics()
-        line = QRectF(
-            ground.x(), ground.bottom() - metrics.height() - 8, ground.width(), metrics.height() + 8
-        )
-        painter.fillRect(line, QColor(0, 0, 0, 170))
-        painter.setPen(theme.DARK.warning)
-        text = metrics.elidedText(self._warning or "", Qt.TextElideMode.ElideRight, int(line.width()) - 16)
-        painter.drawText(line.adjusted(8, 0, -8, 0), _LEFT, text)
+        text, flags = self._warning or "", _LEFT | int(Qt.TextFlag.TextWordWrap)
+        room = ground.adjusted(8, 4, -8, -4)
+        needed = min(painter.boundingRect(room, flags, text).height(), room.height())
+        line = QRectF(ground.x(), ground.bottom() - needed - 8, ground.width(), needed + 8)
+        painter.fillRect(line, QColor(0, 0, 0, 175))
+        painter.setPen(DARK.warning)  # the strip is dark in both schemes
+        painter.drawText(line.adjusted(8, 4, -8, -4), flags, text)
 
     def _paint_caption(self, painter: QPainter) -> None:
         height = self._header()

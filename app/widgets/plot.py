@@ -49,13 +49,15 @@ class AnglePlot(QWidget):
         self._view.setFrameShape(self._view.Shape.NoFrame)
         layout = self._view.ci.layout
         self._view.ci.setContentsMargins(4, 4, 8, 2)
-        layout.setVerticalSpacing(0)
+        layout.setVerticalSpacing(2)
         self._time_axis = TimeAxis()
-        self._upper = self._add_plot(0, None)
-        self._lower = self._add_plot(1, self._time_axis)
+        self._legend = self._view.addLabel("", row=0, col=0, justify="left")
+        self._legend.setContentsMargins(50, 0, 0, 0)
+        self._upper = self._add_plot(1, None)
+        self._lower = self._add_plot(2, self._time_axis)
         self._lower.setXLink(self._upper)
-        layout.setRowStretchFactor(0, 5)
-        layout.setRowStretchFactor(1, 3)
+        layout.setRowStretchFactor(1, 5)
+        layout.setRowStretchFactor(2, 3)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self._view)
@@ -65,8 +67,7 @@ class AnglePlot(QWidget):
             plot.addItem(self._curves[name])
         self._regions = [self._add_region(plot) for plot in (self._upper, self._lower)]
         self._lines = [self._add_cursor(plot) for plot in (self._upper, self._lower)]
-        self._legends = [self._add_legend(plot) for plot in (self._upper, self._lower)]
-        self._say = [self._add_legend(plot, centred=True) for plot in (self._upper, self._lower)]
+        self._say = [self._add_text(plot) for plot in (self._upper, self._lower)]
 
         self._data_timer = self._timer(DATA_MS, self._draw_curves)
         self._view_timer = self._timer(VIEW_MS, self._draw_curves)
@@ -339,13 +340,10 @@ class AnglePlot(QWidget):
         return line
 
     @staticmethod
-    def _add_legend(plot: Any, centred: bool = False) -> Any:
+    def _add_text(plot: Any) -> Any:
         label = pg.LabelItem()
         label.setParentItem(plot.vb)
-        if centred:
-            label.anchor(itemPos=(0.5, 0.5), parentPos=(0.5, 0.5))
-        else:
-            label.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(6, 0))
+        label.anchor(itemPos=(0.5, 0.5), parentPos=(0.5, 0.5))
         label.setZValue(30)
         return label
 
@@ -366,10 +364,8 @@ class AnglePlot(QWidget):
             line.setHoverPen(pg.mkPen(c.accent, width=3))
         for plot in (self._upper, self._lower):
             for side in ("left", "bottom"):
-                axis = plot.getAxis(side)
-                axis.setPen(c.border)
-                axis.setTextPen(c.muted)
-                axis.setTickFont(theme.number_font())
+                plot.getAxis(side).setTextPen(c.muted)
+                plot.getAxis(side).setTickFont(theme.number_font())
         self._write()
         self._view.update()
 
@@ -381,14 +377,21 @@ class AnglePlot(QWidget):
             return f'<span style="color:{colour.name()}">━</span> <span style="color:{c.muted.name()}">{text}</span>'
 
         n = len(self._times)
-        gap = "&nbsp;&nbsp;&nbsp;"
-        both = mark(c.driven, "driven") + gap + mark(c.predicted, "predicted")
-        self._legends[0].setText((both if self._labelled else mark(c.predicted, "predicted")) if n else "")
-        self._legends[1].setText(mark(c.error, "error = driven − predicted") if n and self._labelled else "")
+        parts = [mark(c.predicted, "predicted")]
+        if self._labelled:
+            parts = [mark(c.driven, "driven"), *parts, mark(c.error, "error = driven − predicted")]
+        self._legend.setText("&nbsp;&nbsp;&nbsp;&nbsp;".join(parts) if n else "")
         said = (
             "" if n else "Open a drive to see its steering angles",
             "no measured angle in this drive" if n and not self._labelled else "",
         )
+        for axis, used in (
+            (self._upper.getAxis("left"), n > 0),
+            (self._lower.getAxis("left"), self._labelled),
+            (self._time_axis, n > 0),
+        ):
+            axis.setStyle(showValues=used)
+            axis.setPen(c.border if used else c.panel)
         for item, text in zip(self._say, said, strict=True):
             item.setText(f'<span style="color:{c.muted.name()}">{text}</span>')
 

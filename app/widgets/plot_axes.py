@@ -9,7 +9,8 @@ import pyqtgraph as pg
 from app.widgets.format import MINUS, clock
 
 SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
-DEGREES = (1, 2, 5, 10, 15, 30, 45, 90, 180, 360)
+DEGREES = (1, 2, 5, 10, 20, 45, 90, 180, 360)
+EDGE = 8.0  # pixels at the ends of the degree axis that stay free: the next plot's labels are there
 
 
 class TimeAxis(pg.AxisItem):
@@ -43,9 +44,15 @@ class DegreeAxis(pg.AxisItem):
         self.setWidth(52)
 
     def tickSpacing(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, float]]:
-        room = max(1.0, size / 26)
-        wanted = (maxVal - minVal) / room
-        return [(float(next((s for s in DEGREES if s >= wanted), DEGREES[-1])), 0.0)]
+        wanted = (maxVal - minVal) / max(1.0, size / 26)
+        # one figure beside the zero at least: a lone "0°" says nothing of the scale
+        fits = [s for s in DEGREES if s <= 0.8 * max(abs(minVal), abs(maxVal))] or [DEGREES[0]]
+        return [(float(next((s for s in fits if s >= wanted), fits[-1])), 0.0)]
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
+        edge = EDGE * (maxVal - minVal) / max(1.0, size)
+        levels = super().tickValues(minVal, maxVal, size)
+        return [(s, [v for v in vs if minVal + edge <= v <= maxVal - edge]) for s, vs in levels]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         return [

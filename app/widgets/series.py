@@ -24,7 +24,7 @@ def visible_curve(
     last = min(len(x), int(np.searchsorted(x, x1, "right")) + bridge)
     if last <= first:
         return np.zeros(0), np.zeros(0)
-    per_bin = -(-(last - first) // (2 * columns))
+    per_bin = -(-(last - first) // columns)
     if per_bin > 1:
         # bins begin at multiples of their size, so that the curve does not shimmer while it scrolls
         first -= first % per_bin

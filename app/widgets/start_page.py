@@ -2,19 +2,89 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import PurePath
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QFontMetrics,
+    QPainter,
+    QPaintEvent,
+    QPen,
+)
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QHBoxLayout,
     QLabel,
-    QListWidget,
-    QListWidgetItem,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
+
+from app import theme
+
+WIDTH = 580
+ACCEPTED = "ROS bag, MCAP, Udacity export or simulator log, video, folder of pictures"
+
+
+class RecentRow(QAbstractButton):
+    """One drive of the recent list: its name, and the folder that it lies in."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+        # a path of another system keeps its own separators
+        parts = PurePath(path.replace("\\", "/") if "\\" in path and "/" not in path else path)
+        self.name, self.folder = parts.name or path, str(parts.parent) if parts.name else ""
+        self.setText(self.name)
+        self.setToolTip(path)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        return QSize(WIDTH, self.fontMetrics().height() + 14)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        c = theme.colours()
+        if self.underMouse() or self.hasFocus():
+            painter.setPen(QPen(c.accent if self.hasFocus() else c.border, 1))
+            painter.setBrush(c.raised)
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
+        box = QRectF(self.rect()).adjusted(12, 0, -12, 0)
+        metrics = QFontMetrics(painter.font())
+        name = metrics.elidedText(self.name, Qt.TextElideMode.ElideRight, int(box.width() * 0.6))
+        painter.setPen(c.text)
+        painter.drawText(box, _LEFT, name)
+        room = int(box.width()) - metrics.horizontalAdvance(name) - 24
+        painter.setPen(c.muted)
+        painter.drawText(
+            box, _RIGHT, metrics.elidedText(self.folder, Qt.TextElideMode.ElideMiddle, max(0, room))
+        )
+        painter.end()
+
+
+class _DropCard(QWidget):
+    """The dashed ground that invites a drop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = False
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        c = theme.colours()
+        painter.setBrush(c.panel)
+        pen = QPen(c.accent if self.over else c.border, 1.5, Qt.PenStyle.CustomDashLine)
+        pen.setDashPattern([5, 4])
+        painter.setPen(pen)
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 8, 8)
+        painter.end()
 
 
 class StartPage(QWidget):
@@ -25,45 +95,101 @@ class StartPage(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAcceptDrops(True)
+        self.rows: list[RecentRow] = []
+        self._card = _DropCard()
+        self._sign = QLabel()
         title = QLabel("Drop a drive here")
-        title.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        font = title.font()
+        font.setPointSizeF(font.pointSizeF() * 1.7)
+        title.setFont(font)
+        self._accepted = QLabel(ACCEPTED)
+        self._accepted.setWordWrap(True)
         self.open_file = QPushButton("Open file…")
         self.open_folder = QPushButton("Open folder…")
         self.open_file.clicked.connect(self.open_file_requested)
         self.open_folder.clicked.connect(self.open_folder_requested)
-        self.recent = QListWidget()
-        self.recent.itemClicked.connect(self._open_item)
-        self.recent.itemActivated.connect(self._open_item)
+
         buttons = QHBoxLayout()
+        buttons.setSpacing(8)
         buttons.addStretch()
         buttons.addWidget(self.open_file)
         buttons.addWidget(self.open_folder)
         buttons.addStretch()
+        card = QVBoxLayout(self._card)
+        card.setContentsMargins(24, 28, 24, 28)
+        card.setSpacing(10)
+        for label in (self._sign, title, self._accepted):
+            label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+            card.addWidget(label)
+        card.addSpacing(6)
+        card.addLayout(buttons)
+
+        self._heading = QLabel("Recent")
+        self._heading.setContentsMargins(12, 0, 0, 2)
+        self._list = QVBoxLayout()
+        self._list.setSpacing(0)
+        column = QWidget()
+        column.setMaximumWidth(WIDTH)
+        column.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        inner = QVBoxLayout(column)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.addWidget(self._card)
+        inner.addSpacing(18)
+        inner.addWidget(self._heading)
+        inner.addLayout(self._list)
+        across = QHBoxLayout()
+        across.addStretch(1)
+        across.addWidget(column, 1000)
+        across.addStretch(1)
         box = QVBoxLayout(self)
-        box.addStretch()
-        box.addWidget(title)
-        box.addLayout(buttons)
-        box.addWidget(self.recent)
-        box.addStretch()
+        box.setContentsMargins(24, 16, 24, 16)
+        box.addStretch(2)
+        box.addLayout(across)
+        box.addStretch(3)
+        theme.changed.connect(self._dress)
+        self._dress()
+        self.set_recent([])
 
     def set_recent(self, paths: list[str]) -> None:
-        self.recent.clear()
-        for path in paths:
-            item = QListWidgetItem(Path(path).name)
-            item.setData(Qt.ItemDataRole.UserRole, path)
-            item.setToolTip(path)
-            self.recent.addItem(item)
-        self.recent.setVisible(bool(paths))
+        """The drives that were open lately, newest first."""
+        for row in self.rows:
+            self._list.removeWidget(row)
+            row.hide()
+            row.deleteLater()
+        self.rows = [RecentRow(path) for path in paths[:8]]
+        for row in self.rows:
+            row.clicked.connect(lambda _=False, path=row.path: self.open_requested.emit(path))
+            self._list.addWidget(row)
+        self._heading.setVisible(bool(self.rows))
 
-    def _open_item(self, item: QListWidgetItem) -> None:
-        self.open_requested.emit(item.data(Qt.ItemDataRole.UserRole))
+    def _dress(self) -> None:
+        c = theme.colours()
+        self._sign.setPixmap(theme.icon("drive").pixmap(QSize(44, 44), self.devicePixelRatioF()))
+        for label in (self._accepted, self._heading):
+            palette = label.palette()
+            palette.setColor(label.foregroundRole(), c.muted)
+            label.setPalette(palette)
+        self._card.update()
+
+    def _set_over(self, over: bool) -> None:
+        self._card.over = over
+        self._card.update()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if event.mimeData().hasUrls():
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
             event.acceptProposedAction()
+            self._set_over(True)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        self._set_over(False)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        paths = [u.toLocalFile() for u in event.mimeData().urls() if u.isLocalFile()]
+        self._set_over(False)
+        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
         if paths:
             event.acceptProposedAction()
             self.open_requested.emit(paths[0])
+
+
+_LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+_RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

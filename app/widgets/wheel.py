@@ -90,51 +90,68 @@ class SteeringView(QWidget):
     def _paint_wheel(self, painter: QPainter, rect: QRectF) -> None:
         c = theme.colours()
         r = rect.width() / 2
-        rim = max(3.0, r * 0.13)
+        rim = max(3.0, r * 0.12)
+        driven, predicted = -math.degrees(self._driven), -math.degrees(self._predicted)  # Qt turns clockwise
         painter.save()
         painter.translate(rect.center())
-        known = math.isfinite(self._driven)
-        if known:
-            painter.save()
-            painter.rotate(-math.degrees(self._driven))  # Qt turns clockwise
-            self._wheel(painter, r - rim / 2, rim, c.driven)
-            painter.restore()
-        else:
-            ghost = QColor(c.border)
-            self._wheel(painter, r - rim / 2, rim, ghost)
-        if math.isfinite(self._predicted):
-            painter.rotate(-math.degrees(self._predicted))
-            self._needle(painter, r, rim, c.predicted)
+        known = math.isfinite(driven)
+        painter.save()
+        painter.rotate(math.fmod(driven, 360) if known else 0)
+        self._wheel(painter, r - rim / 2 - 1, rim, c.driven if known else c.border)
+        painter.restore()
+        if math.isfinite(predicted):
+            if known:
+                self._arc(painter, r - rim * 1.75, rim * 0.45, driven, predicted, c.error)
+            painter.rotate(math.fmod(predicted, 360))
+            self._needle(painter, r - 1, rim, c.predicted)
         painter.restore()
 
     @staticmethod
     def _wheel(painter: QPainter, r: float, rim: float, colour: QColor) -> None:
+        c = theme.colours()
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(colour, rim))
         painter.drawEllipse(QPointF(0, 0), r, r)
-        painter.setPen(QPen(colour, rim * 0.9, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
+        painter.setPen(QPen(colour, rim * 0.8, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
         for x, y in ((-r, 0.0), (r, 0.0), (0.0, r)):
             painter.drawLine(QPointF(0, 0), QPointF(x, y))
+        painter.setPen(QPen(c.window, max(1.5, rim * 0.25), Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
+        painter.drawLine(QPointF(0, -r - rim * 0.5), QPointF(0, -r + rim * 0.5))  # the mark at twelve
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(colour)
         painter.drawEllipse(QPointF(0, 0), rim * 1.3, rim * 1.3)
 
     @staticmethod
-    def _needle(painter: QPainter, r: float, rim: float, colour: QColor) -> None:
-        painter.setPen(QPen(colour, max(2.0, r * 0.04), Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
-        painter.drawLine(QPointF(0, 0), QPointF(0, -(r - rim)))
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(colour)
-        painter.drawPolygon(
-            QPolygonF(
-                [QPointF(0, -r), QPointF(-rim * 0.7, -r + rim * 1.6), QPointF(rim * 0.7, -r + rim * 1.6)]
-            )
+    def _arc(painter: QPainter, r: float, width: float, start: float, end: float, colour: QColor) -> None:
+        """The error, from where the driver's mark is to where the network's is."""
+        if r <= 0 or abs(end - start) < 0.2:
+            return
+        soft = QColor(colour)
+        soft.setAlpha(170)
+        painter.setPen(QPen(soft, max(1.5, width), Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        span = max(-359.0, min(359.0, start - end))  # Qt's arcs count counter-clockwise from three o'clock
+        painter.drawArc(
+            QRectF(-r, -r, 2 * r, 2 * r), round((90 - math.fmod(start, 360)) * 16), round(span * 16)
         )
+
+    @staticmethod
+    def _needle(painter: QPainter, r: float, rim: float, colour: QColor) -> None:
+        tip, base, half = -r, -r + rim * 1.7, rim * 0.75
+        painter.setPen(QPen(colour, max(2.0, r * 0.035), Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+        painter.drawLine(QPointF(0, 0), QPointF(0, base))
+        painter.setPen(QPen(theme.colours().window, 1))  # parts it from the rim
+        painter.setBrush(colour)
+        painter.drawPolygon(QPolygonF([QPointF(0, tip), QPointF(-half, base), QPointF(half, base)]))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.drawEllipse(QPointF(0, 0), rim * 0.5, rim * 0.5)
 
     def _paint_numbers(self, painter: QPainter, area: QRectF) -> None:
         c = theme.colours()
         font = theme.number_font()
         painter.setFont(font)
+        spare = max(0.0, area.width() - painter.fontMetrics().averageCharWidth() * 42.0)
+        area = area.adjusted(spare / 2, 0, -spare / 2, 0)  # a number far from its name is hard to read
         row = area.height() / 5
         y = area.y()
         painter.setPen(c.muted)
