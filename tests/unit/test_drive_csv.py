@@ -262,8 +262,8 @@ def test_names_in_a_list_stay_inside_the_folder(tmp_path: Path) -> None:
         with pytest.raises(FrameError):
             drive.frame(k)
     assert drive.info.gaps == [
-        Gap(1, 2, "the picture is missing"),
-        Gap(3, 3, "the picture lies outside the drive's folder"),
+        Gap(1, 1, "the picture is missing"),
+        Gap(2, 3, "the picture lies outside the drive's folder"),
         Gap(4, 5, "the picture is missing"),
     ]
 

@@ -346,8 +346,8 @@ def test_names_are_found_by_their_trailing_parts(tmp_path: Path, name: str, wher
         ("/etc/passwd", MISSING),
         ("../secret.jpg", MISSING),
         ("IMG/../../secret.jpg", MISSING),
-        ("leakdir/secret.jpg", MISSING),
-        ("leakdir/etc/passwd", MISSING),
+        ("leakdir/secret.jpg", OUTSIDE),
+        ("leakdir/etc/passwd", OUTSIDE),
         ("leakdir/drive/../secret.jpg", MISSING),
         ("leak.jpg", OUTSIDE),
         ("broken.jpg", MISSING),
@@ -404,7 +404,7 @@ def test_a_sibling_whose_name_starts_alike_is_outside(tmp_path: Path) -> None:
     (tmp_path / "drive2").mkdir()
     (tmp_path / "drive2/a.jpg").write_bytes(b"outside")
     (drive / "other").symlink_to(tmp_path / "drive2")
-    assert FolderIndex(drive).find("other/a.jpg") == (None, MISSING)
+    assert FolderIndex(drive).find("other/a.jpg") == (None, OUTSIDE)
 
 
 def test_split_name() -> None:

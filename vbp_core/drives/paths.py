@@ -6,11 +6,14 @@ import os
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 MISSING = "the picture is missing"
 UNNAMED = "no picture is named"
 OUTSIDE = "the picture lies outside the drive's folder"
+
+MAX_DEPTH = 64  # no real path has more parts
 
 _DIGITS = re.compile(r"(\d+)")
 
@@ -50,8 +53,8 @@ class FolderIndex:
     def __init__(self, root: Path, fallbacks: Sequence[str] = ()) -> None:
         self.root = os.path.realpath(root)
         self._fallbacks = tuple(fallbacks)
-        self._listings: dict[str, dict[str, str]] = {}
-        self._candidates: dict[str, list[dict[str, str]]] = {}
+        self._listings: dict[str, _Listing] = {}
+        self._places: dict[str, tuple[list[_Listing], bool]] = {}
 
     def find(self, name: str) -> tuple[str | None, str]:
         """(path of the file, "") or (None, why not). Never raises, whatever the name."""
@@ -59,83 +62,86 @@ class FolderIndex:
         folder, base = name[:cut], name[cut:].strip().strip("\"'")
         if base in ("", ".", ".."):
             return None, UNNAMED
-        listings = self._candidates.get(folder)
-        if listings is None:
-            listings = self._candidates[folder] = self._listings_for(split_name(folder + "x")[:-1])
-        refused = False
+        places = self._places.get(folder)
+        if places is None:
+            places = self._places[folder] = self._places_for(split_name(folder + "x")[:-1])
+        listings, refused = places
         for listing in listings:
-            found = listing.get(base)
-            if found is None:
-                found = listing.get(_folded(base))
-            if found == "":
-                refused = True
-            elif found is not None:
+            found = _look_up(listing.files, base)
+            if found:
                 return found, ""
+            refused = refused or found == ""
         return None, OUTSIDE if refused else MISSING
-
-    def _listings_for(self, parts: list[str]) -> list[dict[str, str]]:
-        tails = [parts[k:] for k in range(len(parts) + 1)] + [[name] for name in self._fallbacks]
-        listings = []
-        for tail in tails[-64:]:  # no real path is deeper
-            folder = self.folder(tail)
-            if folder is not None:
-                listings.append(self._list(folder))
-        return listings
-
-    def folder(self, parts: Sequence[str]) -> str | None:
-        """The real path of a sub-folder, its name in any case; None where there is none inside the root."""
-        path = self.root
-        for part in parts:
-            step = os.path.join(path, part)
-            try:
-                if not os.path.isdir(step):
-                    match = [
-                        e.name for e in os.scandir(path) if _folded(e.name) == _folded(part) and e.is_dir()
-                    ]
-                    if not match:
-                        return None
-                    step = os.path.join(path, min(match))
-                path = os.path.realpath(step)
-            except (OSError, ValueError):  # too long, a NUL, no permission
-                return None
-            if not self.inside(path):
-                return None
-        return path
 
     def inside(self, real_path: str) -> bool:
         return real_path == self.root or real_path.startswith(self.root.rstrip(os.sep) + os.sep)
 
-    def _list(self, folder: str) -> dict[str, str]:
-        """File name -> path, or "" for a link that leads out; also under the name without case."""
+    def _places_for(self, parts: list[str]) -> tuple[list[_Listing], bool]:
+        """Where to look for a file of a folder of this name, and whether a link there leads out."""
+        tails = [parts[k:] for k in range(len(parts) + 1)]
+        folders = [self._folder(tail) for tail in tails[-MAX_DEPTH:]]
+        refused = "" in folders
+        folders += [self._folder([name]) for name in self._fallbacks]
+        return [self._list(folder) for folder in folders if folder], refused
+
+    def _folder(self, parts: Sequence[str]) -> str | None:
+        """The real path of a sub-folder; None where there is none, "" where a link leads out."""
+        path: str | None = self.root
+        for part in parts:
+            path = _look_up(self._list(path).folders, part) if path else path
+        return path
+
+    def _list(self, folder: str) -> _Listing:
         listing = self._listings.get(folder)
         if listing is not None:
             return listing
-        listing = self._listings[folder] = {}
-        folded: dict[str, str] = {}
+        listing = self._listings[folder] = _Listing({}, {})
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if not is_file(entry):
-                        continue
-                    path = entry.path
-                    if entry.is_symlink():
-                        real = os.path.realpath(path)
-                        path = real if self.inside(real) else ""
-                    listing[entry.name] = path
-                    key = _folded(entry.name)
-                    if key != entry.name:
-                        folded[key] = path
+                    if is_file(entry):
+                        listing.files[entry.name] = self._real(entry)
+                    elif is_folder(entry):
+                        listing.folders[entry.name] = self._real(entry)
         except OSError:
-            return listing
-        for key, path in folded.items():
-            listing.setdefault(key, path)
+            return listing  # a folder that may not be read has no files for us
+        for names in (listing.files, listing.folders):
+            for name in sorted(names):
+                names.setdefault(_folded(name), names[name])
         return listing
+
+    def _real(self, entry: os.DirEntry[str]) -> str:
+        """The entry's path, "" for a link that leads out of the root."""
+        if not entry.is_symlink():
+            return entry.path
+        real = os.path.realpath(entry.path)
+        return real if self.inside(real) else ""
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """Name -> real path, or "" for a link that leads out; also under the name without case."""
+
+    files: dict[str, str]
+    folders: dict[str, str]
+
+
+def _look_up(names: dict[str, str], name: str) -> str | None:
+    found = names.get(name)
+    return names.get(_folded(name)) if found is None else found
 
 
 def is_file(entry: os.DirEntry[str]) -> bool:
     """A file, or a link to one; a link in a circle is none (the system calls that an error)."""
     try:
         return entry.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
     except OSError:
         return False
 
