@@ -17,6 +17,9 @@ T = TypeVar("T")
 WIDTHS = (32, 32, 48, 48, 64, 64, 96, 96, 128, 128)
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 2, 1, 2)
 HIDDEN = (1024, 512)
+# Table 1 gives 349 -> 173 columns for NetHVF's second convolution, where a 3x3 window with stride 2 has
+# room for 174. Leaving out the last of the 349 columns makes every row equal the table.
+NETHVF_TRIMS = (0, 1, 0, 0, 0, 0, 0, 0, 0, 0)
 
 MAX_PARAMETERS = 500_000_000
 
@@ -26,7 +29,7 @@ class SteeringNet(nn.Sequential):
 
     Input (N, channels, height, width) float32; output (N, outputs). `last_norm` puts one more
     BatchNorm between the last convolution and the first fully connected layer, as in the network
-    that the paper's authors released.
+    that the paper's authors released. `trims` are columns left out at the right before each convolution.
     """
 
     def __init__(
@@ -40,11 +43,15 @@ class SteeringNet(nn.Sequential):
         outputs: int = 1,
         kernel: int = 3,
         last_norm: bool = False,
+        trims: Sequence[int] = (),
     ) -> None:
-        sizes = output_sizes(input_height, input_width, widths, strides, kernel)
+        trims = trims or [0] * len(widths)
+        sizes = output_sizes(input_height, input_width, widths, strides, kernel, trims)
         features: list[nn.Module] = []
         previous = channels
-        for width, stride in zip(widths, strides, strict=True):
+        for width, stride, trim in zip(widths, strides, trims, strict=True):
+            if trim:
+                features.append(nn.ZeroPad2d((0, -trim, 0, 0)))
             features += [
                 nn.BatchNorm2d(previous),
                 nn.Conv2d(previous, width, kernel, stride),
@@ -65,15 +72,22 @@ class SteeringNet(nn.Sequential):
 
 
 def output_sizes(
-    input_height: int, input_width: int, widths: Sequence[int], strides: Sequence[int], kernel: int
+    input_height: int,
+    input_width: int,
+    widths: Sequence[int],
+    strides: Sequence[int],
+    kernel: int,
+    trims: Sequence[int],
 ) -> list[tuple[int, int, int]]:
     """(maps, height, width) of each convolution's output. Raises ModelFileError where nothing would be left."""
-    if not widths or len(widths) != len(strides) or min([*widths, *strides, kernel]) < 1:
+    if not widths or not len(widths) == len(strides) == len(trims) or min([*widths, *strides, kernel]) < 1:
         raise ModelFileError("a steering network needs one stride for each width, all of them at least 1")
+    if min(trims) < 0:
+        raise ModelFileError("a steering network cannot trim less than no column")
     sizes = []
     height, width = input_height, input_width
-    for maps, stride in zip(widths, strides, strict=True):
-        height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
+    for maps, stride, trim in zip(widths, strides, trims, strict=True):
+        height, width = (height - kernel) // stride + 1, (width - trim - kernel) // stride + 1
         if height < 1 or width < 1:
             raise ModelFileError(
                 f"an input of {input_height}x{input_width} is too small for {len(widths)} convolutions of this network"
@@ -84,7 +98,7 @@ def output_sizes(
 
 def build_steering(spec: NetworkSpec) -> SteeringNet:
     """The network that `spec` describes, with fresh weights. Raises ModelFileError."""
-    allowed = {"widths", "strides", "hidden", "outputs", "kernel", "last_norm"}
+    allowed = {"widths", "strides", "hidden", "outputs", "kernel", "last_norm", "trims"}
     arguments: dict[str, Any] = dict(spec.arguments)
     if unknown := set(arguments) - allowed:
         raise ModelFileError(
@@ -94,10 +108,11 @@ def build_steering(spec: NetworkSpec) -> SteeringNet:
         widths = [int(v) for v in arguments.get("widths", WIDTHS)]
         strides = [int(v) for v in arguments.get("strides", STRIDES)]
         hidden = [int(v) for v in arguments.get("hidden", HIDDEN)]
+        trims = [int(v) for v in arguments.get("trims", [0] * len(widths))]
         outputs, kernel = int(arguments.get("outputs", 1)), int(arguments.get("kernel", 3))
     except (TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"the arguments of the steering network cannot be read ({error})") from error
-    sizes = output_sizes(spec.input_height, spec.input_width, widths, strides, kernel)
+    sizes = output_sizes(spec.input_height, spec.input_width, widths, strides, kernel, trims)
     if min([*hidden, outputs]) < 1:
         raise ModelFileError("the fully connected layers need at least one unit each")
     # A file must not be able to ask for all the memory there is.
@@ -119,6 +134,7 @@ def build_steering(spec: NetworkSpec) -> SteeringNet:
         outputs,
         kernel,
         bool(arguments.get("last_norm", False)),
+        trims,
     )
 
 
@@ -142,7 +158,12 @@ def nethvf(rows: int = 125) -> NetworkSpec:
     return NetworkSpec(
         name="NetHVF",
         architecture="steering",
-        arguments={"widths": list(WIDTHS), "strides": list(STRIDES), "hidden": list(HIDDEN)},
+        arguments={
+            "widths": list(WIDTHS),
+            "strides": list(STRIDES),
+            "hidden": list(HIDDEN),
+            "trims": list(NETHVF_TRIMS),
+        },
         input_height=rows,
         input_width=351,
         crop=CropRule("bottom", rows=round(rows * 640 / 351), of_width=640),

@@ -74,6 +74,16 @@ class AdaptiveAvgPool:
 
 
 @dataclass(frozen=True)
+class Pad:
+    """Zeros around the picture, or, where negative, rows and columns left out."""
+
+    left: int
+    right: int
+    top: int
+    bottom: int
+
+
+@dataclass(frozen=True)
 class Flatten:
     pass
 
@@ -83,7 +93,7 @@ class Identity:
     """Nothing but, maybe, a ReLU."""
 
 
-Op: TypeAlias = Conv | Dense | Affine | MaxPool | AvgPool | AdaptiveAvgPool | Flatten | Identity
+Op: TypeAlias = Conv | Dense | Affine | MaxPool | AvgPool | AdaptiveAvgPool | Pad | Flatten | Identity
 
 
 @dataclass(frozen=True)
@@ -171,13 +181,16 @@ def _convert(name: str, layer: nn.Module) -> Op:
         size = layer.output_size
         height, width = size if isinstance(size, tuple) else (size, size)
         return AdaptiveAvgPool((height or 0, width or 0))
+    if isinstance(layer, nn.ZeroPad2d):
+        left, right, top, bottom = layer.padding
+        return Pad(left, right, top, bottom)
     if isinstance(layer, nn.Flatten):
         if layer.start_dim != 1 or layer.end_dim != -1:
             raise ExplainError(f"layer {name} flattens other axes than all but the batch")
         return Flatten()
     raise ExplainError(
         f"layer {name} ({type(layer).__name__}) cannot be explained; "
-        "accepted: a chain of Conv2d, BatchNorm, ReLU, MaxPool2d, AvgPool2d, Flatten, Linear and Dropout"
+        "accepted: a chain of Conv2d, BatchNorm, ReLU, MaxPool2d, AvgPool2d, ZeroPad2d, Flatten, Linear and Dropout"
     )
 
 

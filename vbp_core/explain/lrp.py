@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vbp_core.errors import ExplainError
-from vbp_core.explain.chain import Affine, AvgPool, Conv, Dense, Flatten, MaxPool, Stage, Window
-from vbp_core.explain.trace import Trace
+from vbp_core.explain.chain import Affine, AvgPool, Conv, Dense, Flatten, MaxPool, Pad, Stage, Window
+from vbp_core.explain.trace import Trace, unpad
 
 EPS = 100.0
 
@@ -63,6 +63,8 @@ def _step(stage: Stage, x: Tensor, z: Tensor, relevance: Tensor, eps: float, bia
             _divide(relevance, z), x, w.kernel, w.stride, w.padding, op.ceil_mode, op.count_include_pad, None
         )
         return x * grad
+    if isinstance(op, Pad):
+        return unpad(op, relevance)
     if isinstance(op, Flatten):
         return relevance.view(x.shape)
     return relevance

@@ -21,6 +21,7 @@ from vbp_core.explain.chain import (
     Flatten,
     MaxPool,
     Op,
+    Pad,
     Stage,
     Window,
 )
@@ -99,10 +100,17 @@ def apply(op: Op, x: Tensor) -> Tensor:
     if isinstance(op, AvgPool):
         w = op.window
         return F.avg_pool2d(x, w.kernel, w.stride, w.padding, op.ceil_mode, op.count_include_pad)
+    if isinstance(op, Pad):
+        return F.pad(x, (op.left, op.right, op.top, op.bottom))
     if isinstance(op, Flatten):
         # In the order of NCHW, whatever the memory layout.
         return x.flatten(1)
     return x
+
+
+def unpad(op: Pad, x: Tensor) -> Tensor:
+    """The transpose of a Pad: what it added is dropped, what it left out comes back as zeros."""
+    return F.pad(x, (-op.left, -op.right, -op.top, -op.bottom))
 
 
 def _per_channel(vector: Tensor, x: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from vbp_core.errors import ExplainError
-from vbp_core.explain.chain import AvgPool, Conv, MaxPool, Window
-from vbp_core.explain.trace import Trace
+from vbp_core.explain.chain import AvgPool, Conv, MaxPool, Pad, Window
+from vbp_core.explain.trace import Trace, unpad
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ def _backproject(trace: Trace, keep: bool) -> tuple[Tensor, list[Level]]:
             if mask is not None and isinstance(stage.op, Conv | MaxPool | AvgPool):
                 height, width = trace.values[i].shape[2:]
                 mask = scale_up(mask, stage.op.window, height, width)
+            elif mask is not None and isinstance(stage.op, Pad):
+                mask = unpad(stage.op, mask)
     if mask is None:
         raise ExplainError(
             "VisualBackProp needs a convolution that is followed by a ReLU, and this network has none"

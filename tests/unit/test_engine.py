@@ -1,0 +1,203 @@
+"""Preprocessing, overlay and the engine's contract."""
+
+import threading
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.network import build
+from models.spec import CropRule, NetworkSpec
+from vbp_core.devices import describe_device, devices, pick_device
+from vbp_core.engine import Engine, open_network
+from vbp_core.errors import VbpError
+from vbp_core.overlay import STYLES, Rect, blend
+from vbp_core.preprocess import prepare, to_tensor
+
+
+def small(**changes) -> NetworkSpec:
+    fields = {
+        "name": "small",
+        "architecture": "steering",
+        "arguments": {"widths": [4, 4], "strides": [1, 2], "hidden": [5]},
+        "input_height": 20,
+        "input_width": 64,
+        "crop": CropRule("bottom", rows=20, of_width=64),
+    }
+    return NetworkSpec(**(fields | changes))
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+
+
+def test_prepare_takes_the_bottom_rows_unscaled(picture):
+    spec = open_network("NetSVF").spec
+    got, rect = prepare(picture, spec)
+    assert rect == Rect(0, 355, 640, 125)
+    luma = picture[355:].astype(float) @ [0.299, 0.587, 0.114]
+    assert np.abs(got - luma).max() <= 0.51
+
+
+def test_prepare_scales_by_areas(picture):
+    spec = open_network("NetHVF").spec
+    got, rect = prepare(picture, spec)
+    assert rect == Rect(0, 252, 640, 228)
+    assert got.shape == (125, 351)
+    luma = picture[252:].astype(float) @ [0.299, 0.587, 0.114]
+    # The mean over each output pixel's area, spelled out for a few of them.
+    for y, x in [(0, 0), (60, 200), (124, 350)]:
+        rows = np.linspace(y * 228 / 125, (y + 1) * 228 / 125, 2001)
+        columns = np.linspace(x * 640 / 351, (x + 1) * 640 / 351, 2001)
+        rows, columns = (rows[:-1] + rows[1:]) / 2, (columns[:-1] + columns[1:]) / 2
+        expected = luma[rows.astype(int)][:, columns.astype(int)].mean()
+        assert abs(float(got[y, x]) - expected) < 1.5
+
+
+def test_a_frame_of_the_networks_size_is_not_cropped():
+    frame = np.full((125, 640, 3), 7, np.uint8)
+    got, rect = prepare(frame, open_network("NetSVF").spec)
+    assert rect == Rect(0, 0, 640, 125)
+    assert (got == 7).all()
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([1, 3]))
+def test_prepare_takes_frames_of_any_size(height, width, channels):
+    spec = small(channels=channels)
+    frame = np.full((height, width, 3), 200, np.uint8)
+    got, rect = prepare(frame, spec)
+    assert got.shape == ((20, 64) if channels == 1 else (20, 64, 3))
+    assert (got == 200).all()
+    assert rect.width >= 1 and rect.height >= 1
+
+
+def test_to_tensor_scales_and_normalises():
+    spec = small(mean=0.5, std=0.25)
+    inputs = np.array([[[0, 255]]], np.uint8)
+    got = to_tensor(inputs, spec, torch.device("cpu"))
+    torch.testing.assert_close(got, torch.tensor([[[[-2.0, 2.0]]]]))
+
+
+def test_a_pass_says_all(picture):
+    engine = Engine(open_network("NetHVF"), "cpu")
+    done = engine.run(picture, ("visualbackprop", "lrp"))
+    assert set(done.stages_ms) == {"preprocess", "forward", "visualbackprop", "lrp"}
+    assert all(v >= 0 for v in done.stages_ms.values())
+    assert done.maps["visualbackprop"].shape == done.input.shape == (125, 351)
+    assert done.maps["visualbackprop"].dtype == np.float32
+    network = engine.network.module
+    with torch.no_grad():
+        expected = network(torch.from_numpy(done.input)[None, None].float() / 255).item()
+    assert done.angle_rad == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(("unit", "sign", "factor"), [("deg", "left", np.pi / 180), ("rad", "right", -1.0)])
+def test_output_units_become_radians_left_positive(picture, unit, sign, factor):
+    plain = Engine(build(small()), "cpu").run(picture).angle_rad
+    other = Engine(build(small(output_unit=unit, output_sign=sign)), "cpu").run(picture).angle_rad
+    assert other == pytest.approx(plain * factor)
+
+
+def test_a_batch_equals_its_frames(picture):
+    engine = Engine(build(small()), "cpu")
+    frames = [picture, picture[::-1].copy(), np.zeros_like(picture)]
+    angles, maps = engine(frames, ("visualbackprop", "lrp"))
+    for n, frame in enumerate(frames):
+        one = engine.run(frame, ("visualbackprop", "lrp"))
+        assert one.angle_rad == pytest.approx(angles[n], abs=1e-6)
+        for method in maps:
+            np.testing.assert_allclose(one.maps[method], maps[method][n].numpy(), atol=1e-4)
+    angles, maps = engine([])
+    assert angles.shape == (0,)
+    assert maps["visualbackprop"].shape == (0, 20, 64)
+
+
+def test_explaining_later_from_another_thread_changes_nothing(picture):
+    engine = Engine(open_network("NetHVF"), "cpu")
+    done = engine.run(picture, ("lrp",))
+    expected = done.maps["lrp"]
+    got = []
+
+    def behind():
+        got.extend(engine.explain(done, "lrp") for _ in range(5))
+
+    thread = threading.Thread(target=behind)
+    thread.start()
+    others = [engine.run(picture[:, ::-1].copy()).angle_rad for _ in range(10)]
+    thread.join()
+    assert len(set(others)) == 1
+    for relevance in got:
+        np.testing.assert_allclose(relevance, expected, atol=1e-5)
+
+
+def test_devices():
+    assert devices()[-1] == "cpu"
+    assert pick_device("cpu").type == "cpu"
+    assert "thread" in describe_device("cpu")
+    for name in ("cuda:99", "tpu", ""):
+        with pytest.raises(VbpError, match="accepted: auto"):
+            pick_device(name)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_cuda_equals_the_cpu(picture):
+    cpu, cuda = Engine(open_network("NetSVF"), "cpu"), Engine(open_network("NetSVF"), "cuda")
+    a, b = cpu.run(picture, ("visualbackprop", "lrp")), cuda.run(picture, ("visualbackprop", "lrp"))
+    assert a.angle_rad == pytest.approx(b.angle_rad, abs=1e-3)
+    for method in a.maps:
+        np.testing.assert_allclose(a.maps[method], b.maps[method], atol=2e-2)
+
+
+def test_the_papers_overlay(picture):
+    """R + m, G - m, B - m, clamped, on the crop alone."""
+    mask = np.random.default_rng(1).random((125, 640), dtype=np.float32)
+    rect = Rect(0, 355, 640, 125)
+    got = blend(picture, mask, rect, "paper", 0.8)
+    image = picture.astype(float) / 255
+    m = mask[..., None] * 0.8 * np.array([1, -1, -1])
+    expected = image.copy()
+    expected[355:] = np.clip(image[355:] + m, 0, 1)
+    assert np.abs(got / 255 - expected).max() < 1.5 / 255
+    assert (got[:355] == picture[:355]).all()
+
+
+@given(
+    st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    st.sampled_from(STYLES),
+    st.floats(0, 1),
+    st.floats(-1, 1, width=32),
+)
+def test_blending_any_mask_keeps_size_and_type(size, style, opacity, value):
+    image = np.full((40, 50, 3), 128, np.uint8)
+    image.flags.writeable = False
+    mask = np.full(size, value, np.float32)
+    got = blend(image, mask, Rect(10, 5, 30, 20), style, opacity)
+    assert got.shape == image.shape and got.dtype == np.uint8
+    outside = np.ones((40, 50), bool)
+    outside[5:25, 10:40] = False
+    assert (got[outside] == 128).all()
+    if opacity == 0:
+        assert (got == 128).all()
+
+
+def test_heat_shows_the_sign():
+    image = np.full((4, 2, 3), 128, np.uint8)
+    mask = np.array([[1, -1]] * 4, np.float32)
+    got = blend(image, mask, style="heat").astype(int)
+    assert (got[:, 0, 0] > got[:, 0, 2]).all()
+    assert (got[:, 1, 2] > got[:, 1, 0]).all()
+    with pytest.raises(ValueError, match="paper, heat"):
+        blend(image, mask, style="neon")
+
+
+def test_grey_conversion_is_what_opencv_decodes_to(tmp_path):
+    picture = cv2.GaussianBlur(
+        np.random.default_rng(2).integers(0, 256, (64, 64, 3), dtype=np.uint8), (9, 9), 3
+    )
+    got, _ = prepare(picture, small(crop=CropRule(), input_height=64))
+    assert np.abs(got - picture.astype(float) @ [0.299, 0.587, 0.114]).max() <= 0.51

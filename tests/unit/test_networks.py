@@ -1,0 +1,238 @@
+"""The paper's networks against Table 1, and their files against damage."""
+
+import json
+import pickle
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import nn
+
+from models.network import SPEC_KEY, build, load_checkpoint, save_checkpoint
+from models.registry import available, load_network
+from models.spec import CropRule, ModelFileError, NetworkSpec
+from models.steering import nethvf, netsvf
+from vbp_core.engine import open_network
+from vbp_core.errors import ModelError
+
+# Table 1 of the paper, typed from it row by row: maps, height, width; then the FC sizes.
+TABLE_1 = {
+    "NetSVF": "32x123x638 32x61x318 48x59x316 48x29x157 64x27x155 64x13x77 96x11x75 96x5x37 128x3x35 128x1x17",
+    "NetHVF": "32x123x349 32x61x173 48x59x171 48x29x85 64x27x83 64x13x41 96x11x39 96x5x19 128x3x17 128x1x8",
+}
+
+
+def layer_sizes(module: nn.Module, height: int, width: int) -> list[tuple[int, ...]]:
+    sizes, handles = [], []
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            handles.append(
+                layer.register_forward_hook(lambda _m, _i, out: sizes.append(tuple(out.shape[1:])))
+            )
+    with torch.no_grad():
+        module(torch.zeros(1, 1, height, width))
+    for handle in handles:
+        handle.remove()
+    return sizes
+
+
+@pytest.mark.parametrize("name", TABLE_1)
+def test_layer_sizes_are_those_of_table_1(name):
+    network = load_network(name)
+    expected = [tuple(int(n) for n in row.split("x")) for row in TABLE_1[name].split()]
+    sizes = layer_sizes(network.module, network.spec.input_height, network.spec.input_width)
+    assert sizes == [*expected, (1024,), (512,), (1,)]
+
+
+@pytest.mark.parametrize("name", TABLE_1)
+def test_order_of_layers(name):
+    """Each convolution is preceded by BatchNorm and followed by ReLU; all FC layers but the last by ReLU."""
+    layers = [
+        m for m in load_network(name).module.modules() if not isinstance(m, nn.Sequential | nn.ZeroPad2d)
+    ]
+    kinds = [type(m).__name__ for m in layers]
+    assert kinds == ["BatchNorm2d", "Conv2d", "ReLU"] * 10 + ["Flatten"] + ["Linear", "ReLU"] * 2 + ["Linear"]
+
+
+@pytest.mark.parametrize(("spec", "width"), [(netsvf, 640), (nethvf, 351)])
+def test_135_rows_fit_the_same_weights(spec, width):
+    small, large = build(spec(125)), build(spec(135))
+    large.module.load_state_dict(small.module.state_dict())
+    assert layer_sizes(large.module, 135, width)[9][1] == 1
+
+
+def test_crops_of_udacity_frames():
+    assert netsvf().crop.pixels(480, 640) == (0, 355, 640, 125)
+    assert nethvf().crop.pixels(480, 640) == (0, 252, 640, 228)
+    assert netsvf(135).crop.pixels(480, 640) == (0, 345, 640, 135)
+
+
+@given(
+    rule=st.one_of(
+        st.builds(CropRule, st.just("bottom"), rows=st.integers(1, 5000), of_width=st.integers(1, 5000)),
+        st.builds(
+            lambda x, y, w, h: CropRule("rect", rect=(x, y, w * (1 - x), h * (1 - y))),
+            *[st.floats(0, 0.99)] * 2,
+            *[st.floats(0.01, 1)] * 2,
+        ),
+        st.just(CropRule()),
+    ),
+    height=st.integers(1, 4000),
+    width=st.integers(1, 4000),
+)
+def test_a_crop_lies_in_the_frame_and_is_not_empty(rule, height, width):
+    x, y, w, h = rule.pixels(height, width)
+    assert w >= 1 and h >= 1
+    assert x >= 0 and x + w <= width
+    assert y >= 0 and y + h <= height
+
+
+def test_checkpoint_round_trip(tmp_path):
+    network = build(nethvf(), seed=3)
+    path = tmp_path / "net.safetensors"
+    save_checkpoint(network, path)
+    back = load_checkpoint(path)
+    assert back.spec == network.spec
+    assert back.trained
+    assert not back.module.training
+    for key, value in network.module.state_dict().items():
+        assert torch.equal(value, back.module.state_dict()[key]), key
+    assert [p.name for p in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+def test_half_precision_files_are_computed_in_single(tmp_path):
+    network = build(netsvf())
+    path = tmp_path / "half.safetensors"
+    half = {k: v.half() if v.is_floating_point() else v for k, v in network.module.state_dict().items()}
+    save_file(half, path, metadata={SPEC_KEY: network.spec.to_json()})
+    assert all(p.dtype == torch.float32 for p in load_checkpoint(path).module.parameters())
+
+
+def test_fresh_weights_are_seeded_and_leave_the_random_state_alone():
+    state = torch.random.get_rng_state()
+    a, b, c = build(netsvf(), 1), build(netsvf(), 1), build(netsvf(), 2)
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert torch.equal(a.module.features[1].weight, b.module.features[1].weight)
+    assert not torch.equal(a.module.features[1].weight, c.module.features[1].weight)
+    assert not a.trained
+
+
+def write_checkpoint(path, change_spec=None, change_weights=None):
+    network = build(NetworkSpec("t", "steering", {"widths": [2], "strides": [1], "hidden": [3]}, 8, 8))
+    spec = json.loads(network.spec.to_json())
+    weights = dict(network.module.state_dict())
+    if change_spec:
+        change_spec(spec)
+    if change_weights:
+        change_weights(weights)
+    save_file(weights, path, metadata={SPEC_KEY: json.dumps(spec)})
+
+
+BAD_SPECS = {
+    "another architecture": (lambda s: s.update(architecture="transformer"), "transformer"),
+    "too small an input": (lambda s: s.update(input_height=1), "too small"),
+    "no picture": (lambda s: s.update(input_width=0), "no picture"),
+    "odd channels": (lambda s: s.update(channels=4), "4 input channels"),
+    "unknown field": (lambda s: s.update(colour="blue"), "colour"),
+    "another version": (lambda s: s.update(format=99), "another version"),
+    "not a table": (lambda s: s.update(crop=[1]), "cannot be read"),
+    "crop outside": (
+        lambda s: s.update(crop={"kind": "rect", "rect": [0.5, 0.5, 1, 1]}),
+        "does not lie in the frame",
+    ),
+    "unknown crop": (lambda s: s.update(crop={"kind": "top"}), "crop rule"),
+    "widths that are words": (lambda s: s["arguments"].update(widths=["a"]), "cannot be read"),
+    "widths of another length": (lambda s: s["arguments"].update(widths=[2, 2]), "one stride for each width"),
+    "all the memory there is": (lambda s: s["arguments"].update(hidden=[10**6, 10**6]), "parameters"),
+    "std of zero": (lambda s: s.update(std=0), "cannot be applied"),
+    "unknown unit": (lambda s: s.update(output_unit="m"), "rad or deg"),
+    "unknown argument": (lambda s: s["arguments"].update(magic=1), "magic"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SPECS)
+def test_bad_specifications_get_one_sentence(tmp_path, name):
+    change, word = BAD_SPECS[name]
+    path = tmp_path / "bad.safetensors"
+    write_checkpoint(path, change_spec=change)
+    with pytest.raises(ModelError) as error:
+        open_network(path)
+    assert word in str(error.value)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+
+
+BAD_WEIGHTS = {
+    "missing": (lambda w: w.pop("head.1.weight"), "lacks head.1.weight"),
+    "extra": (lambda w: w.update(more=torch.zeros(2)), "has unknown more"),
+    "other sizes": (lambda w: w.update({"head.1.bias": torch.zeros(7)}), "other sizes in head.1.bias"),
+    "not finite": (
+        lambda w: w.update({"head.1.bias": torch.full((3,), torch.nan)}),
+        "not finite in head.1.bias",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_WEIGHTS)
+def test_bad_weights_get_one_sentence(tmp_path, name):
+    change, word = BAD_WEIGHTS[name]
+    path = tmp_path / "bad.safetensors"
+    write_checkpoint(path, change_weights=change)
+    with pytest.raises(ModelError, match=word):
+        open_network(path)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('code ran')",))
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 5, "torch"])
+def test_a_pickle_is_refused_and_not_run(tmp_path, protocol):
+    path = tmp_path / "net.safetensors"
+    if protocol == "torch":
+        torch.save({"a": torch.zeros(1)}, path)
+    else:
+        path.write_bytes(pickle.dumps(Bomb(), protocol))
+    with pytest.raises(ModelError, match="pickle" if protocol else "no network file"):
+        open_network(path)
+
+
+def test_files_that_are_none(tmp_path):
+    plain = tmp_path / "plain.safetensors"
+    save_file({"a": torch.zeros(1)}, plain)
+    empty = tmp_path / "empty.safetensors"
+    empty.touch()
+    for path, word in [
+        (plain, "no vbp specification"),
+        (empty, "no network file"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "nowhere", "there is no network"),
+        ("NetXYZ", "NetSVF, NetHVF"),
+    ]:
+        with pytest.raises(ModelError, match=word):
+            open_network(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut=st.integers(0, 4000), junk=st.binary(max_size=40))
+def test_damaged_files_never_crash(tmp_path_factory, cut, junk):
+    path = tmp_path_factory.mktemp("x") / "n.safetensors"
+    write_checkpoint(path)
+    data = path.read_bytes()
+    path.write_bytes(
+        data[:cut] + junk + data[cut + len(junk) :] if cut < len(data) else data[: len(data) // 2]
+    )
+    try:
+        network = load_checkpoint(path)
+    except ModelFileError as error:
+        assert str(path) in str(error)
+    else:
+        assert network.module is not None
+
+
+def test_names_are_found_in_any_case():
+    assert [e.name for e in available()] == ["NetSVF", "NetHVF"]
+    assert load_network("nethvf").spec.name == "NetHVF"
