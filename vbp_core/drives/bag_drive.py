@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp_core.drives.base import Drive, DriveInfo, Gap, Image, OpenOptions, median_fps
-from vbp_core.drives.labels import sign_factor, synchronise, to_wheel_radians, unit_scale
+from vbp_core.drives.convention import Convention
+from vbp_core.drives.labels import synchronise
 from vbp_core.drives.message_file import DamagedError, MessageFile
 from vbp_core.drives.ros_fields import MessageError
 from vbp_core.drives.ros_messages import Topic, TopicReader, short_type
@@ -58,8 +59,7 @@ class BagDrive(Drive):
 
     def __init__(self, kind: str, path: Path, files: Sequence[MessageFile], options: OpenOptions) -> None:
         super().__init__()
-        unit_scale(options.angle_unit or "rad")  # what is wrong with the options is said before the work
-        sign_factor(options.angle_sign or "left")
+        Convention("rad", "left", "").overruled_by(options)  # a wrong option is said before the work
         self._files = list(files)
         self._open: OrderedDict[int, None] = OrderedDict()
         self._readers: list[TopicReader] = []
@@ -156,9 +156,10 @@ class BagDrive(Drive):
             for channel, time_ns, place, data in file.heads(wanted):
                 reader = seen.get(channel) or felt[channel]
                 try:
-                    stamp = reader.stamp(data)
                     if channel in felt:
-                        angle, speed = reader.steering(data)
+                        stamp, angle, speed = reader.steering(data)
+                    else:
+                        stamp = reader.stamp(data)
                 except MessageError:
                     bad += 1
                     continue
@@ -227,15 +228,9 @@ class BagDrive(Drive):
             self.speed_mps = np.full(len(self), np.nan)
             return
         reader = next(r for r in steering.readers.values() if r.kind == "steering")
-        unit, source = reader.angle_unit()
-        info.angle_unit = options.angle_unit or unit
-        info.angle_sign = options.angle_sign or "left"
-        if options.angle_unit and options.angle_sign:
-            source = "given by the user"
-        elif options.angle_unit or options.angle_sign:
-            source = f"{'unit' if options.angle_unit else 'sign'} given by the user; otherwise {source}"
-        info.angle_source = source
-        wheel = to_wheel_radians(angles, info.angle_unit, info.angle_sign)
+        convention = reader.convention().overruled_by(options)
+        convention.note_in(info)
+        wheel = convention.radians(angles)
         self.angle_rad = synchronise(self.timestamps_ns, times, wheel, options.max_gap_s)
         self.speed_mps = synchronise(self.timestamps_ns, times, speeds, options.max_gap_s)
         if not reader.has_speed:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vbp_core.drives.message_file import Chunk, ChunkedFile, DamagedError, Place, Record, View
-from vbp_core.drives.ros_messages import Topic, long_type
+from vbp_core.drives.ros_messages import Topic
 from vbp_core.errors import DriveError
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -270,4 +270,4 @@ class McapFile(ChunkedFile):
         name, syntax, definition = self._schemas.get(schema, ("", "", ""))
         if encoding in ("ros1", "cdr") and syntax not in _SYNTAX and definition:
             encoding = f"{encoding} with a schema in {syntax or 'no language'}"
-        self.topics[number] = Topic(topic, long_type(name), definition, _SYNTAX.get(syntax, ""), encoding)
+        self.topics[number] = Topic.declared(topic, name, definition, _SYNTAX.get(syntax, ""), encoding)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
+
+from vbp_core.drives.paths import natural_key
 
 
 def has_magic(path: Path, magic: bytes) -> bool:
@@ -26,8 +27,3 @@ def parts_of(folder: Path, suffixes: tuple[str, ...], magic: bytes) -> list[Path
     except OSError:
         return []
     return sorted((p for p in names if has_magic(p, magic)), key=lambda p: natural_key(p.name))
-
-
-def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Sorts drive_2 before drive_10."""
-    return [(0, int(x), "") if x.isdecimal() else (1, 0, x) for x in re.split(r"([0-9]+)", name.lower()) if x]

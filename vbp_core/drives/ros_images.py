@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp_core.drives.base import Image
+from vbp_core.drives.picture_files import PictureError, decode_picture
 from vbp_core.drives.ros_fields import MessageError
 
 # ROS names a Bayer pattern by its first row from the left, OpenCV (in its short names) by the second
@@ -82,21 +83,10 @@ def decode_raw(
 
 def decode_compressed(data: memoryview) -> Image:
     """A JPEG, PNG or other picture file -> RGB uint8 (H, W, 3). Raises MessageError where it does not decode."""
-    raw = bytes(data)
-    if not raw:
-        raise MessageError("its picture is empty")
-    # libjpeg fills what a cut-off JPEG lacks with grey, and the network would see that as road
-    if raw.startswith(b"\xff\xd8") and raw.rfind(b"\xff\xd9") < 0:
-        raise MessageError("its JPEG is cut off")
     try:
-        picture = cv2.imdecode(
-            np.frombuffer(raw, dtype=np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        )
-    except cv2.error:
-        picture = None
-    if picture is None:
-        raise MessageError("its picture does not decode")
-    return _image(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+        return decode_picture(bytes(data))
+    except PictureError as error:
+        raise MessageError(f"its picture {error}") from None
 
 
 def _image(array: NDArray[np.generic]) -> Image:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from vbp_core.drives.base import Image
+from vbp_core.drives.convention import Convention
 from vbp_core.drives.ros_fields import (
     FieldReader,
     MessageError,
@@ -38,6 +41,11 @@ class Topic:
     definition: str
     syntax: str
     encoding: str
+
+    @classmethod
+    def declared(cls, name: str, msgtype: str, definition: str, syntax: str, encoding: str) -> Topic:
+        """From a recording's own words."""
+        return cls(clean(name), long_type(clean(msgtype)), definition, syntax, clean(encoding))
 
 
 class TopicReader:
@@ -92,7 +100,7 @@ class TopicReader:
         elif ANGLE_FIELD in names:
             self.kind = "steering"
             self.has_speed = SPEED_FIELD in names
-            self._values = self._reader({ANGLE_FIELD} | ({SPEED_FIELD} & names))
+            self._values = self._reader({ANGLE_FIELD, *stamp} | ({SPEED_FIELD} & names))
             self.head_bytes = -1
 
     def _reader(self, paths: set[str] | list[str]) -> FieldReader:
@@ -105,22 +113,28 @@ class TopicReader:
 
     def stamp(self, data: bytes) -> int:
         """Time stamp of a message in nanoseconds, 0 where it has none. Raises MessageError if cut off."""
-        if self._stamp is None or self._stamp_path is None:
+        return self._time(self._stamp.read(data)) if self._stamp is not None else 0
+
+    def _time(self, values: dict[str, Any]) -> int:
+        if self._stamp_path is None:
             return 0
-        values = self._stamp.read(data)
         try:
-            return int(values[f"{self._stamp_path}.sec"]) * 10**9 + int(values[f"{self._stamp_path}.nanosec"])
+            return int(values[self._stamp_path + ".sec"]) * 10**9 + int(values[self._stamp_path + ".nanosec"])
         except (TypeError, ValueError, OverflowError):
             raise MessageError("its time stamp is no number") from None
 
-    def steering(self, data: bytes) -> tuple[float, float]:
-        """Steering wheel angle and speed as the message has them, NaN for no speed. Raises MessageError."""
+    def steering(self, data: bytes) -> tuple[int, float, float]:
+        """Time stamp as `stamp`, steering wheel angle and speed as the message has them, NaN for no speed.
+
+        Raises MessageError.
+        """
         assert self._values is not None
         values = self._values.read(data)
         try:
-            return float(values[ANGLE_FIELD]), float(values.get(SPEED_FIELD, float("nan")))
+            angle, speed = float(values[ANGLE_FIELD]), float(values.get(SPEED_FIELD, math.nan))
         except (TypeError, ValueError):
             raise MessageError(f"{ANGLE_FIELD} or {SPEED_FIELD} is no number") from None
+        return self._time(values), angle, speed
 
     def image(self, data: bytes) -> Image:
         """Picture of a message, RGB uint8 (H, W, 3). Raises MessageError."""
@@ -140,23 +154,36 @@ class TopicReader:
         except TypeError:
             raise MessageError("its fields are not of the types of an image") from None
 
-    def angle_unit(self) -> tuple[str, str]:
-        """Unit of the angle field ("rad" or "deg") and where that is known from."""
+    def convention(self) -> Convention:
+        """Unit and sign of the angle field, from the definition's own comment where it has one."""
         name = f"{self.topic.name} ({short_type(self.topic.msgtype)})"
         comment = re.search(rf"\b{ANGLE_FIELD}\b[^\n#]*#([^\n]*)", self.topic.definition)
         said = comment.group(1).lower() if comment else ""
         if re.search(r"\bdeg(rees?)?\b", said):
-            return "deg", f"the message definition of {name} says degrees; left positive by ROS convention"
+            return Convention(
+                "deg", "left", f"the message definition of {name} says degrees; left by ROS convention"
+            )
         if re.search(r"\brad(ians?)?\b", said):
-            return "rad", f"the message definition of {name} says radians; left positive by ROS convention"
+            return Convention(
+                "rad", "left", f"the message definition of {name} says radians; left by ROS convention"
+            )
         if short_type(self.topic.msgtype).endswith("_msgs/SteeringReport"):
-            return "rad", f"SteeringReport's {ANGLE_FIELD} is radians, left positive: {name}"
-        return "rad", f"taken for radians, left positive, by ROS convention (REP 103): {name}"
+            return Convention(
+                "rad", "left", f"SteeringReport's {ANGLE_FIELD} is radians, left positive: {name}"
+            )
+        return Convention(
+            "rad", "left", f"taken for radians, left positive, by ROS convention (REP 103): {name}"
+        )
 
 
 def short_type(msgtype: str) -> str:
     """The type as ROS 1 writes it and people say it: sensor_msgs/Image."""
     return msgtype.replace("/msg/", "/")
+
+
+def clean(name: str) -> str:
+    """A name out of a recording as it can stand in a message: on one line, and not too long."""
+    return "".join(c if c.isprintable() else "?" for c in name[:200])
 
 
 def long_type(msgtype: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from vbp_core.drives.message_file import Chunk, ChunkedFile, DamagedError, Place, Record, View
-from vbp_core.drives.ros_messages import Topic, long_type
+from vbp_core.drives.ros_messages import Topic
 from vbp_core.errors import DriveError
 
 MAGIC = b"#ROSBAG V2.0\n"
@@ -250,7 +250,7 @@ class Rosbag1File(ChunkedFile):
         """Note a topic and its definition."""
         inner = parse_header(view.read(start, length))
         name = _text(header, b"topic") or _text(inner, b"topic")
-        msgtype = long_type(_text(inner, b"type"))
-        self.topics[_u32(header, b"conn")] = Topic(
+        msgtype = _text(inner, b"type")
+        self.topics[_u32(header, b"conn")] = Topic.declared(
             name, msgtype, _text(inner, b"message_definition"), "msg", "ros1"
         )

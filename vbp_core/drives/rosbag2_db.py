@@ -9,7 +9,7 @@ from pathlib import Path
 import zstandard
 
 from vbp_core.drives.message_file import DamagedError, Head, MessageFile
-from vbp_core.drives.ros_messages import Topic, long_type
+from vbp_core.drives.ros_messages import Topic, clean
 from vbp_core.errors import DriveError
 
 MAGIC = b"SQLite format 3\0"
@@ -33,7 +33,10 @@ class Rosbag2Db(MessageFile):
         except BaseException as error:
             self.close()
             if isinstance(error, (sqlite3.Error, TypeError, ValueError)):
-                raise DriveError(f"{path} cannot be read as a ROS2 bag: {error}") from None
+                raise DriveError(
+                    f"{path} is damaged or cut off, SQLite cannot read it ({clean(str(error))}); "
+                    "`sqlite3 FILE .recover` may save a part of it"
+                ) from None
             raise
 
     @property
@@ -66,7 +69,7 @@ class Rosbag2Db(MessageFile):
             "SELECT id, name, type, serialization_format FROM topics"
         ):
             syntax, text = definitions.get(str(msgtype), ("", ""))
-            self.topics[int(number)] = Topic(str(name), long_type(str(msgtype)), text, syntax, str(encoding))
+            self.topics[int(number)] = Topic.declared(str(name), str(msgtype), text, syntax, str(encoding))
         try:
             rows = self._db.execute("SELECT topic_id, count(*) FROM messages GROUP BY topic_id")
             self.counts = {int(number): int(n) for number, n in rows}
