@@ -328,6 +328,15 @@ def test_half_a_bag_gives_half_the_drive_up_to_its_last_whole_message(tmp_path: 
                 assert np.array_equal(drive.frame(i), PICTURES[i])
 
 
+def test_a_bag_cut_before_its_first_frame_says_so(tmp_path: Path) -> None:
+    path = small_bag(tmp_path / "a.bag")
+    path.write_bytes(path.read_bytes()[:4500])
+    with pytest.raises(
+        DriveError, match=r"a.bag has no camera: .*\(a.bag is cut off after 4500 bytes: .*topics found"
+    ):
+        open_drive(path)
+
+
 def use(path: Path) -> None:
     """Open and read all of it: it works in part, or there is one sentence."""
     try:

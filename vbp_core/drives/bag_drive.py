@@ -81,6 +81,9 @@ class BagDrive(Drive):
         if not cameras:
             readers = [s.first for s in streams.values()]
             problems = [r.problem for r in readers if r.problem and re.search("Image|Video", r.topic.msgtype)]
+            problems += [
+                note for file in self._files for note in file.notes
+            ]  # it may have been in what is lost
             why = f" ({problems[0]})" if problems else ""
             raise DriveError(
                 f"{path} has no camera: a topic of sensor_msgs/Image or CompressedImage is needed{why}; "
