@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor, QPen, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app import theme
-from app.widgets.plot_axes import DegreeAxis, TimeAxis, ViewBox
+from app.widgets.plot_parts import DegreeAxis, TimeAxis, ViewBox, add_region, add_text, add_zero
 from app.widgets.series import nice_limit, visible_curve
 
 DATA_MS = 80  # new predictions are drawn at most this often
@@ -62,12 +62,16 @@ class AnglePlot(QWidget):
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self._view)
 
-        self._curves = {name: pg.PlotCurveItem(connect="finite") for name in ("driven", "predicted", "error")}
+        self._curves = {
+            name: pg.PlotCurveItem(connect="finite", antialias=True)
+            for name in ("driven", "predicted", "error")
+        }
         for name, plot in (("driven", self._upper), ("predicted", self._upper), ("error", self._lower)):
             plot.addItem(self._curves[name])
-        self._regions = [self._add_region(plot) for plot in (self._upper, self._lower)]
+        self._zeros = [add_zero(plot) for plot in (self._upper, self._lower)]
+        self._regions = [add_region(plot) for plot in (self._upper, self._lower)]
         self._lines = [self._add_cursor(plot) for plot in (self._upper, self._lower)]
-        self._say = [self._add_text(plot) for plot in (self._upper, self._lower)]
+        self._say = [add_text(plot) for plot in (self._upper, self._lower)]
 
         self._data_timer = self._timer(DATA_MS, self._draw_curves)
         self._view_timer = self._timer(VIEW_MS, self._draw_curves)
@@ -266,7 +270,8 @@ class AnglePlot(QWidget):
             ("predicted", self._predicted, self._bridge),
             ("error", self._error, self._bridge),
         ):
-            self._curves[name].setData(*visible_curve(self._times, values, x0, x1, columns, bridge))
+            xs, ys = visible_curve(self._times, values, x0, x1, columns, bridge)
+            self._curves[name].setData(xs, ys)
 
     def _fit_degrees(self) -> None:
         driven, predicted, error = self._peaks
@@ -322,14 +327,6 @@ class AnglePlot(QWidget):
         plot.setMinimumHeight(36)
         return plot
 
-    @staticmethod
-    def _add_region(plot: Any) -> Any:
-        region = pg.LinearRegionItem(movable=False)
-        region.setZValue(-10)
-        region.hide()
-        plot.addItem(region, ignoreBounds=True)
-        return region
-
     def _add_cursor(self, plot: Any) -> Any:
         line = pg.InfiniteLine(angle=90, movable=True)
         line.setZValue(20)
@@ -339,19 +336,9 @@ class AnglePlot(QWidget):
         plot.addItem(line, ignoreBounds=True)
         return line
 
-    @staticmethod
-    def _add_text(plot: Any) -> Any:
-        label = pg.LabelItem()
-        label.setParentItem(plot.vb)
-        label.anchor(itemPos=(0.5, 0.5), parentPos=(0.5, 0.5))
-        label.setZValue(30)
-        return label
-
     def _dress(self) -> None:
         c = theme.colours()
         self._view.setBackground(c.panel)
-        for name, curve in self._curves.items():
-            curve.setPen(QPen(getattr(c, name), 0))
         edge, fill = QColor(c.accent), QColor(c.accent)
         edge.setAlpha(170)
         fill.setAlpha(28)
@@ -366,6 +353,10 @@ class AnglePlot(QWidget):
             for side in ("left", "bottom"):
                 plot.getAxis(side).setTextPen(c.muted)
                 plot.getAxis(side).setTickFont(theme.number_font())
+        for name, curve in self._curves.items():
+            pen = QPen(getattr(c, name), 1)  # anything wider takes 20 times as long to paint
+            pen.setCosmetic(True)
+            curve.setPen(pen)
         self._write()
         self._view.update()
 
@@ -385,6 +376,9 @@ class AnglePlot(QWidget):
             "" if n else "Open a drive to see its steering angles",
             "no measured angle in this drive" if n and not self._labelled else "",
         )
+        for line, used in zip(self._zeros, (n > 0, self._labelled), strict=True):
+            line.setPen(c.border)
+            line.setVisible(used)
         for axis, used in (
             (self._upper.getAxis("left"), n > 0),
             (self._lower.getAxis("left"), self._labelled),

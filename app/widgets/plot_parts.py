@@ -1,4 +1,4 @@
-"""The axes and the view of the angle plot: clock times, degrees, and a wheel that zooms in time."""
+"""The parts of the angle plot: clock times, degrees, a wheel that zooms in time, lines and regions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pyqtgraph as pg
 from app.widgets.format import MINUS, clock
 
 SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
-DEGREES = (1, 2, 5, 10, 20, 45, 90, 180, 360)
-EDGE = 8.0  # pixels at the ends of the degree axis that stay free: the next plot's labels are there
+DEGREES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 45, 90, 180, 360)
+FEW_DEGREES = (0.5, 1, 2, 4, 8, 12, 16, 25, 35, 50, 75, 100, 150, 225, 300, 450, 600)
+EDGE = 3.0  # pixels at the ends of the degree axis that stay free: the next plot's figures are there
 
 
 class TimeAxis(pg.AxisItem):
@@ -45,9 +46,11 @@ class DegreeAxis(pg.AxisItem):
 
     def tickSpacing(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, float]]:
         wanted = (maxVal - minVal) / max(1.0, size / 26)
-        # one figure beside the zero at least: a lone "0°" says nothing of the scale
-        fits = [s for s in DEGREES if s <= 0.8 * max(abs(minVal), abs(maxVal))] or [DEGREES[0]]
-        return [(float(next((s for s in fits if s >= wanted), fits[-1])), 0.0)]
+        room = 0.85 * max(abs(minVal), abs(maxVal))
+        step = next((s for s in DEGREES if s >= wanted), DEGREES[-1])
+        if step > room:  # one figure beside the zero at least: a lone "0°" says nothing of the scale
+            step = max((s for s in FEW_DEGREES if s <= room), default=step)
+        return [(float(step), 0.0)]
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
         edge = EDGE * (maxVal - minVal) / max(1.0, size)
@@ -71,3 +74,29 @@ class ViewBox(pg.ViewBox):
 
     def mouseDragEvent(self, ev: Any, axis: int | None = None) -> None:
         super().mouseDragEvent(ev, axis=0 if axis is None else axis)
+
+
+def add_zero(plot: Any) -> Any:
+    """The line at 0°, behind the curves."""
+    line = pg.InfiniteLine(pos=0, angle=0)
+    line.setZValue(-20)
+    plot.addItem(line, ignoreBounds=True)
+    return line
+
+
+def add_region(plot: Any) -> Any:
+    """The shade from A to B, hidden at first."""
+    region = pg.LinearRegionItem(movable=False)
+    region.setZValue(-10)
+    region.hide()
+    plot.addItem(region, ignoreBounds=True)
+    return region
+
+
+def add_text(plot: Any) -> Any:
+    """A line in the middle of an empty plot."""
+    label = pg.LabelItem()
+    label.setParentItem(plot.vb)
+    label.anchor(itemPos=(0.5, 0.5), parentPos=(0.5, 0.5))
+    label.setZValue(30)
+    return label
