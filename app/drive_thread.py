@@ -73,6 +73,7 @@ class DriveThread(threading.Thread):
         self._ahead = -1  # the last frame read ahead
         self._sent = 0.0  # and when
         self._next_due = 0.0  # every-frame mode: when the next one may go
+        self._costs: dict[int, float] = {}  # milliseconds that reading ahead took, by frame
         self._complained = False
 
     # Orders, from the window's thread.
@@ -167,6 +168,8 @@ class DriveThread(threading.Thread):
             frame = self._read(drive, order)
             if order.show:
                 self._deliver(frame)
+            else:
+                self._costs[order.index] = frame.decode_ms
 
     def _read(self, drive: Drive, order: Order) -> Frame:
         index = order.index
@@ -183,6 +186,10 @@ class DriveThread(threading.Thread):
                 self._complained = True
                 self._tell(Trouble(gap))
         ms = (time.perf_counter() - began) * 1e3
+        if order.show:
+            ms = self._costs.pop(index, ms)  # what it took when it was read ahead: now it was at hand
+            if len(self._costs) > 4 * READ_AHEAD:
+                self._costs.clear()
         return Frame(self.generation, order.seq, index, image, gap, order.lossless, order.beside, ms)
 
     def _next_order(self, schedule: Schedule) -> Order | None:

@@ -18,7 +18,6 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
     window.setCorner(Qt.Corner.BottomLeftCorner, BOTTOM)
     for dock in docks.values():
         dock.setFloating(False)
-        window.removeDockWidget(dock)
     large = window.height() >= LARGE_HEIGHT
     window.addDockWidget(RIGHT, docks["steering"])
     window.splitDockWidget(docks["steering"], docks["visualbackprop"], Qt.Orientation.Vertical)
@@ -39,22 +38,18 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
 
 def size_docks(window: QMainWindow, docks: dict[str, QDockWidget], large: bool) -> None:
     """Give the picture (4:3, most often) the height that is there, and its panels the rest of the width."""
-    plot = 190 if large else 130
-    height = max(300, window.height() - plot - 150)
+    plot = 190 if large else 140
+    height = max(300, window.height() - plot - 124)
     width = window.width()
-    right = int(min(max(width - height * 4 / 3 - 30, width * 0.34), width * 0.52))
-    strip = int(right / 5.1) + 50  # the network's input is 640x125, its caption and title come on top
+    right = int(min(max(width - height * 4 / 3 - 16, width * 0.34), width * 0.52))
+    strip = int(right * 125 / 640) + 26  # the network's input is 640x125, its title comes on top
     column = [docks["steering"], docks["visualbackprop"], docks["lrp"]]
-    heights = [max(120, height - 2 * strip - 30), strip, strip + 30]
     window.resizeDocks([docks["angle"]], [plot], Qt.Orientation.Vertical)
     window.resizeDocks([docks["steering"]], [right], Qt.Orientation.Horizontal)
     if large:
-        window.resizeDocks(
-            [docks["steering"], docks["layers"]],
-            [int(right * 0.42), int(right * 0.58)],
-            Qt.Orientation.Horizontal,
-        )
-    window.resizeDocks(column, heights, Qt.Orientation.Vertical)
+        parts = [int(right * 0.42), int(right * 0.58)]
+        window.resizeDocks([docks["steering"], docks["layers"]], parts, Qt.Orientation.Horizontal)
+    window.resizeDocks(column, [max(150, height - 2 * strip), strip, strip], Qt.Orientation.Vertical)
 
 
 def restore(window: QMainWindow, state: QByteArray) -> bool:

@@ -181,12 +181,11 @@ class Presenter(QObject):
         panel, shot = self.panels.visualbackprop, frame.shot
         if shot is None:
             panel.show_map(None, None)
-            panel.view.set_caption("")
+            panel.set_caption("")
             return
         panel.show_map(shot.input, shot.maps.get(VBP))
         height, width = shot.input.shape[:2]
-        panel.view.set_caption(f"network's input, {width}×{height}", self.untrained)
-        panel.view.set_warning(shot.warning or None)
+        panel.set_caption(f"network's input, {width}×{height}", self.untrained)
 
     def _keep_prediction(self, i: int, degrees: float) -> None:
         if self.predicted_deg[i] == degrees:
@@ -229,15 +228,15 @@ class Presenter(QObject):
     def _caption_lrp(self) -> None:
         panel, made, shown = self.panels.lrp, self._lrp_frame, self.player.shown_frame
         if made is None or self.drive is None:
-            panel.view.set_caption("")
+            panel.set_caption("")
             panel.view.set_warning(None)
             return
         late = ""
         if shown is not None and shown.index != made.index:
             stamps = self.drive.timestamps_ns
             seconds = float(stamps[shown.index] - stamps[made.index]) / 1e9
-            late = f"{seconds:.1f} s late" if 0 < seconds < LATE_S else f"of frame {made.index}"
-        panel.view.set_caption(panel.words(), late)
+            late = f"{seconds:.2f} s late" if 0 < seconds < LATE_S else f"of frame {made.index}"
+        panel.set_caption("", late)
 
     def on_layers(self, message: LayersMade) -> None:
         self.layers_frame = message.frame

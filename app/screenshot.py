@@ -24,10 +24,12 @@ def take(args: argparse.Namespace) -> int:
     from PySide6.QtWidgets import QApplication
 
     from app.settings import Settings
+    from app.trouble import Hooks
     from app.window import DEFAULT_NETWORK, MainWindow
 
     app = QApplication.instance() or QApplication(["vbp"])
     assert isinstance(app, QApplication)
+    hooks = Hooks(lambda text: None, app.quit)
     with tempfile.TemporaryDirectory() as folder:  # the same picture, whatever the user's settings are
         store = QSettings(str(Path(folder) / "vbp.ini"), QSettings.Format.IniFormat)
         window = MainWindow(Settings(store), scheme=args.scheme or "dark")
@@ -41,6 +43,7 @@ def take(args: argparse.Namespace) -> int:
             _save(window.grab(), args.screenshot)
         finally:
             window.close()
+            hooks.remove()
     return 0
 
 

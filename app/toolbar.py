@@ -53,6 +53,7 @@ class TopBar(QToolBar):
         self.panels.setToolTip("Show and hide panels (1 to 7)")
         self.panels.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.panels.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.panels.setStyleSheet("QToolButton::menu-indicator { image: none; width: 0; }")
         theme.set_icon(self.panels, "panels")
         self.panels.setMenu(panels_menu)
         self.addWidget(self.panels)

@@ -55,4 +55,6 @@ class Hooks:
 
 
 def _qt(kind: QtMsgType, context: QMessageLogContext, text: str) -> None:
+    if "does not support propagateSizeHints" in text:  # the off-screen platform, about every window
+        return
     log.log(LEVELS.get(kind, logging.WARNING), "Qt: %s", text)

@@ -29,6 +29,7 @@ from app.panels.info import InfoPanel
 from app.panels.masked import STYLE_TITLES, MaskedView, Overlay
 from app.panels.method import MethodPanel
 from app.panels.status import StatusLine
+from app.panels.title import PanelTitle
 from app.panels.transport import Transport
 from app.playback import Player
 from app.presenter import Panels, Presenter
@@ -43,6 +44,7 @@ from app.widgets.wheel import SteeringView
 from vbp_core.drives.base import Drive, OpenOptions
 
 DEFAULT_NETWORK = "NetSVF"
+ICON_SIZE = QSize(18, 18)
 DEFAULT_SIZE = QSize(1280, 720)
 
 
@@ -117,7 +119,9 @@ class MainWindow(QMainWindow):
         box.setSpacing(0)
         box.addWidget(self.notice)
         box.addWidget(self.stack, 1)
+        centre.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCentralWidget(centre)
+        centre.setFocus()
 
     def _build_panels(self) -> Panels:
         self.top = TopBar(self.actions_by_id, self._menus["Panels"])
@@ -125,6 +129,9 @@ class MainWindow(QMainWindow):
         status = StatusLine()
         self.addToolBar(Qt.ToolBarArea.TopToolBarArea, self.top)
         self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, transport)
+        for bar in (self.top, transport):
+            bar.setIconSize(ICON_SIZE)
+            bar.layout().setContentsMargins(0, 0, 0, 0)  # height belongs to the picture
         self.setStatusBar(status)
         return Panels(
             picture=self.picture,
@@ -145,12 +152,14 @@ class MainWindow(QMainWindow):
             dock = QDockWidget(title, self)
             dock.setObjectName(f"dock-{name}")
             dock.setWidget(getattr(self.panels, name))
-            dock.setToolTip(tip)
-            dock.widget().setToolTip("")
+            title_line = PanelTitle(dock, getattr(dock.widget(), "header", None))
+            title_line.name.setToolTip(tip)
+            dock.setTitleBarWidget(title_line)
             action = self.actions_by_id[f"panel-{name}"]
             dock.visibilityChanged.connect(self._panels_changed)
             dock.toggleViewAction().toggled.connect(action.setChecked)
             docks[name] = dock
+        layout.place_docks(self, docks)
         return docks
 
     def _connect(self) -> None:

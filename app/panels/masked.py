@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtGui import QShowEvent
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from app.widgets.picture import PictureView
 from vbp_core.overlay import Rect, blend, grey_to_rgb
 
+WARNING = QColor("#e2c15c")  # on its own dark ground, in both colour schemes
 STYLE_TITLES = {"paper": "Paper's red", "heat": "Heat map"}
 
 
@@ -70,3 +72,13 @@ class MaskedView(PictureView):
         super().showEvent(event)
         if self._stale:
             self.refresh()
+
+    def _paint_warning(self, painter: QPainter, ground: QRectF) -> None:
+        """The whole sentence, on as many lines as it takes: half of it would mislead."""
+        inner = ground.adjusted(8, 4, -8, -4)
+        flags = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom | Qt.TextFlag.TextWordWrap)
+        box = painter.boundingRect(inner, flags, self._warning or "")
+        strip = QRectF(ground.x(), box.y() - 4, ground.width(), ground.bottom() - box.y() + 4)
+        painter.fillRect(strip, QColor(0, 0, 0, 170))
+        painter.setPen(WARNING)
+        painter.drawText(inner, flags, self._warning or "")

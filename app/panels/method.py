@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
 from app import theme
 from app.panels.masked import MaskedView, Overlay
@@ -30,23 +30,30 @@ class MethodPanel(QWidget):
         self.view.set_empty(empty)
         self.view.setMinimumSize(160, 40)
         self._controls: dict[str, _Slider | QCheckBox] = {}
-        self._row = QHBoxLayout()
-        self._row.setContentsMargins(8, 0, 8, 4)
+        self.header = QWidget()  # for the panel's title line
+        self._left, self._right = QLabel(), QLabel()
+        for label in (self._left, self._right):
+            label.setFont(theme.number_font())
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._right.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._row = QHBoxLayout(self.header)
+        self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(10)
+        self._row.addWidget(self._left, 2)
+        self._row.addWidget(self._right, 2)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
         self._settle.timeout.connect(self.parameters_changed)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(2)
         box.addWidget(self.view, 1)
-        box.addLayout(self._row)
 
     def set_method(self, method: Method) -> None:
         """Make the controls, once it is known what the method takes."""
-        if self._controls:
+        if self._controls or not method.parameters:
             return
+        self._left.hide()  # the controls say the same
         for parameter in method.parameters:
             control: _Slider | QCheckBox
             if parameter.switch:
@@ -54,12 +61,12 @@ class MethodPanel(QWidget):
                 control.setChecked(bool(parameter.default))
                 control.setToolTip(f"{method.title}: {parameter.title}")
                 control.toggled.connect(self._touched)
-                self._row.addWidget(control)
+                self._row.insertWidget(self._row.count() - 1, control)
             else:
                 control = _Slider(parameter)
                 control.setToolTip(f"{method.title}: {parameter.title}")
                 control.changed.connect(self._touched)
-                self._row.addWidget(control, 1)
+                self._row.insertWidget(self._row.count() - 1, control, 3)
             self._controls[parameter.name] = control
 
     def parameters(self) -> dict[str, Any]:
@@ -75,15 +82,12 @@ class MethodPanel(QWidget):
         elif control is not None:
             control.setChecked(bool(value))
 
-    def words(self) -> str:
-        """The parameters for the caption."""
-        parts = []
-        for name, control in self._controls.items():
-            if isinstance(control, _Slider):
-                parts.append(f"{name} {control.text()}")
-            elif not control.isChecked():
-                parts.append(f"without {name}")
-        return "  ".join(parts)
+    def set_caption(self, left: str, right: str = "") -> None:
+        """Beside the title: what is shown, and how late it is or what is odd about it."""
+        for label, text in ((self._left, left), (self._right, right)):
+            if label.text() != text:
+                label.setText(text)
+                label.setToolTip(text)
 
     def show_map(self, image: NDArray[np.uint8] | None, mask: NDArray[np.float32] | None) -> None:
         self.view.set_masked(image, mask)

@@ -16,6 +16,8 @@ class StatusLine(QStatusBar):
     def __init__(self) -> None:
         super().__init__()
         self.setSizeGripEnabled(False)
+        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.setMaximumHeight(self.fontMetrics().height() + 10)
         self._ms: dict[str, float] = {}
         self.device = self._label("The device that runs the network")
         self.rate = self._label("Frames shown per second, and the recording's own rate")
@@ -23,6 +25,7 @@ class StatusLine(QStatusBar):
         self.skipped = self._label("Frames left out since play was pressed, to keep the recording's clock")
         self.progress = QProgressBar()
         self.progress.setFixedWidth(160)
+        self.progress.setMaximumHeight(self.fontMetrics().height() + 4)
         self.progress.setTextVisible(True)
         self.progress.setToolTip("Prediction of the whole drive; it waits while the drive plays")
         self.cancel = QToolButton()

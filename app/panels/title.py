@@ -1,0 +1,49 @@
+"""A panel's title: one thin line with its name, what belongs to it, and the buttons to float and close it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize
+from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+
+from app import theme
+
+BUTTON = 14
+
+
+class PanelTitle(QWidget):
+    """Stands in for Qt's own title bar, so that a panel's controls need no line of their own."""
+
+    def __init__(self, dock: QDockWidget, header: QWidget | None = None) -> None:
+        super().__init__(dock)
+        self._dock = dock
+        self.name = QLabel(dock.windowTitle())
+        font = self.name.font()
+        font.setBold(True)
+        self.name.setFont(font)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(8, 1, 4, 1)
+        row.setSpacing(8)
+        row.addWidget(self.name)
+        if header is not None:
+            row.addWidget(header, 1)
+        else:
+            row.addStretch(1)
+        for icon, tip, slot in (
+            ("fit", "Float, or dock again", self._float),
+            ("close", "Close; the Panels menu brings it back", dock.close),
+        ):
+            button = QToolButton()
+            button.setToolTip(tip)
+            button.setAutoRaise(True)
+            button.setIconSize(QSize(BUTTON, BUTTON))
+            button.setStyleSheet("QToolButton { padding: 1px; }")
+            theme.set_icon(button, icon)
+            button.clicked.connect(slot)
+            row.addWidget(button)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(80, super().minimumSizeHint().height())
+
+    def _float(self) -> None:
+        self._dock.setFloating(not self._dock.isFloating())

@@ -1,0 +1,84 @@
+"""Real windows over small drives; settings of their own; no thread is left behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2  # noqa: F401  # first: it points Qt to its own plugins, which is undone below
+import pytest
+
+if (
+    sys.platform.startswith("linux")
+    and not os.environ.get("DISPLAY")
+    and not os.environ.get("WAYLAND_DISPLAY")
+):
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
+os.environ.pop("QT_QPA_FONTDIR", None)
+
+from drivemaker import our_threads, wait_shown, write_drive  # noqa: E402
+from PySide6.QtCore import QSettings  # noqa: E402
+
+from app.settings import Settings  # noqa: E402
+from app.window import MainWindow  # noqa: E402
+
+
+@pytest.fixture
+def drive_folder(tmp_path: Path) -> Path:
+    return write_drive(tmp_path / "drive")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(QSettings(str(tmp_path / "vbp.ini"), QSettings.Format.IniFormat))
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = our_threads()
+    yield
+    deadline = time.monotonic() + 10
+    while our_threads() - before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert our_threads() <= before
+
+
+@pytest.fixture
+def make_window(qtbot, settings: Settings) -> Iterator[Callable[..., MainWindow]]:
+    """Windows that are shown and, at the end, closed."""
+    made: list[MainWindow] = []
+
+    def make(network: str | None = None, size: tuple[int, int] = (1280, 720)) -> MainWindow:
+        window = MainWindow(settings, scheme="dark")
+        made.append(window)
+        window.resize(*size)
+        window.show()
+        qtbot.waitExposed(window)
+        if network is not None:
+            window.start_network(network, "cpu")
+        return window
+
+    yield make
+    for window in made:
+        window.close()
+        assert window.threads_left == []
+        window.deleteLater()
+
+
+@pytest.fixture
+def open_window(
+    qtbot, make_window: Callable[..., MainWindow], drive_folder: Path
+) -> Callable[..., MainWindow]:
+    """A window with an open drive, its first frame shown (with its mask, where there is a network)."""
+
+    def make(folder: Path | None = None, network: str | None = None, frame: int = 0) -> MainWindow:
+        window = make_window(network)
+        window.open_drive(folder or drive_folder, frame=frame)
+        wait_shown(qtbot, window, frame, masked=network is not None)
+        return window
+
+    return make

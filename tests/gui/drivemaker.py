@@ -1,0 +1,68 @@
+"""Small drives whose pictures say which frame they are, and waiting for a frame to be shown."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from app.window import MainWindow
+
+WAIT = 30_000  # milliseconds; far more than anything here takes
+BITS = 10
+WIDTH, HEIGHT = 320, 240
+
+
+def picture(index: int) -> np.ndarray:
+    """A picture that carries its number as black and white blocks, over a road of sorts."""
+    rng = np.random.default_rng(index)
+    image = rng.integers(60, 90, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    for bit in range(BITS):
+        image[:40, bit * 32 : bit * 32 + 32] = 255 if index >> bit & 1 else 0
+    x = 60 + 3 * index % 200
+    cv2.line(image, (x, HEIGHT), (160, HEIGHT // 2), (230, 230, 230), 6)
+    return image
+
+
+def number_of(image: np.ndarray) -> int:
+    """The number that `picture` wrote."""
+    return sum(int(image[20, bit * 32 + 16].mean() > 127) << bit for bit in range(BITS))
+
+
+def write_drive(
+    folder: Path,
+    frames: int = 60,
+    fps: float = 20.0,
+    broken: tuple[int, ...] = (),
+    holes: dict[int, float] | None = None,
+) -> Path:
+    """A Udacity export. broken: frames whose file is damaged. holes: seconds missing before a frame."""
+    (folder / "center").mkdir(parents=True)
+    stamp = 1_479_425_476_000_000_000
+    camera, steering = ["seq,timestamp,width,height,frame_id,filename"], ["frame_id,steering_angle,public"]
+    for i in range(frames):
+        stamp += int(1e9 / fps) + int((holes or {}).get(i, 0.0) * 1e9)
+        name = f"center/{stamp}.jpg"
+        data = cv2.imencode(".jpg", picture(i), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+        (folder / name).write_bytes(b"not a picture" if i in broken else data)
+        camera.append(f"{i},{stamp},{WIDTH},{HEIGHT},center_camera,{name}")
+        steering.append(f"{stamp},{0.3 * np.sin(i / 10):.6f},1")
+    (folder / "camera.csv").write_text("\n".join(camera) + "\n")
+    (folder / "CH2_final_evaluation.csv").write_text("\n".join(steering) + "\n")
+    return folder
+
+
+def our_threads() -> set[str]:
+    return {t.name for t in threading.enumerate() if t.name.startswith("vbp-")}
+
+
+def wait_shown(qtbot, window: MainWindow, index: int, masked: bool = False) -> None:
+    def done() -> bool:
+        shown = window.player.shown_frame
+        return shown is not None and shown.index == index and (shown.shot is not None or not masked)
+
+    qtbot.waitUntil(done, timeout=WAIT)
