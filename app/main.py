@@ -22,7 +22,8 @@ DESCRIPTION = "See, live, which pixels drive a steering network's prediction."
 def main(argv: Sequence[str] | None = None) -> int:
     """0, 2 for a user's error (one line on stderr), 130 for Ctrl-C."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    if argv and argv[0] in COMMANDS and not Path(argv[0]).exists():
+    # A command wins over a recording of that name, which opens as ./info.
+    if argv and argv[0] in COMMANDS:
         return cli_main(argv)
     parser = _parser()
     args = parser.parse_args(argv)

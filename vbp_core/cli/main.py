@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     module = import_module(COMMANDS[name][0])
     command = Parser(prog=f"vbp {name}", description=COMMANDS[name][1])
     module.add_arguments(command)
-    args = command.parse_args(argv[1:])
+    args = command.parse_args(_join_negatives(argv[1:]))
     try:
         return int(module.run(args))
     except VbpError as error:
@@ -66,6 +66,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return fail(f"{where}{error.strerror or error}")
+
+
+def _join_negatives(argv: Sequence[str]) -> list[str]:
+    """`--frames -5:` as `--frames=-5:`, which argparse would take for an option."""
+    out: list[str] = []
+    for word in argv:
+        if out and out[-1] == "--frames" and word.startswith("-"):
+            out[-1] += f"={word}"
+        else:
+            out.append(word)
+    return out
 
 
 def print_json(data: Any) -> None:

@@ -1,0 +1,262 @@
+"""The command line as a user or a script runs it: real processes on a small drive."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from app.main import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Result:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def vbp(capfd):
+    """Run the command `vbp` in this process, as its entry point does."""
+
+    def run(*arguments) -> Result:
+        capfd.readouterr()
+        try:
+            status = main([str(a) for a in arguments])
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return Result(status, *capfd.readouterr())
+
+    return run
+
+
+def said(result) -> str:
+    """The one line that a user's error is, with status 2."""
+    assert result.returncode == 2, result
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("vbp: ")
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory):
+    """Twelve frames in Udacity's layout; the second half of the drive is fast, frame 3 does not decode."""
+    folder = tmp_path_factory.mktemp("drive")
+    (folder / "center").mkdir()
+    rows = []
+    rng = np.random.default_rng(0)
+    for n in range(12):
+        stamp = 1_479_425_441_182_877_835 + n * 50_000_000
+        name = f"center/{stamp}.jpg"
+        picture = cv2.blur(rng.integers(0, 256, (480, 640, 3), dtype=np.uint8), (25, 25))
+        cv2.imwrite(str(folder / name), picture)
+        if n == 3:
+            (folder / name).write_bytes(b"not a picture")
+        rows.append([n, stamp, 640, 480, "center_camera", name, 0.01 * n, 0, 2.0 if n < 6 else 12.0, 0, 0, 0])
+    with (folder / "interpolated.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            [
+                "index",
+                "timestamp",
+                "width",
+                "height",
+                "frame_id",
+                "filename",
+                "angle",
+                "torque",
+                "speed",
+                "lat",
+                "long",
+                "alt",
+            ]
+        )
+        writer.writerows(rows)
+    return folder
+
+
+def test_info(vbp, drive):
+    result = vbp("info", drive, "--json")
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert facts["kind"] == "udacity-csv"
+    assert facts["frames"] == facts["labelled_frames"] == 12
+    assert facts["duration_s"] == pytest.approx(0.55)
+    assert (facts["width"], facts["height"]) == (640, 480)
+    assert facts["fps"] == pytest.approx(20)
+    assert facts["angle_deg_min"] == 0
+    assert facts["angle_deg_max"] == pytest.approx(np.degrees(0.11))
+    assert isinstance(facts["gaps"], list)
+    text = vbp("info", drive).stdout
+    assert "12 with a measured angle" in text
+    assert "left positive" in text
+
+
+def test_predict(vbp, drive, tmp_path):
+    out = tmp_path / "p.csv"
+    result = vbp("predict", drive, "--model", "NetHVF", "--device", "cpu", "--json", "-o", out)
+    assert result.returncode == 0, result.stderr
+    scores = json.loads(result.stdout)
+    assert scores["rows"] == 12 and scores["gaps"] == 1 and scores["frames"] == 11
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["frame", "timestamp_ns", "angle_deg", "predicted_deg", "error_deg", "speed_mps"]
+    assert [int(r["frame"]) for r in rows] == list(range(12))
+    assert int(rows[1]["timestamp_ns"]) == 1_479_425_441_232_877_835
+    assert rows[3]["predicted_deg"] == rows[3]["error_deg"] == ""
+    errors = []
+    for row in rows[:3] + rows[4:]:
+        error = float(row["angle_deg"]) - float(row["predicted_deg"])
+        assert float(row["error_deg"]) == pytest.approx(error, abs=2e-6)
+        errors.append(error)
+    assert scores["bias_deg"] == pytest.approx(np.mean(errors), abs=1e-5)
+    assert scores["rmse_rad"] == pytest.approx(np.radians(np.sqrt(np.mean(np.square(errors)))), abs=1e-6)
+
+
+def test_frames_and_speed_choose(vbp, drive, tmp_path):
+    out = tmp_path / "p.csv"
+    for options, expected in [
+        (["--frames", "2:5"], [2, 3, 4]),
+        (["--frames", "-2:"], [10, 11]),
+        (["--frames", "7"], [7]),
+        (["--min-speed", "5"], [6, 7, 8, 9, 10, 11]),
+        (["--min-speed", "5", "--frames", ":8"], [6, 7]),
+    ]:
+        assert vbp("predict", drive, "--model", "NetHVF", *options, "-o", out).returncode == 0
+        with out.open(newline="") as file:
+            assert [int(r["frame"]) for r in csv.DictReader(file)] == expected
+
+
+def test_explain(vbp, drive, tmp_path):
+    out = tmp_path / "m.npz"
+    methods = ["--method", "visualbackprop", "--method", "lrp"]
+    result = vbp("explain", drive, "--model", "NetHVF", *methods, "--frames", "2:6", "--json", "-o", out)
+    assert result.returncode == 0, result.stderr
+    with np.load(out, allow_pickle=False) as data:
+        assert list(data["frame"]) == [2, 3, 4, 5]
+        assert data["timestamp_ns"].dtype == np.int64
+        assert np.isnan(data["predicted_rad"]).tolist() == [False, True, False, False]
+        for method in ("visualbackprop", "lrp"):
+            assert data[method].shape == (4, 125, 351) and data[method].dtype == np.float32
+            assert not data[method][1].any()
+            assert np.abs(data[method][0]).max() == 1
+        double = data["visualbackprop"].copy()
+    assert (
+        vbp(
+            "explain", drive, "--model", "NetHVF", "--frames", "2:6", "--precision", "single", "-o", out
+        ).returncode
+        == 0
+    )
+    with np.load(out) as data:
+        np.testing.assert_allclose(data["visualbackprop"], double, atol=1e-4)
+    assert [p.name for p in tmp_path.iterdir()] == ["m.npz"]
+
+
+def test_models_as_json(vbp):
+    names = [row["name"] for row in json.loads(vbp("models", "--json").stdout)]
+    assert names == ["NetSVF", "NetHVF"]
+
+
+def test_errors_are_one_line_with_status_2(vbp, drive, tmp_path):
+    out = tmp_path / "out.csv"
+    mine = tmp_path / "thesis.csv"
+    mine.write_text("years of work\n")
+    cases = [
+        (["info"], "SOURCE"),
+        (["info", tmp_path / "nowhere"], "does not exist"),
+        (["info", drive, "--angle-unit", "furlong"], "furlong"),
+        (["info", drive, "--camera", "roof"], "roof"),
+        (["info", drive, "--max-gap", "x"], "not a number"),
+        (["predict", drive], "-o"),
+        (["predict", drive, "-o", out, "--model", "NetABC"], "NetABC"),
+        (["predict", drive, "-o", out, "--device", "tpu"], "tpu"),
+        (["predict", drive, "-o", out, "--frames", "a:b"], "a:b"),
+        (["predict", drive, "-o", out, "--frames", "90:99"], "no frame"),
+        (["predict", drive, "-o", out, "--min-speed", "80"], "faster than 80"),
+        (["predict", drive, "-o", tmp_path / "no" / "p.csv"], "no folder"),
+        (["predict", drive, "-o", tmp_path], "is a folder"),
+        (["predict", drive, "-o", mine], "--force"),
+        (["predict", drive, "-o", drive / "interpolated.csv"], "--force"),
+        (["explain", drive, "-o", out, "--method", "magic"], "magic"),
+        (["explain", drive, "-o", out, "--eps", "1"], "--method lrp"),
+        (["explain", drive, "-o", out, "--method", "lrp", "--eps", "-1"], "eps"),
+        (["import-torch7", mine, "-o", out], "thesis.csv"),
+        ([tmp_path / "nowhere"], "does not exist"),
+        (["--no-such-option"], "--no-such-option"),
+        (
+            [drive, "--model", tmp_path / "none.safetensors", "--screenshot", tmp_path / "s.png"],
+            "none.safetensors",
+        ),
+    ]
+    for arguments, word in cases:
+        assert word in said(vbp(*arguments)), arguments
+    assert mine.read_text() == "years of work\n"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["thesis.csv"]
+
+
+def test_force_replaces_and_our_own_files_are_replaced_without(vbp, drive, tmp_path):
+    mine = tmp_path / "old.csv"
+    mine.write_text("notes\n")
+    common = ["predict", drive, "--model", "NetHVF", "--frames", "0:2", "-o", mine]
+    assert vbp(*common, "--force").returncode == 0
+    assert vbp(*common).returncode == 0
+    assert mine.read_text().startswith("frame,timestamp_ns")
+
+
+def test_a_command_is_a_command_whatever_lies_in_the_folder(vbp, tmp_path, monkeypatch):
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    result = vbp("models", "--json")
+    assert json.loads(result.stdout)
+
+
+def test_ctrl_c_stops_cleanly(tmp_path):
+    folder = tmp_path / "long"
+    folder.mkdir()
+    picture = cv2.imencode(".jpg", np.full((480, 640, 3), 90, np.uint8))[1].tobytes()
+    for n in range(3000):
+        (folder / f"{n}.jpg").write_bytes(picture)
+    out = tmp_path / "out" / "p.csv"
+    out.parent.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vbp_core", "predict", str(folder), "--device", "cpu", "-o", str(out)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(out.parent.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip().splitlines()[-1] == "vbp: stopped"
+    assert "Traceback" not in errors
+    assert not list(out.parent.iterdir())
+
+
+def test_the_library_never_needs_qt():
+    code = (
+        "import sys, vbp_core.cli, vbp_core.engine, vbp_core.analysis, models.registry\n"
+        "assert not [m for m in sys.modules if m.startswith(('PySide6', 'pyqtgraph', 'app'))]"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
