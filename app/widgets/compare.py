@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from app import theme
 from app.widgets.picture import PictureView
@@ -22,9 +22,10 @@ class ComparedFrame:
     lines: list[str] = field(default_factory=list)
 
 
-class _Side(QWidget):
-    def __init__(self, empty: str) -> None:
-        super().__init__()
+class _Side:
+    """A picture and the lines below it, two cells of the view's grid."""
+
+    def __init__(self, grid: QGridLayout, column: int, empty: str) -> None:
         self.picture = PictureView()
         self.picture.set_empty(empty)
         self.text = QLabel()
@@ -32,11 +33,9 @@ class _Side(QWidget):
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.text.setContentsMargins(8, 2, 8, 6)
         self.text.setFont(theme.number_font())
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(0)
-        box.addWidget(self.picture, 1)
-        box.addWidget(self.text)
+        grid.addWidget(self.picture, 0, column)
+        grid.addWidget(self.text, 1, column)
+        grid.setColumnStretch(column, 1)
 
     def set_frame(self, frame: ComparedFrame | None) -> None:
         self.picture.set_picture(frame.image if frame else None)
@@ -47,14 +46,15 @@ class _Side(QWidget):
 class CompareView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.left = _Side("The frame before appears here\nwhen a drive is open")
-        self.right = _Side("The current frame appears here")
-        box = QHBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(2)
-        box.addWidget(self.left, 1)
-        box.addWidget(self.right, 1)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(2)
+        grid.setVerticalSpacing(0)
+        grid.setRowStretch(0, 1)
+        self.left = _Side(grid, 0, "The frame before it\nappears here")
+        self.right = _Side(grid, 1, "Open a drive:\nthe current frame appears here")
 
     def set_pair(self, left: ComparedFrame | None, right: ComparedFrame | None) -> None:
+        """The earlier and the later frame; None where there is none."""
         self.left.set_frame(left)
         self.right.set_frame(right)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from app import theme
@@ -14,13 +14,21 @@ LEVELS = ("info", "warning", "error")
 
 
 class Notice(QFrame):
-    """Hidden until there is something to say; the newest message replaces the one before."""
+    """Hidden until there is something to say; the newest message replaces the one before.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    An information goes by itself after `info_ms`; warnings and errors stay until they are dismissed.
+    """
+
+    def __init__(self, parent: QWidget | None = None, info_ms: int = 8000) -> None:
         super().__init__(parent)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(info_ms)
+        self._timer.timeout.connect(self.dismiss)
         self._level = "info"
         self.sign = QLabel()
         self.label = QLabel()
+        self.label.setTextFormat(Qt.TextFormat.PlainText)  # a file name is no markup
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.label.setWordWrap(True)
@@ -53,12 +61,20 @@ class Notice(QFrame):
             self._buttons.append(button)
         self._dress()
         self.show()
+        if self._level == "info" and not actions:
+            self._timer.start()
+        else:
+            self._timer.stop()
+
+    def actions_shown(self) -> list[QPushButton]:
+        return list(self._buttons)
 
     def message(self) -> str:
         """The text on show, empty when hidden."""
         return "" if self.isHidden() else self.label.text()
 
     def dismiss(self) -> None:
+        self._timer.stop()
         self.hide()
 
     def _run(self, call: Callable[[], object]) -> None:

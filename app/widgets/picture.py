@@ -43,7 +43,8 @@ class PictureView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._rgb: NDArray[np.uint8] | None = None
-        self._image: QImage | None = None
+        self._image: QImage | None = None  # over the memory of _rgb
+        self._drawn: QImage | None = None  # the same in the screen's format, made when it is painted
         self._crop: Rect | None = None
         self._gap: str | None = None
         self._left = self._right = ""
@@ -63,9 +64,9 @@ class PictureView(QWidget):
         if rgb is None or rgb.ndim != 3 or rgb.size == 0:
             self._rgb = self._image = None
         else:
-            if rgb.strides[1:] != (3, 1) or rgb.dtype != np.uint8:
-                rgb = np.ascontiguousarray(rgb, dtype=np.uint8)
+            rgb = np.ascontiguousarray(rgb, dtype=np.uint8)  # a copy only where it is a cut of another
             self._rgb, self._image = rgb, to_qimage(rgb)
+        self._drawn = None
         self.update()
 
     def set_crop(self, rect: Rect | None) -> None:
@@ -208,7 +209,9 @@ class PictureView(QWidget):
         painter.setClipRect(view)
         if self._image is not None and not rect.isEmpty():
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._smooth(rect))
-            painter.drawImage(rect, self._image)
+            if self._drawn is None:  # scaling it is twice as fast as scaling three bytes a pixel
+                self._drawn = self._image.convertToFormat(QImage.Format.Format_RGB32)
+            painter.drawImage(rect, self._drawn)
             self._paint_crop(painter, rect)
         ground = rect.intersected(view) if not rect.isEmpty() else view.adjusted(8, 8, -8, -8)
         if self._gap:
