@@ -57,7 +57,8 @@ class RecentRow(QAbstractButton):
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
         box = QRectF(self.rect()).adjusted(12, 0, -12, 0)
         metrics = QFontMetrics(painter.font())
-        name = metrics.elidedText(self.name, Qt.TextElideMode.ElideRight, int(box.width() * 0.6))
+        beside = min(metrics.horizontalAdvance(self.folder) + 24, int(box.width() * 0.4))
+        name = metrics.elidedText(self.name, Qt.TextElideMode.ElideRight, int(box.width()) - beside)
         painter.setPen(c.text)
         painter.drawText(box, _LEFT, name)
         room = int(box.width()) - metrics.horizontalAdvance(name) - 24

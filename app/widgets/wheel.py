@@ -71,9 +71,10 @@ class SteeringView(QWidget):
         w, h = float(self.width()), float(self.height())
         column = self.fontMetrics().averageCharWidth() * 30.0
         if w - column > h - numbers and w > column + 80:
-            return QRectF(m, m, w - column - 2 * m, h - 2 * m), QRectF(
-                w - column, max(m, (h - numbers) / 2), column - m, numbers
-            )
+            side = min(w - column - 3 * m, h - 2 * m)
+            left = (w - side - 3 * m - column) / 2 + m  # the two as one group in the middle
+            top = max(m, (h - numbers) / 2)
+            return QRectF(left, m, side, h - 2 * m), QRectF(left + side + 2 * m, top, column - m, numbers)
         return QRectF(m, m, w - 2 * m, h - numbers - 2 * m), QRectF(
             m, h - numbers - m / 2, w - 2 * m, numbers
         )
