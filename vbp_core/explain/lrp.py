@@ -11,6 +11,7 @@ from vbp_core.explain.chain import Affine, AvgPool, Conv, Dense, Flatten, MaxPoo
 from vbp_core.explain.trace import Trace, unpad
 
 EPS = 100.0
+FEW_TAPS = 32  # inputs x kernel height x width, below which a matrix product beats a transposed convolution
 
 
 def lrp(trace: Trace, target: int | None = None, eps: float = EPS, bias: bool = True) -> Tensor:
@@ -82,8 +83,33 @@ def _transposed(op: Conv | Dense | Affine, share: Tensor, x: Tensor) -> Tensor:
     if isinstance(op, Affine):
         return share * op.scale.view((1, -1) + (1,) * (share.dim() - 2))
     w = op.window
+    if op.groups == 1 and op.weight[0].numel() <= FEW_TAPS:
+        return _transposed_by_taps(op, share, x)
     rest = [_unseen(x.shape[2 + a], share.shape[2 + a], w, a) for a in (0, 1)]
     return F.conv_transpose2d(share, op.weight, None, w.stride, w.padding, rest, op.groups, w.dilation)
+
+
+def _transposed_by_taps(op: Conv, share: Tensor, x: Tensor) -> Tensor:
+    """The same for a layer with few inputs, such as the first of a grey network: one matrix product, then shifts.
+
+    Convolution kernels want many channels on both sides; with one, they take ten times as long as this.
+    """
+    w = op.window
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = w.kernel, w.stride, w.padding, w.dilation
+    n, outputs, rows, columns = share.shape
+    inputs = op.weight.shape[1]
+    flat = share.permute(0, 2, 3, 1).reshape(n, rows * columns, outputs)
+    taps = (op.weight.reshape(outputs, -1).T @ flat.transpose(1, 2)).view(n, inputs, kh, kw, rows, columns)
+    height = max(ph + x.shape[2], (rows - 1) * sh + (kh - 1) * dh + 1)
+    width = max(pw + x.shape[3], (columns - 1) * sw + (kw - 1) * dw + 1)
+    out = share.new_zeros((n, inputs, height, width))
+    for i in range(kh):
+        for j in range(kw):
+            top, left = i * dh, j * dw
+            out[:, :, top : top + (rows - 1) * sh + 1 : sh, left : left + (columns - 1) * sw + 1 : sw] += (
+                taps[:, :, i, j]
+            )
+    return out[:, :, ph : ph + x.shape[2], pw : pw + x.shape[3]]
 
 
 def _unseen(size: int, count: int, window: Window, axis: int) -> int:
