@@ -71,9 +71,15 @@ class VideoDrive(Drive):
             self._note_gaps()
 
     def _note_gaps(self) -> None:
-        if len(self._reader.lost) != self._known_lost:
-            self._known_lost = len(self._reader.lost)
-            self.info.gaps = _merged(self._reader.lost)
+        lost = self._reader.lost
+        if len(lost) == self._known_lost:
+            return
+        self._known_lost = len(lost)
+        self.info.gaps = _merged(lost)
+        with self._cache_lock:
+            # a frame can come out before the damage in what it is built on is noticed
+            for i in [i for i in self._cache if i in lost]:
+                self._cache_bytes -= self._cache.pop(i).nbytes
 
     def close(self) -> None:
         self._reader.close()

@@ -51,6 +51,7 @@ class VideoIndex:
     times_ns: (N,) int64, sorted, 0 at the first frame.
     by_output: the container holds no presentation times; only decoding tells the order within a group
     of pictures, and until then `order` and `when` are those of decoding.
+    unsure_tail: so many frames at the end may have been shown later than it seems (an AVI cut short).
     promised: the number of frames that the container's header states, 0 where it states none.
     """
 
@@ -69,6 +70,7 @@ class VideoIndex:
     times_ns: NDArray[np.int64]
     by_output: bool
     promised: int
+    unsure_tail: int
     notes: tuple[str, ...]
 
     def packets(self) -> int:
@@ -203,6 +205,10 @@ def _assemble(
     promised = int(stream.frames)
     if promised > len(order):
         notes.append(f"its header promises {promised} frames, {len(order)} are in the file")
+    unsure_tail = 0
+    if untimed and "avi" in stream.container.format.name.split(",") and promised != len(order):
+        # What is cut off may have been shown before the last of what is there; MPEG-4 holds back one.
+        unsure_tail = 16 if stream.codec_context.name in ("h264", "hevc") else 1
     return VideoIndex(
         path=path,
         stream_index=stream.index,
@@ -219,6 +225,7 @@ def _assemble(
         times_ns=_nanoseconds(when[order] - when[order[0]], time_base),
         by_output=by_output,
         promised=promised,
+        unsure_tail=unsure_tail,
         notes=tuple(notes),
     )
 
@@ -244,9 +251,9 @@ def _filled(pts: NDArray[np.int64], dts: NDArray[np.int64], step: int) -> NDArra
 def _joined(
     times: NDArray[np.int64], dts: NDArray[np.int64], step: int, time_base: Fraction
 ) -> tuple[NDArray[np.int64], int]:
-    """Times of recordings that were put end to end (clock back by over a second): one after the other."""
+    """Times of recordings that were put end to end (clock back by over 1/4 s): one after the other."""
     decode = np.where(dts != _UNKNOWN, dts, times)
-    back = np.flatnonzero(np.diff(decode) < -max(int(1 / time_base), 1)) + 1
+    back = np.flatnonzero(np.diff(decode) < -max(int(0.25 / time_base), 1)) + 1
     if not len(back):
         return times, 0
     out = times.copy()

@@ -21,12 +21,10 @@ Keep = Callable[[int, Image], None]  # called with (frame number, image) for fra
 
 _FAR_BEHIND = 32  # packets a decoder may hold back before a picture counts as lost
 _SHORT_WAY = 8  # packets worth decoding rather than seeking over
-_EARLIER_KEYS = 4  # key frames to try when the nearest does not lead to the picture
 
 _NO_KEY = "there is no key frame before it"
 _NO_PICTURE = "the decoder makes no picture of its data"
-_DAMAGED = "its data are damaged"
-_AFTER_DAMAGE = "it is built on damaged frames, up to the next key frame"
+_DAMAGED = "its data, or data of frames that it is built on, are damaged"
 _ORDER = "data are missing around it, and the file does not say in which order frames are shown"
 
 
@@ -60,10 +58,13 @@ class VideoReader:
         self._start = 0  # the key frame that the run started at
         self._next = 0  # the packet that is decoded next
         self._newest: int | None = None  # the latest presentation time that has come out
+        self._refreshes = False  # a key frame was found that is none
         self._in_step = False  # the run's key frame itself has come out
         first = int(np.flatnonzero(self._is_key)[0])
         for packet in self._order[(self._order < first) | (index.when[self._order] < index.when[first])]:
             self.lost[int(self._rank[packet])] = _NO_KEY
+        for i in range(max(len(self._order) - index.unsure_tail, 0), len(self._order)):
+            self.lost.setdefault(i, _ORDER)
 
     def close(self) -> None:
         self._feed = None
@@ -111,15 +112,8 @@ class VideoReader:
         if not self._can_go_on(packet, key):
             self._restart(key)
         image = self._decode_to(i, keep, before)
-        for _ in range(_EARLIER_KEYS):
-            # A key frame that does not come out itself only begins a gradual refresh: start earlier.
-            if image is not None or i in self.lost or self._in_step or self._start == 0:
-                return image
-            key = self._key_of(self._start - 1)
-            if key < 0:
-                return None
-            self._restart(key)
-            image = self._decode_to(i, keep, before)
+        if image is None and i not in self.lost:
+            self._doubt_start()
         return image
 
     def _can_go_on(self, packet: int, key: int) -> bool:
@@ -208,22 +202,37 @@ class VideoReader:
             if number == self._start:
                 self._in_step = True
                 self._check_key(number, picture)
+            elif not self._in_step:
+                self._doubt_start()
             self._newest = max(int(self._index.when[number]), self._newest or int(self._index.when[number]))
             if picture.is_corrupt or self._index.is_damaged[number]:
                 self._mark_damaged(number)
             elif self._built_on_damage(number):
-                self._lose(number, _AFTER_DAMAGE)
+                self._lose(number, _DAMAGED)
             out.append((number, picture))
         return out
 
     def _check_key(self, number: int, picture: VideoFrame) -> None:
-        if picture.key_frame or picture.pict_type == PictureType.I:
+        if picture.key_frame or picture.pict_type == PictureType.I or not self._has_key_before(number):
             return
-        others = np.flatnonzero(self._is_key)
-        if len(others) > 1 and number != others[0]:
-            self._is_key[number] = False  # marked by a careless program; nothing can start here
-            self._feed = None
-            raise _AgainError
+        self._is_key[number] = False  # marked by a careless program; nothing can start here
+        self._feed = None
+        raise _AgainError
+
+    def _doubt_start(self) -> None:
+        """The run's key frame did not come out, and is not damaged: it only begins a gradual refresh, after
+        which pictures need not be exact. Start earlier; if it happens again, only at the beginning."""
+        if self._in_step or self._start in self._damaged or not self._has_key_before(self._start):
+            return
+        if self._refreshes:
+            self._is_key[np.flatnonzero(self._is_key)[1:]] = False
+        self._refreshes = True
+        self._is_key[self._start] = False
+        self._feed = None
+        raise _AgainError
+
+    def _has_key_before(self, packet: int) -> bool:
+        return bool(self._is_key[:packet].any())
 
     def _mark_damaged(self, number: int) -> None:
         self._lose(number, _DAMAGED)
