@@ -78,9 +78,10 @@ class DriveThread(threading.Thread):
 
     # Orders, from the window's thread.
 
-    def seek(self, index: int, seq: int) -> None:
+    def seek(self, index: int, seq: int, playing: bool) -> None:
+        """playing: go on from there, also if the end was just met."""
         with self._wake:
-            self._seek, self._seq = index, seq
+            self._seek, self._seq, self._playing = index, seq, playing
             self._wake.notify_all()
 
     def fetch_beside(self, index: int, seq: int) -> None:
@@ -89,10 +90,11 @@ class DriveThread(threading.Thread):
             self._beside, self._seq = index, seq
             self._wake.notify_all()
 
-    def play(self, at: int, seq: int) -> None:
-        """Go on after frame `at`, which is on the screen."""
+    def play(self, at: int, seq: int, jump_to: int | None = None) -> None:
+        """Go on after frame `at`, which is on the screen; or from `jump_to`, which is shown first."""
         with self._wake:
             self._seq = seq
+            self._seek = self._seek if jump_to is None else jump_to
             self._playing = True
             self._place(at, time.monotonic())
             self._wake.notify_all()

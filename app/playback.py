@@ -171,7 +171,7 @@ class Player(QObject):
         self.target = min(max(index, 0), self.frames - 1)
         self._seq += 1
         self._last_played = None
-        self._drive_thread.seek(self.target, self._seq)
+        self._drive_thread.seek(self.target, self._seq, self.playing)
 
     def fetch_beside(self, index: int) -> None:
         """While paused: run one more frame, which comes by `beside` and moves nothing."""
@@ -187,17 +187,19 @@ class Player(QObject):
         thread = self._drive_thread
         if self.drive is None or thread is None or self.playing or self._schedule is None:
             return
-        start, at = self._first_of_loop(), self.target
+        at = self.target
         outside = self.loop is not None and not self.loop[0] <= at < self.loop[1]
+        jump_to = None
+        if outside or self._schedule.after(at) is None:
+            jump_to = self.target = self._first_of_loop()
         self.skipped = 0
         self._seq += 1
-        self._last_played = at
+        self._last_played = at if jump_to is None else None
         self.frame_times.clear()
         thread.set_loop(self.loop)
         self._set_playing(True)
-        thread.play(at, self._seq)
-        if outside or self._schedule.after(at) is None:
-            self.seek(start)
+        # One order, not two: between a play and a seek the thread would find itself at the end.
+        thread.play(at, self._seq, jump_to)
 
     def pause(self) -> None:
         """Stop at what is on the screen, to the frame: what is still on its way is not shown."""

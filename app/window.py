@@ -237,7 +237,10 @@ class MainWindow(QMainWindow):
 
     def _enable(self, drive_open: bool) -> None:
         for spec in ACTIONS:
-            if spec.group in ("Playback", "Marks", "Analysis") or spec.id == "close-drive":
+            works_without = spec.id == "realtime"
+            if (
+                spec.group in ("Playback", "Marks", "Analysis") and not works_without
+            ) or spec.id == "close-drive":
                 self.actions_by_id[spec.id].setEnabled(drive_open)
 
     def _on_opening(self, path: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.messages import Frame
@@ -20,6 +20,7 @@ from vbp_core.drives.base import Drive, Image
 from vbp_core.overlay import Rect, blend
 
 KEPT = 8
+SMALL = 260  # logical pixels of height; below, only the part that the network sees is shown
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class ComparePanel(QWidget):
         self._overlay = Overlay()
         self._seen: OrderedDict[int, Seen] = OrderedDict()
         self._index: int | None = None
+        self._small = False
 
     def set_drive(self, drive: Drive | None) -> None:
         self._drive = drive
@@ -80,6 +82,11 @@ class ComparePanel(QWidget):
             self._index = frame.index
         self.refresh()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._small != (self.height() < SMALL):
+            self.refresh()
+
     def want_missing(self) -> None:
         """Called when the playback rests: ask for the frame before, if it is not here."""
         if (
@@ -92,6 +99,7 @@ class ComparePanel(QWidget):
 
     def refresh(self) -> None:
         if self.isVisible():
+            self._small = self.height() < SMALL
             before = self._index - 1 if self._index is not None else -1
             self.view.set_pair(self._compared(before), self._compared(self._index))
 
@@ -108,6 +116,9 @@ class ComparePanel(QWidget):
         image = seen.image
         if self._overlay.shown:
             image = blend(image, seen.mask, seen.crop, self._overlay.style, self._overlay.opacity)
+        if self._small:  # what the network sees says more than the whole picture as a stamp
+            r = seen.crop
+            image = np.ascontiguousarray(image[r.y : r.y + r.height, r.x : r.x + r.width])
         lines = [
             f"predicted {signed(seen.predicted_deg)}°   driven {signed(driven)}°",
             f"error {signed(driven - seen.predicted_deg)}°",

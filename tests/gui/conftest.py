@@ -20,11 +20,11 @@ if (
 os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
 os.environ.pop("QT_QPA_FONTDIR", None)
 
-from drivemaker import our_threads, wait_shown, write_drive  # noqa: E402
-from PySide6.QtCore import QSettings  # noqa: E402
+from drivemaker import our_threads, wait_shown, write_drive
+from PySide6.QtCore import QSettings
 
-from app.settings import Settings  # noqa: E402
-from app.window import MainWindow  # noqa: E402
+from app.settings import Settings
+from app.window import MainWindow
 
 
 @pytest.fixture
