@@ -33,6 +33,8 @@ VideoPacket: TypeAlias = "av.Packet[VideoStream]"
 
 ACCEPTED = "MP4, MOV, MKV, WebM, AVI, MPEG, TS, FLV, WMV and the like are accepted"
 
+DEEPEST = 16  # pictures that H.264 and H.265 hold back at most
+
 _UNKNOWN = np.iinfo(np.int64).min
 _TIMES_OF_DECODING = ("avi", "h264", "hevc")  # formats that hold no presentation times
 
@@ -135,6 +137,8 @@ def build_index(path: Path) -> VideoIndex:
             )
         if not any(raw.shown):
             raise DriveError(f"{path} holds no frame: it is cut short or was never finished; {ACCEPTED}")
+        if "mpegts" in container.format.name.split(",") and all(path.stat().st_size % n for n in (188, 192)):
+            raw.damaged[-1] = 1  # cut within a packet: libav gives what is there of the picture as whole
         time_base = stream.time_base or Fraction(1, 1000)
         return _assemble(path, stream, raw, untimed, time_base, notes)
 
@@ -206,9 +210,10 @@ def _assemble(
     if promised > len(order):
         notes.append(f"its header promises {promised} frames, {len(order)} are in the file")
     unsure_tail = 0
-    if untimed and "avi" in stream.container.format.name.split(",") and promised != len(order):
+    half = int(raw.damaged[-1])  # the last packet ends too early
+    if untimed and "avi" in stream.container.format.name.split(",") and (half or promised != len(order)):
         # What is cut off may have been shown before the last of what is there; MPEG-4 holds back one.
-        unsure_tail = 16 if stream.codec_context.name in ("h264", "hevc") else 1
+        unsure_tail = half + (DEEPEST if stream.codec_context.name in ("h264", "hevc") else 1)
     return VideoIndex(
         path=path,
         stream_index=stream.index,

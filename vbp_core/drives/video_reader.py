@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from vbp_core.drives.base import Image
 from vbp_core.drives.picture_turn import Turn, turn_of, turned
-from vbp_core.drives.video_index import VideoIndex, VideoPacket, ident_of, open_container, seek_time
+from vbp_core.drives.video_index import DEEPEST, VideoIndex, VideoPacket, ident_of, open_container, seek_time
 from vbp_core.errors import DriveError, FrameError
 
 Keep = Callable[[int, Image], None]  # called with (frame number, image) for frames decoded on the way
@@ -158,15 +158,14 @@ class VideoReader:
         while len(shown) < end - key and self._feed is not None and self._next <= end + 2 * _FAR_BEHIND:
             shown += [number for number, _ in self._decode_next() if key <= number < end]
         missing = sorted(set(range(key, end)) - set(shown))
-        cut_short = end == self._index.packets() and missing == list(range(end - len(missing), end))
-        if missing and not cut_short:
-            for at in range(key, end):
+        if missing:
+            # A missing picture shifts those that are shown after it. Of the pictures decoded before it, the
+            # deepest reordering can have held back so many; the ones in front of those are certain.
+            for at in range(max(missing[0] - DEEPEST, key), end):
                 self.lost[at] = _ORDER
         order = np.array([*shown, *missing], np.int64)
         self._order[key:end] = order
         self._rank[order] = np.arange(key, end)
-        for number in missing:
-            self.lost[int(self._rank[number])] = _NO_PICTURE
         self._resolved.add(key)
         self._feed = None
 
