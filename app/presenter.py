@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer
-from PySide6.QtWidgets import QWidget
 
 from app.marks import Marks
 from app.messages import Explained, Frame, LayersMade, NetworkReady, Predicted, PredictEnded
@@ -57,6 +56,7 @@ class Presenter(QObject):
         self.driven_deg: NDArray[np.float64] = np.zeros(0)
         self.overlay = Overlay()
         self.untrained = ""
+        self.seen: set[str] = set()
         self._lrp_frame: Frame | None = None
         self.layers_frame: Frame | None = None
 
@@ -208,10 +208,20 @@ class Presenter(QObject):
     def ask(self, new_version: bool = False) -> None:
         """Ask for what the visible panels show of the frame on the screen."""
         lrp = self.panels.lrp
-        methods: dict[str, dict[str, Any]] = {"lrp": lrp.parameters()} if lrp.isVisible() else {}
-        layers = self.panels.layers.isVisible()
+        methods: dict[str, dict[str, Any]] = {"lrp": lrp.parameters()} if "lrp" in self.seen else {}
+        layers = "layers" in self.seen
         if methods or layers or new_version:
             self.player.explain(methods, layers, new_version)
+
+    def set_seen(self, name: str, seen: bool) -> None:
+        """A panel came into view, or went behind another: only what is seen is worth computing."""
+        (self.seen.add if seen else self.seen.discard)(name)
+        if name == "compare":
+            self.panels.compare.set_seen(seen)
+            if seen and not self.player.playing:
+                self.panels.compare.want_missing()
+        elif seen:
+            self.ask()
 
     def on_explained(self, message: Explained) -> None:
         shot = message.frame.shot
@@ -264,12 +274,10 @@ class Presenter(QObject):
         if shown.image is None:
             return True
 
-        def done(panel: QWidget, made: Frame | None) -> bool:
-            return not panel.isVisible() or (made is not None and made.index == frame)
-
         if shown.shot is None:
             return False
-        return done(self.panels.lrp, self._lrp_frame) and done(self.panels.layers, self.layers_frame)
+        made = {"lrp": self._lrp_frame, "layers": self.layers_frame}
+        return all(name not in self.seen or (f is not None and f.index == frame) for name, f in made.items())
 
     def worst(self) -> int | None:
         """The frame with the largest known error."""

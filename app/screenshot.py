@@ -7,12 +7,14 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from app.main import options_of, prepare_qt
 from vbp_core.errors import VbpError
 
 PATIENCE_S = 180.0
+WARM_UP = 10  # frames run before the one shown
 STRETCH = 200  # frames before the one shown whose predictions are drawn
 
 
@@ -68,9 +70,12 @@ def _show(app, window, frame: int) -> None:  # type: ignore[no-untyped-def]
     wait(lambda: player.drive is not None and player.ready is not None)
     if frame >= player.frames:
         raise VbpError(f"--frame {frame}: {player.path} has {player.frames} frames, 0 to {player.frames - 1}")
-    wait(lambda: presenter.complete(frame))
+    for index in range(max(0, frame - WARM_UP), frame + 1):  # so that the times shown are those of playing
+        player.seek(index)
+        wait(partial(presenter.complete, index))
     player.predict(max(0, frame - STRETCH), frame)
     wait(lambda: not player.predicting)
+    presenter.refresh_status()
     settle = time.monotonic() + 0.3  # the layout and the plot's own timers
     wait(lambda: time.monotonic() > settle)
 

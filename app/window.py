@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
@@ -131,7 +132,8 @@ class MainWindow(QMainWindow):
         self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, transport)
         for bar in (self.top, transport):
             bar.setIconSize(ICON_SIZE)
-            bar.layout().setContentsMargins(0, 0, 0, 0)  # height belongs to the picture
+            if (inside := bar.layout()) is not None:
+                inside.setContentsMargins(0, 0, 0, 0)  # height belongs to the picture
         self.setStatusBar(status)
         return Panels(
             picture=self.picture,
@@ -156,7 +158,8 @@ class MainWindow(QMainWindow):
             title_line.name.setToolTip(tip)
             dock.setTitleBarWidget(title_line)
             action = self.actions_by_id[f"panel-{name}"]
-            dock.visibilityChanged.connect(self._panels_changed)
+            # Also tells of a tab that is chosen or left; isVisible is true for panels behind others.
+            dock.visibilityChanged.connect(partial(self._panel_seen, name))
             dock.toggleViewAction().toggled.connect(action.setChecked)
             docks[name] = dock
         layout.place_docks(self, docks)
@@ -444,9 +447,8 @@ class MainWindow(QMainWindow):
             state, self._alone = self._alone, None
             layout.restore(self, state)
 
-    def _panels_changed(self) -> None:
-        """A panel came into view: it needs what it shows."""
-        self.presenter.ask()
+    def _panel_seen(self, name: str, seen: bool) -> None:
+        self.presenter.set_seen(name, seen)
 
     def reset_layout(self) -> None:
         self._alone = None

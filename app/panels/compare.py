@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QResizeEvent, QShowEvent
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.messages import Frame
@@ -49,6 +49,11 @@ class ComparePanel(QWidget):
         self._seen: OrderedDict[int, Seen] = OrderedDict()
         self._index: int | None = None
         self._small = False
+        self._shown = False
+
+    def set_seen(self, seen: bool) -> None:
+        self._shown = seen
+        self.refresh()
 
     def set_drive(self, drive: Drive | None) -> None:
         self._drive = drive
@@ -89,24 +94,14 @@ class ComparePanel(QWidget):
 
     def want_missing(self) -> None:
         """Called when the playback rests: ask for the frame before, if it is not here."""
-        if (
-            self.isVisible()
-            and self._index is not None
-            and self._index > 0
-            and self._index - 1 not in self._seen
-        ):
+        if self._shown and self._index is not None and self._index > 0 and self._index - 1 not in self._seen:
             self.wanted.emit(self._index - 1)
 
     def refresh(self) -> None:
-        if self.isVisible():
+        if self._shown:
             self._small = self.height() < SMALL
             before = self._index - 1 if self._index is not None else -1
             self.view.set_pair(self._compared(before), self._compared(self._index))
-
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self.refresh()
-        self.want_missing()
 
     def _compared(self, index: int | None) -> ComparedFrame | None:
         seen = self._seen.get(index) if index is not None else None

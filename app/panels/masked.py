@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QShowEvent
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from app.widgets.picture import PictureView
 from vbp_core.overlay import Rect, blend, grey_to_rgb
 
+log = logging.getLogger(__name__)
 WARNING = QColor("#e2c15c")  # on its own dark ground, in both colour schemes
 STYLE_TITLES = {"paper": "Paper's red", "heat": "Heat map"}
 
@@ -51,12 +53,18 @@ class MaskedView(PictureView):
         self.refresh()
 
     def refresh(self) -> None:
-        if not self.isVisible():
-            self._stale = True
-            return
+        """Blend again, when it is painted: what nobody sees costs nothing."""
+        self._stale = True
+        self.update()
+
+    def _blend(self) -> None:
         self._stale = False
         began = time.perf_counter()
-        self.set_picture(self.blended())
+        try:
+            self.set_picture(self.blended())
+        except Exception:  # none may leave a paint event; the picture without its mask is still worth showing
+            log.exception("blending")
+            self.set_picture(grey_to_rgb(self._base) if self._base is not None else None)
         self.blend_ms = (time.perf_counter() - began) * 1e3
 
     def blended(self) -> NDArray[np.uint8] | None:
@@ -68,10 +76,10 @@ class MaskedView(PictureView):
             return image
         return blend(image, self._mask, self._rect, self.overlay.style, self.overlay.opacity)
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
+    def paintEvent(self, event: QPaintEvent) -> None:
         if self._stale:
-            self.refresh()
+            self._blend()
+        super().paintEvent(event)
 
     def _paint_warning(self, painter: QPainter, ground: QRectF) -> None:
         """The whole sentence, on as many lines as it takes: half of it would mislead."""

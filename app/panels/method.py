@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from app import theme
 from app.panels.masked import MaskedView, Overlay
+from app.panels.title import Caption
 
 if TYPE_CHECKING:
     from vbp_core.explain import Method, Parameter
@@ -31,11 +32,8 @@ class MethodPanel(QWidget):
         self.view.setMinimumSize(160, 40)
         self._controls: dict[str, _Slider | QCheckBox] = {}
         self.header = QWidget()  # for the panel's title line
-        self._left, self._right = QLabel(), QLabel()
-        for label in (self._left, self._right):
-            label.setFont(theme.number_font())
-            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._right.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._left = Caption(Qt.AlignmentFlag.AlignLeft)
+        self._right = Caption(Qt.AlignmentFlag.AlignRight)
         self._row = QHBoxLayout(self.header)
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(10)
@@ -84,10 +82,8 @@ class MethodPanel(QWidget):
 
     def set_caption(self, left: str, right: str = "") -> None:
         """Beside the title: what is shown, and how late it is or what is odd about it."""
-        for label, text in ((self._left, left), (self._right, right)):
-            if label.text() != text:
-                label.setText(text)
-                label.setToolTip(text)
+        self._left.set_text(left)
+        self._right.set_text(right)
 
     def show_map(self, image: NDArray[np.uint8] | None, mask: NDArray[np.float32] | None) -> None:
         self.view.set_masked(image, mask)

@@ -16,9 +16,9 @@ class StatusLine(QStatusBar):
     def __init__(self) -> None:
         super().__init__()
         self.setSizeGripEnabled(False)
-        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.setContentsMargins(0, 0, 0, 0)
         self.setMaximumHeight(self.fontMetrics().height() + 10)
-        self._ms: dict[str, float] = {}
+        self._ms: dict[str, tuple[int, float]] = {}
         self.device = self._label("The device that runs the network")
         self.rate = self._label("Frames shown per second, and the recording's own rate")
         self.stages = self._label("Milliseconds per frame and stage, smoothed")
@@ -49,20 +49,21 @@ class StatusLine(QStatusBar):
         self.device.setText(text)
 
     def measured(self, stage: str, ms: float) -> None:
-        before = self._ms.get(stage)
-        self._ms[stage] = ms if before is None else before + SMOOTHING * (ms - before)
+        count, before = self._ms.get(stage, (0, 0.0))
+        # The first pass on a device warms it up: it says nothing, and the second takes its place.
+        self._ms[stage] = (count + 1, ms if count < 2 else before + SMOOTHING * (ms - before))
 
     def forget_measured(self) -> None:
         self._ms.clear()
         self.refresh(0.0, 0.0, 0, False)
 
     def refresh(self, fps: float, drive_fps: float, skipped: int, realtime: bool) -> None:
-        rate = f"{fps:5.1f} fps" if fps > 0 else "  –   fps"
-        self.rate.setText(f"{rate} of {drive_fps:.1f}" if drive_fps > 0 else rate)
-        known = [(s, self._ms[s]) for s in STAGES if s in self._ms]
+        recorded = f" of {drive_fps:.1f}" if drive_fps > 0 else ""
+        self.rate.setText(f"{fps:.1f}{recorded} fps" if fps > 0 else "paused" if drive_fps > 0 else "")
+        known = [(s, self._ms[s][1]) for s in STAGES if s in self._ms]
         text = "   ".join(f"{TITLES.get(s, s)} {_ms(ms)}" for s, ms in known)
         self.stages.setText(f"{text} ms" if text else "")
-        self.skipped.setText(f"{skipped} skipped" if realtime else "every frame")
+        self.skipped.setText((f"{skipped} skipped" if realtime else "every frame") if known else "")
 
     def show_progress(self, done: int, total: int) -> None:
         self.progress.setRange(0, max(1, total))

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from app import theme
 
 BUTTON = 14
+
+
+class Caption(QWidget):
+    """A text that changes with every frame: unlike a QLabel, it never makes the window lay itself out anew."""
+
+    def __init__(self, side: Qt.AlignmentFlag) -> None:
+        super().__init__()
+        self._side = side
+        self._text = ""
+        self.setFont(theme.number_font())
+        self.setMinimumHeight(self.fontMetrics().height())
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def text(self) -> str:
+        return self._text
+
+    def set_text(self, text: str) -> None:
+        if text != self._text:
+            self._text = text
+            self.setToolTip(text)
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setPen(theme.colours().muted)
+        elided = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(self.rect(), int(self._side | Qt.AlignmentFlag.AlignVCenter), elided)
+        painter.end()
 
 
 class PanelTitle(QWidget):

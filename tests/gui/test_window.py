@@ -58,7 +58,8 @@ def test_the_keys_page_opens(qtbot, make_window):
 
 def test_keys_reach_the_player(qtbot, open_window):
     window = open_window()
-    window.activateWindow()
+    with qtbot.waitActive(window, timeout=WAIT):  # keys go to the active window alone
+        window.activateWindow()
     window.setFocus()
     for key, modifier, expected in (
         (Qt.Key.Key_Right, Qt.KeyboardModifier.NoModifier, 1),
