@@ -11,7 +11,7 @@ from typing import Any
 
 from app.mailbox import Mailbox
 from app.messages import Explained, Frame, LayersMade, Trouble
-from app.threads import step_back
+from app.threads import compute_alone, step_back
 from vbp_core.errors import VbpError
 
 log = logging.getLogger(__name__)
@@ -42,8 +42,12 @@ class BehindThread(threading.Thread):
 
     def run(self) -> None:
         step_back()
+        alone = False
         while (wish := self.wishes.wait()) is not None:
             try:
+                if not alone:  # not before: a wish comes when torch has been imported, which takes seconds
+                    compute_alone()
+                    alone = True
                 self._fulfil(wish)
                 self._last_trouble = ""
             except Exception as error:

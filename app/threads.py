@@ -24,6 +24,17 @@ def step_back(niceness: int = 10) -> None:
             log.debug("the system keeps the thread's priority")
 
 
+def compute_alone() -> None:
+    """Let torch use no other thread for what the calling thread computes.
+
+    A second team of OpenMP threads on the same cores would spin while it waits, and the network's
+    team with it. The setting is the calling thread's own.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+
+
 def abandon(thread: threading.Thread) -> None:
     """Break off what a thread does in Python, wherever it is.
 
