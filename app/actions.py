@@ -40,6 +40,8 @@ PANELS: tuple[tuple[str, str, str], ...] = (
     ("info", "Drive", "What the recording holds and what was taken for granted"),
 )
 
+ROW_CHARACTERS = 36  # of the page of keys; a longer tip gives way to the menu's text
+
 A = ActionSpec
 ACTIONS: tuple[ActionSpec, ...] = (
     A("open", "File", "&Open file…", ("O", "Ctrl+O"), "open_file", tip="Open a recording", icon="open"),
@@ -197,8 +199,9 @@ def shown_key(key: str) -> str:
 
 
 def keys_table() -> list[tuple[str, str, str]]:
-    """(group, text, keys) for the page of keys."""
-    rows = []
-    for spec in ACTIONS:
-        rows.append((spec.group, spec.tip or plain(spec.text), "  ".join(shown_key(k) for k in spec.keys)))
-    return rows
+    """(group, text, keys) for the page of keys; several keys of one action are parted by ", "."""
+    return [(s.group, _row_text(s), ", ".join(shown_key(k) for k in s.keys)) for s in ACTIONS]
+
+
+def _row_text(spec: ActionSpec) -> str:
+    return spec.tip if 0 < len(spec.tip) <= ROW_CHARACTERS else plain(spec.text)

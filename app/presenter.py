@@ -201,7 +201,6 @@ class Presenter(QObject):
         if frame.shot is not None:
             for stage, ms in frame.shot.stages_ms.items():
                 status.measured("mask" if stage == VBP else stage, ms)
-        status.measured("overlay", sum(v.blend_ms for v in self.panels.masked() if v.isVisible()))
 
     # Behind the playback.
 
@@ -307,5 +306,8 @@ class Presenter(QObject):
 
     def refresh_status(self) -> None:
         player, drive = self.player, self.drive
+        if player.shown_frame is not None:
+            blending = sum(view.blend_ms for view in self.panels.masked() if view.isVisible())
+            self.panels.status.measured("overlay", blending)
         fps = player.fps if player.playing else 0.0
         self.panels.status.refresh(fps, drive.info.fps if drive else 0.0, player.skipped, player.realtime)

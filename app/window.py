@@ -466,8 +466,9 @@ class MainWindow(QMainWindow):
             page = KeysPage()
             page.set_actions(keys_table())
             box = QVBoxLayout(self._keys)
+            box.setContentsMargins(0, 0, 0, 0)
             box.addWidget(page)
-            self._keys.resize(640, 620)
+            self._keys.resize(1120, 640)
         self._keys.show()
         self._keys.raise_()
 

@@ -20,7 +20,7 @@ if (
 os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
 os.environ.pop("QT_QPA_FONTDIR", None)
 
-from drivemaker import our_threads, wait_shown, write_drive
+from drivemaker import our_threads, settled, wait_shown, write_drive
 from PySide6.QtCore import QSettings
 
 from app.settings import Settings
@@ -79,6 +79,8 @@ def open_window(
         window = make_window(network)
         window.open_drive(folder or drive_folder, frame=frame)
         wait_shown(qtbot, window, frame, masked=network is not None)
+        if network is not None:
+            settled(qtbot, window)
         return window
 
     return make

@@ -66,3 +66,18 @@ def wait_shown(qtbot, window: MainWindow, index: int, masked: bool = False) -> N
         return shown is not None and shown.index == index and (shown.shot is not None or not masked)
 
     qtbot.waitUntil(done, timeout=WAIT)
+
+
+def settled(qtbot, window: MainWindow) -> None:
+    """Wait until nothing is on its way: a network that came late has the frame shown once more."""
+    seen: list[int] = []
+
+    def count(frame) -> None:
+        seen.append(frame.index)
+
+    window.player.shown.connect(count)
+    before = -1
+    while before != len(seen):
+        before = len(seen)
+        qtbot.wait(150)
+    window.player.shown.disconnect(count)
