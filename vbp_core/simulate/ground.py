@@ -1,0 +1,162 @@
+"""Ray casting onto the ground: where on the road each pixel looks.
+
+Columns 8 pixels apart are marched exactly (plan, profile and banks); between them all is smooth and is
+interpolated. The first hit along a column's rays is where the line of sight's slope to the ground passes the
+pixel's, which a running maximum over the distance finds for all rows at once: crests hide what is behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vbp_core.simulate.camera import View
+from vbp_core.simulate.conditions import Conditions
+from vbp_core.simulate.noise import Array
+from vbp_core.simulate.road import Road
+
+Floats = NDArray[np.float64]
+
+SPACING = 8  # pixels between the columns that are marched
+NEAREST, FARTHEST = 5.0, 420.0  # metres
+_SAMPLES = 230
+
+
+@dataclass(frozen=True)
+class Rays:
+    """The marched columns themselves: distance (S,) metres ahead; s, d, height (K, S) of the ground there."""
+
+    distance: Floats
+    s: Floats
+    d: Floats
+    height: Floats
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The part of the picture below `top` that can show ground, (R, W) float32 with R = H - top rows.
+
+    s: metres along the road beyond `origin` (so that float32 keeps millimetres); d: metres to the left.
+    depth: metres ahead. cover: 0..1, how much of the pixel is ground and not what is above the skyline.
+    span_s, span_d: metres of s and d that a pixel covers. foot_s, foot_d (R,): the same for a row as a whole,
+    near the road. coarse_s (absolute), coarse_d (R, K) float64: the marched columns, for what varies slowly;
+    `fine` brings such values to all columns. skyline (W,): the row above which there is no ground.
+    """
+
+    top: int
+    origin: float
+    s: Array
+    d: Array
+    depth: Array
+    cover: Array
+    span_s: Array
+    span_d: Array
+    foot_s: Array
+    foot_d: Array
+    coarse_s: Floats
+    coarse_d: Floats
+    skyline: Array
+    rays: Rays
+
+    def fine(self, coarse: Floats | Array) -> Array:
+        """(R, K) at the marched columns -> (R, W), linear between them."""
+        return widen(np.asarray(coarse, dtype=np.float32))
+
+
+def widen(coarse: Array) -> Array:
+    """Columns at 8 j + 3.5, j = -1.., to all columns: what a bilinear enlargement does, less its borders."""
+    rows, columns = coarse.shape
+    big = cv2.resize(coarse, (columns * SPACING, rows), interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(big[:, SPACING:-SPACING], dtype=np.float32)
+
+
+def bank(conditions: Conditions, s: Floats, d: Floats) -> Floats:
+    """Metres that the ground lies above the road's profile: banks beside the road."""
+    left, right = conditions.at("edge_left", s), conditions.at("edge_right", s)
+    rise = np.zeros_like(d)
+    for side, beyond in (("left", d - left), ("right", right - d)):
+        up = (beyond - conditions.at(f"foot_{side}", s)) * conditions.at(f"slope_{side}", s)
+        rise += np.clip(up, 0.0, conditions.at(f"rise_{side}", s))
+    return rise
+
+
+def cast(view: View, road: Road, conditions: Conditions, car_s: float) -> Ground:
+    camera = view.camera
+    columns = np.arange(-1, camera.width // SPACING + 1) * SPACING + (SPACING - 1) / 2
+    distance = np.geomspace(NEAREST, FARTHEST, _SAMPLES)
+    slope = (camera.centre_x - columns) / camera.focal  # metres to the left per metre ahead
+    ahead = np.broadcast_to(distance, (len(columns), _SAMPLES))
+    left = slope[:, None] * distance
+    cos, sin = np.cos(view.heading), np.sin(view.heading)
+    x, y = view.x + ahead * cos - left * sin, view.y + ahead * sin + left * cos
+    s, d = road.project(x, y, car_s + _first_guess(view, road, car_s, distance)[None, :] + 0 * left)
+    height = road.at(road.z, s) + bank(conditions, s, d)
+    sight = (height - view.z) / distance
+    highest = np.maximum.accumulate(sight, axis=1)
+
+    shear = view.roll * (columns - camera.centre_x)
+    # rows of the ground's upper end in each marched column
+    end = view.horizon + shear - camera.focal * highest[:, -1]
+    top = int(np.clip(np.floor(end.min()) - 1, 0, camera.height_px - 40))
+    rows = np.arange(top, camera.height_px)
+    wanted = (view.horizon + shear[:, None] - rows[None, :]) / camera.focal  # (K, R) slope of each ray
+    where = np.empty(wanted.shape, np.intp)
+    for k in range(len(columns)):
+        where[k] = np.searchsorted(highest[k], wanted[k])
+    i = np.clip(where, 1, _SAMPLES - 1)
+    low, high = np.take_along_axis(highest, i - 1, 1), np.take_along_axis(sight, i, 1)
+    w = np.clip((wanted - low) / np.maximum(high - low, 1e-9), 0.0, 1.0)
+    depth = (distance[i - 1] * (1 - w) + distance[i] * w).T
+    coarse_s = (np.take_along_axis(s, i - 1, 1) * (1 - w) + np.take_along_axis(s, i, 1) * w).T
+    coarse_d = (np.take_along_axis(d, i - 1, 1) * (1 - w) + np.take_along_axis(d, i, 1) * w).T
+
+    origin = float(np.floor(car_s))
+    fine_s, fine_d = widen((coarse_s - origin).astype(np.float32)), widen(coarse_d.astype(np.float32))
+    span_s, span_d, foot_s, foot_d = _spans(coarse_s, coarse_d)
+    skyline = widen(end[None, :].astype(np.float32))[0]
+    cover = np.clip(rows[:, None].astype(np.float32) - skyline + np.float32(0.5), 0.0, 1.0)
+    return Ground(
+        top,
+        origin,
+        fine_s,
+        fine_d,
+        widen(depth.astype(np.float32)),
+        cover,
+        widen(span_s.astype(np.float32)),
+        widen(span_d.astype(np.float32)),
+        foot_s,
+        foot_d,
+        coarse_s,
+        coarse_d,
+        skyline,
+        Rays(distance, s, d, height),
+    )
+
+
+def _first_guess(view: View, road: Road, car_s: float, distance: Floats) -> Floats:
+    """Metres along the road, beyond the car, at which the road is `distance` ahead."""
+    s = car_s + np.arange(0.0, FARTHEST * 1.5, 2.0)
+    x, y, _ = road.point(s)
+    ahead = (x - view.x) * np.cos(view.heading) + (y - view.y) * np.sin(view.heading)
+    forward = np.maximum.accumulate(ahead)
+    return np.interp(distance, forward + 1e-6 * np.arange(len(s)), s - car_s)
+
+
+def _spans(s: Floats, d: Floats) -> tuple[Floats, Floats, Array, Array]:
+    """How much of s and d a pixel covers: its steps to the next row and the next column, taken together."""
+
+    def span(values: Floats) -> Floats:
+        down = np.abs(np.diff(values, axis=0))
+        down = np.concatenate([down, down[-1:]])
+        across = np.abs(np.gradient(values, axis=1)) / SPACING
+        return np.hypot(down, across)
+
+    span_s, span_d = np.clip(span(s), 1e-4, 60.0), np.clip(span(d), 1e-4, 6.0)
+    near = np.abs(d) < 6.0
+    weight = near + 1e-3
+    foot_s = (span_s * weight).sum(1) / weight.sum(1)
+    foot_d = (span_d * weight).sum(1) / weight.sum(1)
+    return span_s, span_d, foot_s.astype(np.float32), foot_d.astype(np.float32)

@@ -1,0 +1,236 @@
+"""What stands beside the road and behind it: sky, hills, trees, hedges, rails, poles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vbp_core.simulate.camera import View
+from vbp_core.simulate.canvas import Canvas
+from vbp_core.simulate.classes import ID
+from vbp_core.simulate.conditions import Conditions
+from vbp_core.simulate.ground import Ground, widen
+from vbp_core.simulate.light import Light
+from vbp_core.simulate.noise import Array, blurred, octaves, smooth_track, stream, unit
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """Pictures that tile, made once per drive.
+
+    foliage (512, 512): 0..1, crowns with dark gaps; 16 x 16 m. edge (512, 512): mean 0, for ragged outlines.
+    clouds (512, 1024): 0..1. skyline (4096,): height of the far hills over the horizon, radians, by heading.
+    """
+
+    foliage: Array
+    edge: Array
+    clouds: Array
+    skyline: Floats
+
+
+def make_backdrop(seed: int) -> Backdrop:
+    rng = stream(seed, "backdrop")
+    crowns = octaves(rng, 512, 512, (14.0, 30.0, 60.0))
+    leaves = octaves(rng, 512, 512, (0.7, 1.6, 4.0))
+    foliage = np.exp(0.75 * leaves + 0.8 * crowns)
+    foliage = np.clip(foliage / np.quantile(foliage, 0.97), 0.03, 1.3)
+    edge = unit(0.6 * crowns + 0.8 * octaves(rng, 512, 512, (1.5, 4.0, 9.0)))
+    clouds = octaves(rng, 512, 1024, (3.0, 8.0, 20.0, 50.0), stretch=0.45)
+    clouds = blurred(np.clip(0.45 + 0.5 * clouds, 0.0, 1.0), 1.0, 1.0)
+    hills = smooth_track(rng, 4096, 90.0) + 0.25 * smooth_track(rng, 4096, 12.0)
+    fade = np.minimum(1.0, np.minimum(np.arange(4096), np.arange(4096)[::-1]) / 200.0)
+    skyline = np.clip(0.022 + 0.02 * hills * fade, 0.003, 0.09)
+    return Backdrop(foliage.astype(np.float32), edge, clouds, skyline)
+
+
+def paint_sky(canvas: Canvas, view: View, backdrop: Backdrop, light: Light, bottom: int) -> None:
+    """Sky and far hills down to row `bottom`."""
+    bottom = int(np.clip(bottom, 1, canvas.kind.shape[0]))
+    rows = np.arange(bottom, dtype=np.float32)
+    up = np.clip((view.horizon - rows) / view.camera.focal, 0.0, 0.3)[:, None]
+    turn = 1024.0 / (2 * np.pi) * 4.0
+    x = np.float32((-view.heading * turn) % 1024.0) + np.arange(
+        canvas.kind.shape[1], dtype=np.float32
+    ) * np.float32(turn / view.camera.focal)
+    y = 500.0 - up * 1500.0
+    clouds = cv2.remap(
+        backdrop.clouds,
+        np.broadcast_to(np.mod(x, 1023.0), (bottom, len(x))).astype(np.float32),
+        np.broadcast_to(y, (bottom, len(x))).astype(np.float32),
+        cv2.INTER_LINEAR,
+    )
+    cover = np.clip(clouds * 1.6 - 0.7 + light.overcast, 0.0, 1.0)
+    haze = np.exp(-up * 14.0)
+    for k in range(3):
+        clear = light.zenith[k] + (light.haze[k] - light.zenith[k]) * haze
+        canvas.rgb[k][:bottom] = clear + (light.cloud[k] - clear) * cover
+    canvas.kind[:bottom] = ID["sky"]
+    # far hills, by the direction of each column
+    columns = np.arange(canvas.kind.shape[1])
+    direction = view.heading + (view.camera.centre_x - columns) / view.camera.focal
+    index = np.mod(direction / (2 * np.pi) * 4096 * 3, 4096.0)
+    rise = np.interp(index, np.arange(4096), backdrop.skyline)
+    edge = view.horizon - rise * view.camera.focal + view.roll * (columns - view.camera.centre_x)
+    top = int(np.clip(edge.min() - 1, 0, bottom))
+    cover = np.clip(np.arange(top, bottom)[:, None] - edge[None, :] + 0.5, 0.0, 1.0).astype(np.float32)
+    if cover.size:
+        look_x = np.mod(index * 12.0, 511.0).astype(np.float32)
+        look_y = np.mod((np.arange(top, bottom)[:, None] - edge[None, :]) * 1.5, 511.0).astype(np.float32)
+        wood = cv2.remap(
+            backdrop.foliage, np.broadcast_to(look_x, look_y.shape).copy(), look_y, cv2.INTER_LINEAR
+        )
+        colours = [
+            (0.35 * light.haze[k] * 0.5 + (0.65 * leaf * light.full[k]) * (0.35 + 0.65 * wood)).astype(
+                np.float32
+            )
+            for k, leaf in enumerate((0.075, 0.08, 0.04))
+        ]
+        canvas.lay(slice(top, bottom), slice(None), colours, cover, "vegetation")
+
+
+@dataclass(frozen=True)
+class Wall:
+    """A strip that stands along the road. beyond: metres from the asphalt's edge, or the name of a table.
+
+    tall: (at least, times the table `table`) metres.
+    """
+
+    side: str
+    beyond: float | str
+    style: str  # "trees", "bush" or "rail"
+    table: str
+    tall: tuple[float, float]
+
+    def height(self, conditions: Conditions, s: Floats) -> Floats:
+        return self.tall[0] + self.tall[1] * conditions.at(f"{self.table}_{self.side}", s)
+
+
+# From far to near
+WALLS = tuple(
+    Wall(side, *rest)
+    for rest in (
+        (42.0, "trees", "trees", (8.0, 0.6)),
+        ("setback", "trees", "trees", (0.0, 1.0)),
+        ("foot", "bush", "bush", (0.0, 1.0)),
+        (0.9, "rail", "rail", (0.0, 1.0)),
+    )
+    for side in ("left", "right")
+)
+
+
+def stand_walls(
+    canvas: Canvas, view: View, ground: Ground, conditions: Conditions, backdrop: Backdrop, light: Light
+) -> None:
+    for wall in WALLS:
+        _stand(canvas, wall, view, ground, conditions, backdrop, light)
+
+
+def _stand(
+    canvas: Canvas,
+    wall: Wall,
+    view: View,
+    ground: Ground,
+    conditions: Conditions,
+    backdrop: Backdrop,
+    light: Light,
+) -> None:
+    rays = ground.rays
+    if wall.style == "rail" and conditions.at(f"rail_{wall.side}", rays.s[:, ::8]).max() < 0.5:
+        return
+    edge = conditions.at(f"edge_{wall.side}", rays.s)
+    beyond = (rays.d - edge) if wall.side == "left" else (edge - rays.d)
+    setback = (
+        conditions.at(f"{wall.beyond}_{wall.side}", rays.s) if isinstance(wall.beyond, str) else wall.beyond
+    )
+    past = beyond - setback
+    i = np.where((past > 0).any(1), np.argmax(past > 0, axis=1), past.shape[1] - 1)
+    i = np.maximum(i, 1)
+    k = np.arange(len(i))
+    w = np.clip(-past[k, i - 1] / np.maximum(past[k, i] - past[k, i - 1], 1e-6), 0.0, 1.0)
+    at_s = rays.s[k, i - 1] * (1 - w) + rays.s[k, i] * w
+    depth = rays.distance[i - 1] * (1 - w) + rays.distance[i] * w
+    foot = rays.height[k, i - 1] * (1 - w) + rays.height[k, i] * w
+    tall = wall.height(conditions, at_s) * (past[k, i] > -1.0)
+    if tall.max() < 0.05:
+        return
+    camera = view.camera
+    columns = (np.arange(len(i)) - 1) * 8.0 + 3.5
+    base = view.horizon + view.roll * (columns - camera.centre_x) - camera.focal * (foot - view.z) / depth
+    per = camera.focal / depth  # pixels per metre
+    head = base - per * tall * 1.25
+    stack = np.stack([at_s - ground.origin, depth, base, per, tall]).astype(np.float32)
+    fine_s, fine_depth, fine_base, fine_per, fine_tall = widen(stack)
+    top, bottom = int(np.clip(head.min() - 1, 0, 480)), int(np.clip(base.max() + 1, 0, 480))
+    if bottom - top < 1:
+        return
+    rows = slice(top, bottom)
+    up = (fine_base[None, :] - np.arange(top, bottom, dtype=np.float32)[:, None]) / fine_per[None, :]
+    s = np.broadcast_to(fine_s[None, :] + np.float32(ground.origin % 1024.0), up.shape)
+    seen = fine_depth[None, :] < canvas.depth[rows]
+    if wall.style == "rail":
+        _rail(canvas, rows, up, s, fine_per, fine_depth, seen, fine_tall, light)
+        return
+    per_cell = 32.0  # cells of the tiles per metre
+    scale = np.float32(per_cell if wall.style == "trees" else per_cell * 2.5)
+    x, y = _cell(s, scale), _cell(up + np.float32(7.0 if wall.side == "left" else 1.0), scale)
+    ragged = cv2.remap(backdrop.edge, x, y, cv2.INTER_LINEAR)
+    leaves = cv2.remap(backdrop.foliage, x, y, cv2.INTER_LINEAR)
+    room = fine_tall[None, :] * (1 + np.float32(0.16) * ragged) - up
+    cover = np.clip(room * np.minimum(fine_per, 24.0)[None, :] + 0.5, 0.0, 1.0)
+    cover *= np.clip(up * fine_per[None, :] + 0.5, 0.0, 1.0) * (fine_tall > 0.06)[None, :] * seen
+    # far leaves are averaged by their distance; the foot of a wood is dark
+    soft = np.clip(np.float32(3.0) / np.maximum(fine_per, 0.1), 0.0, 0.8)[None, :]
+    leaves = leaves * (1 - soft) + np.float32(0.3) * soft
+    dark = 0.35 + 0.65 * np.clip(up / np.maximum(fine_tall, 0.1)[None, :], 0.0, 1.0)
+    fog = (1 - np.exp(-fine_depth / 900.0))[None, :]
+    green = conditions.one("green", ground.origin + 30)
+    tint = [0.09 - 0.02 * green, 0.085 + 0.01 * green, 0.042]
+    if wall.style == "bush":
+        tint = [0.19 - 0.09 * green, 0.16 - 0.03 * green, 0.075 - 0.03 * green]
+    lit = [light.ambient[c] + 0.75 * light.sun[c] * leaves for c in range(3)]
+    colour = [
+        (tint[c] * leaves * dark * lit[c] * 2.0) * (1 - fog) + light.haze[c] * 0.6 * fog for c in range(3)
+    ]
+    canvas.lay(rows, slice(None), colour, cover, "vegetation")
+    depth_part = canvas.depth[rows]
+    np.copyto(depth_part, np.broadcast_to(fine_depth[None, :], depth_part.shape), where=cover > 0.5)
+
+
+def _cell(metres: Array, per_metre: np.float32) -> Array:
+    turns = metres * np.float32(per_metre / 511.0)
+    turns -= np.floor(turns)
+    turns *= np.float32(511.0)
+    return turns
+
+
+def _rail(
+    canvas: Canvas,
+    rows: slice,
+    up: Array,
+    s: Array,
+    per: Array,
+    depth: Array,
+    seen: NDArray[np.bool_],
+    tall: Array,
+    light: Light,
+) -> None:
+    """A guard rail: a band of steel with a fold, on posts."""
+    soft = per[None, :]
+    on = (tall > 0.5)[None, :] * seen
+    band = np.clip((up - 0.45) * soft + 0.5, 0, 1) * np.clip((0.78 - up) * soft + 0.5, 0, 1)
+    t = s * np.float32(1 / 3.8)
+    within = np.abs(t - np.floor(t) - np.float32(0.5)) * np.float32(3.8)
+    post = np.clip((np.float32(0.08) - within) * np.minimum(soft * 0.4, 12) + 0.5, 0, 1)
+    post = post * np.clip(up * soft + 0.5, 0, 1) * np.clip((0.6 - up) * soft + 0.5, 0, 1)
+    wood = tuple(0.10 * light.full[c] for c in range(3))
+    canvas.lay(rows, slice(None), wood, (post * on).astype(np.float32), "structure")  # type: ignore[arg-type]
+    fold = 0.55 + 0.45 * np.cos((up - 0.615) * np.float32(38.0))
+    steel = [(0.30 * light.full[c] * (0.45 + 0.55 * fold)).astype(np.float32) for c in range(3)]
+    canvas.lay(rows, slice(None), steel, (band * on).astype(np.float32), "structure")
+    part = canvas.depth[rows]
+    np.copyto(part, np.broadcast_to(depth[None, :], part.shape), where=(band * on) > 0.5)

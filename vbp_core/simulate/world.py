@@ -1,0 +1,96 @@
+"""Everything of a drive that follows from its seed, made once; frames are rendered from it in any order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbp_core.simulate.camera import Camera, View
+from vbp_core.simulate.conditions import Conditions, make_conditions
+from vbp_core.simulate.driver import FASTEST, Motion, drive
+from vbp_core.simulate.lens import Lens
+from vbp_core.simulate.noise import smooth_track, stream
+from vbp_core.simulate.posts import Post, make_posts
+from vbp_core.simulate.road import Road, make_road
+from vbp_core.simulate.scenery import Backdrop, make_backdrop
+from vbp_core.simulate.surface import ShadowTiles, Textures, make_shadows, make_textures
+from vbp_core.simulate.traffic import Car, make_traffic
+
+START_NS = 1_500_000_000_000_000_000  # of the first frame, ns since 1970
+VIEW_METRES = 450.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a drive is made from. The same settings give the same drive."""
+
+    frames: int
+    seed: int = 0
+    fps: float = 20.0
+    plant: str | None = None
+
+
+class World:
+    """Road, conditions, motion and textures of one drive."""
+
+    settings: Settings
+    camera: Camera
+    road: Road
+    conditions: Conditions
+    motion: Motion
+    textures: Textures
+    shadows: ShadowTiles
+    backdrop: Backdrop
+    traffic: list[Car]
+    posts: list[Post]
+    lens: Lens
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        seed = settings.seed
+        rng = stream(seed, "camera")
+        self.camera = Camera(
+            focal=1850.0 * float(rng.uniform(0.97, 1.03)),
+            horizon=178.0 + float(rng.uniform(-8, 8)),
+            height=1.5 * float(rng.uniform(0.97, 1.05)),
+            left=float(rng.uniform(-0.08, 0.08)),
+        )
+        longest = settings.frames / settings.fps * FASTEST
+        self.road = make_road(seed, longest + VIEW_METRES)
+        self.conditions = make_conditions(seed, longest + VIEW_METRES)
+        self.motion = drive(seed, self.road, self.conditions, settings.frames, settings.fps)
+        self.textures = make_textures(seed)
+        self.shadows = make_shadows(seed)
+        n, per = settings.frames, settings.fps
+        shake = stream(seed, "shake")
+        self.pitch = 0.0011 * smooth_track(shake, n, 0.22 * per) + 0.0004 * smooth_track(shake, n, 0.05 * per)
+        # the camera's exposure is never quite right, and now and then far off
+        error = 0.22 * smooth_track(shake, n, 2.5 * per)
+        wrong = np.clip(smooth_track(shake, n, 1.2 * per) - 1.6, -0.0, 1.0) * 1.4
+        self.exposure = error - wrong
+        self.backdrop = make_backdrop(seed)
+        self.traffic = make_traffic(seed, self.motion, self.conditions, per)
+        self.posts = make_posts(seed, self.conditions, float(self.motion.s[-1]) + VIEW_METRES)
+        self.lens = Lens(seed, self.camera.height_px, self.camera.width)
+        self.roll = 0.004 * smooth_track(shake, n, 0.8 * per) + self.motion.wheel * 0.012
+
+    def view(self, i: int) -> View:
+        """Where the camera is in frame `i`."""
+        m, c = self.motion, self.camera
+        heading = float(m.heading[i])
+        x = float(m.x[i] + c.ahead * np.cos(heading) - c.left * np.sin(heading))
+        y = float(m.y[i] + c.ahead * np.sin(heading) + c.left * np.cos(heading))
+        s = float(m.s[i])
+        # the body follows the road under its axles
+        rear, front = (float(v) for v in self.road.at(self.road.z, np.array([s, s + 2.85])))
+        grade = (front - rear) / 2.85
+        z = rear + grade * c.ahead + c.height
+        return View(c, x, y, z, heading, float(np.arctan(grade) + self.pitch[i]), float(self.roll[i]))
+
+    @property
+    def timestamps_ns(self) -> NDArray[np.int64]:
+        """(N,) int64."""
+        step = 1e9 / self.settings.fps
+        return np.asarray(START_NS + np.rint(np.arange(self.settings.frames) * step).astype(np.int64))
