@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.threads import wait_quietly
 from vbp_core.cli import COMMANDS
 from vbp_core.cli import main as cli_main
 from vbp_core.cli.main import INTERRUPTED, Parser, fail
@@ -119,7 +120,8 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def prepare_qt() -> None:
-    """What must be so before a QApplication is made."""
+    """What must be so before a QApplication is made and torch is imported."""
+    wait_quietly()
     if sys.platform == "win32":
         import torch  # noqa: F401  # after Qt, its libraries do not load there
     import cv2  # noqa: F401  # now, as it points these to its own Qt 5 when it is imported

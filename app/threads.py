@@ -1,4 +1,4 @@
-"""Two things that Python's threads lack: a lower priority, and an end from outside."""
+"""What Python's threads lack: a lower priority, an end from outside, and manners beside OpenMP's."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ def step_back(niceness: int = 10) -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
         except OSError:
             log.debug("the system keeps the thread's priority")
+
+
+def wait_quietly() -> None:
+    """Let OpenMP's threads sleep while they wait for each other. Works only before torch is imported.
+
+    By default they spin; beside the window's own threads on two cores that cost half the frames and more.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def compute_alone() -> None:

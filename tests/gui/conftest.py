@@ -19,6 +19,7 @@ if (
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
 os.environ.pop("QT_QPA_FONTDIR", None)
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the program does, before torch comes
 
 from drivemaker import our_threads, settled, wait_shown, write_drive
 from PySide6.QtCore import QSettings
