@@ -120,13 +120,19 @@ def _wet(canvas: Canvas, ground: Ground, surface: Surface, horizon: float) -> No
     """Wet asphalt mirrors what stands behind it, drawn out downwards."""
     if surface.wet.max() < 0.05:
         return
-    rows = np.arange(ground.top, canvas.kind.shape[0])
-    below = int(np.clip(round(horizon), 1, canvas.kind.shape[0] - 1))
-    source = np.clip(2 * below - rows, 0, below).astype(np.intp)
-    on_road = canvas.kind[ground.top :] != ID["car"]
+    height, width = canvas.kind.shape
+    rows = np.arange(ground.top, height, dtype=np.float32)
+    below = float(np.clip(horizon, 1, height - 2))
+    source = np.repeat(np.clip(2 * below - rows, 0, below)[:, None], width, axis=1)
+    is_car = canvas.kind == ID["car"]
+    for u in np.flatnonzero(is_car.any(0)):  # a car is mirrored at its own foot
+        high, low = (int(v) for v in np.flatnonzero(is_car[:, u])[[0, -1]])
+        part = slice(max(low - ground.top, 0), max(2 * low - high - ground.top, 0))
+        source[part, u] = 2 * low - rows[part]
+    columns = np.broadcast_to(np.arange(width, dtype=np.float32), source.shape)
     grazing = np.clip(1.0 - (rows - horizon) / 420.0, 0.1, 1.0)[:, None].astype(np.float32)
-    amount = surface.wet * on_road * grazing * np.float32(0.33)
+    amount = surface.wet * ~is_car[ground.top :] * grazing * np.float32(0.33)
     for k in range(3):
-        smeared = cv2.blur(canvas.rgb[k][: below + 1], (5, 41))
-        part = canvas.rgb[k][ground.top :]
-        part += smeared[source] * amount
+        smeared = cv2.blur(canvas.rgb[k], (9, 31))
+        part_k = canvas.rgb[k][ground.top :]
+        part_k += cv2.remap(smeared, columns.copy(), source, cv2.INTER_LINEAR) * amount

@@ -22,17 +22,30 @@ Floats = NDArray[np.float64]
 
 SPACING = 8  # pixels between the columns that are marched
 NEAREST, FARTHEST = 5.0, 420.0  # metres
-_SAMPLES = 230
+_SAMPLES = 150
+
+
+def _within() -> Floats:
+    """(3, 8): weights of the marched columns left of, in and right of a run of pixels, for each pixel of it."""
+    at = (np.arange(SPACING) - (SPACING - 1) / 2) / SPACING  # in marched columns, from the middle one
+    return np.stack([np.maximum(-at, 0.0), 1.0 - np.abs(at), np.maximum(at, 0.0)])
+
+
+_WITHIN = _within()
 
 
 @dataclass(frozen=True)
 class Rays:
-    """The marched columns themselves: distance (S,) metres ahead; s, d, height (K, S) of the ground there."""
+    """The marched columns themselves: distance (S,) metres ahead; s, d, height (K, S) of the ground there.
+
+    beyond: by side, (K, S) metres beyond the asphalt's edge.
+    """
 
     distance: Floats
     s: Floats
     d: Floats
     height: Floats
+    beyond: dict[str, Floats]
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,7 @@ class Ground:
     s: metres along the road beyond `origin` (so that float32 keeps millimetres); d: metres to the left.
     depth: metres ahead. cover: 0..1, how much of the pixel is ground and not what is above the skyline.
     span_s, span_d: metres of s and d that a pixel covers. foot_s, foot_d (R,): the same for a row as a whole,
-    near the road. coarse_s (absolute), coarse_d (R, K) float64: the marched columns, for what varies slowly;
+    near the road. coarse_s (absolute), coarse_d, coarse_span_d (R, K) float64: the marched columns, for what varies slowly;
     `fine` brings such values to all columns. skyline (W,): the row above which there is no ground.
     """
 
@@ -58,8 +71,29 @@ class Ground:
     foot_d: Array
     coarse_s: Floats
     coarse_d: Floats
+    coarse_span_d: Floats
     skyline: Array
     rays: Rays
+
+    @property
+    def row_s(self) -> Floats:
+        """(R,) metres along the road, absolute, that each row sees of the road's middle."""
+        weight = (np.abs(self.coarse_d) < 6.0) + 1e-3
+        return np.asarray((self.coarse_s * weight).sum(1) / weight.sum(1))
+
+    def near(self, off: Floats, reach: Floats) -> tuple[NDArray[np.intp], Array]:
+        """Pixels that may lie within `reach` of where `off` is 0: (P,) flat indices, and `off` there, (P,).
+
+        off, reach (R, K): at the marched columns. Whole runs of 8 pixels are taken, so a line costs what it covers.
+        """
+        left, middle, right = off[:, :-2], off[:, 1:-1], off[:, 2:]
+        low = np.minimum(np.minimum(left, right), middle)
+        high = np.maximum(np.maximum(left, right), middle)
+        rows, blocks = np.nonzero((low < reach[:, 1:-1]) & (high > -reach[:, 1:-1]))
+        width = self.s.shape[1]
+        index = (rows * width + blocks * SPACING)[:, None] + np.arange(SPACING)
+        around = np.stack([left[rows, blocks], middle[rows, blocks], right[rows, blocks]], 1)
+        return index.ravel(), (around @ _WITHIN).astype(np.float32).ravel()
 
     def fine(self, coarse: Floats | Array) -> Array:
         """(R, K) at the marched columns -> (R, W), linear between them."""
@@ -73,13 +107,19 @@ def widen(coarse: Array) -> Array:
     return np.ascontiguousarray(big[:, SPACING:-SPACING], dtype=np.float32)
 
 
-def bank(conditions: Conditions, s: Floats, d: Floats) -> Floats:
+def beyond_edges(conditions: Conditions, s: Floats, d: Floats) -> dict[str, Floats]:
+    """Metres beyond the asphalt's edge, by side; negative on the road."""
+    return {"left": d - conditions.at("edge_left", s), "right": conditions.at("edge_right", s) - d}
+
+
+def bank(conditions: Conditions, s: Floats, beyond: dict[str, Floats]) -> Floats:
     """Metres that the ground lies above the road's profile: banks beside the road."""
-    left, right = conditions.at("edge_left", s), conditions.at("edge_right", s)
-    rise = np.zeros_like(d)
-    for side, beyond in (("left", d - left), ("right", right - d)):
-        up = (beyond - conditions.at(f"foot_{side}", s)) * conditions.at(f"slope_{side}", s)
-        rise += np.clip(up, 0.0, conditions.at(f"rise_{side}", s))
+    rise = np.zeros_like(s)
+    for side, metres in beyond.items():
+        out = metres > 0
+        at = s[out]
+        up = (metres[out] - conditions.at(f"foot_{side}", at)) * conditions.at(f"slope_{side}", at)
+        rise[out] = np.clip(up, 0.0, conditions.at(f"rise_{side}", at))
     return rise
 
 
@@ -93,7 +133,8 @@ def cast(view: View, road: Road, conditions: Conditions, car_s: float) -> Ground
     cos, sin = np.cos(view.heading), np.sin(view.heading)
     x, y = view.x + ahead * cos - left * sin, view.y + ahead * sin + left * cos
     s, d = road.project(x, y, car_s + _first_guess(view, road, car_s, distance)[None, :] + 0 * left)
-    height = road.at(road.z, s) + bank(conditions, s, d)
+    beyond = beyond_edges(conditions, s, d)
+    height = road.at(road.z, s) + bank(conditions, s, beyond)
     sight = (height - view.z) / distance
     highest = np.maximum.accumulate(sight, axis=1)
 
@@ -131,8 +172,9 @@ def cast(view: View, road: Road, conditions: Conditions, car_s: float) -> Ground
         foot_d,
         coarse_s,
         coarse_d,
+        span_d,
         skyline,
-        Rays(distance, s, d, height),
+        Rays(distance, s, d, height, beyond),
     )
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WHITE = (0.66, 0.66, 0.64)  # albedo, linear RGB
-YELLOW = (0.66, 0.40, 0.075)
-AMBER = (0.85, 0.50, 0.12)  # reflectors
+WHITE = (0.84, 0.84, 0.81)  # albedo, linear RGB
+YELLOW = (0.78, 0.46, 0.07)
+AMBER = (0.95, 0.62, 0.14)  # reflectors
 
 # Lines by place: L1 and R1 bound the car's own lane, L2, L3 and R2 the lanes beyond.
 SLOTS = ("L3", "L2", "L1", "R1", "R2")

@@ -43,7 +43,7 @@ def light_at(conditions: Conditions, s: float, error: float) -> Light:
     sun = _scale((1.0, 0.95 - 0.22 * dusk, 0.86 - 0.42 * dusk), 0.80 * direct * bright)
     grey = 1.0 - direct
     ambient = _scale(
-        (0.80 + 0.16 * grey, 0.92 + 0.06 * grey, 1.2 - 0.18 * grey), (0.17 + 0.33 * grey) * bright
+        (0.58 + 0.36 * grey, 0.86 + 0.10 * grey, 1.5 - 0.45 * grey), (0.15 + 0.35 * grey) * bright
     )
     zenith = _mix((0.20, 0.42, 0.85), (0.16, 0.16, 0.30), dusk, bright)
     haze = _mix((0.85, 0.95, 1.05), (0.75, 0.48, 0.32), dusk, bright * 1.05)
@@ -58,7 +58,7 @@ def light_at(conditions: Conditions, s: float, error: float) -> Light:
         ]
     )
     lit = float((sun[1] * (1.0 - shade) + ambient[1]).mean())
-    gain = (0.92 / max(lit, 0.02)) ** 0.78 * 2.0**error
+    gain = 1.05 * (0.95 / max(lit, 0.02)) ** 0.8 * 2.0**error
     return Light(sun, ambient, zenith, haze, cloud, float(np.clip(grey, 0.0, 1.0)), gain, dusk)
 
 

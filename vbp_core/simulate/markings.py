@@ -63,12 +63,11 @@ def lane_paint(ground: Ground, conditions: Conditions, wear: Tile) -> list[Paint
     for slot in SLOTS:
         if not any(slot in c.layout.lines for c in sections):
             continue
-        place = ground.fine(conditions.at(slot, ground.coarse_s)).ravel()
-        off = flat_d - place
-        pick = np.flatnonzero(np.abs(off) < np.float32(0.5) + span_d)
+        off = ground.coarse_d - conditions.at(slot, ground.coarse_s)
+        pick, q = ground.near(off, 0.5 + ground.coarse_span_d)
         if not len(pick):
             continue
-        q, s, ws, wd = off[pick], flat_s[pick], span_s[pick], span_d[pick]
+        s, ws, wd = flat_s[pick], span_s[pick], span_d[pick]
         worn = _worn(s + np.float32(ground.origin % 1024), flat_d[pick], ws, wd, conditions, ground, wear)
         for start, end in conditions.gaps[slot]:
             if end > near and start < far:

@@ -9,7 +9,7 @@ import numpy as np
 from vbp_core.simulate.camera import View
 from vbp_core.simulate.canvas import Canvas
 from vbp_core.simulate.conditions import Conditions
-from vbp_core.simulate.ground import bank
+from vbp_core.simulate.ground import bank, beyond_edges
 from vbp_core.simulate.light import RGB, Light
 from vbp_core.simulate.noise import stream
 from vbp_core.simulate.road import Road
@@ -88,7 +88,7 @@ def stand_posts(
         return
     s, d = np.array([p.s for p in near]), np.array([p.d for p in near])
     x, y, _ = road.point(s, d)
-    z = road.at(road.z, s) + bank(conditions, s, d)
+    z = road.at(road.z, s) + bank(conditions, s, beyond_edges(conditions, s, d))
     low = view.to_pixels(x, y, z + np.array([p.low for p in near]))
     high = view.to_pixels(x, y, z + np.array([p.high for p in near]))
     for k in np.argsort(-low[2]):

@@ -67,7 +67,7 @@ class Road:
 def make_road(seed: int, length: float) -> Road:
     """A road of at least `length` metres from s = 0, the same for the same seed."""
     n = int(np.ceil((length + BEFORE) / STEP)) + 2
-    s = np.arange(n) * STEP - BEFORE
+    s = np.asarray(np.arange(n) * STEP - BEFORE, dtype=np.float64)
     curvature = np.asarray(_curvature(stream(seed, "plan"), n), dtype=np.float64)
     # trapezoids: exact for clothoids sampled at STEP
     heading = np.concatenate([[0.0], np.cumsum(0.5 * (curvature[1:] + curvature[:-1]) * STEP)])

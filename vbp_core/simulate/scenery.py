@@ -23,12 +23,12 @@ Floats = NDArray[np.float64]
 class Backdrop:
     """Pictures that tile, made once per drive.
 
-    foliage (512, 512): 0..1, crowns with dark gaps; 16 x 16 m. edge (512, 512): mean 0, for ragged outlines.
+    foliage (512, 512): 0..1, crowns with dark gaps. growth (512, 512, 2): mean 0, for ragged outlines; and foliage.
     clouds (512, 1024): 0..1. skyline (4096,): height of the far hills over the horizon, radians, by heading.
     """
 
     foliage: Array
-    edge: Array
+    growth: Array
     clouds: Array
     skyline: Floats
 
@@ -45,33 +45,34 @@ def make_backdrop(seed: int) -> Backdrop:
     hills = smooth_track(rng, 4096, 90.0) + 0.25 * smooth_track(rng, 4096, 12.0)
     fade = np.minimum(1.0, np.minimum(np.arange(4096), np.arange(4096)[::-1]) / 200.0)
     skyline = np.clip(0.022 + 0.02 * hills * fade, 0.003, 0.09)
-    return Backdrop(foliage.astype(np.float32), edge, clouds, skyline)
+    foliage = foliage.astype(np.float32)
+    return Backdrop(foliage, cv2.merge([edge, foliage]), clouds, skyline)
 
 
 def paint_sky(canvas: Canvas, view: View, backdrop: Backdrop, light: Light, bottom: int) -> None:
     """Sky and far hills down to row `bottom`."""
     bottom = int(np.clip(bottom, 1, canvas.kind.shape[0]))
-    rows = np.arange(bottom, dtype=np.float32)
+    # clouds are soft: every fourth row and column will do
+    width = canvas.kind.shape[1]
+    rows = np.arange(1.5, bottom + 4, 4, dtype=np.float32)
+    columns = np.arange(1.5, width, 4, dtype=np.float32)
     up = np.clip((view.horizon - rows) / view.camera.focal, 0.0, 0.3)[:, None]
     turn = 1024.0 / (2 * np.pi) * 4.0
-    x = np.float32((-view.heading * turn) % 1024.0) + np.arange(
-        canvas.kind.shape[1], dtype=np.float32
-    ) * np.float32(turn / view.camera.focal)
-    y = 500.0 - up * 1500.0
-    clouds = cv2.remap(
-        backdrop.clouds,
-        np.broadcast_to(np.mod(x, 1023.0), (bottom, len(x))).astype(np.float32),
-        np.broadcast_to(y, (bottom, len(x))).astype(np.float32),
-        cv2.INTER_LINEAR,
-    )
+    x = np.mod((view.camera.centre_x - columns) / view.camera.focal + view.heading, 2 * np.pi / 4) * turn
+    shape = len(rows), len(columns)
+    look_x = np.broadcast_to(np.minimum(x, 1023.0), shape).astype(np.float32)
+    look_y = np.broadcast_to(500.0 - up * 1500.0, shape).astype(np.float32)
+    clouds = cv2.remap(backdrop.clouds, look_x, look_y, cv2.INTER_LINEAR)
     cover = np.clip(clouds * 1.6 - 0.7 + light.overcast, 0.0, 1.0)
-    haze = np.exp(-up * 14.0)
+    fade = np.exp(-up * 14.0)
+    size = len(columns) * 4, len(rows) * 4
     for k in range(3):
-        clear = light.zenith[k] + (light.haze[k] - light.zenith[k]) * haze
-        canvas.rgb[k][:bottom] = clear + (light.cloud[k] - clear) * cover
+        clear = light.zenith[k] + (light.haze[k] - light.zenith[k]) * fade
+        small = (clear + (light.cloud[k] - clear) * cover).astype(np.float32)
+        canvas.rgb[k][:bottom] = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)[:bottom, :width]
     canvas.kind[:bottom] = ID["sky"]
     # far hills, by the direction of each column
-    columns = np.arange(canvas.kind.shape[1])
+    columns = np.arange(width)
     direction = view.heading + (view.camera.centre_x - columns) / view.camera.focal
     index = np.mod(direction / (2 * np.pi) * 4096 * 3, 4096.0)
     rise = np.interp(index, np.arange(4096), backdrop.skyline)
@@ -140,10 +141,12 @@ def _stand(
     light: Light,
 ) -> None:
     rays = ground.rays
-    if wall.style == "rail" and conditions.at(f"rail_{wall.side}", rays.s[:, ::8]).max() < 0.5:
-        return
-    edge = conditions.at(f"edge_{wall.side}", rays.s)
-    beyond = (rays.d - edge) if wall.side == "left" else (edge - rays.d)
+    if conditions.at(f"{wall.table}_{wall.side}", rays.s[:, ::6]).max() < (
+        0.5 if wall.style == "rail" else 0.05
+    ):
+        if not wall.tall[0]:
+            return
+    beyond = rays.beyond[wall.side]
     setback = (
         conditions.at(f"{wall.beyond}_{wall.side}", rays.s) if isinstance(wall.beyond, str) else wall.beyond
     )
@@ -178,8 +181,7 @@ def _stand(
     per_cell = 32.0  # cells of the tiles per metre
     scale = np.float32(per_cell if wall.style == "trees" else per_cell * 2.5)
     x, y = _cell(s, scale), _cell(up + np.float32(7.0 if wall.side == "left" else 1.0), scale)
-    ragged = cv2.remap(backdrop.edge, x, y, cv2.INTER_LINEAR)
-    leaves = cv2.remap(backdrop.foliage, x, y, cv2.INTER_LINEAR)
+    ragged, leaves = cv2.split(cv2.remap(backdrop.growth, x, y, cv2.INTER_LINEAR))
     room = fine_tall[None, :] * (1 + np.float32(0.16) * ragged) - up
     cover = np.clip(room * np.minimum(fine_per, 24.0)[None, :] + 0.5, 0.0, 1.0)
     cover *= np.clip(up * fine_per[None, :] + 0.5, 0.0, 1.0) * (fine_tall > 0.06)[None, :] * seen

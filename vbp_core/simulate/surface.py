@@ -64,12 +64,12 @@ def paint_ground(ground: Ground, conditions: Conditions, textures: Textures) -> 
 
     # slow changes, on the marched columns
     base = conditions.at("asphalt", coarse_s) * _tracks(conditions, coarse_s, coarse_d)
-    grain = conditions.at("grain", coarse_s)
-    wet = conditions.at("wet", coarse_s)
+    row_s = ground.row_s
+    rough = conditions.at("grain", row_s)[:, None].astype(np.float32)
+    wet = conditions.at("wet", row_s)[:, None].astype(np.float32)
     base = base * (1.0 - 0.45 * wet)
     tone = ground.fine(base)
-    rough = ground.fine(grain)
-    tone *= 1.0 + rough * (np.float32(0.085) * fine + np.float32(0.055) * coarse)
+    tone *= 1.0 + rough * (np.float32(0.06) * fine + np.float32(0.04) * coarse)
     _patches(tone, ground, conditions.patches)
     _seams(tone, ground, conditions.seams)
     warm = float(conditions.one("warm", ground.origin + 20.0))
@@ -80,18 +80,22 @@ def paint_ground(ground: Ground, conditions: Conditions, textures: Textures) -> 
     # the asphalt crumbles: its edge is ragged by a hand's breadth
     beyond += np.float32(0.05) * coarse
     road = np.clip(np.float32(0.5) - beyond / ground.span_d, 0.0, 1.0)
-    gravel = ground.fine(conditions.at("gravel", coarse_s))
+    gravel = conditions.at("gravel", row_s)[:, None].astype(np.float32)
     grass = np.zeros_like(road)
     pick = np.flatnonzero(road.ravel() < 1.0)
     if len(pick):
-        verge = textures.verge.look(s, d, ground.foot_s, ground.foot_d).ravel()[pick]
-        off = beyond.ravel()[pick] - gravel.ravel()[pick] + np.float32(0.25) * verge
+        first, last = int(pick[0]) // s.shape[1], int(pick[-1]) // s.shape[1] + 1
+        part = slice(first, last)
+        verge = textures.verge.look(s[part], d[part], ground.foot_s[part], ground.foot_d[part])
+        verge = verge.ravel()[pick - first * s.shape[1]]
+        off = (beyond - gravel).ravel()[pick] + np.float32(0.25) * verge
         grassy = np.clip(off * np.float32(2.2) + np.float32(0.5), 0.0, 1.0)
         dirt, green = conditions.one("dirt", ground.origin + 25), conditions.one("green", ground.origin + 25)
         share = road.ravel()[pick]
+        pale = conditions.one("pale", ground.origin + 25)
         shade = np.exp(np.float32(0.28) * verge + np.float32(0.12) * fine.ravel()[pick])
         for k in range(3):
-            bare = np.float32(GRAVEL[k] * (1 - dirt) + EARTH[k] * dirt)
+            bare = np.float32((GRAVEL[k] * (1 - dirt) + EARTH[k] * dirt) * pale)
             leaf = np.float32(GRASS[k] * green + STRAW[k] * (1 - green))
             dark = np.float32(EARTH[k])
             tuft = leaf + (dark - leaf) * np.clip(np.float32(0.35) * verge, -0.3, 0.7)
@@ -99,7 +103,7 @@ def paint_ground(ground: Ground, conditions: Conditions, textures: Textures) -> 
             flat = albedo[k].ravel()
             flat[pick] = flat[pick] * share + colour * (1 - share)
         grass.ravel()[pick] = grassy
-    return Surface(albedo, road, grass, ground.fine(wet) * road)
+    return Surface(albedo, road, grass, wet * road)
 
 
 def _tracks(conditions: Conditions, s: np.ndarray, d: np.ndarray) -> np.ndarray:
@@ -197,12 +201,13 @@ def cast_shadows(ground: Ground, conditions: Conditions, tiles: ShadowTiles) -> 
     """(R, W) 0..1: how much of the sun does not arrive."""
     shade = np.zeros(ground.s.shape, np.float32)
     s = ground.s + np.float32(ground.origin % 1024.0)
+    row_s = ground.row_s
     across = ground.d + np.float32(16.0)  # the tiles' own borders lie far beside the road
     for name in ("canopy", "trunks", "mass"):
-        strength = conditions.at(name, ground.coarse_s)
+        strength = conditions.at(name, row_s)[:, None].astype(np.float32)
         if strength.max() < 0.05:
             continue
         tile: Tile = getattr(tiles, name)
         look = tile.look(s, across, ground.foot_s, ground.foot_d)
-        shade = np.maximum(shade, look * ground.fine(strength))
+        shade = np.maximum(shade, look * strength)
     return shade
