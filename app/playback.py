@@ -418,9 +418,18 @@ class Player(QObject):
         self.drive = drive
         self._schedule = Schedule(drive.timestamps_ns, fast_enough(drive.speed_mps, self.min_speed))
         self.opened.emit(drive)
-        self.seek(self.first_frame)
+        self.seek(self.first_frame or first_good(drive))
 
     def _set_playing(self, playing: bool) -> None:
         if playing != self.playing:
             self.playing = playing
             self.playing_changed.emit(playing)
+
+
+def first_good(drive: Drive) -> int:
+    """The first frame that is not in a known gap (0 where all are): a drive should not open on a hole."""
+    frame = 0
+    for gap in sorted(drive.info.gaps, key=lambda g: g.first):
+        if gap.first <= frame <= gap.last:
+            frame = gap.last + 1
+    return frame if frame < len(drive) else 0

@@ -432,8 +432,9 @@ class MainWindow(QMainWindow):
 
     def toggle_panel(self, name: str, on: bool) -> None:
         dock = self.docks[name]
-        hidden_behind = dock.isVisible() and not dock.widget().isVisible()
-        dock.setVisible(on or hidden_behind)
+        behind = dock.isVisible() and name not in self.presenter.seen
+        dock.setVisible(on or behind)  # of a panel behind another tab one wants to see it, not close it
+        self.actions_by_id[f"panel-{name}"].setChecked(dock.isVisible())
         if dock.isVisible():
             dock.raise_()
 

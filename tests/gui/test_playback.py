@@ -14,9 +14,9 @@ import app.drive_thread
 import app.model_thread
 from app.drive_thread import DriveThread
 from app.mailbox import Mailbox
+from app.playback import first_good
 from app.schedule import MAX_JUMP_S, Schedule
-
-STEP = 50_000_000
+from vbp_core.drives.base import Gap
 
 
 def stamps(*seconds: float) -> np.ndarray:
@@ -256,6 +256,23 @@ def test_a_bad_frame_is_a_gap_and_the_playback_goes_on(qtbot, open_window, tmp_p
     window.player.seek(3)
     wait_shown(qtbot, window, 3, masked=True)
     assert not window.picture._gap
+
+
+def test_a_drive_opens_on_its_first_good_frame():
+    class Holed:
+        def __init__(self, *gaps: tuple[int, int]) -> None:
+            self.info = type("Info", (), {"gaps": [Gap(a, b, "missing") for a, b in gaps]})()
+
+        def __len__(self) -> int:
+            return 10
+
+    assert [first_good(Holed(*g)) for g in ([], [(0, 2)], [(3, 4), (0, 2)], [(1, 4)], [(0, 9)])] == [
+        0,
+        3,
+        5,
+        0,
+        0,
+    ]
 
 
 def test_a_reader_that_breaks_is_told_once(qtbot, open_window, monkeypatch):

@@ -499,6 +499,10 @@ def test_panels_come_and_go_by_their_actions(qtbot, make_window):
     assert window.docks["lrp"].isVisible()
     window.docks["lrp"].close()
     assert not action.isChecked()
+    behind = window.actions_by_id["panel-layers"]  # its tab is not the one on top
+    behind.trigger()
+    qtbot.waitUntil(lambda: "layers" in window.presenter.seen, timeout=WAIT)
+    assert behind.isChecked()
 
 
 def test_colours_switch_at_once(qtbot, open_window):
