@@ -1,0 +1,222 @@
+"""`train` begins a run in a new folder; `resume` goes on with one that was interrupted."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from models.network import load_checkpoint
+from models.spec import ModelFileError, NetworkSpec
+from vbp_core.drives import Drive, OpenOptions, open_drive
+from vbp_core.errors import ModelError, VbpError
+from vbp_core.training.board import MISSING, Board
+from vbp_core.training.choosing import Chosen, choose, describe_frames
+from vbp_core.training.fast import bfloat16_is_fast, keep_memory
+from vbp_core.training.files import clear_parts, saying_where
+from vbp_core.training.folder import Config, Row, Run, Source, start_folder
+from vbp_core.training.frames import decode, is_decoded, load
+from vbp_core.training.group import Group, joined
+from vbp_core.training.recipe import Recipe
+from vbp_core.training.stopping import stopping
+from vbp_core.training.trainer import Trainer
+
+FRAMES = "frames"
+SAVE_EVERY_S = 120.0
+
+
+class Listener:
+    """What is told while a run trains; a subclass shows it."""
+
+    def say(self, text: str) -> None:
+        """One sentence that a user should know."""
+
+    def decoded(self, done: int, total: int) -> None:
+        """Frames prepared so far."""
+
+    def stepped(self, step: int, steps: int, epoch: float, loss: float) -> None:
+        """Steps done. loss: mean squared error of the batch, rad^2."""
+
+    def measured(self, row: Row) -> None:
+        """A row of metrics was written."""
+
+
+def train(
+    sources: Sequence[Source],
+    spec: NetworkSpec,
+    recipe: Recipe,
+    folder: Path,
+    device: str = "auto",
+    init: str = "",
+    listener: Listener | None = None,
+    keep_frames: bool = False,
+) -> Run:
+    """Train a network in a new folder. Raises VbpError, and KeyboardInterrupt once the state is saved."""
+    listener = listener or Listener()
+    # A run can be resumed from any folder.
+    sources = [replace(s, path=str(Path(s.path).expanduser().resolve())) for s in sources]
+    if init:
+        init = str(Path(init).expanduser().resolve())
+        spec = _init_spec(init)
+    with joined(device) as group:
+        if recipe.precision == "auto":
+            fast = "bfloat16" if bfloat16_is_fast(group.device) else "float32"
+            recipe = replace(recipe, precision=fast)
+        if group.first:
+            with ExitStack() as stack:
+                drives = _open(sources, stack)
+                chosen = _choose(drives, recipe)
+                described = [
+                    replace(s, train=describe_frames(c.train), test=describe_frames(c.test))
+                    for s, c in zip(sources, chosen, strict=True)
+                ]
+                spec = replace(spec, trained_on=_trained_on(described, recipe, init, spec))
+                config = Config(spec, recipe, tuple(described), init, torch.get_num_threads())
+                with saying_where(folder):
+                    start_folder(folder, config)
+                _tell(drives, chosen, listener)
+                decode(drives, chosen, spec, folder / FRAMES, listener.decoded)
+        group.wait()
+        return _go(folder, group, listener, keep_frames)
+
+
+def resume(
+    folder: Path, device: str = "auto", listener: Listener | None = None, keep_frames: bool = False
+) -> Run:
+    """Go on with an interrupted run, to the same weights as without the interruption (bit for bit on the CPU)."""
+    listener = listener or Listener()
+    run = Run(folder)
+    if run.finished:
+        listener.say(f"{folder} is trained to its end")
+        if not keep_frames:
+            shutil.rmtree(folder / FRAMES, ignore_errors=True)
+        return run
+    with joined(device) as group:
+        if group.first:
+            with ExitStack() as stack, saying_where(folder):
+                clear_parts(folder)
+                if not is_decoded(folder / FRAMES):
+                    drives = _open(run.config.sources, stack)
+                    chosen = _choose(drives, run.config.recipe)
+                    decode(drives, chosen, run.config.spec, folder / FRAMES, listener.decoded)
+        group.wait()
+        return _go(folder, group, listener, keep_frames)
+
+
+def _go(folder: Path, group: Group, listener: Listener, keep_frames: bool) -> Run:
+    config = Run(folder).config
+    frames = load(folder / FRAMES, config.spec)
+    if group.device.type == "cpu":
+        keep_memory()
+        torch.set_num_threads(config.threads)
+    devices = [group.device.index or 0] if group.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), saying_where(folder):
+        trainer = Trainer(config, folder, frames, group)
+        trainer.restore()
+        if group.first:
+            _say_frames(trainer, listener)
+        _run(trainer, listener)
+    if group.first and not keep_frames:
+        shutil.rmtree(folder / FRAMES, ignore_errors=True)
+    return Run(folder)
+
+
+def _run(trainer: Trainer, listener: Listener) -> None:
+    """Steps to the end. The state is saved after each epoch, every few minutes, and before an interruption."""
+    board = Board(trainer.folder, trainer.progress.step) if trainer.group.first else None
+    if board is not None and board.missing:
+        listener.say(MISSING)
+    saved = time.monotonic()
+    try:
+        with stopping() as stop:
+            while not trainer.done:
+                trainer.step()
+                at = trainer.progress.step
+                if trainer.group.first:
+                    listener.stepped(at, trainer.steps, trainer.epoch, trainer.loss)
+                if trainer.due:
+                    row = trainer.measure()
+                    if board is not None:
+                        board.add(row)
+                        listener.measured(row)
+                late = time.monotonic() - saved > SAVE_EVERY_S
+                # All processes must stop after the same step.
+                asked = trainer.group.sum([float(stop.asked)])[0] > 0
+                if asked or late or trainer.done or at % trainer.steps_per_epoch == 0:
+                    trainer.save()
+                    saved = time.monotonic()
+                if asked and not trainer.done:
+                    if trainer.group.first:
+                        listener.say(
+                            f"stopped after step {at}; go on with: vbp train --resume {trainer.folder}"
+                        )
+                    raise KeyboardInterrupt
+    finally:
+        if board is not None:
+            board.close()
+
+
+def _open(sources: Sequence[Source], stack: ExitStack) -> list[Drive]:
+    drives = []
+    for source in sources:
+        options = OpenOptions(source.camera, source.angle_unit, source.angle_sign, source.max_gap_s)
+        drives.append(stack.enter_context(open_drive(source.path, options)))
+    return drives
+
+
+def _choose(drives: Sequence[Drive], recipe: Recipe) -> list[Chosen]:
+    """Raises VbpError where one drive is no good, or nothing is left to train on."""
+    tests = recipe.test
+    if tests and len(tests) not in (1, len(drives)):
+        raise VbpError(
+            f"--test is given {len(tests)} times for {len(drives)} recordings; once, or once for each"
+        )
+    chosen = []
+    for n, drive in enumerate(drives):
+        test = None if not tests else tests[0] if len(tests) == 1 else tests[n]
+        chosen.append(choose(drive, recipe, test))
+    left = sum(len(c.train) for c in chosen)
+    if left < 2:
+        raise VbpError(
+            f"{left or 'no'} frame{'s' * (left != 1)} would be left to train on; give longer drives, or hold out less (--test, --test-gap)"
+        )
+    return chosen
+
+
+def _tell(drives: Sequence[Drive], chosen: Sequence[Chosen], listener: Listener) -> None:
+    for each in chosen:
+        for note in each.notes:
+            listener.say(note)
+    sizes = {(d.info.width, d.info.height) for d in drives}
+    if len(sizes) > 1:
+        listed = ", ".join(f"{w}x{h}" for w, h in sorted(sizes))
+        listener.say(f"the recordings have pictures of {listed}: each is cropped by its own width and scaled")
+
+
+def _say_frames(trainer: Trainer, listener: Listener) -> None:
+    frames = trainer.frames
+    text = f"{len(frames.train_rows)} frames to train on, {len(frames.test_rows)} to test on"
+    if frames.gaps:
+        text += f"; {frames.gaps} could not be decoded and are left out"
+    listener.say(text)
+    if trainer.progress.step:
+        listener.say(f"going on after step {trainer.progress.step} of {trainer.steps}")
+
+
+def _trained_on(sources: Sequence[Source], recipe: Recipe, init: str, spec: NetworkSpec) -> str:
+    """What a model's card says: the recordings, the frames, what was held out, the recipe."""
+    parts = [f"{Path(s.path).name} (frames {s.train}; held out: {s.test})" for s in sources]
+    begun = f"; begun from {Path(init).name} [{spec.trained_on}]" if init else ""
+    return f"{', '.join(parts)}: {recipe.describe()}{begun}"
+
+
+def _init_spec(init: str) -> NetworkSpec:
+    try:
+        return load_checkpoint(init).spec
+    except ModelFileError as error:
+        raise ModelError(str(error)) from error

@@ -1,0 +1,286 @@
+"""One network in training: its steps, its measurements, and what is written after them."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from models.network import Network, build, load_checkpoint, save_checkpoint
+from models.spec import ModelFileError, NetworkSpec
+from vbp_core.analysis import Scores, score
+from vbp_core.errors import ModelError, VbpError
+from vbp_core.preprocess import to_tensor
+from vbp_core.training.augment import augment, draw
+from vbp_core.training.fast import Trainable, autocast, first_output
+from vbp_core.training.folder import BEST, LAST, Config, Row, checkpoint_path, write_metrics
+from vbp_core.training.frames import Frames
+from vbp_core.training.group import Group
+from vbp_core.training.optimise import RunningMean, make_optimizer, set_lr
+from vbp_core.training.state import Progress, restore_state, save_state
+
+LOOK_EVERY = 16  # steps between looks at the losses on a GPU: each look waits for it
+TEST_BATCH = 32
+
+
+class Trainer:
+    """`step` until `done`; after each, `measure` where `due`, and `save` where wanted.
+
+    A run goes on exactly where `restore` finds it: the order of the frames, the augmentation, dropout and the
+    learning rate are functions of the seed and the step, and everything else is in the state.
+    """
+
+    def __init__(self, config: Config, folder: Path, frames: Frames, group: Group) -> None:
+        recipe = config.recipe
+        self.config, self.recipe, self.folder, self.frames, self.group = config, recipe, folder, frames, group
+        self._rows = frames.train_rows
+        if len(self._rows) < 2:
+            raise VbpError(
+                f"{len(self._rows)} frames are left to train on; give longer drives, or hold out less (--test)"
+            )
+        self.batch = min(recipe.batch, len(self._rows))
+        if self.batch < group.size:
+            raise VbpError(
+                f"a batch of {self.batch} cannot be shared by {group.size} processes; raise --batch"
+            )
+        self.steps_per_epoch = max(1, len(self._rows) // self.batch)
+        self.steps = max(1, round(recipe.epochs * self.steps_per_epoch))
+        self.marks = _marks(recipe.checkpoints, recipe.epochs, self.steps_per_epoch, self.steps)
+        self.network = _begin(config)
+        self.module = self.network.module.to(group.device)
+        self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
+        trainable = Trainable(self.module, recipe.dropout)
+        self._model: nn.Module = DistributedDataParallel(trainable) if group.size > 1 else trainable
+        self._model.train()
+        self._optimizer = make_optimizer(self.module, recipe)
+        self._mean = RunningMean(self.module, recipe.ema) if recipe.ema else None
+        self._weights = _weights(frames.angle_rad[self._rows], recipe.angle_weighting)
+        self._on_device = _on_device(frames.pictures, group.device)
+        self._order: tuple[int, NDArray[np.int64]] = (-1, self._rows)
+        self._unseen: list[Tensor] = []  # losses that have not been looked at
+        self._clock = time.monotonic()
+        self.progress = Progress(frames=frames.digest)
+        self.loss = math.nan  # of the last step that was looked at
+
+    @property
+    def done(self) -> bool:
+        return self.progress.step >= self.steps
+
+    @property
+    def epoch(self) -> float:
+        return self.recipe.epochs if self.done else self.progress.step / self.steps_per_epoch
+
+    @property
+    def due(self) -> bool:
+        """Whether the step just done ends an epoch, or is one to keep."""
+        step = self.progress.step
+        return self.done or step in self.marks or step % self.steps_per_epoch == 0
+
+    def restore(self) -> None:
+        """Go on where the state on disk says, if there is one. Raises VbpError where the frames are others."""
+        found = restore_state(self.folder, self.module, self._optimizer, self._mean)
+        if found is None:
+            return
+        if found.frames != self.frames.digest:
+            raise VbpError(f"the recordings differ from those that {self.folder} began with; train a new run")
+        self.progress = found
+
+    def step(self) -> None:
+        """One batch, one change of the weights. Raises VbpError where the loss is not a number."""
+        step, recipe, device = self.progress.step, self.recipe, self.group.device
+        epoch, k = divmod(step, self.steps_per_epoch)
+        part = self.group.share(self.batch)
+        picks = self._shuffled(epoch)[k * self.batch : (k + 1) * self.batch][part]
+        rows = self._rows[picks]
+        torch.manual_seed(_seed(recipe.seed, step, self.group.rank))
+        set_lr(self._optimizer, recipe.lr_at(step, self.steps))
+        images = self._pictures(rows)
+        angles = torch.from_numpy(self.frames.angle_rad[rows]).to(device)
+        images, angles = augment(images, angles, recipe, draw(recipe, self.batch, epoch, k).part(part))
+        images = normalise(images, self.network.spec).contiguous(memory_format=torch.channels_last)
+        self._optimizer.zero_grad(set_to_none=True)
+        with autocast(device, recipe.precision):
+            output = self._model(images)
+        error = output * self.network.spec.output_to_radians - angles
+        loss = (error.square() * torch.from_numpy(self._weights[picks]).to(device)).mean()
+        loss.backward()
+        if recipe.clip:
+            nn.utils.clip_grad_norm_(self.module.parameters(), recipe.clip)
+        self._optimizer.step()
+        if self._mean is not None:
+            self._mean.update(self.module, step)
+        self.progress.step += 1
+        self._unseen.append(loss.detach())
+        if device.type == "cpu" or len(self._unseen) >= LOOK_EVERY:
+            self._look()
+
+    def measure(self) -> Row:
+        """Test, note a row of metrics, and write the checkpoints that are due."""
+        self._look()
+        self._check_weights()
+        scores = self._test()
+        count = max(1, self.progress.loss_count)
+        row = Row(
+            epoch=self.epoch,
+            step=self.progress.step,
+            train_loss=self.progress.loss_sum / count,
+            test_rmse_rad=scores.rmse_rad,
+            test_mae_deg=scores.mae_deg,
+            lr=self.recipe.lr_at(self.progress.step - 1, self.steps),
+            seconds=round(self._seconds(), 3),
+        )
+        self.progress.rows.append(row)
+        self.progress.loss_sum, self.progress.loss_count = 0.0, 0
+        better = math.isfinite(row.test_rmse_rad) and (
+            self.progress.best is None or row.test_rmse_rad < self.progress.best
+        )
+        if better:
+            self.progress.best = row.test_rmse_rad
+        if self.group.first:
+            for epoch in self.marks.get(self.progress.step, ()):
+                self._save_network(checkpoint_path(self.folder, epoch))
+            self._save_network(self.folder / LAST)
+            if better:
+                self._save_network(self.folder / BEST)
+            write_metrics(self.folder, self.progress.rows)
+        return row
+
+    def save(self) -> None:
+        """The state, so that the run can go on from here."""
+        self._look()
+        self._check_weights()
+        self.progress.seconds = self._seconds()
+        self._clock = time.monotonic()
+        if self.group.first:
+            save_state(self.folder, self.progress, self.module, self._optimizer, self._mean)
+
+    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
+        if self._order[0] != epoch:
+            rng = np.random.default_rng([self.recipe.seed, epoch, 0])
+            self._order = (epoch, rng.permutation(len(self._rows)))
+        return self._order[1]
+
+    def _pictures(self, rows: NDArray[np.int64]) -> Tensor:
+        """(N, C, h, w) float32 in [0, 1] on the device."""
+        if self._on_device is not None:
+            stored = self._on_device[torch.from_numpy(rows).to(self.group.device)]
+        else:
+            stored = torch.from_numpy(self.frames.pictures[rows]).to(self.group.device)
+        stored = stored.unsqueeze(1) if stored.dim() == 3 else stored.permute(0, 3, 1, 2)
+        return stored.float() / 255
+
+    def _look(self) -> None:
+        """Add up the losses since the last look. Raises VbpError for one that is not a number."""
+        for n, loss in enumerate(torch.stack(self._unseen).tolist() if self._unseen else []):
+            if not math.isfinite(loss):
+                self._broken("loss", self.progress.step - len(self._unseen) + n + 1)
+            self.progress.loss_sum += loss
+            self.progress.loss_count += 1
+            self.loss = loss
+        self._unseen.clear()
+
+    def _check_weights(self) -> None:
+        for tensor in self.module.state_dict().values():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                self._broken("network's weights", self.progress.step)
+
+    def _broken(self, what: str, step: int) -> None:
+        verb = "are" if what.endswith("s") and what != "loss" else "is"
+        raise VbpError(
+            f"the {what} {verb} not a number after step {step} (epoch {step / self.steps_per_epoch:.2f}): train "
+            f"a new run with a lower --lr than {self.recipe.learning_rate:g} or with --clip 1; "
+            f"the checkpoints written before are good and stay in {self.folder}"
+        )
+
+    def _test(self) -> Scores:
+        rows = self.frames.test_rows
+        if not self.group.first or not len(rows):
+            return score(np.zeros(0), np.zeros(0))
+        module = self._mean.module if self._mean is not None else self.module
+        module.eval()
+        try:
+            predicted = predict(module, self.network.spec, self.frames.pictures, rows, self.group.device)
+        finally:
+            module.train(self._mean is None)
+        return score(self.frames.angle_rad[rows].astype(np.float64), predicted)
+
+    def _save_network(self, path: Path) -> None:
+        words = f"{self.network.spec.trained_on}; after {self.epoch:.4g} of {self.recipe.epochs:g} epochs"
+        spec = NetworkSpec(**{**self.network.spec.__dict__, "trained_on": words})
+        module = self._mean.module if self._mean is not None else self.module
+        save_checkpoint(Network(spec, module), path)
+
+    def _seconds(self) -> float:
+        return self.progress.seconds + time.monotonic() - self._clock
+
+
+def predict(
+    module: nn.Module,
+    spec: NetworkSpec,
+    pictures: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    device: torch.device,
+) -> NDArray[np.float64]:
+    """Angles (len(rows),) in radians, left positive, of prepared pictures; `module` is in eval mode."""
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), TEST_BATCH):
+            images = to_tensor(pictures[rows[start : start + TEST_BATCH]], spec, device)
+            images = images.contiguous(memory_format=torch.channels_last)
+            found.append(first_output(module(images)).cpu().numpy().astype(np.float64))
+    return np.concatenate(found) * spec.output_to_radians
+
+
+def normalise(images: Tensor, spec: NetworkSpec) -> Tensor:
+    return images if (spec.mean, spec.std) == (0.0, 1.0) else (images - spec.mean) / spec.std
+
+
+def _begin(config: Config) -> Network:
+    """Fresh weights from the seed, or those of the checkpoint to start from. Raises ModelError."""
+    try:
+        if not config.init:
+            return build(config.spec, config.recipe.seed)
+        network = load_checkpoint(config.init)
+    except ModelFileError as error:
+        raise ModelError(str(error)) from error
+    network.spec = config.spec
+    return network
+
+
+def _marks(
+    checkpoints: tuple[float, ...], epochs: float, steps_per_epoch: int, steps: int
+) -> dict[int, list[float]]:
+    """step -> the epochs whose checkpoint is written after it; the end is always one."""
+    marks: dict[int, list[float]] = {}
+    for epoch in sorted({e for e in checkpoints if e < epochs} | {epochs}):
+        step = steps if epoch == epochs else min(steps, max(1, round(epoch * steps_per_epoch)))
+        marks.setdefault(step, []).append(epoch)
+    return marks
+
+
+def _weights(angles: NDArray[np.float32], weighting: float) -> NDArray[np.float32]:
+    """(N,) of mean 1: all 1 for weighting 0, growing with |angle| otherwise (large angles are rare)."""
+    size = np.abs(angles) / max(float(np.abs(angles).mean()), 1e-9)
+    weights = 1 + weighting * size
+    return np.asarray(weights / weights.mean(), dtype=np.float32)
+
+
+def _on_device(pictures: NDArray[np.uint8], device: torch.device) -> Tensor | None:
+    """All pictures on the GPU where they take less than 40 % of what is free there."""
+    if device.type != "cuda" or pictures.nbytes > 0.4 * torch.cuda.mem_get_info(device)[0]:
+        return None
+    out = torch.empty(pictures.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(pictures), 4096):
+        out[start : start + 4096] = torch.from_numpy(pictures[start : start + 4096].copy()).to(device)
+    return out
+
+
+def _seed(*numbers: int) -> int:
+    """One 63-bit seed from several numbers, well mixed."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
