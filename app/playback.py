@@ -29,7 +29,7 @@ from app.messages import (
 )
 from app.model_thread import ModelThread
 from app.predict_thread import PredictThread
-from app.schedule import Schedule, fast_enough
+from app.schedule import Schedule, fast_enough, first_good
 from app.threads import abandon
 from vbp_core.drives.base import Drive, OpenOptions
 
@@ -424,12 +424,3 @@ class Player(QObject):
         if playing != self.playing:
             self.playing = playing
             self.playing_changed.emit(playing)
-
-
-def first_good(drive: Drive) -> int:
-    """The first frame that is not in a known gap (0 where all are): a drive should not open on a hole."""
-    frame = 0
-    for gap in sorted(drive.info.gaps, key=lambda g: g.first):
-        if gap.first <= frame <= gap.last:
-            frame = gap.last + 1
-    return frame if frame < len(drive) else 0

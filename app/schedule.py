@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp_core.drives.base import Drive
 from vbp_core.drives.labels import speed_filter
 
 MAX_JUMP_S = 1.0  # a longer hole in the recording is jumped after this long
@@ -74,3 +75,12 @@ def fast_enough(speed_mps: NDArray[np.float64], min_speed: float) -> NDArray[np.
     if min_speed <= 0 or not np.isfinite(speed_mps).any():
         return None
     return speed_filter(speed_mps, min_speed)
+
+
+def first_good(drive: Drive) -> int:
+    """The first frame that is not in a known gap (0 where all are): a drive should not open on a hole."""
+    frame = 0
+    for gap in sorted(drive.info.gaps, key=lambda g: g.first):
+        if gap.first <= frame <= gap.last:
+            frame = gap.last + 1
+    return frame if frame < len(drive) else 0

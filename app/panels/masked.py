@@ -82,11 +82,12 @@ class MaskedView(PictureView):
         super().paintEvent(event)
 
     def _paint_warning(self, painter: QPainter, ground: QRectF) -> None:
-        """The whole sentence, on as many lines as it takes: half of it would mislead."""
+        """The whole sentence, as half of it would mislead; at the top, as what the network sees lies below."""
         inner = ground.adjusted(8, 4, -8, -4)
-        flags = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom | Qt.TextFlag.TextWordWrap)
+        flags = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap)
         box = painter.boundingRect(inner, flags, self._warning or "")
-        strip = QRectF(ground.x(), box.y() - 4, ground.width(), ground.bottom() - box.y() + 4)
-        painter.fillRect(strip, QColor(0, 0, 0, 170))
+        painter.fillRect(
+            QRectF(ground.x(), ground.y(), ground.width(), box.height() + 8), QColor(0, 0, 0, 190)
+        )
         painter.setPen(WARNING)
         painter.drawText(inner, flags, self._warning or "")

@@ -14,8 +14,7 @@ import app.drive_thread
 import app.model_thread
 from app.drive_thread import DriveThread
 from app.mailbox import Mailbox
-from app.playback import first_good
-from app.schedule import MAX_JUMP_S, Schedule
+from app.schedule import MAX_JUMP_S, Schedule, first_good
 from vbp_core.drives.base import Gap
 
 
