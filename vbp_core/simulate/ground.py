@@ -126,13 +126,8 @@ def bank(conditions: Conditions, s: Floats, beyond: dict[str, Floats]) -> Floats
 def cast(view: View, road: Road, conditions: Conditions, car_s: float) -> Ground:
     camera = view.camera
     columns = np.arange(-1, camera.width // SPACING + 1) * SPACING + (SPACING - 1) / 2
-    distance = np.geomspace(NEAREST, FARTHEST, _SAMPLES)
-    slope = (camera.centre_x - columns) / camera.focal  # metres to the left per metre ahead
-    ahead = np.broadcast_to(distance, (len(columns), _SAMPLES))
-    left = slope[:, None] * distance
-    cos, sin = np.cos(view.heading), np.sin(view.heading)
-    x, y = view.x + ahead * cos - left * sin, view.y + ahead * sin + left * cos
-    s, d = road.project(x, y, car_s + _first_guess(view, road, car_s, distance)[None, :] + 0 * left)
+    distance: Floats = np.geomspace(NEAREST, FARTHEST, _SAMPLES).astype(np.float64)
+    s, d = _march(view, road, car_s, columns, distance)
     beyond = beyond_edges(conditions, s, d)
     height = road.at(road.z, s) + bank(conditions, s, beyond)
     sight = (height - view.z) / distance
@@ -144,10 +139,9 @@ def cast(view: View, road: Road, conditions: Conditions, car_s: float) -> Ground
     top = int(np.clip(np.floor(end.min()) - 1, 0, camera.height_px - 40))
     rows = np.arange(top, camera.height_px)
     wanted = (view.horizon + shear[:, None] - rows[None, :]) / camera.focal  # (K, R) slope of each ray
-    where = np.empty(wanted.shape, np.intp)
-    for k in range(len(columns)):
-        where[k] = np.searchsorted(highest[k], wanted[k])
-    i = np.clip(where, 1, _SAMPLES - 1)
+    i = np.clip(
+        _first_hits(view.horizon + shear[:, None] - camera.focal * highest - top, len(rows)), 1, _SAMPLES - 1
+    )
     low, high = np.take_along_axis(highest, i - 1, 1), np.take_along_axis(sight, i, 1)
     w = np.clip((wanted - low) / np.maximum(high - low, 1e-9), 0.0, 1.0)
     depth = (distance[i - 1] * (1 - w) + distance[i] * w).T
@@ -176,6 +170,35 @@ def cast(view: View, road: Road, conditions: Conditions, car_s: float) -> Ground
         skyline,
         Rays(distance, s, d, height, beyond),
     )
+
+
+def _march(view: View, road: Road, car_s: float, columns: Floats, distance: Floats) -> tuple[Floats, Floats]:
+    """s and d (K, S) of the points at `distance` (S,) along the lines of sight of `columns` (K,), seen from above.
+
+    Every other column is projected; between two, 16 pixels apart, a bend of 40 m radius is off by 1 mm.
+    """
+    camera = view.camera
+    every = np.append(columns[::2], columns[-1] + SPACING)
+    slope = (camera.centre_x - every) / camera.focal  # metres to the left per metre ahead
+    left = slope[:, None] * distance
+    cos, sin = np.cos(view.heading), np.sin(view.heading)
+    x, y = view.x + distance * cos - left * sin, view.y + distance * sin + left * cos
+    guess = car_s + _first_guess(view, road, car_s, distance)
+    s, d = road.project(x, y, np.broadcast_to(guess, x.shape))
+    out = np.empty((2, len(columns), len(distance)))
+    for values, full in ((s, out[0]), (d, out[1])):
+        full[::2] = values[: len(full[::2])]
+        full[1::2] = 0.5 * (values[:-1] + values[1:])[: len(full[1::2])]
+    return out[0], out[1]
+
+
+def _first_hits(at_row: Floats, rows: int) -> NDArray[np.intp]:
+    """(K, S) rows at which samples are seen, falling along S -> (K, R): the first sample at or above each row."""
+    columns = len(at_row)
+    below = np.clip(np.ceil(at_row) - 1, -1, rows - 1).astype(np.intp) + 1  # 0: above the picture
+    flat = below + (np.arange(columns) * (rows + 1))[:, None]
+    count = np.bincount(flat.ravel(), minlength=columns * (rows + 1)).reshape(columns, rows + 1)
+    return np.asarray(np.cumsum(count[:, :0:-1], axis=1)[:, ::-1])
 
 
 def _first_guess(view: View, road: Road, car_s: float, distance: Floats) -> Floats:

@@ -64,7 +64,9 @@ def lane_paint(ground: Ground, conditions: Conditions, wear: Tile) -> list[Paint
         if not any(slot in c.layout.lines for c in sections):
             continue
         off = ground.coarse_d - conditions.at(slot, ground.coarse_s)
-        pick, q = ground.near(off, 0.5 + ground.coarse_span_d)
+        stripes = [stripe for c in sections for stripe in c.layout.lines.get(slot, ())]
+        reach = max(abs(stripe.offset) + stripe.width / 2 for stripe in stripes)
+        pick, q = ground.near(off, reach + 0.5 * ground.coarse_span_d)
         if not len(pick):
             continue
         s, ws, wd = flat_s[pick], span_s[pick], span_d[pick]
@@ -105,10 +107,12 @@ def _worn(
 
     s: metres beyond the tiles' origin.
     """
-    first = float(s.min())
+    first = np.float32(np.floor(s.min()))
     metres = np.arange(0.0, float(s.max()) - first + 2.0)
-    table = conditions.at("wear", metres + first - ground.origin % 1024.0 + ground.origin)
-    level = np.interp(s - np.float32(first), metres, table).astype(np.float32)
+    table = conditions.at("wear", metres + first - ground.origin % 1024.0 + ground.origin).astype(np.float32)
+    if table.max() < 0.06:
+        return np.ones_like(s)
+    level = table[(s - first).astype(np.intp)]
     grain = wear.points(s, d, float(np.median(ws)), float(np.median(wd)))
     flakes = np.clip(np.float32(1.6) + grain - np.float32(3.4) * level, 0.0, 1.0)
     mean = np.clip(np.float32(1.15) - level, 0.0, 1.0)

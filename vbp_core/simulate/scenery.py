@@ -45,8 +45,9 @@ def make_backdrop(seed: int) -> Backdrop:
     hills = smooth_track(rng, 4096, 90.0) + 0.25 * smooth_track(rng, 4096, 12.0)
     fade = np.minimum(1.0, np.minimum(np.arange(4096), np.arange(4096)[::-1]) / 200.0)
     skyline = np.clip(0.022 + 0.02 * hills * fade, 0.003, 0.09)
-    foliage = foliage.astype(np.float32)
-    return Backdrop(foliage, cv2.merge([edge, foliage]), clouds, skyline)
+    foliage = np.asarray(foliage, dtype=np.float32)
+    growth = np.stack([edge, foliage], axis=2)
+    return Backdrop(foliage, growth, clouds, skyline)
 
 
 def paint_sky(canvas: Canvas, view: View, backdrop: Backdrop, light: Light, bottom: int) -> None:
@@ -72,11 +73,11 @@ def paint_sky(canvas: Canvas, view: View, backdrop: Backdrop, light: Light, bott
         canvas.rgb[k][:bottom] = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)[:bottom, :width]
     canvas.kind[:bottom] = ID["sky"]
     # far hills, by the direction of each column
-    columns = np.arange(width)
-    direction = view.heading + (view.camera.centre_x - columns) / view.camera.focal
+    across = np.arange(width)
+    direction = view.heading + (view.camera.centre_x - across) / view.camera.focal
     index = np.mod(direction / (2 * np.pi) * 4096 * 3, 4096.0)
     rise = np.interp(index, np.arange(4096), backdrop.skyline)
-    edge = view.horizon - rise * view.camera.focal + view.roll * (columns - view.camera.centre_x)
+    edge = view.horizon - rise * view.camera.focal + view.roll * (across - view.camera.centre_x)
     top = int(np.clip(edge.min() - 1, 0, bottom))
     cover = np.clip(np.arange(top, bottom)[:, None] - edge[None, :] + 0.5, 0.0, 1.0).astype(np.float32)
     if cover.size:
@@ -141,11 +142,9 @@ def _stand(
     light: Light,
 ) -> None:
     rays = ground.rays
-    if conditions.at(f"{wall.table}_{wall.side}", rays.s[:, ::6]).max() < (
-        0.5 if wall.style == "rail" else 0.05
-    ):
-        if not wall.tall[0]:
-            return
+    least = 0.5 if wall.style == "rail" else 0.05
+    if not wall.tall[0] and conditions.at(f"{wall.table}_{wall.side}", rays.s[:, ::6]).max() < least:
+        return
     beyond = rays.beyond[wall.side]
     setback = (
         conditions.at(f"{wall.beyond}_{wall.side}", rays.s) if isinstance(wall.beyond, str) else wall.beyond
@@ -158,7 +157,8 @@ def _stand(
     at_s = rays.s[k, i - 1] * (1 - w) + rays.s[k, i] * w
     depth = rays.distance[i - 1] * (1 - w) + rays.distance[i] * w
     foot = rays.height[k, i - 1] * (1 - w) + rays.height[k, i] * w
-    tall = wall.height(conditions, at_s) * (past[k, i] > -1.0)
+    # a wood does not end where the marching does: it shrinks towards there
+    tall = wall.height(conditions, at_s) * np.clip((390.0 - depth) / 160.0, 0.0, 1.0)
     if tall.max() < 0.05:
         return
     camera = view.camera
@@ -167,40 +167,81 @@ def _stand(
     per = camera.focal / depth  # pixels per metre
     head = base - per * tall * 1.25
     stack = np.stack([at_s - ground.origin, depth, base, per, tall]).astype(np.float32)
-    fine_s, fine_depth, fine_base, fine_per, fine_tall = widen(stack)
+    fine = widen(stack)
     top, bottom = int(np.clip(head.min() - 1, 0, 480)), int(np.clip(base.max() + 1, 0, 480))
-    if bottom - top < 1:
+    there = np.flatnonzero(fine[4] > 0.06)
+    if bottom - top < 1 or not len(there):
         return
+    columns_of = slice(int(there[0]), int(there[-1]) + 1)
     rows = slice(top, bottom)
-    up = (fine_base[None, :] - np.arange(top, bottom, dtype=np.float32)[:, None]) / fine_per[None, :]
-    s = np.broadcast_to(fine_s[None, :] + np.float32(ground.origin % 1024.0), up.shape)
-    seen = fine_depth[None, :] < canvas.depth[rows]
-    if wall.style == "rail":
-        _rail(canvas, rows, up, s, fine_per, fine_depth, seen, fine_tall, light)
+    strip = _Strip(rows, columns_of, fine[:, None, columns_of], ground.origin)
+    seen = strip.depth < canvas.depth[rows, columns_of]
+    shown = np.flatnonzero(seen.any(1))
+    if not len(shown):
         return
-    per_cell = 32.0  # cells of the tiles per metre
-    scale = np.float32(per_cell if wall.style == "trees" else per_cell * 2.5)
-    x, y = _cell(s, scale), _cell(up + np.float32(7.0 if wall.side == "left" else 1.0), scale)
-    ragged, leaves = cv2.split(cv2.remap(backdrop.growth, x, y, cv2.INTER_LINEAR))
-    room = fine_tall[None, :] * (1 + np.float32(0.16) * ragged) - up
-    cover = np.clip(room * np.minimum(fine_per, 24.0)[None, :] + 0.5, 0.0, 1.0)
-    cover *= np.clip(up * fine_per[None, :] + 0.5, 0.0, 1.0) * (fine_tall > 0.06)[None, :] * seen
-    # far leaves are averaged by their distance; the foot of a wood is dark
-    soft = np.clip(np.float32(3.0) / np.maximum(fine_per, 0.1), 0.0, 0.8)[None, :]
+    if len(shown) < len(seen):  # the foot is behind a bank
+        rows = slice(top + int(shown[0]), top + int(shown[-1]) + 1)
+        seen = seen[shown[0] : shown[-1] + 1]
+        strip = _Strip(rows, columns_of, fine[:, None, columns_of], ground.origin)
+    if wall.style == "rail":
+        _rail(canvas, strip, seen, light)
+    else:
+        _grow(canvas, strip, seen, wall, conditions, backdrop, light)
+
+
+class _Strip:
+    """The pixels of one wall. s, depth, per, tall (1, W): metres along, metres ahead, pixels to the metre, metres
+
+    of height. up (R, W): metres above the wall's foot.
+    """
+
+    def __init__(self, rows: slice, columns: slice, values: Array, origin: float) -> None:
+        self.rows, self.columns = rows, columns
+        s, self.depth, base, self.per, self.tall = values
+        self.s = s + np.float32(origin % 1024.0)
+        self.middle = float(s.mean()) + origin  # metres along the road, absolute
+        self.up = (base - np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]) / self.per
+
+
+def _grow(
+    canvas: Canvas,
+    strip: _Strip,
+    seen: NDArray[np.bool_],
+    wall: Wall,
+    conditions: Conditions,
+    backdrop: Backdrop,
+    light: Light,
+) -> None:
+    """Trees or bushes."""
+    up, per, tall = strip.up, strip.per, strip.tall
+    scale = np.float32(32.0 if wall.style == "trees" else 80.0)  # cells of the tile per metre
+    x = np.broadcast_to(_cell(strip.s, scale), up.shape)
+    y = _cell(up + np.float32(7.0 if wall.side == "left" else 1.0), scale)
+    ragged, leaves = cv2.split(cv2.remap(backdrop.growth, x.copy(), y, cv2.INTER_LINEAR))
+    cover = (tall + (np.float32(0.16) * tall) * ragged - up) * np.minimum(per, 24.0)
+    cover = np.clip(cover + np.float32(0.5), 0.0, 1.0)
+    cover *= np.clip(up * per + np.float32(0.5), 0.0, 1.0)
+    cover *= seen * (tall > 0.06)
+    # far leaves are averaged by their distance; the foot of a wood is dark; all fades in the haze
+    soft = np.clip(np.float32(3.0) / np.maximum(per, 0.1), 0.0, 0.8)
     leaves = leaves * (1 - soft) + np.float32(0.3) * soft
-    dark = 0.35 + 0.65 * np.clip(up / np.maximum(fine_tall, 0.1)[None, :], 0.0, 1.0)
-    fog = (1 - np.exp(-fine_depth / 900.0))[None, :]
-    green = conditions.one("green", ground.origin + 30)
+    dark = leaves * (np.float32(0.35) + np.float32(0.65) * np.clip(up / np.maximum(tall, 0.1), 0.0, 1.0))
+    twice = dark * leaves
+    fog = 1 - np.exp(-strip.depth / np.float32(900.0))
+    green = conditions.one("green", strip.middle)
     tint = [0.09 - 0.02 * green, 0.085 + 0.01 * green, 0.042]
     if wall.style == "bush":
         tint = [0.19 - 0.09 * green, 0.16 - 0.03 * green, 0.075 - 0.03 * green]
-    lit = [light.ambient[c] + 0.75 * light.sun[c] * leaves for c in range(3)]
-    colour = [
-        (tint[c] * leaves * dark * lit[c] * 2.0) * (1 - fog) + light.haze[c] * 0.6 * fog for c in range(3)
-    ]
-    canvas.lay(rows, slice(None), colour, cover, "vegetation")
-    depth_part = canvas.depth[rows]
-    np.copyto(depth_part, np.broadcast_to(fine_depth[None, :], depth_part.shape), where=cover > 0.5)
+    colour = []
+    for k in range(3):
+        clear = np.float32(2.0 * tint[k]) * (1 - fog)
+        part = dark * (clear * np.float32(light.ambient[k]))
+        part += twice * (clear * np.float32(0.75 * light.sun[k]))
+        part += np.float32(0.6 * light.haze[k]) * fog
+        colour.append(part)
+    canvas.lay(strip.rows, strip.columns, colour, cover, "vegetation")
+    part_depth = canvas.depth[strip.rows, strip.columns]
+    np.copyto(part_depth, np.broadcast_to(strip.depth, part_depth.shape), where=cover > 0.5)
 
 
 def _cell(metres: Array, per_metre: np.float32) -> Array:
@@ -210,29 +251,19 @@ def _cell(metres: Array, per_metre: np.float32) -> Array:
     return turns
 
 
-def _rail(
-    canvas: Canvas,
-    rows: slice,
-    up: Array,
-    s: Array,
-    per: Array,
-    depth: Array,
-    seen: NDArray[np.bool_],
-    tall: Array,
-    light: Light,
-) -> None:
+def _rail(canvas: Canvas, strip: _Strip, seen: NDArray[np.bool_], light: Light) -> None:
     """A guard rail: a band of steel with a fold, on posts."""
-    soft = per[None, :]
-    on = (tall > 0.5)[None, :] * seen
-    band = np.clip((up - 0.45) * soft + 0.5, 0, 1) * np.clip((0.78 - up) * soft + 0.5, 0, 1)
-    t = s * np.float32(1 / 3.8)
+    up, soft = strip.up, strip.per
+    on = (strip.tall > 0.5) * seen
+    band = np.clip((up - 0.45) * soft + 0.5, 0, 1) * np.clip((0.78 - up) * soft + 0.5, 0, 1) * on
+    t = strip.s * np.float32(1 / 3.8)
     within = np.abs(t - np.floor(t) - np.float32(0.5)) * np.float32(3.8)
     post = np.clip((np.float32(0.08) - within) * np.minimum(soft * 0.4, 12) + 0.5, 0, 1)
-    post = post * np.clip(up * soft + 0.5, 0, 1) * np.clip((0.6 - up) * soft + 0.5, 0, 1)
-    wood = tuple(0.10 * light.full[c] for c in range(3))
-    canvas.lay(rows, slice(None), wood, (post * on).astype(np.float32), "structure")  # type: ignore[arg-type]
-    fold = 0.55 + 0.45 * np.cos((up - 0.615) * np.float32(38.0))
-    steel = [(0.30 * light.full[c] * (0.45 + 0.55 * fold)).astype(np.float32) for c in range(3)]
-    canvas.lay(rows, slice(None), steel, (band * on).astype(np.float32), "structure")
-    part = canvas.depth[rows]
-    np.copyto(part, np.broadcast_to(depth[None, :], part.shape), where=(band * on) > 0.5)
+    post = post * np.clip(up * soft + 0.5, 0, 1) * np.clip((0.6 - up) * soft + 0.5, 0, 1) * on
+    wood = 0.10 * light.full[0], 0.09 * light.full[1], 0.08 * light.full[2]
+    canvas.lay(strip.rows, strip.columns, wood, post.astype(np.float32), "structure")
+    fold = 0.45 + 0.55 * (0.55 + 0.45 * np.cos((up - np.float32(0.615)) * np.float32(38.0)))
+    steel = [(0.30 * light.full[k] * fold).astype(np.float32) for k in range(3)]
+    canvas.lay(strip.rows, strip.columns, steel, band.astype(np.float32), "structure")
+    part = canvas.depth[strip.rows, strip.columns]
+    np.copyto(part, np.broadcast_to(strip.depth, part.shape), where=band > 0.5)

@@ -10,7 +10,7 @@ import numpy as np
 from vbp_core.simulate.conditions import Conditions, Patch, Seam
 from vbp_core.simulate.ground import Ground
 from vbp_core.simulate.markings import band, between
-from vbp_core.simulate.noise import Array, Tile, octaves, stream, unit
+from vbp_core.simulate.noise import Array, Tile, octaves, stream
 
 GRAVEL = (0.24, 0.215, 0.175)
 EARTH = (0.17, 0.125, 0.08)
@@ -59,8 +59,13 @@ def paint_ground(ground: Ground, conditions: Conditions, textures: Textures) -> 
     s = ground.s + np.float32(ground.origin % 1024.0)
     d = ground.d
     coarse_s, coarse_d = ground.coarse_s, ground.coarse_d
-    fine = textures.fine.look(s, d, ground.foot_s, ground.foot_d)
-    coarse = textures.coarse.look(s, d, ground.foot_s, ground.foot_d)
+    left, right = conditions.at("edge_left", coarse_s), conditions.at("edge_right", coarse_s)
+    coarse_beyond = np.maximum(coarse_d - left, right - coarse_d)
+    # rows that see asphalt: above them is a bank, or the skyline
+    paved = slice(int(np.argmax(coarse_beyond.min(1) < 0.4)), None)
+    fine, coarse = np.zeros_like(s), np.zeros_like(s)
+    for tile, out in ((textures.fine, fine), (textures.coarse, coarse)):
+        out[paved] = tile.look(s[paved], d[paved], ground.foot_s[paved], ground.foot_d[paved])
 
     # slow changes, on the marched columns
     base = conditions.at("asphalt", coarse_s) * _tracks(conditions, coarse_s, coarse_d)
@@ -75,35 +80,51 @@ def paint_ground(ground: Ground, conditions: Conditions, textures: Textures) -> 
     warm = float(conditions.one("warm", ground.origin + 20.0))
     albedo = [tone * np.float32(1.0 + warm), tone, tone * np.float32(1.0 - 1.2 * warm)]
 
-    left, right = conditions.at("edge_left", coarse_s), conditions.at("edge_right", coarse_s)
-    beyond = ground.fine(np.maximum(coarse_d - left, right - coarse_d))
+    beyond = ground.fine(coarse_beyond)
     # the asphalt crumbles: its edge is ragged by a hand's breadth
-    beyond += np.float32(0.05) * coarse
+    beyond += np.float32(0.04) * coarse
     road = np.clip(np.float32(0.5) - beyond / ground.span_d, 0.0, 1.0)
     gravel = conditions.at("gravel", row_s)[:, None].astype(np.float32)
     grass = np.zeros_like(road)
-    pick = np.flatnonzero(road.ravel() < 1.0)
-    if len(pick):
-        first, last = int(pick[0]) // s.shape[1], int(pick[-1]) // s.shape[1] + 1
-        part = slice(first, last)
+    rows = np.flatnonzero(road.min(1) < 1.0)
+    if len(rows):
+        part = slice(int(rows[0]), int(rows[-1]) + 1)
         verge = textures.verge.look(s[part], d[part], ground.foot_s[part], ground.foot_d[part])
-        verge = verge.ravel()[pick - first * s.shape[1]]
-        off = (beyond - gravel).ravel()[pick] + np.float32(0.25) * verge
-        grassy = np.clip(off * np.float32(2.2) + np.float32(0.5), 0.0, 1.0)
-        dirt, green = conditions.one("dirt", ground.origin + 25), conditions.one("green", ground.origin + 25)
-        share = road.ravel()[pick]
-        pale = conditions.one("pale", ground.origin + 25)
-        shade = np.exp(np.float32(0.28) * verge + np.float32(0.12) * fine.ravel()[pick])
-        for k in range(3):
-            bare = np.float32((GRAVEL[k] * (1 - dirt) + EARTH[k] * dirt) * pale)
-            leaf = np.float32(GRASS[k] * green + STRAW[k] * (1 - green))
-            dark = np.float32(EARTH[k])
-            tuft = leaf + (dark - leaf) * np.clip(np.float32(0.35) * verge, -0.3, 0.7)
-            colour = (bare * (1 - grassy) + tuft * grassy) * shade
-            flat = albedo[k].ravel()
-            flat[pick] = flat[pick] * share + colour * (1 - share)
-        grass.ravel()[pick] = grassy
+        bare_share = 1 - road[part]
+        grass[part] = np.clip(
+            (beyond[part] - gravel[part]) * np.float32(2.2) + np.float32(0.55) * verge + np.float32(0.5),
+            0.0,
+            1.0,
+        )
+        _verge(albedo, part, verge, fine[part], bare_share, grass[part], conditions, ground.origin + 25.0)
     return Surface(albedo, road, grass, wet * road)
+
+
+def _verge(
+    albedo: list[Array],
+    rows: slice,
+    verge: Array,
+    fine: Array,
+    share: Array,
+    grassy: Array,
+    conditions: Conditions,
+    s: float,
+) -> None:
+    """Gravel, earth and grass over `share` of each pixel of the rows."""
+    dirt, green, pale = (conditions.one(name, s) for name in ("dirt", "green", "pale"))
+    shade = share * np.exp(np.float32(0.28) * verge + np.float32(0.10) * fine)
+    tuft = np.clip(np.float32(0.35) * verge, -0.3, 0.7)
+    for k in range(3):
+        bare = np.float32((GRAVEL[k] * (1 - dirt) + EARTH[k] * dirt) * pale)
+        leaf = np.float32(GRASS[k] * green + STRAW[k] * (1 - green))
+        colour = tuft * (np.float32(EARTH[k]) - leaf)
+        colour += leaf - bare
+        colour *= grassy
+        colour += bare
+        colour *= shade
+        part = albedo[k][rows]
+        part *= 1 - share
+        part += colour
 
 
 def _tracks(conditions: Conditions, s: np.ndarray, d: np.ndarray) -> np.ndarray:
@@ -111,8 +132,8 @@ def _tracks(conditions: Conditions, s: np.ndarray, d: np.ndarray) -> np.ndarray:
     lane = conditions.at("L1", s) - conditions.at("R1", s)
     within = d - lane * np.round(d / lane)
     amount = conditions.at("tracks", s)
-    wheels = np.exp(-(((np.abs(within) - 0.78) / 0.28) ** 2))
-    oil = np.exp(-((within / 0.35) ** 2))
+    wheels = np.maximum(1.0 - ((np.abs(within) - 0.78) / 0.42) ** 2, 0.0)
+    oil = np.maximum(1.0 - (within / 0.5) ** 2, 0.0)
     drift = 0.5 + 0.5 * np.sin(s * 0.05) * np.sin(s * 0.023 + 1.0)
     out: np.ndarray = 1.0 + amount * (0.55 * wheels * drift - 0.7 * oil)
     return out
@@ -165,7 +186,7 @@ def _seams(tone: Array, ground: Ground, seams: list[Seam]) -> None:
 
 @dataclass(frozen=True)
 class ShadowTiles:
-    """Shadows on the road, 0..1: dappled crowns, bars of trunks and poles, and ragged masses."""
+    """Shadows on the road: noise for dappled crowns and for ragged masses; bars of trunks and poles, 0..1."""
 
     canopy: Tile
     trunks: Tile
@@ -177,7 +198,6 @@ def make_shadows(seed: int) -> ShadowTiles:
     rng = stream(seed, "shadows")
     shape = (1024, 512)
     leaves = octaves(rng, *shape, (2.0, 5.0, 12.0, 30.0))
-    canopy = np.clip(0.5 + 1.3 * (leaves - 0.1), 0, 1)
     trunks = np.zeros(shape, np.float32)
     side = 1.0 if rng.random() < 0.5 else -1.0
     for _ in range(44):
@@ -192,8 +212,7 @@ def make_shadows(seed: int) -> ShadowTiles:
     trunks = np.clip(trunks + 0.8 * np.clip(branches - 1.1, 0, 1), 0, 1)
     trunks = cv2.GaussianBlur(trunks, (0, 0), 1.0)
     lumps = octaves(rng, *shape, (6.0, 20.0, 60.0))
-    mass = np.clip(0.5 + 2.4 * (unit(lumps) + 0.25), 0, 1)
-    tiles = [Tile(np.asarray(t, dtype=np.float32), 128.0, 32.0, 7, 4) for t in (canopy, trunks, mass)]
+    tiles = [Tile(np.asarray(t, dtype=np.float32), 128.0, 32.0, 7, 4) for t in (leaves, trunks, lumps)]
     return ShadowTiles(*tiles)
 
 
@@ -205,9 +224,19 @@ def cast_shadows(ground: Ground, conditions: Conditions, tiles: ShadowTiles) -> 
     across = ground.d + np.float32(16.0)  # the tiles' own borders lie far beside the road
     for name in ("canopy", "trunks", "mass"):
         strength = conditions.at(name, row_s)[:, None].astype(np.float32)
-        if strength.max() < 0.05:
+        rows = np.flatnonzero(strength > 0.04)
+        if not len(rows):
             continue
+        part = slice(int(rows[0]), int(rows[-1]) + 1)
         tile: Tile = getattr(tiles, name)
-        look = tile.look(s, across, ground.foot_s, ground.foot_d)
-        shade = np.maximum(shade, look * strength)
+        look = tile.look(s[part], across[part], ground.foot_s[part], ground.foot_d[part])
+        if name == "trunks":
+            look *= strength[part]
+        else:  # where there is less of it the patches shrink; they do not fade
+            soft, threshold = (1.3, 0.1) if name == "canopy" else (2.4, -0.25)
+            look -= np.float32(threshold + 2.2) - np.float32(2.2) * strength[part]
+            look *= np.float32(soft)
+            look += np.float32(0.5)
+            np.clip(look, 0.0, 1.0, out=look)
+        np.maximum(shade[part], look, out=shade[part])
     return shade
