@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("vbp_core.cli.explain", "masks of every frame, as NPZ"),
     "simulate": ("vbp_core.cli.simulate", "a drive whose truth is known, pixel by pixel"),
     "train": ("vbp_core.cli.train", "train a network on recordings, or resume a run"),
+    "eval": ("vbp_core.cli.eval", "how well a network steers: overall, by speed, by curvature"),
     "models": ("vbp_core.cli.models", "the networks known by name"),
     "import-torch7": (
         "vbp_core.cli.import_torch7",
