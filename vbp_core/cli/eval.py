@@ -1,0 +1,99 @@
+"""`vbp eval`: how well a network steers a recording, overall, by speed and by curvature."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from vbp_core.analysis import analyse, choose_frames
+from vbp_core.cli.common import add_frames, add_network, add_source, open_source
+from vbp_core.cli.main import print_json
+from vbp_core.engine import Engine, open_network
+from vbp_core.errors import VbpError
+from vbp_core.training.evaluation import STEERING_RATIO, WHEELBASE_M, evaluate
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    add_network(parser)
+    add_frames(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    network = open_network(args.model)
+    with open_source(args) as drive:
+        indices = choose_frames(drive, args.frames, args.min_speed)
+        labelled = indices[np.isfinite(drive.angle_rad[indices])]
+        if not len(labelled):
+            raise VbpError(
+                f"{drive.info.path} has no measured steering angle on these frames to compare with"
+            )
+        engine = Engine(network, args.device)
+        predicted = []
+        with tqdm(total=len(labelled), unit="frame", disable=None) as bar:
+            for chunk in analyse(drive, engine, labelled):
+                predicted.append(chunk.predicted_rad)
+                bar.update(len(chunk.indices))
+        found = np.concatenate(predicted)
+        facts = {
+            "source": str(drive.info.path),
+            "model": network.spec.name,
+            "trained": network.trained,
+            "trained_on": network.spec.trained_on,
+            **evaluate(drive.angle_rad[labelled], found, drive.speed_mps[labelled]),
+            "unlabelled": len(indices) - len(labelled),
+            "gaps": int(np.isnan(found).sum()),
+        }
+    if args.json:
+        print_json(facts)
+    else:
+        print_text(facts)
+    return 0
+
+
+def print_text(facts: dict[str, Any]) -> None:
+    head = f"{'':<24}{'frames':>7}{'RMSE rad':>11}{'zero':>9}{'mean |error|':>14}{'bias':>9}{'corr':>8}"
+    print(head)
+    print(_line("all", facts))
+    print("by speed, m/s")
+    for part in facts["by_speed"]:
+        low, high = part["speed_mps_from"], part["speed_mps_to"]
+        print(_line(f"  {low:g} to {high:g}" if high is not None else f"  {low:g} and more", part))
+    print("by radius of the driven path")
+    for part in facts["by_curvature"]:
+        print(_line(f"  {_radius(part['curvature_from'], part['curvature_to'])}", part))
+    print("error = driven - predicted; zero: the RMSE of never steering")
+    if facts["gaps"] or facts["unlabelled"]:
+        print(
+            f"left out: {facts['unlabelled']} frames without an angle, {facts['gaps']} that cannot be decoded"
+        )
+    if not facts["trained"]:
+        print(f"{facts['model']} has random weights: these numbers mean nothing; give a trained network")
+    elif facts["trained_on"]:
+        print(f"trained on: {facts['trained_on']}")
+
+
+def _line(name: str, part: dict[str, Any]) -> str:
+    cells = [
+        (part["rmse_rad"], 11, ".4f", ""),
+        (part["always_zero_rmse_rad"], 9, ".4f", ""),
+        (part["mae_deg"], 14, ".2f", "°"),
+        (part["bias_deg"], 9, "+.2f", "°"),
+        (part["corr"], 8, ".3f", ""),
+    ]
+    texts = ("–".rjust(w) if math.isnan(v) else f"{v:{f}}{unit}".rjust(w) for v, w, f, unit in cells)
+    return f"{name:<24}{part['frames']:>7}{''.join(texts)}"
+
+
+def _radius(low: float, high: float | None) -> str:
+    """In metres, with the wheel's angle at the wider end: what a driver knows."""
+    if low == 0 and high is not None:
+        return f"over {1 / high:.0f} m"
+    wheel = math.degrees(math.atan(low * WHEELBASE_M) * STEERING_RATIO)
+    narrow = f"{1 / high:.0f} to " if high is not None else "under "
+    return f"{narrow}{1 / low:.0f} m (> {wheel:.0f}°)"
