@@ -150,7 +150,7 @@ def _values(rng: np.random.Generator, number: int) -> dict[str, float]:
     v: dict[str, float] = {}
     v["wear"] = float(rng.choice([0.02, 0.15, 0.36, 0.62], p=[0.48, 0.27, 0.16, 0.09]))
     new = rng.random() < 0.22
-    v["asphalt"] = float(rng.uniform(0.055, 0.085) if new else rng.uniform(0.10, 0.19))
+    v["asphalt"] = float(rng.uniform(0.055, 0.085) if new else rng.uniform(0.09, 0.165))
     v["grain"] = float(rng.uniform(0.35, 0.8) if new else rng.uniform(0.6, 1.5))
     v["tracks"] = 0.03 if new else float(rng.uniform(0.0, 0.22))
     v["warm"] = float(rng.uniform(-0.03, 0.06))
@@ -160,7 +160,7 @@ def _values(rng: np.random.Generator, number: int) -> dict[str, float]:
     v["wet"] = float(rng.uniform(0.5, 1.0)) if sky >= 0.62 and rng.random() < 0.45 else 0.0
     for name, chance in (("canopy", 0.34), ("trunks", 0.34), ("mass", 0.22)):
         v[name] = float(rng.uniform(0.8, 1.0)) if rng.random() < chance else 0.0
-    v["cover"] = float(rng.uniform(0.88, 1.0)) if rng.random() < 0.2 else 0.0
+    v["cover"] = float(rng.uniform(0.88, 1.0)) if rng.random() < 0.24 else 0.0
     v["dirt"] = float(rng.uniform(0.0, 1.0))
     v["pale"] = float(rng.uniform(0.7, 1.9))
     v["green"] = float(rng.uniform(0.0, 1.0))

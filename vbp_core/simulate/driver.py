@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import atan, cos, sin, tan
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vbp_core.simulate.conditions import Conditions
 from vbp_core.simulate.noise import smooth_track, stream
-from vbp_core.simulate.road import Road
+from vbp_core.simulate.road import STEP, Road
 
 Floats = NDArray[np.float64]
 
@@ -18,7 +19,6 @@ WHEELBASE = 2.85  # metres
 SLOWEST, FASTEST = 5.0, 30.0  # m/s
 SUBSTEP = 0.01  # seconds
 _COMFORT = 2.3  # m/s^2 sideways that sets the speed in bends
-_REACH = 90.0  # metres looked ahead for bends
 
 
 @dataclass(frozen=True)
@@ -49,54 +49,64 @@ def drive(seed: int, road: Road, conditions: Conditions, frames: int, fps: float
     tremor = np.radians(0.25) * smooth_track(stream(seed, "tremor"), steps, 0.35 / SUBSTEP)
     slip = _gusts(stream(seed, "gusts"), steps)
     limit = _speed_limit(road, conditions)
-    x, y, heading, s = 0.0, float(stream(seed, "start").normal(0.0, 0.2)), 0.0, 0.0
-    px, py, heading = (float(v) for v in road.point(0.0, y))
-    x, y = px, py
-    speed = float(np.clip(limit[_index(road, 0.0)], SLOWEST, 15.0))
-    wheel_angle = 0.0  # of the road wheels, radians
+    course = _Course(road)
+    limits = limit.tolist()
+    s, y = 0.0, float(stream(seed, "start").normal(0.0, 0.2))
+    x, y, heading = (float(v) for v in road.point(0.0, y))
+    speed = min(max(limits[course.index(0.0)], SLOWEST), 15.0)
+    steered = 0.0  # angle of the road wheels, radians
     log = np.empty((steps, 9))
-    for i in range(steps):
-        rx, ry, rh = _centre(road, s)
-        d = (y - ry) * np.cos(rh) - (x - rx) * np.sin(rh)
-        log[i] = (i * SUBSTEP, x, y, heading, wheel_angle, speed, s, d, slip[i])
+    for i, (aim_d, shaking, gust) in enumerate(
+        zip(aim.tolist(), tremor.tolist(), slip.tolist(), strict=True)
+    ):
+        rx, ry, rh = course.at(s)
+        d = (y - ry) * cos(rh) - (x - rx) * sin(rh)
+        log[i] = (i * SUBSTEP, x, y, heading, steered, speed, s, d, gust)
         # aim at a point of the lane ahead: all that is needed to tell the angle is in view
-        ahead = 5.0 + 0.72 * speed
-        tx, ty, th = _centre(road, s + ahead)
-        tx, ty = tx - aim[i] * np.sin(th), ty + aim[i] * np.cos(th)
-        dx, dy = tx - x, ty - y
-        left = dy * np.cos(heading) - dx * np.sin(heading)
-        wanted = np.arctan(WHEELBASE * 2.0 * left / (dx * dx + dy * dy)) + tremor[i] / STEERING_RATIO
-        rate = np.clip((wanted - wheel_angle) / 0.12, -0.35, 0.35)
-        wheel_angle = float(np.clip(wheel_angle + rate * SUBSTEP, -0.5, 0.5))
-        change = np.clip(limit[_index(road, s)] - speed, -3.0, 1.5)
-        speed = float(np.clip(speed + change * SUBSTEP, SLOWEST, FASTEST))
-        turn = speed * np.tan(wheel_angle) / WHEELBASE
+        tx, ty, th = course.at(s + 5.0 + 0.72 * speed)
+        dx, dy = tx - aim_d * sin(th) - x, ty + aim_d * cos(th) - y
+        left = dy * cos(heading) - dx * sin(heading)
+        wanted = atan(WHEELBASE * 2.0 * left / (dx * dx + dy * dy)) + shaking / STEERING_RATIO
+        rate = min(max((wanted - steered) / 0.12, -0.35), 0.35)
+        steered = min(max(steered + rate * SUBSTEP, -0.5), 0.5)
+        change = min(max(limits[course.index(s)] - speed, -3.0), 1.5)
+        speed = min(max(speed + change * SUBSTEP, SLOWEST), FASTEST)
+        turn = speed * tan(steered) / WHEELBASE
         middle = heading + 0.5 * turn * SUBSTEP
-        x += (speed * np.cos(middle) - slip[i] * np.sin(middle)) * SUBSTEP
-        y += (speed * np.sin(middle) + slip[i] * np.cos(middle)) * SUBSTEP
+        x += (speed * cos(middle) - gust * sin(middle)) * SUBSTEP
+        y += (speed * sin(middle) + gust * cos(middle)) * SUBSTEP
         heading += turn * SUBSTEP
-        along = speed * np.cos(heading - rh) - slip[i] * np.sin(heading - rh)
-        s += float(along / max(1.0 - float(road.at(road.curvature, s)) * d, 0.3)) * SUBSTEP
+        along = speed * cos(heading - rh) - gust * sin(heading - rh)
+        s += along / max(1.0 - course.curvature[course.index(s)] * d, 0.3) * SUBSTEP
     at = np.arange(frames) / fps
     columns = [np.interp(at, log[:, 0], log[:, k]) for k in range(9)]
     columns[4] = STEERING_RATIO * columns[4]
     return Motion(*columns)
 
 
-def _index(road: Road, s: float) -> int:
-    return min(max(int((s - road.s[0]) * 2.0), 0), len(road.s) - 1)
+class _Course:
+    """The road's line as plain numbers: a hundred steps a second are too many for arrays of one."""
 
+    def __init__(self, road: Road) -> None:
+        self.first = float(road.s[0])
+        self.x, self.y, self.heading = road.x.tolist(), road.y.tolist(), road.heading.tolist()
+        self.curvature: list[float] = road.curvature.tolist()
+        self.last = len(self.x) - 1.001
 
-def _centre(road: Road, s: float) -> tuple[float, float, float]:
-    """(x, y, heading) of the lane's middle; as Road.point, without arrays."""
-    where = min(max((s - float(road.s[0])) * 2.0, 0.0), len(road.s) - 1.001)
-    i = int(where)
-    w = where - i
-    return (
-        road.x[i] * (1 - w) + road.x[i + 1] * w,
-        road.y[i] * (1 - w) + road.y[i + 1] * w,
-        road.heading[i] * (1 - w) + road.heading[i + 1] * w,
-    )
+    def index(self, s: float) -> int:
+        return int(min(max((s - self.first) / STEP, 0.0), self.last))
+
+    def at(self, s: float) -> tuple[float, float, float]:
+        """(x, y, heading) of the lane's middle."""
+        where = min(max((s - self.first) / STEP, 0.0), self.last)
+        i = int(where)
+        w = where - i
+        v = 1.0 - w
+        return (
+            self.x[i] * v + self.x[i + 1] * w,
+            self.y[i] * v + self.y[i + 1] * w,
+            self.heading[i] * v + self.heading[i + 1] * w,
+        )
 
 
 def _speed_limit(road: Road, conditions: Conditions) -> Floats:
@@ -104,8 +114,8 @@ def _speed_limit(road: Road, conditions: Conditions) -> Floats:
     bend = np.sqrt(_COMFORT / np.maximum(np.abs(road.curvature), 1e-4))
     limit = np.minimum(bend, conditions.at("limit", road.s))
     # braking at 1.2 m/s^2 before a bend: v(s) <= sqrt(v(s')^2 + 2 a (s' - s))
-    squared = limit**2
-    step = 2 * 1.2 * 0.5
+    squared = (limit**2).tolist()
+    step = 2 * 1.2 * STEP
     for i in range(len(squared) - 2, -1, -1):
         squared[i] = min(squared[i], squared[i + 1] + step)
     return np.asarray(np.clip(np.sqrt(squared), SLOWEST, FASTEST))

@@ -125,12 +125,12 @@ def bank(conditions: Conditions, s: Floats, beyond: dict[str, Floats]) -> Floats
 
 def cast(view: View, road: Road, conditions: Conditions, car_s: float) -> Ground:
     camera = view.camera
-    columns = np.arange(-1, camera.width // SPACING + 1) * SPACING + (SPACING - 1) / 2
-    distance: Floats = np.geomspace(NEAREST, FARTHEST, _SAMPLES).astype(np.float64)
+    columns: Floats = SPACING * np.arange(-1.0, camera.width // SPACING + 1) + (SPACING - 1) / 2
+    distance = np.asarray(np.geomspace(NEAREST, FARTHEST, _SAMPLES), dtype=np.float64)
     s, d = _march(view, road, car_s, columns, distance)
     beyond = beyond_edges(conditions, s, d)
     height = road.at(road.z, s) + bank(conditions, s, beyond)
-    sight = (height - view.z) / distance
+    sight = (height - view.z) / distance[None, :]
     highest = np.maximum.accumulate(sight, axis=1)
 
     shear = view.roll * (columns - camera.centre_x)

@@ -18,7 +18,7 @@ class Lens:
     def __init__(self, seed: int, height: int, width: int) -> None:
         rng = stream(seed, "lens")
         self.sigma = float(rng.uniform(0.5, 0.85))  # of the blur, pixels
-        self.noise = float(rng.uniform(0.5, 1.4))  # of 255, at an exposure of 1
+        self.noise = float(rng.uniform(0.3, 0.8))  # of 255, at an exposure of 1
         self.vignetting = float(rng.uniform(0.10, 0.28))
         gamma = float(rng.uniform(1.9, 2.3))
         contrast = float(rng.uniform(0.3, 1.4))

@@ -58,7 +58,7 @@ def light_at(conditions: Conditions, s: float, error: float) -> Light:
         ]
     )
     lit = float((sun[1] * (1.0 - shade) + ambient[1]).mean())
-    gain = 1.05 * (0.95 / max(lit, 0.02)) ** 0.8 * 2.0**error
+    gain = 1.3 * (0.95 / max(lit, 0.02)) ** 0.72 * 2.0**error
     return Light(sun, ambient, zenith, haze, cloud, float(np.clip(grey, 0.0, 1.0)), gain, dusk)
 
 

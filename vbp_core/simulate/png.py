@@ -45,7 +45,7 @@ def decode(data: bytes) -> NDArray[np.uint8]:
     while at + 12 <= len(data):
         length, kind = struct.unpack(">I4s", data[at : at + 8])
         body = data[at + 8 : at + 8 + length]
-        if kind == b"IHDR":
+        if kind == b"IHDR" and length == len(body) == 13:
             width, height, *layout = struct.unpack(">IIBBBBB", body)
             if layout != [8, 3, 0, 0, 0] or not 0 < width * height <= 2**26:
                 raise ValueError("is no PNG of 8-bit palette numbers")

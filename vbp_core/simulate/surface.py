@@ -197,21 +197,20 @@ def make_shadows(seed: int) -> ShadowTiles:
     """Tiles of 128 x 32 m at 12.5 x 6.25 cm."""
     rng = stream(seed, "shadows")
     shape = (1024, 512)
-    leaves = octaves(rng, *shape, (2.0, 5.0, 12.0, 30.0))
-    trunks = np.zeros(shape, np.float32)
+    leaves = octaves(rng, *shape, (2.5, 7.0, 18.0, 45.0))
+    bars = np.zeros(shape, np.uint8)
     side = 1.0 if rng.random() < 0.5 else -1.0
     for _ in range(44):
         row, thick = float(rng.uniform(0, 1024)), float(rng.choice([2.5, 4.0, 7.0]) * rng.uniform(0.7, 1.5))
         lean = side * float(rng.uniform(0.05, 0.5)) * 512
         for shift in (-1024, 0, 1024):
             a, b = (0, int((row + shift) * 16)), (511 * 16, int((row + shift + lean) * 16))
-            layer = np.zeros(shape, np.uint8)
-            cv2.line(layer, a, b, 255, max(1, round(thick)), cv2.LINE_AA, 4)
-            trunks = np.maximum(trunks, layer.astype(np.float32) / 255)
+            cv2.line(bars, a, b, [255.0], max(1, round(thick)), cv2.LINE_AA, 4)
+    trunks = bars.astype(np.float32) / 255
     branches = octaves(rng, *shape, (2.0, 6.0, 15.0))
     trunks = np.clip(trunks + 0.8 * np.clip(branches - 1.1, 0, 1), 0, 1)
-    trunks = cv2.GaussianBlur(trunks, (0, 0), 1.0)
-    lumps = octaves(rng, *shape, (6.0, 20.0, 60.0))
+    trunks = cv2.GaussianBlur(trunks, (0, 0), float(rng.uniform(1.2, 2.8)))  # the sun is no point
+    lumps = octaves(rng, *shape, (8.0, 20.0, 60.0))
     tiles = [Tile(np.asarray(t, dtype=np.float32), 128.0, 32.0, 7, 4) for t in (leaves, trunks, lumps)]
     return ShadowTiles(*tiles)
 
@@ -233,7 +232,7 @@ def cast_shadows(ground: Ground, conditions: Conditions, tiles: ShadowTiles) -> 
         if name == "trunks":
             look *= strength[part]
         else:  # where there is less of it the patches shrink; they do not fade
-            soft, threshold = (1.3, 0.1) if name == "canopy" else (2.4, -0.25)
+            soft, threshold = (1.1, 0.1) if name == "canopy" else (1.5, -0.25)
             look -= np.float32(threshold + 2.2) - np.float32(2.2) * strength[part]
             look *= np.float32(soft)
             look += np.float32(0.5)

@@ -67,7 +67,7 @@ class World:
         shake = stream(seed, "shake")
         self.pitch = 0.0011 * smooth_track(shake, n, 0.22 * per) + 0.0004 * smooth_track(shake, n, 0.05 * per)
         # the camera's exposure is never quite right, and now and then far off
-        error = 0.33 * smooth_track(shake, n, 2.5 * per)
+        error = 0.48 * smooth_track(shake, n, 2.5 * per) - 0.12
         wrong = np.clip(smooth_track(shake, n, 1.2 * per) - 1.7, 0.0, 1.0) * 2.4
         self.exposure = error - wrong
         self.backdrop = make_backdrop(seed)
