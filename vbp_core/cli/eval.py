@@ -60,8 +60,9 @@ def print_text(facts: dict[str, Any]) -> None:
     head = f"{'':<24}{'frames':>7}{'RMSE rad':>11}{'zero':>9}{'mean |error|':>14}{'bias':>9}{'corr':>8}"
     print(head)
     print(_line("all", facts))
-    print("by speed, m/s")
-    for part in facts["by_speed"]:
+    known = any(part["frames"] for part in facts["by_speed"])
+    print("by speed, m/s" if known else "by speed: not recorded")
+    for part in facts["by_speed"] if known else []:
         low, high = part["speed_mps_from"], part["speed_mps_to"]
         print(_line(f"  {low:g} to {high:g}" if high is not None else f"  {low:g} and more", part))
     print("by radius of the driven path")

@@ -161,7 +161,7 @@ def _spec(given: dict[str, Any]) -> NetworkSpec:
     from models.steering import nethvf, netsvf
 
     rows = given.get("rows", 125)
-    if not 100 <= rows <= 480:
+    if not 125 <= rows <= 480:
         raise VbpError(f"--rows {rows} does not fit these networks; accepted: 125 to 480")
     makers = {"netsvf": netsvf, "nethvf": nethvf}
     return makers[name.lower()](rows)

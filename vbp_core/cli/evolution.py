@@ -1,0 +1,93 @@
+"""`vbp evolution`: how the visual cues formed while a network trained (Figures 5 and 14), as a picture."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+
+from vbp_core.cli.common import add_source, open_source, whole_file
+from vbp_core.cli.main import print_json
+from vbp_core.errors import VbpError
+from vbp_core.training.evolution import draw, evolve
+from vbp_core.training.folder import Checkpoint, Run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a training run")
+    add_source(parser)
+    parser.add_argument(
+        "--frame",
+        type=int,
+        action="append",
+        required=True,
+        metavar="N",
+        help="a frame of SOURCE, counted from 0; may be given several times",
+    )
+    parser.add_argument("--epochs", metavar="LIST", help="only these checkpoints, like 0.1,1,32")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE.png", help="where to write")
+    parser.add_argument("--force", action="store_true", help="replace a picture that stands there")
+    parser.add_argument("--json", action="store_true", help="print a summary for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.output.suffix.lower() != ".png":
+        raise VbpError(f"{args.output} is no name for a picture; it must end in .png")
+    folder = Run(args.run)
+    checkpoints = chosen(folder, args.epochs)
+    with open_source(args) as drive:
+        rows = evolve(checkpoints, drive, args.frame, args.device)
+        title = f"{folder.config.spec.name}, VisualBackProp while it trained"
+        picture = draw(rows, title)
+    good, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if not good:
+        raise VbpError(f"{args.output} cannot be encoded as PNG")
+    with whole_file(args.output, is_empty, Path(args.source), args.force) as temporary:
+        temporary.write_bytes(data.tobytes())
+    if args.json:
+        print_json(
+            {
+                "output": str(args.output),
+                "width": picture.shape[1],
+                "height": picture.shape[0],
+                "epochs": [c.epoch for c in checkpoints],
+                "frames": [
+                    {
+                        "frame": row.frame,
+                        "driven_rad": row.driven_rad,
+                        "predicted_rad": [m.angle_rad for m in row.moments],
+                    }
+                    for row in rows
+                ],
+            }
+        )
+    else:
+        listed = ", ".join(f"{c.epoch:g}" for c in checkpoints)
+        print(f"{len(rows)} frame{'s' * (len(rows) != 1)} after {listed} epochs drawn to {args.output}")
+    return 0
+
+
+def chosen(run: Run, epochs: str | None) -> list[Checkpoint]:
+    """The run's checkpoints, or those of the epochs listed. Raises VbpError for one that there is not."""
+    found = run.checkpoints()
+    if not found:
+        raise VbpError(f"{run.path} has no checkpoint yet; the first comes after a tenth of an epoch")
+    if epochs is None:
+        return found
+    try:
+        wanted = {float(text) for text in epochs.split(",") if text.strip()}
+    except ValueError:
+        raise VbpError(f"--epochs {epochs} is no list of epochs, like 0.1,1,32") from None
+    missing = wanted - {c.epoch for c in found}
+    if missing or not wanted:
+        has = ", ".join(f"{c.epoch:g}" for c in found)
+        names = ", ".join(f"{e:g}" for e in sorted(missing)) or "none"
+        raise VbpError(f"{run.path} has no checkpoint of epoch {names}; it has {has}")
+    return [c for c in found if c.epoch in wanted]
+
+
+def is_empty(path: Path) -> bool:
+    """Nothing tells a figure of ours from a picture of the user's."""
+    return path.stat().st_size == 0
