@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from dataclasses import dataclass
@@ -42,13 +43,20 @@ def build(spec: NetworkSpec, seed: int = 0) -> Network:
 
 
 def save_checkpoint(network: Network, path: str | Path) -> None:
-    """Write weights and specification as safetensors; the file is whole or not there."""
+    """Write weights and specification as safetensors; the file is whole or not there.
+
+    The module is the network that the specification describes, layer by layer; how its layers are named or nested
+    does not matter. Raises ModelFileError where it is another one, OSError where it cannot be written.
+    """
     path = Path(path)
-    tensors = {k: v.detach().cpu().contiguous() for k, v in network.module.state_dict().items()}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    tensors = {k: v.detach().cpu().contiguous() for k, v in _weights_as_specified(network).items()}
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name[:40], suffix=".part")
     os.close(handle)
     try:
-        save_file(tensors, temporary, metadata={SPEC_KEY: network.spec.to_json()})
+        try:
+            save_file(tensors, temporary, metadata={SPEC_KEY: network.spec.to_json()})
+        except SafetensorError as error:
+            raise OSError(errno.EIO, str(error), str(path)) from error
         # mkstemp makes files for their owner alone; give this one the rights any new file gets.
         mask = os.umask(0)
         os.umask(mask)
@@ -59,10 +67,61 @@ def save_checkpoint(network: Network, path: str | Path) -> None:
         raise
 
 
+def _weights_as_specified(network: Network) -> dict[str, torch.Tensor]:
+    """The module's weights under the names that `build` gives them. Raises ModelFileError for another network."""
+    with torch.device("meta"):  # no memory for weights that nobody wants
+        wanted = build(network.spec).module
+    own, described = _layers(network.module), _layers(wanted)
+    for (name, layer), (_, like) in zip(own, described, strict=False):
+        if _facts(layer) != _facts(like):
+            raise ModelFileError(
+                f"the module is not what its specification describes: layer {name} is {_words(layer)}, "
+                f"and {_words(like)} is expected there"
+            )
+    if len(own) != len(described):
+        raise ModelFileError(
+            f"the module has {len(own)} layers, and its specification describes {len(described)}"
+        )
+    return {
+        f"{target}.{key}": value
+        for (_, layer), (target, _) in zip(own, described, strict=True)
+        for key, value in layer.state_dict().items()
+    }
+
+
+def _layers(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The layers that compute something at inference, in order."""
+    return [
+        (name, layer)
+        for name, layer in module.named_modules(remove_duplicate=False)  # one ReLU may serve many times
+        if not list(layer.children()) and not isinstance(layer, nn.Dropout | nn.Dropout2d | nn.Identity)
+    ]
+
+
+def _facts(layer: nn.Module) -> tuple[object, ...]:
+    """What makes two layers the same but for their weights."""
+    if isinstance(layer, nn.Conv2d):
+        window = (layer.stride, layer.padding, layer.dilation, layer.groups, layer.padding_mode)
+        return "Conv2d", tuple(layer.weight.shape), layer.bias is None, window
+    if isinstance(layer, nn.Linear):
+        return "Linear", tuple(layer.weight.shape), layer.bias is None
+    if isinstance(layer, nn.BatchNorm2d):
+        return "BatchNorm2d", layer.num_features, layer.eps, layer.affine, layer.track_running_stats
+    if isinstance(layer, nn.ZeroPad2d):
+        return "ZeroPad2d", layer.padding
+    return (type(layer).__name__,)
+
+
+def _words(layer: nn.Module) -> str:
+    return " ".join(str(layer).split())[:120]
+
+
 def load_checkpoint(path: str | Path) -> Network:
     """Read a network written by `save_checkpoint`. Raises ModelFileError with one sentence."""
     path = Path(path)
     try:
+        if not path.is_file():
+            raise ModelFileError(f"{path} is not a file; give a .safetensors file by vbp")
         with path.open("rb") as file:
             head = file.read(16)
     except OSError as error:
@@ -105,12 +164,17 @@ def _load_weights(module: nn.Module, tensors: dict[str, torch.Tensor], path: Pat
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise ModelFileError(f"{path} does not fit its own specification: it {what} {names[0]}{more}")
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+    for name in sorted(set(tensors) - optional):
+        if not tensors[name].is_floating_point():
+            raise ModelFileError(
+                f"{path} holds weights of type {tensors[name].dtype} in {name}; floats are accepted"
+            )
+        # Half-precision files are stored small and computed in float32.
+        tensors[name] = tensors[name].float()
+        if not bool(torch.isfinite(tensors[name]).all()):
             raise ModelFileError(
                 f"{path} holds values that are not finite in {name}; it was saved from a broken training"
             )
-    # Half-precision files are stored small and computed in float32.
-    module.load_state_dict(
-        {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}, strict=False
-    )
+        if name.endswith("running_var") and bool((tensors[name] < 0).any()):
+            raise ModelFileError(f"{path} holds a variance below 0 in {name}; its weights are damaged")
+    module.load_state_dict(tensors, strict=False)

@@ -8,10 +8,30 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 FORMAT = 1
+MAX_NUMBER = 1_000_000  # of pixels along a side, far beyond any camera
 
 
 class ModelFileError(ValueError):
     """A checkpoint or a specification cannot be used; the message is one sentence for the user."""
+
+
+def _check_types(holder: object, names: str, kind: type) -> None:
+    """A file may hold anything. Raises ModelFileError for a field that is no `kind`; a whole number is a float too."""
+    for name in names.split():
+        value = getattr(holder, name)
+        good = isinstance(value, int | float if kind is float else kind) and not isinstance(value, bool)
+        if not good or (isinstance(value, int) and abs(value) > MAX_NUMBER):
+            raise ModelFileError(
+                f"{name} of the specification is {str(value)[:40]!r}; {NOUNS[kind]} is accepted"
+            )
+
+
+NOUNS: dict[type, str] = {
+    str: "a text",
+    int: f"a whole number up to {MAX_NUMBER}",
+    float: "a number",
+    dict: "a table of fields",
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +49,8 @@ class CropRule:
     rect: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
+        _check_types(self, "kind", str)
+        _check_types(self, "rows of_width", int)
         if self.kind not in ("bottom", "rect", "none"):
             raise ModelFileError(f"crop rule {self.kind!r} is not known; accepted: bottom, rect, none")
         if self.kind == "bottom" and (self.rows < 1 or self.of_width < 1):
@@ -76,6 +98,10 @@ class NetworkSpec:
     trained_on: str = ""
 
     def __post_init__(self) -> None:
+        _check_types(self, "name architecture output output_unit output_sign trained_on", str)
+        _check_types(self, "input_height input_width channels", int)
+        _check_types(self, "mean std", float)
+        _check_types(self, "arguments", dict)
         if self.input_height < 1 or self.input_width < 1:
             raise ModelFileError(f"an input of {self.input_height}x{self.input_width} is no picture")
         if self.channels not in (1, 3):
@@ -109,7 +135,7 @@ class NetworkSpec:
             if "rect" in crop:
                 crop["rect"] = tuple(float(v) for v in crop["rect"])
             return cls(crop=CropRule(**crop), **data)
-        except (TypeError, ValueError, RecursionError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             if isinstance(error, ModelFileError):
                 raise
             raise ModelFileError(f"the specification cannot be read ({error})") from error

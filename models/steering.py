@@ -22,6 +22,7 @@ HIDDEN = (1024, 512)
 NETHVF_TRIMS = (0, 1, 0, 0, 0, 0, 0, 0, 0, 0)
 
 MAX_PARAMETERS = 500_000_000
+MAX_ACTIVATIONS = 2**28  # values that one frame leaves in memory; NetSVF: 8 million
 
 
 class SteeringNet(nn.Sequential):
@@ -123,6 +124,11 @@ def build_steering(spec: NetworkSpec) -> SteeringNet:
     if count > MAX_PARAMETERS:
         raise ModelFileError(
             f"the network would have {count:,} parameters; at most {MAX_PARAMETERS:,} are accepted"
+        )
+    values = spec.channels * spec.input_height * spec.input_width + sum(m * h * w for m, h, w in sizes)
+    if values > MAX_ACTIVATIONS:
+        raise ModelFileError(
+            f"the network would compute {values:,} values for one frame; at most {MAX_ACTIVATIONS:,} are accepted"
         )
     return SteeringNet(
         spec.input_height,

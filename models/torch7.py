@@ -35,7 +35,7 @@ def import_torch7(path: str | Path, name: str = "") -> Network:
     try:
         layers = list(_layers(root))
         return _convert(layers, name or "Authors' network", path)
-    except (KeyError, AttributeError, TypeError, IndexError, ValueError) as error:
+    except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         if isinstance(error, ModelFileError):
             raise
         raise ModelFileError(
@@ -114,7 +114,7 @@ def _convert(layers: list[tuple[str, Any]], name: str, path: Path) -> Network:
                 inverse_std = torch.as_tensor(source.running_std, dtype=torch.float64)
                 assert target.running_mean is not None and target.running_var is not None
                 _copy(target.running_mean, source.running_mean, path)
-                target.running_var.copy_(inverse_std.pow(-2) - EPS)
+                _copy(target.running_var, (inverse_std.pow(-2) - EPS).clamp_min(0), path)
     network.trained = True
     return network
 

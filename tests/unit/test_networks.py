@@ -1,6 +1,7 @@
 """The paper's networks against Table 1, and their files against damage."""
 
 import json
+import os
 import pickle
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
-from models.network import SPEC_KEY, build, load_checkpoint, save_checkpoint
+from models.network import SPEC_KEY, Network, build, load_checkpoint, save_checkpoint
 from models.registry import available, load_network
 from models.spec import CropRule, ModelFileError, NetworkSpec
 from models.steering import nethvf, netsvf
@@ -102,6 +103,54 @@ def test_checkpoint_round_trip(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["net.safetensors"]
 
 
+def own_network(widths, kernel, hidden, batch_norm_first=True):
+    """A network as users write it: one flat Sequential, one ReLU for all, and names of its own."""
+    relu, layers, previous = nn.ReLU(), [], 1
+    for width in widths:
+        norm = nn.BatchNorm2d(previous if batch_norm_first else width)
+        conv = nn.Conv2d(previous, width, kernel, 2)
+        layers += [norm, conv, relu] if batch_norm_first else [conv, norm, relu]
+        previous = width
+    layers += [nn.Dropout(0.5), nn.Flatten()]
+    fan = previous * 5 * 22
+    for units in hidden:
+        layers += [nn.Linear(fan, units), relu]
+        fan = units
+    return nn.Sequential(*layers, nn.Linear(fan, 1)).eval()
+
+
+def own_spec(**arguments):
+    given = {"widths": [24, 36, 48], "strides": [2, 2, 2], "hidden": [100, 10], "kernel": 5} | arguments
+    return NetworkSpec("Mine", "steering", given, 66, 200, crop=CropRule("bottom", rows=211, of_width=640))
+
+
+def test_a_network_of_ones_own_is_saved_under_the_names_of_its_specification(tmp_path):
+    module = own_network([24, 36, 48], 5, [100, 10])
+    for layer in module:
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.running_mean)
+            nn.init.uniform_(layer.running_var, 0.5, 2)
+    path = tmp_path / "mine.safetensors"
+    save_checkpoint(Network(own_spec(), module), path)
+    images = torch.rand(2, 1, 66, 200)
+    assert torch.equal(load_checkpoint(path).module(images), module(images))
+
+
+def test_a_module_that_is_not_its_specification_is_not_saved(tmp_path):
+    path = tmp_path / "mine.safetensors"
+    module = own_network([24, 36, 48], 5, [100, 10])
+    cases = [
+        (module, own_spec(strides=[2, 2, 1]), "layer 7 is Conv2d"),
+        (module, own_spec(hidden=[100, 11]), "layer 13 is Linear"),
+        (module[:-1], own_spec(), "has 14 layers"),
+        (own_network([24, 36, 48], 5, [100, 10], False), own_spec(), "layer 0 is Conv2d"),
+    ]
+    for network, spec, words in cases:
+        with pytest.raises(ModelFileError, match=words):
+            save_checkpoint(Network(spec, network), path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_half_precision_files_are_computed_in_single(tmp_path):
     network = build(netsvf())
     path = tmp_path / "half.safetensors"
@@ -148,6 +197,28 @@ BAD_SPECS = {
     "all the memory there is": (lambda s: s["arguments"].update(hidden=[10**6, 10**6]), "parameters"),
     "std of zero": (lambda s: s.update(std=0), "cannot be applied"),
     "unknown unit": (lambda s: s.update(output_unit="m"), "rad or deg"),
+    "arguments that are none": (lambda s: s.update(arguments="abc"), "arguments of the specification"),
+    "a list for a name": (lambda s: s.update(architecture=[]), "architecture of the specification"),
+    "half a row": (lambda s: s.update(input_height=8.5), "input_height of the specification"),
+    "channels that are true": (lambda s: s.update(channels=True), "channels of the specification"),
+    "endless crop": (
+        lambda s: s.update(crop={"kind": "bottom", "rows": float("inf"), "of_width": 640}),
+        "rows of the specification",
+    ),
+    "crop beyond floats": (lambda s: s.update(crop={"kind": "rect", "rect": [0, 0, 1, 10**400]}), "read"),
+    "mean beyond floats": (lambda s: s.update(mean=10**400), "mean of the specification"),
+    "a name that is a number": (lambda s: s.update(name=5), "name of the specification"),
+    "a picture of all the memory there is": (
+        lambda s: s.update(input_width=10**6, input_height=10**6) or s["arguments"].update(strides=[10**6]),
+        "values for one frame",
+    ),
+    "maps of all the memory there is": (
+        lambda s: (
+            s.update(input_width=10**4, input_height=10**4)
+            or s["arguments"].update(widths=[99, 2], strides=[1, 10**4], kernel=1)
+        ),
+        "values for one frame",
+    ),
     "unknown argument": (lambda s: s["arguments"].update(magic=1), "magic"),
 }
 
@@ -171,6 +242,18 @@ BAD_WEIGHTS = {
     "not finite": (
         lambda w: w.update({"head.1.bias": torch.full((3,), torch.nan)}),
         "not finite in head.1.bias",
+    ),
+    "beyond float32": (
+        lambda w: w.update({"head.1.bias": torch.full((3,), 1e300, dtype=torch.float64)}),
+        "not finite in head.1.bias",
+    ),
+    "complex": (
+        lambda w: w.update({"head.1.bias": torch.zeros(3, dtype=torch.complex64)}),
+        "type torch.complex64 in head.1.bias",
+    ),
+    "a variance below zero": (
+        lambda w: w.update({"features.0.running_var": torch.full((1,), -1.0)}),
+        "variance below 0 in features.0.running_var",
     ),
 }
 
@@ -209,6 +292,7 @@ def test_files_that_are_none(tmp_path):
         (plain, "no vbp specification"),
         (empty, "no network file"),
         (tmp_path, "is a folder"),
+        (os.devnull, "is not a file"),
         (tmp_path / "nowhere", "there is no network"),
         ("NetXYZ", "NetSVF, NetHVF"),
     ]:
