@@ -227,6 +227,36 @@ def test_lrp_equals_the_jacobian_computation(case, eps, bias, target):
     torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_eps_of_any_size_gives_numbers_in_range(dtype):
+    torch.manual_seed(2)
+    module = nn.Sequential(
+        nn.Conv2d(1, 4, 3, bias=False), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 1)
+    )
+    chain = read_chain(module).to("cpu", dtype)
+    for images in (torch.rand(1, 1, 8, 8), torch.zeros(1, 1, 8, 8), (torch.rand(1, 1, 8, 8) > 0.9)):
+        done = trace(chain, images.to(dtype))
+        for bias in (True, False):
+            for eps in (0, 1e-300, 1e-50, 1e-40, 1e-20, 1e10, 1e30):
+                got = lrp(done, eps=eps, bias=bias)
+                assert torch.isfinite(got).all() and got.abs().max() <= 1, (eps, bias)
+    with pytest.raises(ExplainError, match="eps"):
+        lrp(done, eps=1e300)
+
+
+def test_eps_counts_in_the_precision_of_the_trace():
+    module = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.Flatten(), nn.Linear(2, 1, bias=False))
+    with torch.no_grad():
+        module[0].weight.fill_(1.0)
+        module[2].weight.fill_(1.0)
+    done = trace(
+        read_chain(module).to("cpu", torch.float64), torch.tensor([1.0, 0.25]).double().view(1, 1, 1, 2)
+    )
+    # Both reach the sum with their own value; the first layer takes eps off each of them.
+    expected = 0.25 * (0.25 / (0.25 + 0.1)) / (1 / (1 + 0.1))
+    assert lrp(done, eps=0.1)[0, 0, 1].item() == pytest.approx(expected, rel=1e-14)
+
+
 def test_eps_zero_without_bias_conserves_relevance():
     """With nothing absorbed by eps or bias, what arrives at the input is what the output held."""
     net = randomise(nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 36, 1)), 5)

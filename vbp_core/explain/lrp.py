@@ -11,6 +11,7 @@ from vbp_core.explain.chain import Affine, AvgPool, Conv, Dense, Flatten, MaxPoo
 from vbp_core.explain.trace import Trace, unpad
 
 EPS = 100.0
+MIN_EPS, MAX_EPS = 1e-30, 1e30  # float32 ends at 1e-38 and 3e38
 FEW_TAPS = 32  # inputs x kernel height x width, below which a matrix product beats a transposed convolution
 
 
@@ -26,10 +27,12 @@ def lrp(trace: Trace, target: int | None = None, eps: float = EPS, bias: bool = 
 
     The hidden activations suffice: behind a ReLU, a_j > 0 is z_j, and where a_j = 0 there is no
     relevance to hand down. Where the last hidden layer is dead the map is all zero.
-    Raises ExplainError for an eps that is negative or not a number, or an output that does not exist.
+    Raises ExplainError for an eps that is negative, beyond 1e30 or not a number, or an output that does not exist.
     """
-    if not eps >= 0:
-        raise ExplainError(f"LRP needs an eps of at least 0, not {eps}")
+    if not 0 <= eps <= MAX_EPS:
+        raise ExplainError(f"LRP needs an eps from 0 to {MAX_EPS:g}, not {eps:g}")
+    if eps < MIN_EPS:
+        eps = 0.0  # which has rules of its own for a z_j of 0
     outputs = trace.output.shape[1]
     index = 0 if target is None else target
     if not 0 <= index < outputs:
@@ -52,7 +55,7 @@ def _step(stage: Stage, x: Tensor, z: Tensor, relevance: Tensor, eps: float, bia
             z = z - offset.view((1, -1) + (1,) * (z.dim() - 2))
         # Behind a ReLU, with the bias in, z_j is never negative where it counts.
         plain = stage.relu and bias
-        denominator = z + (eps if plain else torch.where(z >= 0, eps, -eps))
+        denominator = z + eps if plain else torch.where(z >= 0, z + eps, z - eps)  # in the precision of z
         share = relevance / denominator if eps > 0 else _divide(relevance, denominator)
         return x * _transposed(op, share, x)
     if isinstance(op, MaxPool):
