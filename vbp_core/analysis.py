@@ -65,11 +65,15 @@ def choose_frames(drive: Drive, frames: str | None, min_speed: float | None) -> 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Results of some frames: indices (n,), predicted_rad (n,) with NaN for gaps, maps name -> (n, h, w)."""
+    """Results of some frames: indices (n,), predicted_rad (n,) with NaN for gaps, maps name -> (n, h, w).
+
+    decoded (n,): False for gaps. Where a decoded frame's prediction is not finite, the network is broken.
+    """
 
     indices: NDArray[np.int64]
     predicted_rad: NDArray[np.float64]
     maps: dict[str, NDArray[np.float32]]
+    decoded: NDArray[np.bool_]
 
 
 def analyse(
@@ -99,13 +103,15 @@ def analyse(
                 for method in methods:
                     values = explain(trace, method, None, **(parameters or {}).get(method, {}))
                     maps[method][good] = values.float().cpu().numpy()
-            yield Chunk(part, predicted, maps)
+            yield Chunk(part, predicted, maps, good)
 
 
 Prepared = tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.bool_]]
 
 
-def _decode_ahead(drive: Drive, engine: Engine, indices: NDArray[np.int64], batch: int) -> Generator[Prepared, None, None]:
+def _decode_ahead(
+    drive: Drive, engine: Engine, indices: NDArray[np.int64], batch: int
+) -> Generator[Prepared, None, None]:
     ready: queue.Queue[Prepared | BaseException | None] = queue.Queue(maxsize=3)
     quitting = threading.Event()
 
@@ -172,7 +178,7 @@ def score(actual_rad: NDArray[np.float64], predicted_rad: NDArray[np.float64]) -
     if not len(actual):
         return Scores(0, np.nan, np.nan, np.nan, np.nan)
     error = actual - predicted
-    varied = len(actual) > 1 and actual.std() > 0 and predicted.std() > 0
+    varied = bool(np.ptp(actual) > 0 and np.ptp(predicted) > 0)  # not std: equal values may have one of 1e-17
     return Scores(
         frames=len(actual),
         rmse_rad=float(np.sqrt(np.mean(error**2))),

@@ -15,14 +15,22 @@ def devices() -> list[str]:
     return [*found, "cpu"]
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """ "auto" takes the first of `devices()`. Raises VbpError for a device that this machine lacks."""
+def pick_device(name: str = "auto", dtype: torch.dtype = torch.float32) -> torch.device:
+    """ "auto" takes the first of `devices()` that computes in `dtype`: mps has no float64.
+
+    Raises VbpError for a device that this machine lacks, or that lacks the precision.
+    """
     known = devices()
+    able = [d for d in known if d != "mps" or dtype != torch.float64]
     if name == "auto":
-        return torch.device(known[0])
+        return torch.device(able[0])
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in known:
         raise VbpError(f"there is no device {name!r} here; accepted: auto, {', '.join(known)}")
+    if wanted not in able:
+        raise VbpError(
+            f"{wanted} has no double precision; choose single precision, or one of: {', '.join(able)}"
+        )
     return torch.device(wanted)
 
 

@@ -69,7 +69,7 @@ class Engine:
     def __init__(self, network: Network, device: str = "auto", dtype: torch.dtype = torch.float32) -> None:
         self.network = network
         self.spec = network.spec
-        self._device = pick_device(device)
+        self._device = pick_device(device, dtype)
         self._dtype = dtype
         self._forward = Forward(read_chain(network.module).to(self._device, dtype))
 
@@ -109,7 +109,7 @@ class Engine:
     def angles(self, trace: Trace) -> NDArray[np.float64]:
         """Predicted steering wheel angles (N,) of a trace, radians, left positive."""
         output: Tensor = trace.output[:, 0]
-        return output.double().cpu().numpy() * self.spec.output_to_radians
+        return output.cpu().double().numpy() * self.spec.output_to_radians
 
     def explain(self, done: Pass, method: str, **parameters: float) -> NDArray[np.float32]:
         """A further method on a pass that is done: float32 (h, w)."""

@@ -3,7 +3,9 @@
 import csv
 import json
 import os
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -13,8 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from app.main import main
+from models.network import build, save_checkpoint
+from models.spec import NetworkSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,6 +53,15 @@ def said(result) -> str:
     assert len(lines) == 1, result.stderr
     assert lines[0].startswith("vbp: ")
     return lines[0]
+
+
+def python(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **environment) -> Result:
+    """The same in a process of its own, with buffered output, as a shell has it."""
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"} | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.run(
+        [sys.executable, *arguments], stdout=stdout, stderr=stderr, env=env | environment, check=False
+    )
+    return Result(process.returncode, (process.stdout or b"").decode(), (process.stderr or b"").decode())
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +202,9 @@ def test_errors_are_one_line_with_status_2(vbp, drive, tmp_path):
         (["predict", drive, "-o", tmp_path / "no" / "p.csv"], "no folder"),
         (["predict", drive, "-o", tmp_path], "is a folder"),
         (["predict", drive, "-o", mine], "--force"),
-        (["predict", drive, "-o", drive / "interpolated.csv"], "--force"),
+        (["predict", drive, "-o", drive / "interpolated.csv", "--force"], "file of the recording"),
+        (["predict", drive, "-o", os.devnull], "device or a pipe"),
+        (["predict", drive, "-o", out, "--model", os.devnull], "is not a file"),
         (["explain", drive, "-o", out, "--method", "magic"], "magic"),
         (["explain", drive, "-o", out, "--eps", "1"], "--method lrp"),
         (["explain", drive, "-o", out, "--method", "lrp", "--eps", "-1"], "eps"),
@@ -213,6 +229,105 @@ def test_force_replaces_and_our_own_files_are_replaced_without(vbp, drive, tmp_p
     assert vbp(*common, "--force").returncode == 0
     assert vbp(*common).returncode == 0
     assert mine.read_text().startswith("frame,timestamp_ns")
+
+
+def test_a_zip_that_is_none_is_not_ours(vbp, drive, tmp_path):
+    out = tmp_path / "m.npz"
+    for damage in (
+        b"PK\x05\x06" + bytes(18),
+        b"x" * 200 + b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 1, 1, 46, 150, 0),
+    ):
+        out.write_bytes(damage)
+        assert "--force" in said(vbp("explain", drive, "--frames", "0", "-o", out))
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(vbp, drive, tmp_path):
+    link, target = tmp_path / "latest.csv", tmp_path / "runs" / "7.csv"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    assert vbp("predict", drive, "--model", "NetHVF", "--frames", "0:2", "-o", link).returncode == 0
+    assert link.is_symlink() and target.read_text().startswith("frame,")
+
+
+def test_a_name_of_the_greatest_length(vbp, drive, tmp_path):
+    out = tmp_path / ("a" * 251 + ".csv")
+    assert vbp("predict", drive, "--model", "NetHVF", "--frames", "0:2", "-o", out).returncode == 0
+    assert [p.name for p in tmp_path.iterdir()] == [out.name]
+
+
+def test_a_network_without_numbers_is_not_called_a_gap(vbp, drive, tmp_path):
+    network = build(NetworkSpec("Wild", "steering", {"widths": [2], "strides": [4], "hidden": []}, 8, 8))
+    with torch.no_grad():
+        network.module.features[0].weight.fill_(1e38)
+        network.module.features[1].weight.fill_(1e38)
+    save_checkpoint(network, tmp_path / "wild.safetensors")
+    common = [drive, "--model", tmp_path / "wild.safetensors", "--frames", "2:5"]
+    for command, name in (("predict", "p.csv"), ("explain", "m.npz")):
+        options = ["--precision", "single"] if command == "explain" else []
+        result = vbp(command, *common, *options, "--json", "-o", tmp_path / name)
+        facts = json.loads(result.stdout)
+        assert (facts["gaps"], facts["not_finite"]) == (1, 2)
+        assert "not a number on 2 frames" in vbp(command, *common, *options, "-o", tmp_path / name).stdout
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(drive, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        methods = ["--method", "visualbackprop", "--method", "lrp"]
+        for options in (methods, methods[:2], [*methods, "--frames", "0:2"]):
+            out = disk / "m.npz"
+            result = python("-m", "vbp_core", "explain", drive, "--model", "NetHVF", *options, "-o", out)
+            if options == methods or result.returncode:
+                assert "m.npz cannot be written: No space left" in said(result)
+                assert not list(disk.iterdir())
+        (disk / "full").write_bytes(bytes(2_090_000 - sum(p.stat().st_size for p in disk.iterdir())))
+        network = build(NetworkSpec("n", "steering", {"widths": [8], "strides": [1], "hidden": [9]}, 64, 64))
+        with pytest.raises(OSError, match="No space left"):
+            save_checkpoint(network, disk / "n.safetensors")
+        assert [p.name for p in disk.iterdir() if p.name != "m.npz"] == ["full"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_what_cannot_be_said_does_not_change_the_status(drive, tmp_path):
+    with open("/dev/full", "wb") as full:
+        assert said(python("-m", "vbp_core", "models", stdout=full))
+        assert python("-m", "vbp_core", "info", tmp_path / "nowhere", stderr=full).returncode == 2
+    for arguments in (["models"], ["info", drive, "--json"], ["--help"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        result = python("-m", "vbp_core", *arguments, stdout=writing)
+        os.close(writing)
+        assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_names_that_are_no_text(drive, tmp_path):
+    folder = os.fsencode(tmp_path) + b"/\xff\xe4"
+    shutil.copytree(os.fsencode(drive), folder)
+    for encoding in ("utf-8", "ascii"):
+        result = python("-m", "vbp_core", "info", folder, PYTHONIOENCODING=encoding)
+        assert result.returncode == 0, result.stderr
+        assert "12 with a measured angle" in result.stdout
+
+
+def test_ctrl_c_while_libraries_load(tmp_path):
+    (tmp_path / "torch.py").write_text("raise KeyboardInterrupt\n")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    result = python("-m", "vbp_core", "models", PYTHONPATH=path)
+    assert (result.returncode, result.stderr) == (130, "vbp: stopped\n")
+
+
+def test_double_precision_is_not_asked_of_a_device_without(vbp, drive, tmp_path, monkeypatch):
+    monkeypatch.setattr("vbp_core.devices.devices", lambda: ["mps", "cpu"])
+    common = ["explain", drive, "--model", "NetHVF", "--frames", "0:2", "-o", tmp_path / "m.npz"]
+    assert vbp(*common).returncode == 0
+    assert "no double precision" in said(vbp(*common, "--device", "mps"))
 
 
 def test_a_command_is_a_command_whatever_lies_in_the_folder(vbp, tmp_path, monkeypatch):

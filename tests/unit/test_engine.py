@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from models.network import build
 from models.spec import CropRule, NetworkSpec
+from vbp_core.analysis import score
 from vbp_core.devices import describe_device, devices, pick_device
 from vbp_core.engine import Engine, open_network
 from vbp_core.errors import VbpError
@@ -132,6 +133,27 @@ def test_explaining_later_from_another_thread_changes_nothing(picture):
     assert len(set(others)) == 1
     for relevance in got:
         np.testing.assert_allclose(relevance, expected, atol=1e-5)
+
+
+def test_scores_of_equal_values_have_no_correlation():
+    angles = np.array([0.1, 0.2, 0.3, 0.1, 0.2, 0.3, 0.4])
+    constant = np.full(7, 0.1)  # whose standard deviation is 1e-17 in floats
+    assert np.isnan(score(angles, constant).corr) and np.isnan(score(constant, angles).corr)
+    assert score(angles, 2 * angles).corr == pytest.approx(1)
+    assert score(angles, angles - 0.1).bias_deg == pytest.approx(np.degrees(0.1))  # driven - predicted
+
+
+def test_angles_leave_the_device_before_they_become_double(picture, monkeypatch):
+    """Apple's GPU has no double precision at all."""
+    engine = Engine(build(small()), "cpu")
+    calls = []
+    for name in ("cpu", "double"):
+        plain = getattr(torch.Tensor, name)
+        monkeypatch.setattr(
+            torch.Tensor, name, lambda t, *a, n=name, f=plain, **k: calls.append(n) or f(t, *a, **k)
+        )
+    engine.angles(engine.trace(prepare(picture, engine.spec)[0][None]))
+    assert calls[:2] == ["cpu", "double"]
 
 
 def test_devices():

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vbp_core.drives import Drive, OpenOptions, open_drive
 from vbp_core.errors import VbpError
 
@@ -70,6 +73,15 @@ def open_source(args: argparse.Namespace) -> Drive:
     return open_drive(args.source, options)
 
 
+def count_lost(predicted_rad: NDArray[np.float64], decoded: NDArray[np.bool_]) -> tuple[int, int]:
+    """How many frames are gaps, and on how many others the network put out no number."""
+    return int((~decoded).sum()), int((decoded & ~np.isfinite(predicted_rad)).sum())
+
+
+def tell_broken(name: str, frames: int) -> str:
+    return f"the output of {name} is not a number on {frames} frames: its weights or its input are broken"
+
+
 @contextmanager
 def whole_file(
     path: Path, is_ours: Callable[[Path], bool], source: Path | None, force: bool
@@ -77,20 +89,30 @@ def whole_file(
     """A temporary path beside `path` that takes its place at the end, if nothing was raised.
 
     A file that stands there is replaced only if `is_ours` says that vbp wrote it, or with `force`;
-    the recording itself never is. Raises VbpError.
+    the recording itself, or another file of its folder, never is. A link stays, and what it leads to is written.
+    Raises VbpError.
     """
-    folder = path.parent
+    target = Path(os.path.realpath(path))
+    folder = target.parent
     if not folder.is_dir():
         raise VbpError(f"{folder} is no folder; make it first, or write {path.name} elsewhere")
-    if path.is_dir():
+    if target.is_dir():
         raise VbpError(f"{path} is a folder; give the name of a file to write")
-    if path.exists():
-        if source is not None and source.exists() and path.samefile(source):
+    if target.exists():
+        if not target.is_file():
+            raise VbpError(f"{path} is a device or a pipe; give the name of a file to write")
+        if source is not None and source.exists() and target.samefile(source):
             raise VbpError(f"{path} is the recording itself; write to another file")
-        if not force and not is_ours(path):
-            raise VbpError(f"{path} exists and was not written by vbp; choose another name, or say --force")
+        if not is_ours(target):
+            if source is not None and source.is_dir() and target.is_relative_to(os.path.realpath(source)):
+                raise VbpError(f"{path} is a file of the recording; choose another name")
+            if not force:
+                raise VbpError(
+                    f"{path} exists and was not written by vbp; choose another name, or say --force"
+                )
     try:
-        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.", suffix=".part")
+        # Of a long name only the start, so that the temporary one is not too long.
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{target.name[:40]}.", suffix=".part")
     except OSError as error:
         raise VbpError(f"{folder} cannot be written to: {error.strerror or error}") from error
     os.close(handle)
@@ -100,7 +122,7 @@ def whole_file(
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
+        temporary.replace(target)
     except OSError as error:
         raise VbpError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:

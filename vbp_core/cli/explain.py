@@ -5,16 +5,26 @@ from __future__ import annotations
 import argparse
 import tempfile
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vbp_core.analysis import analyse, choose_frames
-from vbp_core.cli.common import add_frames, add_network, add_source, number, open_source, whole_file
+from vbp_core.cli.common import (
+    add_frames,
+    add_network,
+    add_source,
+    count_lost,
+    number,
+    open_source,
+    tell_broken,
+    whole_file,
+)
 from vbp_core.cli.main import print_json
 from vbp_core.engine import Engine, open_network
 from vbp_core.errors import VbpError
@@ -62,33 +72,39 @@ def run(args: argparse.Namespace) -> int:
             spec = engine.spec
             shape = (len(indices), spec.input_height, spec.input_width)
             predicted = np.full(len(indices), np.nan)
-            # The maps go to disk as they come: a drive's masks are larger than memory.
-            with tempfile.TemporaryDirectory(
-                dir=args.output.parent, prefix=f".{args.output.name}."
-            ) as folder:
-                files = {m: Path(folder) / f"{m}.npy" for m in methods}
-                maps = {m: open_memmap(f, mode="w+", dtype=np.float32, shape=shape) for m, f in files.items()}
-                with tqdm(total=len(indices), unit="frame", disable=None) as bar:
-                    at = 0
-                    for chunk in analyse(drive, engine, indices, methods, parameters):
-                        part = slice(at, at + len(chunk.indices))
-                        predicted[part] = chunk.predicted_rad
-                        for method in methods:
-                            maps[method][part] = chunk.maps[method]
-                        at = part.stop
-                        bar.update(len(chunk.indices))
-                for mapped in maps.values():
-                    mapped.flush()
+            decoded = np.zeros(len(indices), dtype=np.bool_)
+            with ExitStack() as open_files:
+                # The maps go to disk as they come: a drive's masks are larger than memory.
+                folder = open_files.enter_context(
+                    tempfile.TemporaryDirectory(dir=temporary.parent, prefix=f"{temporary.name}.")
+                )
+                names = {m: Path(folder) / f"{m}.npy" for m in methods}
+                files = {m: open_files.enter_context(name.open("wb")) for m, name in names.items()}
+                for file in files.values():
+                    write_header(file, shape)
+                bar = open_files.enter_context(tqdm(total=len(indices), unit="frame", disable=None))
+                at = 0
+                for chunk in analyse(drive, engine, indices, methods, parameters):
+                    part = slice(at, at + len(chunk.indices))
+                    predicted[part], decoded[part] = chunk.predicted_rad, chunk.decoded
+                    for method, file in files.items():
+                        file.write(chunk.maps[method].tobytes())
+                    at = part.stop
+                    bar.update(len(chunk.indices))
+                for file in files.values():
+                    file.close()
                 arrays = {
                     "frame": indices,
                     "timestamp_ns": drive.timestamps_ns[indices],
                     "predicted_rad": predicted,
                 }
-                write_npz(temporary, arrays, files)
+                write_npz(temporary, arrays, names)
+    gaps, broken = count_lost(predicted, decoded)
     facts = {
         "output": str(args.output),
         "frames": len(indices),
-        "gaps": int(np.isnan(predicted).sum()),
+        "gaps": gaps,
+        "not_finite": broken,
         "methods": methods,
         "shape": list(shape),
         "model": spec.name,
@@ -97,12 +113,21 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(facts)
     else:
-        print(f"{', '.join(methods)} of {len(indices)} frames written to {args.output}")
+        lost = f", {gaps} of them gaps" if gaps else ""
+        print(f"{', '.join(methods)} of {len(indices)} frames written to {args.output}{lost}")
+        if broken:
+            print(tell_broken(network.spec.name, broken))
         if not network.trained:
             print(
                 f"{spec.name} has random weights: its masks mean nothing; give a trained network with --model"
             )
     return 0
+
+
+def write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    """The head of an .npy of float32, whose values are written after it as they come."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def write_npz(path: Path, arrays: dict[str, NDArray[np.generic]], files: dict[str, Path]) -> None:
@@ -119,7 +144,8 @@ def is_explanation(path: Path) -> bool:
     """Whether an existing file is empty or was written by this command."""
     if path.stat().st_size == 0:
         return True
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {"frame.npy", "timestamp_ns.npy", "predicted_rad.npy"} <= set(archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return {"frame.npy", "timestamp_ns.npy", "predicted_rad.npy"} <= set(archive.namelist())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from vbp_core.errors import VbpError
 
@@ -42,34 +43,70 @@ class Parser(argparse.ArgumentParser):
 
 def fail(message: str) -> int:
     """Print one line on stderr; the exit status for a user's error."""
-    print(f"vbp: {' '.join(message.split())}", file=sys.stderr)
+    _say(" ".join(message.split()))
     return USER_ERROR
+
+
+def _say(message: str) -> None:
+    try:
+        print(f"vbp: {message}", file=sys.stderr)
+        _flush(sys.stderr)
+    except OSError:
+        _discard(sys.stderr)  # closed or full, which changes nothing about the status
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0, 2 for a user's error, 130 for Ctrl-C."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    parser = Parser(prog="vbp", description="See what a steering network looks at.")
-    parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help=", ".join(COMMANDS))
-    name = parser.parse_args(argv[:1]).command
-    module = import_module(COMMANDS[name][0])
-    command = Parser(prog=f"vbp {name}", description=COMMANDS[name][1])
-    module.add_arguments(command)
-    args = command.parse_args(_join_negatives(argv[1:]))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that it has no characters for
     try:
-        return int(module.run(args))
+        status = _run(sys.argv[1:] if argv is None else list(argv))
+        _flush(sys.stdout)
+        return status
     except VbpError as error:
         return fail(str(error))
     except KeyboardInterrupt:
-        print("vbp: stopped", file=sys.stderr)
+        _say("stopped")
         return INTERRUPTED
+    except MemoryError:
+        return fail("there is not enough memory for this; --frames takes a part of the drive")
     except BrokenPipeError:
         # The reader of a pipe has seen enough (`| head`); nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)
         return 0
     except OSError as error:
+        try:
+            _flush(sys.stdout)
+        except OSError:
+            _discard(sys.stdout)
         where = f"{error.filename}: " if error.filename else ""
         return fail(f"{where}{error.strerror or error}")
+
+
+def _run(argv: Sequence[str]) -> int:
+    parser = Parser(prog="vbp", description="See what a steering network looks at.")
+    parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help=", ".join(COMMANDS))
+    try:
+        name = parser.parse_args(argv[:1]).command
+        module = import_module(COMMANDS[name][0])
+        command = Parser(prog=f"vbp {name}", description=COMMANDS[name][1])
+        module.add_arguments(command)
+        args = command.parse_args(_join_negatives(argv[1:]))
+    except SystemExit:
+        _flush(sys.stdout)  # of --help
+        raise
+    return int(module.run(args))
+
+
+def _flush(stream: TextIO | None) -> None:
+    """Now, while what goes wrong can still be told: at the end of the process nobody listens."""
+    if stream is not None:
+        stream.flush()
+
+
+def _discard(stream: TextIO) -> None:
+    """What is still unwritten goes nowhere, without a complaint at the end of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _join_negatives(argv: Sequence[str]) -> list[str]:

@@ -11,7 +11,15 @@ import numpy as np
 from tqdm import tqdm
 
 from vbp_core.analysis import analyse, choose_frames, score
-from vbp_core.cli.common import add_frames, add_network, add_source, open_source, whole_file
+from vbp_core.cli.common import (
+    add_frames,
+    add_network,
+    add_source,
+    count_lost,
+    open_source,
+    tell_broken,
+    whole_file,
+)
 from vbp_core.cli.main import print_json
 from vbp_core.engine import Engine, open_network
 
@@ -39,9 +47,10 @@ def run(args: argparse.Namespace) -> int:
             engine = Engine(network, args.device)
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
-            predicted = []
+            predicted, decoded = [], []
             for chunk in analyse(drive, engine, indices):
                 predicted.append(chunk.predicted_rad)
+                decoded.append(chunk.decoded)
                 for i, angle in zip(chunk.indices, chunk.predicted_rad, strict=True):
                     actual = float(drive.angle_rad[i])
                     row = [
@@ -53,17 +62,20 @@ def run(args: argparse.Namespace) -> int:
                     writer.writerow([int(i), int(drive.timestamps_ns[i]), *(_cell(float(v)) for v in row)])
                 bar.update(len(chunk.indices))
         scores = score(drive.angle_rad[indices], np.concatenate(predicted))
-        gaps = int(np.isnan(np.concatenate(predicted)).sum())
+        gaps, broken = count_lost(np.concatenate(predicted), np.concatenate(decoded))
     facts = {
         "output": str(args.output),
         "rows": len(indices),
         "gaps": gaps,
+        "not_finite": broken,
         "trained": network.trained,
     } | asdict(scores)
     if args.json:
         print_json(facts)
     else:
         print(f"{len(indices)} frames written to {args.output}" + (f", {gaps} of them gaps" if gaps else ""))
+        if broken:
+            print(tell_broken(network.spec.name, broken))
         if scores.frames:
             print(
                 f"RMSE {scores.rmse_rad:.4f} rad, mean error {scores.bias_deg:+.2f}°, mean |error| {scores.mae_deg:.2f}°, "
