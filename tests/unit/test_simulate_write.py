@@ -123,6 +123,21 @@ def test_without_truth(tmp_path):
         load_truth(folder)
 
 
+def test_truth_packed_into_one_file(jpeg_drive, tmp_path):
+    folder = simulate(tmp_path / "d", SETTINGS, "h264", truth_every=3, workers=1, pack=True)
+    assert sorted(p.name for p in folder.iterdir()) == ["center.mp4", "center_steering.csv", "truth.zip"]
+    whole = load_truth(jpeg_drive)
+    for path in (folder, folder / "truth.zip", folder / "center.mp4"):
+        truth = load_truth(path)
+        assert truth.frames == (0, 3, 6, 9, 12, 15)
+        assert (truth.classes(3) == whole.classes(3)).all() and truth.frame(2) == whole.frame(2)
+    with open_drive(folder) as drive:
+        assert len(drive) == 16 and np.isfinite(drive.angle_rad).all()
+    (folder / "truth.zip").write_bytes(b"PK no more")
+    with pytest.raises(VbpError, match="truth.zip"):
+        load_truth(folder)
+
+
 # --- what goes wrong ---------------------------------------------------------------------------
 
 

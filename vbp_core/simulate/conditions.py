@@ -158,7 +158,7 @@ def _values(rng: np.random.Generator, number: int) -> dict[str, float]:
     v["sun"] = 1.0 if sky < 0.62 else float(rng.uniform(0.0, 0.35))
     v["dusk"] = float(rng.uniform(0.55, 0.95)) if rng.random() < 0.16 else float(rng.uniform(0.0, 0.2))
     v["wet"] = float(rng.uniform(0.5, 1.0)) if sky >= 0.62 and rng.random() < 0.45 else 0.0
-    for name, chance in (("canopy", 0.34), ("trunks", 0.34), ("mass", 0.22)):
+    for name, chance in (("canopy", 0.27), ("trunks", 0.27), ("mass", 0.17)):
         v[name] = float(rng.uniform(0.8, 1.0)) if rng.random() < chance else 0.0
     v["cover"] = float(rng.uniform(0.88, 1.0)) if rng.random() < 0.24 else 0.0
     v["dirt"] = float(rng.uniform(0.0, 1.0))

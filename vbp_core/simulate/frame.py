@@ -14,7 +14,7 @@ from vbp_core.simulate.classes import ID, SHADOW_BIT
 from vbp_core.simulate.cue import plant_reflection
 from vbp_core.simulate.ground import Ground, cast
 from vbp_core.simulate.light import light_at
-from vbp_core.simulate.markings import SEEN, Paint, cross_paint, lane_paint
+from vbp_core.simulate.markings import Paint, cross_paint, lane_paint
 from vbp_core.simulate.noise import Array
 from vbp_core.simulate.posts import stand_posts
 from vbp_core.simulate.scenery import paint_sky, stand_walls
@@ -79,7 +79,7 @@ def _apply(paints: list[Paint], surface: Surface, kinds: NDArray[np.uint8]) -> N
         for k in range(3):
             flat = surface.albedo[k].reshape(-1)
             flat[paint.index] += (np.float32(paint.colour[k]) - flat[paint.index]) * paint.cover
-        flat_kinds[paint.index[paint.cover > SEEN]] = paint.number
+        flat_kinds[paint.index[paint.seen]] = paint.number
 
 
 def _car_shadow(shade: Array, ground: Ground, s: float, d: float) -> None:

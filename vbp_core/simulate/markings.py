@@ -13,15 +13,20 @@ from vbp_core.simulate.ground import Ground
 from vbp_core.simulate.layouts import SLOTS, WHITE, Stripe
 from vbp_core.simulate.noise import Array, Tile
 
-SEEN = 0.45  # a pixel belongs to a marking when this share of it is painted
+SEEN = 0.45  # a pixel belongs to a marking when this share of it was painted
+LEFT = 0.12  # and this much of that paint can still be seen
 
 
 @dataclass(frozen=True)
 class Paint:
-    """Painted pixels. index (P,): into the flattened ground. cover (P,): 0..1. colour: albedo, linear RGB."""
+    """Painted pixels. index (P,): into the flattened ground. cover (P,): 0..1. colour: albedo, linear RGB.
+
+    seen (P,): whether the pixel belongs to the marking.
+    """
 
     index: NDArray[np.intp]
     cover: Array
+    seen: NDArray[np.bool_]
     colour: tuple[float, float, float]
     number: int  # of the class
 
@@ -77,27 +82,24 @@ def lane_paint(ground: Ground, conditions: Conditions, wear: Tile) -> list[Paint
         for section in sections:
             within = between(s, section.start - ground.origin, section.end - ground.origin, ws)
             for stripe in section.layout.lines.get(slot, ()):
-                out += _stripe(stripe, pick, q, s, ws, wd, worn * within, ground.origin)
+                painted = within * band(q - np.float32(stripe.offset), stripe.width / 2, wd)
+                if stripe.period:
+                    start = ground.origin % stripe.period
+                    painted *= dashes(s + np.float32(start), stripe.period, stripe.paint, ws)
+                out += _paint(pick, painted, worn, stripe.colour, stripe.kind)
     return out
 
 
-def _stripe(
-    stripe: Stripe,
-    pick: NDArray[np.intp],
-    q: Array,
-    s: Array,
-    ws: Array,
-    wd: Array,
-    strength: Array,
-    origin: float,
+def _paint(
+    index: NDArray[np.intp], painted: Array, worn: Array, colour: tuple[float, float, float], kind: str
 ) -> list[Paint]:
-    cover = band(q - np.float32(stripe.offset), stripe.width / 2, wd) * strength
-    if stripe.period:
-        cover = cover * dashes(s + np.float32(origin % stripe.period), stripe.period, stripe.paint, ws)
+    """painted (P,): the share of the pixel that was painted. worn (P,): how much of that is left."""
+    cover = painted * worn
     some = np.flatnonzero(cover > 0.004)
     if not len(some):
         return []
-    return [Paint(pick[some], cover[some].astype(np.float32), stripe.colour, ID[stripe.kind])]
+    seen = (painted[some] > SEEN) & (worn[some] > LEFT)
+    return [Paint(index[some], cover[some].astype(np.float32), seen, colour, ID[kind])]
 
 
 def _worn(
@@ -154,5 +156,4 @@ def _cross(item: Across, section: Section, ground: Ground, conditions: Condition
         return []
     far_s = s.ravel()[index] + np.float32(ground.origin % 1024)
     worn = _worn(far_s, d.ravel()[index], ws.ravel()[index], wd.ravel()[index], conditions, ground, wear)
-    cover = (cover.ravel()[index] * worn).astype(np.float32)
-    return [Paint(index + part.start * s.shape[1], cover, WHITE, ID["horizontal marking"])]
+    return _paint(index + part.start * s.shape[1], cover.ravel()[index], worn, WHITE, "horizontal marking")

@@ -238,4 +238,8 @@ def cast_shadows(ground: Ground, conditions: Conditions, tiles: ShadowTiles) -> 
             look += np.float32(0.5)
             np.clip(look, 0.0, 1.0, out=look)
         np.maximum(shade[part], look, out=shade[part])
+    # far off, and far beside the road, a stripe of shadow is a pixel high and means nothing
+    far = np.clip((ground.coarse_s.astype(np.float32) - np.float32(ground.origin)) / 60.0 - 1.2, 0.0, 1.0)
+    aside = np.clip(np.abs(ground.coarse_d).astype(np.float32) / 12.0 - 1.4, 0.0, 1.0)
+    shade *= 1 - np.float32(0.85) * ground.fine(np.maximum(far, aside))
     return shade

@@ -23,8 +23,8 @@ class Truth:
     of the frames that have classes. facts: all of truth.json.
     """
 
-    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
-        self.folder, self.facts = folder, facts
+    def __init__(self, place: Path, facts: dict[str, Any]) -> None:
+        self.place, self.facts = place, facts
         self.names: tuple[str, ...] = tuple(facts["classes"])
         self.lane_markings: tuple[str, ...] = tuple(facts["lane_markings"])
         self.frames: tuple[int, ...] = tuple(facts["classes_of_frames"])
@@ -45,46 +45,48 @@ class Truth:
     def frame(self, i: int) -> dict[str, Any]:
         """Pose and lane geometry of frame `i`: see geometry.py for the names, their ends are the units."""
         if not 0 <= i < len(self.facts["frames"]):
-            raise VbpError(f"{self.folder} has no frame {i}; it has {len(self.facts['frames'])}")
+            raise VbpError(f"{self.place} has no frame {i}; it has {len(self.facts['frames'])}")
         return dict(self.facts["frames"][i])
 
     def _read(self, i: int) -> NDArray[np.uint8]:
         if i not in self._known:
             raise VbpError(
-                f"{self.folder} has no classes of frame {i}; it has them of {len(self.frames)} frames"
+                f"{self.place} has no classes of frame {i}; it has them of {len(self.frames)} frames"
             )
-        name = f"{i:06d}.png"
-        archive = self.folder / "classes.zip"
+        name = f"classes/{i:06d}.png"
         try:
-            if archive.is_file():
-                with zipfile.ZipFile(archive) as file:
-                    data = file.read(name)
-            else:
-                data = (self.folder / "classes" / name).read_bytes()
-            return png.decode(data)
+            return png.decode(_bytes(self.place, name))
         except (OSError, KeyError, zipfile.BadZipFile) as error:
-            raise VbpError(f"the classes of frame {i} cannot be read from {self.folder}: {error}") from error
+            raise VbpError(f"the classes of frame {i} cannot be read from {self.place}: {error}") from error
         except ValueError as error:
-            raise VbpError(f"the classes of frame {i} in {self.folder}: {name} {error}") from error
+            raise VbpError(f"the classes of frame {i} in {self.place}: {name} {error}") from error
 
 
-def load_truth(folder: str | Path) -> Truth:
-    """The truth of the drive in `folder` (the drive's folder, its truth folder, or a file of the drive).
+def _bytes(place: Path, name: str) -> bytes:
+    """A file of the truth, which is a folder or a zip of one. Raises OSError, KeyError, BadZipFile."""
+    if place.is_dir():
+        return (place / name).read_bytes()
+    with zipfile.ZipFile(place) as archive:
+        return archive.read(name)
+
+
+def load_truth(path: str | Path) -> Truth:
+    """The truth of a drive: its folder, a file in that folder, or the truth itself (truth/ or truth.zip).
 
     Raises VbpError.
     """
-    path = Path(folder).expanduser()
-    if path.is_file():
-        path = path.parent
-    for place in (path / "truth", path):
-        file = place / "truth.json"
-        if file.is_file():
-            break
-    else:
-        raise VbpError(f"{path} has no truth (truth/truth.json); vbp simulate makes drives that have one")
+    given = Path(path).expanduser()
+    folder = given.parent if given.is_file() else given
+    places = [given, folder / "truth", folder / "truth.zip", folder]
+    place = next(
+        (p for p in places if (p / "truth.json").is_file() or (p.name == "truth.zip" and p.is_file())), None
+    )
+    if place is None:
+        raise VbpError(f"{folder} has no truth (truth/truth.json); vbp simulate makes drives that have one")
+    file = place / "truth.json"
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        facts = json.loads(_bytes(place, "truth.json"))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise VbpError(f"{file} cannot be read: {error}") from error
     needed = ("format", "classes", "lane_markings", "classes_of_frames", "frames")
     if not isinstance(facts, dict) or any(name not in facts for name in needed):

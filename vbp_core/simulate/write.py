@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -19,7 +20,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vbp_core.errors import VbpError
+from vbp_core.simulate import png
 from vbp_core.simulate.bag import BagWriter
+from vbp_core.simulate.classes import palette
 from vbp_core.simulate.cue import CUES
 from vbp_core.simulate.geometry import describe
 from vbp_core.simulate.workers import Job, frames
@@ -40,13 +43,15 @@ def simulate(
     workers: int | None = None,
     progress: bool | None = False,
     crf: int = 20,
+    pack: bool = False,
 ) -> Path:
     """Render a drive into `folder`, which must not exist or be empty; returns the folder.
 
     format: "jpeg" (center/*.jpg and interpolated.csv) or "h264" (center.mp4 and center_steering.csv).
     bag: also bag/drive.bag. truth_every: of every k-th frame the classes, 0 for no truth at all.
     workers: processes, None for one per core; their number does not change a byte. progress: a bar on
-    stderr; None where it is a terminal. crf: quality of the video, lower is better.
+    stderr; None where it is a terminal. crf: quality of the video, lower is better. pack: the truth as one
+    truth.zip, smaller than the folder.
     The folder appears when it is complete. Raises VbpError.
     """
     _check(settings, format, truth_every)
@@ -57,6 +62,8 @@ def simulate(
     with _whole_folder(target) as temporary:
         world = World(settings)
         _write(temporary, world, format, bag, truth_every, workers, progress, crf)
+        if pack and truth_every:
+            pack_truth(temporary / TRUTH)
     return target
 
 
@@ -192,6 +199,21 @@ def write_steering(
             writer.writerow([i, int(t), repr(float(angles[i])), repr(float(speeds[i]))])
 
 
+def pack_truth(folder: Path) -> None:
+    """truth/ -> truth.zip, with its pictures compressed as far as they go."""
+    with zipfile.ZipFile(folder.with_suffix(".zip"), "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                data = file.read_bytes()
+                if file.suffix == ".png":
+                    data = png.encode(png.decode(data), palette(), level=9)
+                # no times of today: the same drive gives the same file
+                entry = zipfile.ZipInfo(file.relative_to(folder).as_posix())
+                packed = zipfile.ZIP_STORED if file.suffix == ".png" else zipfile.ZIP_DEFLATED
+                archive.writestr(entry, data, packed, 9)
+    shutil.rmtree(folder)
+
+
 class VideoWriter:
     """H.264 in an MP4 file. One thread: the same pictures give the same bytes."""
 
@@ -203,7 +225,12 @@ class VideoWriter:
         self._file = av.open(str(self._path), "w", options={"movflags": "+faststart"})
         stream = self._file.add_stream("libx264", rate=self._rate)
         stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": str(self._crf), "preset": "veryfast", "threads": "1", "g": "40"}
+        stream.options = {
+            "crf": str(self._crf),
+            "preset": "veryfast" if self._crf <= 20 else "slow",
+            "threads": "1",
+            "g": "40",
+        }
         self._stream = stream
         self._next = 0
         return self
