@@ -194,6 +194,26 @@ def test_rows_out_of_order_twice_and_without_time(tmp_path: Path) -> None:
     assert (drive.frame(4) == 3).all()
 
 
+def test_times_in_another_unit_are_noted(tmp_path: Path) -> None:
+    for n in range(4):
+        picture(tmp_path / f"center/{n}.jpg")
+    for times in (
+        [f"{1479425441.18 + n / 20:.6f}" for n in range(4)],
+        [1479425441180 + 50 * n for n in range(4)],
+    ):
+        rows = [f"{t},center/{n}.jpg" for n, t in enumerate(times)]
+        drive = udacity_csv.open(write(tmp_path / "camera.csv", "timestamp,filename", rows), OPTIONS)
+        assert any("seem to be in another unit" in note for note in drive.info.notes)
+
+
+def test_times_too_far_apart_for_int64(tmp_path: Path) -> None:
+    picture(tmp_path / "center/0.jpg")
+    rows = [f"{t},center/0.jpg" for t in (-(2**63), T0, T0 + STEP, 2**63 - 1)]
+    drive = udacity_csv.open(write(tmp_path / "camera.csv", "timestamp,filename", rows), OPTIONS)
+    assert drive.timestamps_ns.tolist() == [T0, T0 + STEP]
+    assert any("2 rows of camera.csv have no usable timestamp" in note for note in drive.info.notes)
+
+
 def test_frames_before_the_first_steering_sample_are_not_zero(tmp_path: Path) -> None:
     header = "timestamp,filename,frame_id,angle,torque,speed"
     rows = [f"{T0 + k},{k}.png,center_camera," + ("0.0,0.0,0.0" if k < 3 else "0.0,0.1,5") for k in range(6)]

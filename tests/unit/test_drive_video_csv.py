@@ -126,6 +126,21 @@ def test_equally_close_names_are_not_chosen_between(folder: Path) -> None:
         assert len(drive) == N
 
 
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"", "is empty"),
+        (bytes(range(256)), "is not a text file"),
+        (b"time,gear\n1,2\n", "no column with a steering angle"),
+    ],
+)
+def test_a_csv_of_the_videos_name_that_is_no_use_is_noted(folder: Path, content: bytes, words: str) -> None:
+    (folder / "drive.csv").write_bytes(content)
+    drive = open_drive(folder / "drive.mp4")
+    assert not np.isfinite(drive.angle_rad).any()
+    assert any("drive.csv" in note and words in note for note in drive.info.notes)
+
+
 def test_several_videos_for_one_csv(folder: Path) -> None:
     shutil.copy(folder / "drive.mp4", folder / "other.mp4")
     (folder / "labels.csv").write_text(DEGREES)

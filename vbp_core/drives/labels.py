@@ -33,7 +33,9 @@ def unit_scale(unit: str) -> float:
 def sign_factor(sign: str) -> float:
     """+1 where the file counts left as positive, -1 for right. Raises DriveError."""
     if sign not in ("left", "right"):
-        raise DriveError(f"angle sign {sign!r} is not known; accepted: left, right (the side that is positive)")
+        raise DriveError(
+            f"angle sign {sign!r} is not known; accepted: left, right (the side that is positive)"
+        )
     return 1.0 if sign == "left" else -1.0
 
 

@@ -51,6 +51,8 @@ FORMATS: tuple[Format, ...] = (
 
 def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
     """Open a recording, recognised by its content. Raises DriveError with one sentence that says what to do."""
+    if not str(path):  # which would be the folder that one happens to be in
+        raise DriveError(f"no recording is named; accepted: {accepted()}")
     path = Path(path).expanduser()
     options = options or OpenOptions()
     try:

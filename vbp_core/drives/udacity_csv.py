@@ -35,6 +35,8 @@ USUAL_NAMES = {
     "ch2_final_evaluation.csv": "evaluation",
 }
 KEEP = ("timestamp", "filename", "frame_id", "angle", "steering_angle", "torque", "speed", "width", "height")
+LARGEST = 2**62  # nanoseconds: two of them have a difference that fits int64
+SHORTEST_STEP = 1_000_000  # nanoseconds between frames of any camera
 MAX_CSVS = 200  # a folder with more is looked at no further
 
 CONVENTION = Convention(
@@ -180,6 +182,7 @@ def _open_camera(
         info.notes.append(f"no steering: {error}")  # the pictures are good
         return _drive(table, frames, angle, speed, info)
     times, ok = samples.integers(time_column)
+    ok &= (times > -LARGEST) & (times < LARGEST)
     _note_bad(info, ok, source, "time stamp")
     values = convention.radians(samples.floats(angle_column))
     angle = synchronise(frames.times, times[ok], values[ok], options.max_gap_s)
@@ -241,6 +244,7 @@ def _in_order(
     mine: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.intp]:
     """The usable rows, sorted by time; rows of the same time keep their order. Raises DriveError for none."""
+    ok = ok & (times > -LARGEST) & (times < LARGEST)
     if mine is not None:
         ok = ok | ~mine
     _note_bad(info, ok, source, column)
@@ -250,6 +254,11 @@ def _in_order(
     if (np.diff(times[rows]) < 0).any():
         info.notes.append(f"the rows of {source.name} are not in the order of time; they were sorted")
         rows = rows[np.argsort(times[rows], kind="stable")]
+    if len(rows) > 1 and int(times[rows[-1]]) - int(times[rows[0]]) < (len(rows) - 1) * SHORTEST_STEP:
+        info.notes.append(
+            f"the {column}s of {source.name} make more than 1000 frames per second: they are taken as nanoseconds, "
+            "and seem to be in another unit"
+        )
     return rows
 
 

@@ -7,9 +7,9 @@ import re
 from itertools import islice
 from pathlib import Path
 
-from vbp_core.drives.csv_layout import has_layout
+from vbp_core.drives.csv_layout import has_layout, require_layout
 from vbp_core.drives.paths import natural_key
-from vbp_core.drives.tables import first_columns
+from vbp_core.drives.tables import first_columns, read_table
 from vbp_core.errors import DriveError
 
 VIDEO_SUFFIXES = frozenset(
@@ -112,7 +112,9 @@ def csv_for(video: Path) -> tuple[Path | None, list[str]]:
     if best == 0:
         if len(beside) == 1 and len(_files(video.parent, VIDEO_SUFFIXES)) == 1:
             return beside[0], [f"the steering was taken from {beside[0].name}, the only CSV beside the video"]
-        return None, [f"no steering CSV fits the video's name: {_names(beside)}"] if beside else []
+        if beside:
+            return None, [f"no steering CSV fits the video's name: {_names(beside)}"]
+        return None, _unused(video)
     taken = [p for p in beside if fits[p] == best]
     if len(taken) > 1:
         raise DriveError(
@@ -122,6 +124,17 @@ def csv_for(video: Path) -> tuple[Path | None, list[str]]:
     others = [p for p in beside if 0 < fits[p] < best]
     notes = [f"the steering was taken from {taken[0].name}; {_names(others)} would fit too"] if others else []
     return taken[0], notes
+
+
+def _unused(video: Path) -> list[str]:
+    """Why a CSV that bears the video's name gives no steering."""
+    for path in _files(video.parent, {".csv"}):
+        if path.stem.casefold() == video.stem.casefold():
+            try:
+                require_layout(read_table(path, keep=()).columns, path)
+            except DriveError as error:
+                return [f"no steering: {error}"]
+    return []
 
 
 def video_for(csv: Path) -> tuple[Path, list[str]]:

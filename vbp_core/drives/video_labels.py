@@ -193,7 +193,8 @@ def _nanoseconds(
             value = int(cell) * scale
         except ValueError:
             value = _fraction(cell.replace(",", ".") if decimal_comma else cell, scale)
-        if INT64.min < value <= INT64.max:
+        # Two of them then have a difference that fits int64.
+        if abs(value) < 2**62:
             out[i] = value
         else:
             ok[i] = False
