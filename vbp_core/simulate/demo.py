@@ -15,7 +15,7 @@ from vbp_core.simulate.write import VIDEO, simulate
 
 SETTINGS = Settings(frames=1200, seed=360)
 TRUTH_EVERY = 8
-CRF = 28
+CRF = 27
 NAME = "demo"  # demo.mp4 and demo_steering.csv: found as a pair by their names
 
 

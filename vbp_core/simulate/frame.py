@@ -104,10 +104,14 @@ def _lay_ground(
     ambient: tuple[float, float, float],
 ) -> None:
     rows = slice(ground.top, None)
+    edge = int(np.ceil(ground.skyline.max())) + 2 - ground.top  # below it all is ground
     for k in range(3):
-        lit = np.float32(sun[k]) * (1 - shade) + np.float32(ambient[k]) * (1 - np.float32(0.25) * shade)
+        lit = shade * np.float32(-sun[k] - 0.25 * ambient[k])
+        lit += np.float32(sun[k] + ambient[k])
+        lit *= surface.albedo[k]
         part = canvas.rgb[k][rows]
-        part += (surface.albedo[k] * lit - part) * ground.cover
+        part[edge:] = lit[edge:]
+        part[:edge] += (lit[:edge] - part[:edge]) * ground.cover[:edge]
     solid = ground.cover > 0.5
     np.copyto(canvas.kind[rows], kinds, where=solid)
     np.copyto(canvas.depth[rows], ground.depth, where=solid)

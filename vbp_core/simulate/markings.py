@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vbp_core.simulate.classes import ID
 from vbp_core.simulate.conditions import Across, Conditions, Section
 from vbp_core.simulate.ground import Ground
-from vbp_core.simulate.layouts import SLOTS, WHITE, Stripe
+from vbp_core.simulate.layouts import SLOTS, WHITE
 from vbp_core.simulate.noise import Array, Tile
 
 SEEN = 0.45  # a pixel belongs to a marking when this share of it was painted

@@ -74,7 +74,11 @@ def paint_ground(ground: Ground, conditions: Conditions, textures: Textures) -> 
     wet = conditions.at("wet", row_s)[:, None].astype(np.float32)
     base = base * (1.0 - 0.45 * wet)
     tone = ground.fine(base)
-    tone *= 1.0 + rough * (np.float32(0.06) * fine + np.float32(0.04) * coarse)
+    texture = fine * np.float32(0.06)
+    texture += coarse * np.float32(0.04)
+    texture *= rough
+    texture += 1
+    tone *= texture
     _patches(tone, ground, conditions.patches)
     _seams(tone, ground, conditions.seams)
     warm = float(conditions.one("warm", ground.origin + 20.0))

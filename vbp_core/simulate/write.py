@@ -49,7 +49,8 @@ def simulate(
 
     format: "jpeg" (center/*.jpg and interpolated.csv) or "h264" (center.mp4 and center_steering.csv).
     bag: also bag/drive.bag. truth_every: of every k-th frame the classes, 0 for no truth at all.
-    workers: processes, None for one per core; their number does not change a byte. progress: a bar on
+    workers: processes, None for one per core; their number does not change a byte. With more than one a script
+    needs `if __name__ == "__main__":` around the call, as multiprocessing asks. progress: a bar on
     stderr; None where it is a terminal. crf: quality of the video, lower is better. pack: the truth as one
     truth.zip, smaller than the folder.
     The folder appears when it is complete. Raises VbpError.
