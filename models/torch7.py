@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torchfile
+from numpy.typing import NDArray
 from torch import nn
 
 from models.network import Network, build
 from models.spec import CropRule, ModelFileError, NetworkSpec
 
+MAX_DIMENSIONS = 8
 EPS = 1e-5  # BatchNorm's, in both frameworks
 
 
@@ -41,6 +47,62 @@ def import_torch7(path: str | Path, name: str = "") -> Network:
         raise ModelFileError(
             f"{path} holds no steering network as the paper describes it ({error})"
         ) from error
+
+
+def _read_long(reader: Any) -> int:
+    return int(
+        reader._read("<q")[0]
+    )  # torchfile's own takes the machine's long, which has 4 bytes on Windows
+
+
+def _read_storage(dtype: np.dtype[Any], reader: Any) -> NDArray[Any]:
+    size = _read_long(reader) * dtype.itemsize
+    rest = os.fstat(reader.f.fileno()).st_size - reader.f.tell()
+    if not 0 <= size <= rest:
+        raise ValueError("its numbers are cut short")
+    return np.frombuffer(reader.f.read(size), dtype)
+
+
+def _read_tensor(reader: Any) -> NDArray[Any]:
+    """A view of a storage, within its bounds: torchfile's own would read whatever memory the file asks for."""
+    dimensions = reader.read_int()
+    if not 0 <= dimensions <= MAX_DIMENSIONS:
+        raise ValueError("a tensor of it is damaged")
+    size = [_read_long(reader) for _ in range(dimensions)]
+    stride = [_read_long(reader) for _ in range(dimensions)]
+    first = _read_long(reader) - 1
+    storage = reader.read_obj()
+    if storage is None or not size:
+        return np.empty(0)
+    if not isinstance(storage, np.ndarray) or first < 0 or min(*size, *stride) < 0:
+        raise ValueError("a tensor of it is damaged")
+    last = first + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if last >= len(storage) or math.prod(size) > len(storage):
+        raise ValueError("a tensor of it is damaged")
+    steps = [step * storage.itemsize for step in stride]
+    return np.lib.stride_tricks.as_strided(storage[first:], size, steps, writeable=False)
+
+
+def _register_readers() -> None:
+    kinds = {
+        "Byte": "u1",
+        "Char": "i1",
+        "Short": "<i2",
+        "Int": "<i4",
+        "Long": "<i8",
+        "Float": "<f4",
+        "Double": "<f8",
+    }
+    kinds |= {f"Cuda{name}": code for name, code in kinds.items()} | {"Cuda": "<f4"}
+    for name, code in kinds.items():
+        storage = partial(_read_storage, np.dtype(code))
+        torchfile.type_handlers[f"torch.{name}Storage".encode()] = lambda reader, _, read=storage: read(
+            reader
+        )
+        torchfile.type_handlers[f"torch.{name}Tensor".encode()] = lambda reader, _: _read_tensor(reader)
+
+
+_register_readers()
 
 
 def _layers(node: Any) -> Iterator[tuple[str, Any]]:
@@ -111,16 +173,16 @@ def _convert(layers: list[tuple[str, Any]], name: str, path: Path) -> Network:
             _copy(target.bias, source.bias, path)
             if kind == "SpatialBatchNormalization":
                 assert isinstance(target, nn.BatchNorm2d)
-                inverse_std = torch.as_tensor(source.running_std, dtype=torch.float64)
+                inverse_std = torch.tensor(np.array(source.running_std, dtype=np.float64))
                 assert target.running_mean is not None and target.running_var is not None
                 _copy(target.running_mean, source.running_mean, path)
-                _copy(target.running_var, (inverse_std.pow(-2) - EPS).clamp_min(0), path)
+                _copy(target.running_var, (inverse_std.pow(-2) - EPS).clamp_min(0).numpy(), path)
     network.trained = True
     return network
 
 
 def _copy(target: torch.Tensor | None, values: Any, path: Path) -> None:
-    source = torch.as_tensor(values)
+    source = torch.tensor(np.array(values, dtype=np.float64))
     if target is None or target.shape != source.shape or not bool(torch.isfinite(source).all()):
         raise ModelFileError(
             f"{path} has weights of another size than its layers say, or values that are not finite"

@@ -3,9 +3,12 @@
 import json
 import os
 import pickle
+import struct
 
+import numpy as np
 import pytest
 import torch
+import torchfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
@@ -15,6 +18,7 @@ from models.network import SPEC_KEY, Network, build, load_checkpoint, save_check
 from models.registry import available, load_network
 from models.spec import CropRule, ModelFileError, NetworkSpec
 from models.steering import nethvf, netsvf
+from models.torch7 import import_torch7
 from vbp_core.engine import open_network
 from vbp_core.errors import ModelError
 
@@ -281,6 +285,41 @@ def test_a_pickle_is_refused_and_not_run(tmp_path, protocol):
         path.write_bytes(pickle.dumps(Bomb(), protocol))
     with pytest.raises(ModelError, match="pickle" if protocol else "no network file"):
         open_network(path)
+
+
+def torch7_tensor(size, stride, offset=1, values=(1.0, 2.0, 3.0), claimed=None):
+    """A Torch7 file of one tensor, true or lying."""
+
+    def named(index, name):
+        return struct.pack("<iii", 4, index, 3) + b"V 1" + struct.pack("<i", len(name)) + name
+
+    storage = struct.pack(f"<q{len(values)}f", len(values) if claimed is None else claimed, *values)
+    shape = struct.pack(f"<i{2 * len(size) + 1}q", len(size), *size, *stride, offset)
+    return named(1, b"torch.FloatTensor") + shape + named(2, b"torch.FloatStorage") + storage
+
+
+def test_torch7_tensors_stay_within_their_numbers(tmp_path):
+    path = tmp_path / "t.t7"
+    path.write_bytes(torch7_tensor([2, 1], [1, 1], 2))
+    np.testing.assert_array_equal(torchfile.load(str(path)), [[2], [3]])
+    lies = [
+        torch7_tensor([10**12], [1]),
+        torch7_tensor([2], [10**12]),
+        torch7_tensor([3], [1], 2),
+        torch7_tensor([3], [-1], 3),
+        torch7_tensor([3], [1], -5),
+        torch7_tensor([-1], [1]),
+        torch7_tensor([10**6, 10**6], [0, 0]),
+        torch7_tensor([3], [1], claimed=10**15),
+        torch7_tensor([3], [1], claimed=-1),
+        torch7_tensor([1] * 1000, [1] * 1000),
+    ]
+    for data in lies:
+        path.write_bytes(data)
+        with pytest.raises(ValueError):
+            torchfile.load(str(path))
+        with pytest.raises(ModelFileError, match="is not a Torch7 file"):
+            import_torch7(path)
 
 
 def test_files_that_are_none(tmp_path):
