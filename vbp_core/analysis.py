@@ -59,7 +59,8 @@ def choose_frames(drive: Drive, frames: str | None, min_speed: float | None) -> 
             raise VbpError(f"{drive.info.path} has no speed, so --min-speed cannot choose frames")
         chosen = chosen[speed_filter(drive.speed_mps[chosen], min_speed)]
         if not len(chosen):
-            raise VbpError(f"no frame of {drive.info.path} is faster than {min_speed:g} m/s")
+            part = f"none of the frames {frames}" if frames else "no frame"
+            raise VbpError(f"{part} of {drive.info.path} is faster than {min_speed:g} m/s")
     return chosen
 
 

@@ -200,6 +200,7 @@ def test_errors_are_one_line_with_status_2(vbp, drive, tmp_path):
         (["predict", drive, "-o", out, "--frames", "a:b"], "a:b"),
         (["predict", drive, "-o", out, "--frames", "90:99"], "no frame"),
         (["predict", drive, "-o", out, "--min-speed", "80"], "faster than 80"),
+        (["predict", drive, "-o", out, "--min-speed", "5", "--frames", ":6"], "none of the frames :6"),
         (["predict", drive, "-o", tmp_path / "no" / "p.csv"], "no folder"),
         (["predict", drive, "-o", tmp_path], "is a folder"),
         (["predict", drive, "-o", mine], "--force"),
