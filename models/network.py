@@ -42,14 +42,24 @@ def build(spec: NetworkSpec, seed: int = 0) -> Network:
     return Network(spec, module.eval(), trained=False)
 
 
-def save_checkpoint(network: Network, path: str | Path) -> None:
+def save_checkpoint(network: Network, path: str | Path, half: bool = False) -> None:
     """Write weights and specification as safetensors; the file is whole or not there.
 
     The module is the network that the specification describes, layer by layer; how its layers are named or nested
-    does not matter. Raises ModelFileError where it is another one, OSError where it cannot be written.
+    does not matter. `half` stores float16, half the size; it is computed in float32 all the same.
+    Raises ModelFileError where the module is another network or does not fit into float16, OSError where the
+    file cannot be written.
     """
     path = Path(path)
     tensors = {k: v.detach().cpu().contiguous() for k, v in _weights_as_specified(network).items()}
+    if half:
+        tensors = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
+        if large := [
+            k for k, v in tensors.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())
+        ]:
+            raise ModelFileError(
+                f"{large[0]} holds values that float16 cannot hold; save it in full precision"
+            )
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name[:40], suffix=".part")
     os.close(handle)
     try:

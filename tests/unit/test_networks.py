@@ -158,9 +158,14 @@ def test_a_module_that_is_not_its_specification_is_not_saved(tmp_path):
 def test_half_precision_files_are_computed_in_single(tmp_path):
     network = build(netsvf())
     path = tmp_path / "half.safetensors"
-    half = {k: v.half() if v.is_floating_point() else v for k, v in network.module.state_dict().items()}
-    save_file(half, path, metadata={SPEC_KEY: network.spec.to_json()})
-    assert all(p.dtype == torch.float32 for p in load_checkpoint(path).module.parameters())
+    save_checkpoint(network, path, half=True)
+    assert path.stat().st_size < 0.51 * sum(4 * v.numel() for v in network.module.state_dict().values())
+    for key, value in load_checkpoint(path).module.state_dict().items():
+        assert torch.equal(value, network.module.state_dict()[key].to(torch.float16).to(value.dtype)), key
+    with torch.no_grad():
+        network.module.features[1].weight[0, 0, 0, 0] = 1e6
+    with pytest.raises(ModelFileError, match="float16"):
+        save_checkpoint(network, path, half=True)
 
 
 def test_fresh_weights_are_seeded_and_leave_the_random_state_alone():
