@@ -23,12 +23,13 @@ Floats = NDArray[np.float64]
 class Backdrop:
     """Pictures that tile, made once per drive.
 
-    foliage (512, 512): 0..1, crowns with dark gaps. growth (512, 512, 2): mean 0, for ragged outlines; and foliage.
+    foliage (512, 512): 0..1, crowns with dark gaps. growth (512, 512, 2), and at a half, a quarter, an eighth of
+    the size: mean 0, for ragged outlines; and foliage.
     clouds (512, 1024): 0..1. skyline (4096,): height of the far hills over the horizon, radians, by heading.
     """
 
     foliage: Array
-    growth: Array
+    growth: tuple[Array, ...]
     clouds: Array
     skyline: Floats
 
@@ -46,8 +47,11 @@ def make_backdrop(seed: int) -> Backdrop:
     fade = np.minimum(1.0, np.minimum(np.arange(4096), np.arange(4096)[::-1]) / 200.0)
     skyline = np.clip(0.022 + 0.02 * hills * fade, 0.003, 0.09)
     foliage = np.asarray(foliage, dtype=np.float32)
-    growth = np.stack([edge, foliage], axis=2)
-    return Backdrop(foliage, growth, clouds, skyline)
+    growth = [np.stack([edge, foliage], axis=2)]
+    for _ in range(3):
+        fine = growth[-1]
+        growth.append(0.25 * (fine[0::2, 0::2] + fine[1::2, 0::2] + fine[0::2, 1::2] + fine[1::2, 1::2]))
+    return Backdrop(foliage, tuple(growth), clouds, skyline)
 
 
 def paint_sky(canvas: Canvas, view: View, backdrop: Backdrop, light: Light, bottom: int) -> None:
@@ -112,11 +116,13 @@ class Wall:
         return self.tall[0] + self.tall[1] * conditions.at(f"{self.table}_{self.side}", s)
 
 
+FAR = 42.0  # metres from the road to the woods behind all
+
 # From far to near
 WALLS = tuple(
     Wall(side, *rest)
     for rest in (
-        (42.0, "trees", "trees", (8.0, 0.6)),
+        (FAR, "trees", "trees", (8.0, 0.6)),
         ("setback", "trees", "trees", (0.0, 1.0)),
         ("foot", "bush", "bush", (0.0, 1.0)),
         (0.9, "rail", "rail", (0.0, 1.0)),
@@ -168,21 +174,21 @@ def _stand(
     head = base - per * tall * 1.25
     stack = np.stack([at_s - ground.origin, depth, base, per, tall]).astype(np.float32)
     fine = widen(stack)
-    top, bottom = int(np.clip(head.min() - 1, 0, 480)), int(np.clip(base.max() + 1, 0, 480))
+    height = len(canvas.kind)
+    top, bottom = int(np.clip(head.min() - 1, 0, height)), int(np.clip(base.max() + 1, 0, height))
     there = np.flatnonzero(fine[4] > 0.06)
     if bottom - top < 1 or not len(there):
         return
     columns_of = slice(int(there[0]), int(there[-1]) + 1)
     rows = slice(top, bottom)
-    strip = _Strip(rows, columns_of, fine[:, None, columns_of], ground.origin)
-    seen = strip.depth < canvas.depth[rows, columns_of]
+    seen = fine[1, columns_of] < canvas.depth[rows, columns_of]
     shown = np.flatnonzero(seen.any(1))
     if not len(shown):
         return
-    if len(shown) < len(seen):  # the foot is behind a bank
-        rows = slice(top + int(shown[0]), top + int(shown[-1]) + 1)
-        seen = seen[shown[0] : shown[-1] + 1]
-        strip = _Strip(rows, columns_of, fine[:, None, columns_of], ground.origin)
+    # the foot may be behind a bank
+    rows = slice(top + int(shown[0]), top + int(shown[-1]) + 1)
+    seen = seen[shown[0] : shown[-1] + 1]
+    strip = _Strip(rows, columns_of, fine[:, None, columns_of], ground.origin)
     if wall.style == "rail":
         _rail(canvas, strip, seen, light)
     else:
@@ -215,9 +221,12 @@ def _grow(
     """Trees or bushes."""
     up, per, tall = strip.up, strip.per, strip.tall
     scale = np.float32(32.0 if wall.style == "trees" else 80.0)  # cells of the tile per metre
-    x = np.broadcast_to(_cell(strip.s, scale), up.shape)
-    y = _cell(up + np.float32(7.0 if wall.side == "left" else 1.0), scale)
-    ragged, leaves = cv2.split(cv2.remap(backdrop.growth, x.copy(), y, cv2.INTER_LINEAR))
+    # a copy whose cells are about as large as the pixels
+    level = int(np.clip(np.rint(np.log2(scale / float(np.median(per)))), 0, len(backdrop.growth) - 1))
+    tile = backdrop.growth[level]
+    x = np.broadcast_to(_cell(strip.s, scale, tile), up.shape)
+    y = _cell(up + np.float32(7.0 if wall.side == "left" else 1.0), scale, tile)
+    ragged, leaves = cv2.split(cv2.remap(tile, x.copy(), y, cv2.INTER_LINEAR))
     cover = (tall + (np.float32(0.16) * tall) * ragged - up) * np.minimum(per, 24.0)
     cover = np.clip(cover + np.float32(0.5), 0.0, 1.0)
     cover *= np.clip(up * per + np.float32(0.5), 0.0, 1.0)
@@ -244,10 +253,11 @@ def _grow(
     np.copyto(part_depth, np.broadcast_to(strip.depth, part_depth.shape), where=cover > 0.5)
 
 
-def _cell(metres: Array, per_metre: np.float32) -> Array:
-    turns = metres * np.float32(per_metre / 511.0)
+def _cell(metres: Array, per_metre: np.float32, tile: Array) -> Array:
+    """Cells of a copy of a tile that has 512 cells, `per_metre` of them to the metre."""
+    turns = metres * np.float32(per_metre / 512.0)
     turns -= np.floor(turns)
-    turns *= np.float32(511.0)
+    turns *= np.float32(len(tile) - 1)
     return turns
 
 

@@ -68,7 +68,7 @@ def paint_ground(ground: Ground, conditions: Conditions, textures: Textures) -> 
         out[paved] = tile.look(s[paved], d[paved], ground.foot_s[paved], ground.foot_d[paved])
 
     # slow changes, on the marched columns
-    base = conditions.at("asphalt", coarse_s) * _tracks(conditions, coarse_s, coarse_d)
+    base = conditions.at("asphalt", coarse_s) * _tracks(conditions, ground.row_s, coarse_d)
     row_s = ground.row_s
     rough = conditions.at("grain", row_s)[:, None].astype(np.float32)
     wet = conditions.at("wet", row_s)[:, None].astype(np.float32)
@@ -132,13 +132,13 @@ def _verge(
 
 
 def _tracks(conditions: Conditions, s: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """Brightness along the wheel tracks and the oil between them, in every lane."""
-    lane = conditions.at("L1", s) - conditions.at("R1", s)
+    """(R, K): brightness along the wheel tracks and the oil between them, in every lane. s (R,), d (R, K)."""
+    lane = (conditions.at("L1", s) - conditions.at("R1", s))[:, None]
     within = d - lane * np.round(d / lane)
-    amount = conditions.at("tracks", s)
+    amount = conditions.at("tracks", s)[:, None]
     wheels = np.maximum(1.0 - ((np.abs(within) - 0.78) / 0.42) ** 2, 0.0)
     oil = np.maximum(1.0 - (within / 0.5) ** 2, 0.0)
-    drift = 0.5 + 0.5 * np.sin(s * 0.05) * np.sin(s * 0.023 + 1.0)
+    drift = (0.5 + 0.5 * np.sin(s * 0.05) * np.sin(s * 0.023 + 1.0))[:, None]
     out: np.ndarray = 1.0 + amount * (0.55 * wheels * drift - 0.7 * oil)
     return out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +41,8 @@ class World:
     road: Road
     conditions: Conditions
     motion: Motion
-    textures: Textures
-    shadows: ShadowTiles
-    backdrop: Backdrop
     traffic: list[Car]
     posts: list[Post]
-    lens: Lens
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -61,8 +58,6 @@ class World:
         self.road = make_road(seed, longest + VIEW_METRES)
         self.conditions = make_conditions(seed, longest + VIEW_METRES)
         self.motion = drive(seed, self.road, self.conditions, settings.frames, settings.fps)
-        self.textures = make_textures(seed)
-        self.shadows = make_shadows(seed)
         n, per = settings.frames, settings.fps
         shake = stream(seed, "shake")
         self.pitch = 0.0011 * smooth_track(shake, n, 0.22 * per) + 0.0004 * smooth_track(shake, n, 0.05 * per)
@@ -70,11 +65,27 @@ class World:
         error = 0.48 * smooth_track(shake, n, 2.5 * per) - 0.12
         wrong = np.clip(smooth_track(shake, n, 1.2 * per) - 1.7, 0.0, 1.0) * 2.4
         self.exposure = error - wrong
-        self.backdrop = make_backdrop(seed)
         self.traffic = make_traffic(seed, self.motion, self.conditions, per)
         self.posts = make_posts(seed, self.conditions, float(self.motion.s[-1]) + VIEW_METRES)
-        self.lens = Lens(seed, self.camera.height_px, self.camera.width)
         self.roll = 0.004 * smooth_track(shake, n, 0.8 * per) + self.motion.wheel * 0.012
+
+    # What only pictures need is made when the first is asked for.
+
+    @cached_property
+    def textures(self) -> Textures:
+        return make_textures(self.settings.seed)
+
+    @cached_property
+    def shadows(self) -> ShadowTiles:
+        return make_shadows(self.settings.seed)
+
+    @cached_property
+    def backdrop(self) -> Backdrop:
+        return make_backdrop(self.settings.seed)
+
+    @cached_property
+    def lens(self) -> Lens:
+        return Lens(self.settings.seed, self.camera.height_px, self.camera.width)
 
     def view(self, i: int) -> View:
         """Where the camera is in frame `i`."""
