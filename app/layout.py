@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from PySide6.QtCore import QByteArray, Qt
+from PySide6.QtCore import QByteArray, QPoint, Qt
 from PySide6.QtWidgets import QDockWidget, QMainWindow
 
 VERSION = 1
@@ -55,3 +55,10 @@ def size_docks(window: QMainWindow, docks: dict[str, QDockWidget], large: bool) 
 def restore(window: QMainWindow, state: QByteArray) -> bool:
     """What was kept; False where it is not usable (another version, damaged)."""
     return not state.isEmpty() and window.restoreState(state, VERSION)
+
+
+def move_back(places: dict[QDockWidget, QPoint]) -> None:
+    """Some window managers put a panel that is restored as floating into a corner of the screen."""
+    for dock, place in places.items():
+        if dock.isFloating() and dock.pos() != place:
+            dock.move(place)

@@ -143,6 +143,7 @@ class Player(QObject):
         self._version += 1
         self.drive = self._schedule = self.shown_frame = None
         self.loop = None
+        self.skipped = 0
         self._last_played = None
         self._set_playing(False)
 
@@ -388,6 +389,8 @@ class Player(QObject):
                 self._show_again()
             case NetworkFailed() if message.generation == self._network_generation:
                 self._network_generation = self._model.generation  # the one before stays in use
+                if self.ready is not None:
+                    self.network_name = self.ready.name
                 self.loading = False
                 self.network_failed.emit(message)
                 self._show_again()

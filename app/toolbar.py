@@ -26,6 +26,7 @@ class TopBar(QToolBar):
         self.setObjectName("tools")
         self._overlay = Overlay()
         self._wanted = ""
+        self._built_in: set[str] = set()
         self.addAction(actions["open"])
         self.addAction(actions["open-folder"])
         self.addSeparator()
@@ -39,6 +40,7 @@ class TopBar(QToolBar):
         self.opacity.setRange(0, 100)
         self.opacity.setFixedWidth(110)
         self.opacity.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.opacity.setAccessibleName("Strength of the mask")
         self.opacity.setToolTip("Strength of the mask (↑ and ↓; M hides it)")
         self.addWidget(self.opacity)
         self.percent = QLabel()
@@ -69,6 +71,7 @@ class TopBar(QToolBar):
         label.setContentsMargins(4, 0, 2, 0)
         box = QComboBox()
         box.setToolTip(tip)
+        box.setAccessibleName(title)
         box.setMinimumWidth(width)
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -81,6 +84,7 @@ class TopBar(QToolBar):
     def set_choices(self, choices: Choices, files: list[str]) -> None:
         """Fill the lists; files: network files opened before."""
         self.network.clear()
+        self._built_in = {name for name, _ in choices.networks}
         for name, note in choices.networks:
             self.network.addItem(f"{name} ({note.split(':')[0]})" if note else name, name)
             self.network.setItemData(self.network.count() - 1, note, Qt.ItemDataRole.ToolTipRole)
@@ -95,6 +99,12 @@ class TopBar(QToolBar):
             self.device.addItem(name, name)
         self.set_device(str(chosen))
         self.set_network(self._wanted)
+
+    def forget_file(self, name: str) -> None:
+        """A file that turned out to be no network is not offered again."""
+        at = self._find(name)
+        if at >= 0 and name not in self._built_in:
+            self.network.removeItem(at)
 
     def _add_file(self, path: str) -> None:
         self.network.addItem(Path(path).stem, path)

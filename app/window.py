@@ -48,6 +48,7 @@ from vbp_core.drives.base import Drive, OpenOptions
 DEFAULT_NETWORK = "NetSVF"
 ICON_SIZE = QSize(18, 18)
 DEFAULT_SIZE = QSize(1280, 720)
+FLOATS_MS = 150  # a window manager has placed the panels that float
 
 
 class MainWindow(Commands):
@@ -112,6 +113,7 @@ class MainWindow(Commands):
         self.notice = Notice()
         self.start_page = StartPage()
         self.picture = MaskedView()
+        self.picture.setAccessibleName("Camera picture with the mask")
         self.stack = QStackedWidget()
         self.stack.addWidget(self.start_page)
         self.stack.addWidget(self.picture)
@@ -133,6 +135,7 @@ class MainWindow(Commands):
         self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, transport)
         for bar in (self.top, transport):
             bar.setIconSize(ICON_SIZE)
+            bar.setMovable(False)  # their places are good ones, and a handle takes width
             if (inside := bar.layout()) is not None:
                 inside.setContentsMargins(0, 0, 0, 0)  # height belongs to the picture
         self.setStatusBar(status)
@@ -157,6 +160,8 @@ class MainWindow(Commands):
             dock.setWidget(getattr(self.panels, name))
             title_line = PanelTitle(dock, getattr(dock.widget(), "header", None))
             title_line.name.setToolTip(tip)
+            dock.widget().setAccessibleName(title)
+            dock.widget().setAccessibleDescription(tip)
             dock.setTitleBarWidget(title_line)
             action = self.actions_by_id[f"panel-{name}"]
             # Also tells of a tab that is chosen or left; isVisible is true for panels behind others.
@@ -276,7 +281,8 @@ class MainWindow(Commands):
                 return lambda: self.open_drive(failed.path, replace(options, angle_unit=unit), frame, speed)
 
             answers = [("Radians", again("rad")), ("Degrees", again("deg")), ("−1 to 1", again("unit"))]
-            self.notice.show_message(failed.text, "warning", answers)
+            said = failed.text.partition("; pass --")[0]  # the buttons are the window's way
+            self.notice.show_message(f"{said}; what are its numbers?", "warning", answers)
         else:
             if not failed.path.exists():
                 self.settings.forget_recent(str(failed.path))
@@ -330,6 +336,11 @@ class MainWindow(Commands):
     def _on_network_failed(self, failed: NetworkFailed) -> None:
         self.notice.show_message(failed.text, "error")
         ready = self.player.ready
+        known = Path(failed.name).is_file() and str(Path(failed.name).resolve()) in self.settings.recent(
+            "networks"
+        )
+        if not known and (ready is None or failed.name != ready.name):
+            self.top.forget_file(failed.name)
         if ready is not None:
             self.top.set_network(ready.name)
             self.panels.status.set_device(ready.device_text)
@@ -416,6 +427,8 @@ class MainWindow(Commands):
         # Only now: a layout that is restored before the window is shown gets other sizes.
         layout.place_docks(self, self.docks)
         layout.restore(self, self.settings.bytes("window/state"))
+        places = {dock: dock.pos() for dock in self.docks.values() if dock.isFloating()}
+        QTimer.singleShot(FLOATS_MS, lambda: layout.move_back(places))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):

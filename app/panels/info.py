@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 from PySide6.QtWidgets import QFrame, QTextBrowser, QVBoxLayout, QWidget
 
-from app.widgets.format import clock
+from app.widgets.format import clock, signed
 from vbp_core.drives.base import Drive
 
 GAPS_LISTED = 50
@@ -45,7 +45,7 @@ def describe(drive: Drive) -> str:
     ]
     if labelled:
         degrees = np.degrees(drive.angle_rad[np.isfinite(drive.angle_rad)])
-        rows.append(("Range", f"{degrees.min():+.1f}° to {degrees.max():+.1f}°"))
+        rows.append(("Range", f"{signed(degrees.min())}° to {signed(degrees.max())}°"))
     if np.isfinite(drive.speed_mps).any():
         rows.append(("Speed", f"up to {np.nanmax(drive.speed_mps):.1f} m/s"))
     cells = "".join(

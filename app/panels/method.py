@@ -30,6 +30,7 @@ class MethodPanel(QWidget):
         self.view = MaskedView()
         self.view.set_empty(empty)
         self.view.setMinimumSize(160, 40)
+        self.view.setAccessibleName("Picture with the map")
         self._controls: dict[str, _Slider | QCheckBox] = {}
         self.header = QWidget()  # for the panel's title line
         self._left = Caption(Qt.AlignmentFlag.AlignLeft)
@@ -107,6 +108,7 @@ class _Slider(QWidget):
         self._bar = QSlider(Qt.Orientation.Horizontal)
         self._bar.setRange(0, STEPS)
         self._bar.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._bar.setAccessibleName(parameter.title)
         self._number = QLabel()
         self._number.setFont(theme.number_font())
         self._number.setMinimumWidth(self._number.fontMetrics().horizontalAdvance("0.0001") + 6)

@@ -63,6 +63,7 @@ class PanelTitle(QWidget):
         ):
             button = QToolButton()
             button.setToolTip(tip)
+            button.setAccessibleName(f"{self.name.text()}: {tip}")
             button.setAutoRaise(True)
             button.setIconSize(QSize(BUTTON, BUTTON))
             button.setStyleSheet("QToolButton { padding: 1px; }")

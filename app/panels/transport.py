@@ -26,10 +26,14 @@ class Transport(QToolBar):
         for name in ("realtime", "loop", "mark-a", "mark-b", "bookmark"):
             self.addAction(actions[name])
         self.timeline = Timeline()
+        self.timeline.setAccessibleName("Timeline")
+        self.speed.setAccessibleName("Speed")
         self.addWidget(self.timeline)
-        self._realtime.toggled.connect(
-            lambda on: theme.set_icon(self._realtime, "skip" if on else "every-frame")
-        )
+        self._realtime.toggled.connect(self._show_mode)
+        self._show_mode(self._realtime.isChecked())
+
+    def _show_mode(self, realtime: bool) -> None:
+        theme.set_icon(self._realtime, "skip" if realtime else "every-frame")
 
     def set_playing(self, playing: bool) -> None:
         theme.set_icon(self._play, "pause" if playing else "play")

@@ -16,9 +16,11 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -138,15 +140,28 @@ class StartPage(QWidget):
         inner.addSpacing(18)
         inner.addWidget(self._heading)
         inner.addLayout(self._list)
+        sheet = QWidget()
         across = QHBoxLayout()
         across.addStretch(1)
         across.addWidget(column, 1000)
         across.addStretch(1)
-        box = QVBoxLayout(self)
+        box = QVBoxLayout(sheet)
         box.setContentsMargins(24, 16, 24, 16)
         box.addStretch(2)
         box.addLayout(across)
         box.addStretch(3)
+        # It scrolls: a long list must not take its height from the panels, which would never get it back.
+        scroll = QScrollArea()
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setWidget(sheet)
+        scroll.setAcceptDrops(False)
+        scroll.viewport().setAcceptDrops(False)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(scroll)
         theme.changed.connect(self._dress)
         self._dress()
         self.set_recent([])

@@ -14,6 +14,7 @@ from PySide6.QtGui import QDropEvent, QKeySequence
 
 import app.drive_thread
 from app.actions import ACTIONS, PANELS, keys_table, plain, shown_key
+from app.messages import DriveFailed
 from app.panels.info import describe
 from app.settings import Settings
 from app.trouble import Hooks
@@ -529,3 +530,97 @@ def test_the_real_drive_plays(qtbot, make_window, shared: Path):
     assert seen == sorted(set(seen))
     window.player.pause()
     qtbot.waitUntil(lambda: window.presenter.complete(window.player.target), timeout=WAIT)
+
+
+# What a day of work with it brought up.
+
+
+def test_the_keys_page_says_what_a_key_does():
+    rows = {text for _, text, _ in keys_table()}
+    assert "Go to the largest error" in rows
+    assert "Next overlay style" in rows
+
+
+def test_the_bars_have_no_handles_and_what_is_painted_has_a_name(qtbot, make_window):
+    window = make_window()
+    assert not window.top.isMovable()
+    assert not window.panels.transport.isMovable()
+    for widget in (
+        window.picture,
+        window.panels.transport.timeline,
+        window.top.opacity,
+        *(dock.widget() for dock in window.docks.values()),
+    ):
+        assert widget.accessibleName()
+
+
+def test_the_icon_of_every_frame_is_there_from_the_start(qtbot, make_window, settings):
+    settings.set("realtime", False)
+    window = make_window()
+    kept = window.actions_by_id["realtime"].icon().pixmap(18, 18).toImage()
+    window.actions_by_id["realtime"].trigger()
+    assert window.actions_by_id["realtime"].icon().pixmap(18, 18).toImage() != kept
+    window.actions_by_id["realtime"].trigger()
+    assert window.actions_by_id["realtime"].icon().pixmap(18, 18).toImage() == kept
+
+
+def test_a_long_start_page_and_a_long_notice_leave_the_panels_their_height(qtbot, make_window, settings):
+    window = make_window()
+    qtbot.wait(200)
+    plot, whole = window.docks["angle"].height(), window.height()
+    for k in range(12):
+        settings.add_recent(f"/drives/of/june/{k}.bag")
+    window.show_start()
+    window.notice.show_message("what is accepted: " + "a folder of pictures, " * 25, "error")
+    qtbot.wait(200)
+    assert window.height() == whole
+    assert window.docks["angle"].height() == plot
+
+
+def test_nothing_of_a_closed_drive_stays_on_the_screen(qtbot, open_window):
+    window = open_window(network="NetSVF")
+    assert window.panels.steering._frame
+    window.player.skipped = 87
+    window.close_drive()
+    window.presenter.refresh_status()
+    assert not window.panels.steering._frame
+    assert not window.panels.visualbackprop._left.text()
+    assert "87" not in window.panels.status.skipped.text()
+
+
+def test_a_file_that_is_no_network_is_not_offered_again(qtbot, make_window, tmp_path):
+    window = make_window("NetSVF")
+    qtbot.waitUntil(lambda: window.player.ready is not None, timeout=WAIT)
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(b"no weights")
+    window.drop(bad)
+    qtbot.waitUntil(lambda: "bad.safetensors" in window.notice.message(), timeout=WAIT)
+    assert window.top.network.findData(str(bad)) < 0
+    assert window.player.network_name == "NetSVF"  # what another device, or predicting, would take
+    window.use_device("abacus")  # a device that is not there says nothing against the network
+    qtbot.waitUntil(lambda: "abacus" in window.notice.message(), timeout=WAIT)
+    assert window.top.network.currentData() == "NetSVF"
+
+
+def test_a_question_with_buttons_names_no_option_of_the_command_line(qtbot, make_window, tmp_path):
+    window = make_window()
+    failed = DriveFailed(0, tmp_path, "x.csv does not say its unit; pass --angle-unit rad or deg", True)
+    window._on_open_failed(failed)
+    assert window.notice.message() == "x.csv does not say its unit; what are its numbers?"
+    assert len(window.notice.actions_shown()) == 3
+
+
+def test_a_floating_panel_comes_back_where_it_was(qtbot, make_window, monkeypatch):
+    first = make_window()
+    qtbot.wait(200)
+    first.docks["steering"].setFloating(True)
+    first.docks["steering"].move(240, 170)
+    qtbot.wait(200)
+    at = first.docks["steering"].pos()
+    first.close()
+    monkeypatch.setattr("app.window.FLOATS_MS", 1000)
+    second = make_window()
+    dock = second.docks["steering"]
+    qtbot.waitUntil(dock.isFloating, timeout=WAIT)
+    dock.move(0, 0)  # as some window managers do
+    qtbot.waitUntil(lambda: (dock.pos() - at).manhattanLength() < 60, timeout=WAIT)  # a frame may be added
