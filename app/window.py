@@ -43,6 +43,7 @@ from app.widgets.notice import Notice
 from app.widgets.plot import AnglePlot
 from app.widgets.start_page import StartPage
 from app.widgets.wheel import SteeringView
+from vbp_core.demo import demo_drive
 from vbp_core.drives.base import Drive, OpenOptions
 
 DEFAULT_NETWORK = "NetSVF"
@@ -197,6 +198,7 @@ class MainWindow(Commands):
         self.picture.activated.connect(self.toggle_alone)
         self.start_page.open_file_requested.connect(self.open_file)
         self.start_page.open_folder_requested.connect(self.open_folder)
+        self.start_page.set_demo(str(demo_drive() or ""))
         self.start_page.open_requested.connect(lambda path: self.open_drive(Path(path)))
 
     def _load_settings(self) -> None:

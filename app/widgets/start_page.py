@@ -111,12 +111,18 @@ class StartPage(QWidget):
         self.open_folder = QPushButton("Open folder…")
         self.open_file.clicked.connect(self.open_file_requested)
         self.open_folder.clicked.connect(self.open_folder_requested)
+        self.demo = QPushButton("Demo drive")
+        self.demo.setToolTip("A minute of simulated road")
+        self.demo.hide()
+        self._demo_path = ""
+        self.demo.clicked.connect(lambda: self.open_requested.emit(self._demo_path))
 
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addStretch()
         buttons.addWidget(self.open_file)
         buttons.addWidget(self.open_folder)
+        buttons.addWidget(self.demo)
         buttons.addStretch()
         card = QVBoxLayout(self._card)
         card.setContentsMargins(24, 28, 24, 28)
@@ -165,6 +171,11 @@ class StartPage(QWidget):
         theme.changed.connect(self._dress)
         self._dress()
         self.set_recent([])
+
+    def set_demo(self, path: str) -> None:
+        """Offer the recording at `path` to who has none at hand."""
+        self._demo_path = path
+        self.demo.setVisible(bool(path))
 
     def set_recent(self, paths: list[str]) -> None:
         """The drives that were open lately, newest first."""

@@ -624,3 +624,14 @@ def test_a_floating_panel_comes_back_where_it_was(qtbot, make_window, monkeypatc
     qtbot.waitUntil(dock.isFloating, timeout=WAIT)
     dock.move(0, 0)  # as some window managers do
     qtbot.waitUntil(lambda: (dock.pos() - at).manhattanLength() < 60, timeout=WAIT)  # a frame may be added
+
+
+def test_the_demo_drive_is_one_click_away(make_window, qtbot):
+    """Installed with the program, it opens from the start page, with its angles."""
+    window = make_window()
+    button = window.start_page.demo
+    qtbot.waitUntil(button.isVisible, timeout=5000)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.player.shown_frame is not None, timeout=30000)
+    assert len(window.player.drive) == 1200
+    assert np.isfinite(window.player.drive.angle_rad).all()
