@@ -142,9 +142,9 @@ def _open_window(args: argparse.Namespace) -> int:
     app.setApplicationDisplayName("vbp")
     app.setDesktopFileName("vbp")
     window = MainWindow(scheme=args.scheme)
-    hooks = Hooks(window.told.emit, interrupt=window.close)
+    hooks = Hooks(window.told.emit, interrupt=window.close_soon)
     # The window's status timer lets Python look for signals a few times a second.
-    signal.signal(signal.SIGINT, lambda *_: window.close())
+    signal.signal(signal.SIGINT, lambda *_: window.close_soon())
     geometry = window.settings.bytes("window/geometry")
     if args.size is not None:
         window.resize(*args.size)

@@ -448,6 +448,10 @@ class MainWindow(Commands):
         else:
             self.open_drive(path)
 
+    def close_soon(self) -> None:
+        """For a signal, which can come in the middle of a paint event: there, a window must not be hidden."""
+        QTimer.singleShot(0, self.close)
+
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._placed:
             self.settings.set("window/geometry", self.saveGeometry())

@@ -635,3 +635,10 @@ def test_the_demo_drive_is_one_click_away(make_window, qtbot):
     qtbot.waitUntil(lambda: window.player.shown_frame is not None, timeout=30000)
     assert len(window.player.drive) == 1200
     assert np.isfinite(window.player.drive.angle_rad).all()
+
+
+def test_a_signal_closes_the_window_only_between_events(qtbot, open_window):
+    window = open_window()
+    window.close_soon()  # perhaps from within a paint event
+    assert window.isVisible()
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=WAIT)
