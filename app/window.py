@@ -69,7 +69,7 @@ class MainWindow(Commands):
         if isinstance(app, QApplication):
             theme.apply(app, scheme or self.settings.text("scheme", "system", theme.SCHEMES))
         self._keep_scheme = scheme is None
-        self._placed = False
+        self._shown_before = self._placed = False
         self._said: set[str] = set()
         self._alone: QByteArray | None = None
         self._keys: QDialog | None = None
@@ -421,8 +421,8 @@ class MainWindow(Commands):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        if not self._placed:
-            self._placed = True
+        if not self._shown_before:
+            self._shown_before = True
             QTimer.singleShot(0, self._place)
 
     def _place(self) -> None:
@@ -431,6 +431,7 @@ class MainWindow(Commands):
         layout.restore(self, self.settings.bytes("window/state"))
         places = {dock: dock.pos() for dock in self.docks.values() if dock.isFloating()}
         QTimer.singleShot(FLOATS_MS, lambda: layout.move_back(places))
+        self._placed = True  # closed before that, the window has no layout worth keeping
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):

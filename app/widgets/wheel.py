@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app import theme
@@ -147,6 +147,14 @@ class SteeringView(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.drawEllipse(QPointF(0, 0), rim * 0.5, rim * 0.5)
 
+    def _frame_text(self, metrics: QFontMetrics, width: float) -> str:
+        """Which frame it is, and of how many where the time leaves room for that."""
+        if not self._frame:
+            return ""
+        whole = f"frame {self._frame}"
+        room = width - metrics.horizontalAdvance(f"{self._time}  ")
+        return whole if metrics.horizontalAdvance(whole) <= room else whole.partition(" / ")[0]
+
     def _paint_numbers(self, painter: QPainter, area: QRectF) -> None:
         c = theme.colours()
         font = theme.number_font()
@@ -157,7 +165,7 @@ class SteeringView(QWidget):
         y = area.y()
         painter.setPen(c.muted)
         line = QRectF(area.x(), y, area.width(), row)
-        painter.drawText(line, _LEFT, f"frame {self._frame}" if self._frame else "")
+        painter.drawText(line, _LEFT, self._frame_text(painter.fontMetrics(), line.width()))
         painter.drawText(line, _RIGHT, self._time)
         unit = painter.fontMetrics().horizontalAdvance("m/s") + 6.0
         for label, number, units, mark in self.lines():

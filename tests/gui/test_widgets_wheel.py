@@ -107,3 +107,13 @@ def test_any_size_and_any_angle_can_be_painted(view, size, angle, capfd):
     view.set_frame(0, 0, "")
     view.grab()
     assert "Error" not in capfd.readouterr().err
+
+
+def test_a_long_frame_number_does_not_run_into_the_time(qtbot):
+    view = SteeringView()
+    qtbot.addWidget(view)
+    view.set_frame(125021, 250000, "1:44:11.0")
+    metrics = view.fontMetrics()
+    whole = metrics.horizontalAdvance("frame 125021 / 250000" + "1:44:11.0  ")
+    assert view._frame_text(metrics, whole) == "frame 125021 / 250000"
+    assert view._frame_text(metrics, whole - 8) == "frame 125021"

@@ -642,3 +642,16 @@ def test_a_signal_closes_the_window_only_between_events(qtbot, open_window):
     window.close_soon()  # perhaps from within a paint event
     assert window.isVisible()
     qtbot.waitUntil(lambda: not window.isVisible(), timeout=WAIT)
+
+
+def test_a_window_that_is_closed_at_once_keeps_the_layout_of_before(make_window, settings):
+    window = make_window()
+    window._placed = False  # as before its first turn of the event loop
+    window.close()
+    assert settings.bytes("window/state").isEmpty()
+    settings.set("window/state", QByteArray(b"of yesterday"))
+    window = MainWindow(settings, scheme="dark")
+    window.show()
+    window.close()
+    assert settings.bytes("window/state") == QByteArray(b"of yesterday")
+    window.deleteLater()
