@@ -61,10 +61,10 @@ def _paper(region: Image, mask: NDArray[np.float32], opacity: float) -> Image:
 
 def _heat(region: Image, mask: NDArray[np.float32], opacity: float) -> Image:
     strength = np.minimum(np.abs(mask), 1.0)
+    # Signed: two full colours, and the strength in the opacity alone, or weak relevance would vanish in white.
+    signed = bool((mask < 0).any())
     colours = (
-        SIGNED[(np.clip(mask, -1, 1) * 127 + 128).astype(np.uint8)]
-        if (mask < 0).any()
-        else (HEAT[(strength * 255).astype(np.uint8)])
+        np.where((mask > 0)[..., None], FOR, AGAINST) if signed else HEAT[(strength * 255).astype(np.uint8)]
     )
     alpha = (np.sqrt(strength) * opacity)[..., None]
     return np.asarray(region + (colours.astype(np.float32) - region) * alpha + 0.5, dtype=np.uint8)
@@ -76,11 +76,9 @@ def _lut(colormap: int) -> NDArray[np.uint8]:
 
 
 HEAT = _lut(cv2.COLORMAP_INFERNO)
-# Blue for against, red for; safe for the colour-blind (the ends of the RdBu scale).
-_t = np.linspace(-1, 1, 256)[:, None]
-SIGNED = np.where(
-    _t > 0, (1 - _t) * 247 + _t * np.array([178, 24, 43]), (1 + _t) * 247 - _t * np.array([33, 102, 172])
-).astype(np.uint8)
+# Safe for the colour-blind: the ends of the RdBu scale, a little brighter.
+FOR = np.array([214, 40, 55], dtype=np.uint8)
+AGAINST = np.array([40, 120, 200], dtype=np.uint8)
 
 
 def grey_to_rgb(grey: NDArray[np.uint8]) -> Image:

@@ -378,9 +378,19 @@ def test_the_first_step_is_the_one_by_hand(drive: Path, tmp_path: Path) -> None:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter -= 0.1 * parameter.grad
+    # Each weight's step, as a whole: with another order of additions a ReLU at zero may fall to the other side,
+    # which moves single entries, and the scale before a BatchNorm has a gradient of nothing but rounding.
+    # Another loss, rate or sign moves everything.
+    start = build(tiny_spec(), 0).module.state_dict()
+    whole = sum(float((v.detach() - start[k]).square().sum()) for k, v in module.named_parameters()) ** 0.5
     got = run.checkpoints()[-1].load().module.state_dict()
     for key, value in module.state_dict().items():
-        torch.testing.assert_close(got[key], value, atol=2e-5, rtol=1e-4)
+        if value.is_floating_point():
+            wanted = value - start[key]
+            off = got[key] - value
+            assert off.norm() <= 0.01 * wanted.norm() + 0.001 * whole, (key, float(off.norm()), whole)
+        else:
+            assert torch.equal(got[key], value), key
     assert run.metrics()[-1].train_loss == pytest.approx(loss.item(), rel=1e-4)
     module.eval()
     with torch.no_grad():
