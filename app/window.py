@@ -75,6 +75,9 @@ class MainWindow(Commands):
         self._keys: QDialog | None = None
         self.threads_left: list[str] = []
         self.player = Player(self)
+        self._before: tuple[Path, OpenOptions, int, float] | None = (
+            None  # what was open before the last opening
+        )
         self.marks = Marks(self.settings, self)
         self.actions_by_id = build_actions(self)
         self.addActions(list(self.actions_by_id.values()))
@@ -218,7 +221,10 @@ class MainWindow(Commands):
         self, path: Path, options: OpenOptions | None = None, frame: int = 0, min_speed: float = 0.0
     ) -> None:
         self.notice.dismiss()
-        self.player.open(path, options, frame, min_speed)
+        player = self.player
+        if player.drive is not None and player.path is not None:
+            self._before = (player.path, player.options, player.target, player.min_speed)
+        player.open(path, options, frame, min_speed)
 
     def open_file(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Open a recording", self._last_folder())
@@ -284,12 +290,17 @@ class MainWindow(Commands):
 
             answers = [("Radians", again("rad")), ("Degrees", again("deg")), ("−1 to 1", again("unit"))]
             said = failed.text.partition("; pass --")[0]  # the buttons are the window's way
-            self.notice.show_message(f"{said}; what are its numbers?", "warning", answers)
+            self.notice.show_message(f"{said}; what are its numbers?", "warning", answers + self._way_back())
         else:
             if not failed.path.exists():
                 self.settings.forget_recent(str(failed.path))
                 self.start_page.set_recent(self.settings.recent())
-            self.notice.show_message(failed.text, "error")
+            self.notice.show_message(failed.text, "error", self._way_back())
+
+    def _way_back(self) -> list[tuple[str, Callable[[], None]]]:
+        """The recording that gave way to one that did not open, at the frame where it was."""
+        before = self._before
+        return [(f"Back to {before[0].name}", lambda: self.open_drive(*before))] if before else []
 
     def _fill_recent(self) -> None:
         self._recent_menu.clear()

@@ -661,3 +661,17 @@ def test_a_window_that_is_closed_at_once_keeps_the_layout_of_before(make_window,
     window.close()
     assert settings.bytes("window/state") == QByteArray(b"of yesterday")
     window.deleteLater()
+
+
+def test_a_recording_that_does_not_open_offers_the_way_back(qtbot, open_window, tmp_path):
+    window = open_window(frame=17)
+    junk = tmp_path / "junk.bin"
+    junk.write_bytes(b"no recording")
+    window.open_drive(junk)
+    qtbot.waitUntil(lambda: bool(window.notice.actions_shown()), timeout=WAIT)
+    assert "junk.bin" in window.notice.message()
+    (button,) = window.notice.actions_shown()
+    assert button.text() == "Back to drive"
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    wait_shown(qtbot, window, 17, masked=False)
+    assert window.player.path.name == "drive"
