@@ -13,8 +13,10 @@ from models.network import build
 from models.spec import CropRule, NetworkSpec
 from vbp_core.analysis import score
 from vbp_core.devices import describe_device, devices, pick_device
-from vbp_core.engine import Engine, open_network
+from vbp_core.engine import Engine, dead_layer, open_network
 from vbp_core.errors import VbpError
+from vbp_core.explain.chain import Conv, Dense, Flatten, Stage, Window
+from vbp_core.explain.trace import Trace
 from vbp_core.overlay import STYLES, Rect, blend
 from vbp_core.preprocess import prepare, to_tensor
 
@@ -154,6 +156,28 @@ def test_angles_leave_the_device_before_they_become_double(picture, monkeypatch)
         )
     engine.angles(engine.trace(prepare(picture, engine.spec)[0][None]))
     assert calls[:2] == ["cpu", "double"]
+
+
+@pytest.mark.parametrize("where", [(0, 0), (5, 3), (9, 11)])
+def test_one_living_neuron_anywhere_is_a_living_layer(where):
+    conv = Stage(
+        "features.1", Conv(torch.zeros(2, 1, 1, 1), torch.zeros(2), Window((1, 1), (1, 1), (0, 0))), relu=True
+    )
+    hidden = Stage("head.1", Dense(torch.zeros(4, 240), torch.zeros(4)), relu=True)
+    out = Stage("head.3", Dense(torch.zeros(1, 4), torch.zeros(1)))
+    flatten = Stage("head.0", Flatten())
+    maps = torch.zeros(2, 2, 10, 12)
+    units = torch.ones(2, 4)
+
+    def said() -> list[str]:
+        values = (torch.zeros(2, 1, 10, 12), maps, maps.flatten(1), units, torch.zeros(2, 1))
+        return [dead_layer(Trace((conv, flatten, hidden, out), values), n) for n in (0, 1)]
+
+    assert said() == ["Layer features.1"] * 2
+    maps[0, 1, where[0], where[1]] = 1e-30
+    assert said() == ["", "Layer features.1"]
+    units[:] = 0
+    assert said() == ["The last hidden layer"] * 2
 
 
 def test_devices():
