@@ -45,7 +45,9 @@ def drive(seed: int, road: Road, conditions: Conditions, frames: int, fps: float
     """Drive along the road from s = 0 for `frames` frames."""
     duration = frames / fps
     steps = int(np.ceil(duration / SUBSTEP)) + 2
-    aim = 0.16 * smooth_track(stream(seed, "wander"), steps, 2.2 / SUBSTEP)
+    # Where in the lane the driver means to be cannot be seen: 4 cm of it cost an observer of the road's exact
+    # geometry 1.2 degrees RMSE, 16 cm cost 2.0. What moves the car about are the gusts, which can be seen.
+    aim = 0.04 * smooth_track(stream(seed, "wander"), steps, 2.2 / SUBSTEP)
     tremor = np.radians(0.25) * smooth_track(stream(seed, "tremor"), steps, 0.35 / SUBSTEP)
     slip = _gusts(stream(seed, "gusts"), steps)
     limit = _speed_limit(road, conditions)
@@ -133,5 +135,5 @@ def _gusts(rng: np.random.Generator, steps: int) -> Floats:
         i = int(at / SUBSTEP)
         n = min(length, steps - i)
         slip[i : i + n] = bump[:n]
-        at += float(rng.uniform(5.0, 16.0))
+        at += float(rng.uniform(3.0, 9.0))
     return slip
