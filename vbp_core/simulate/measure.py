@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vbp_core.overlay import Rect
+from vbp_core.simulate.truth import Truth
 
 
 def in_crop(classes: NDArray[np.uint8], rect: Rect, shape: tuple[int, int]) -> NDArray[np.intp]:
@@ -59,3 +61,65 @@ def numbers(names: Collection[str], wanted: Collection[str]) -> set[int]:
     """Numbers of the wanted class names."""
     order = list(names)
     return {order.index(name) for name in wanted}
+
+
+@dataclass(frozen=True)
+class Share:
+    """How one kind of pixel fares, over the frames measured. Shares are of the crop, 0..1; NaN where undefined.
+
+    area: its mean share of the crop. energy: its mean share of the mask. times: energy / area (1: as a constant
+    mask). strongest: its share of each mask's strongest pixels (the top hundredth), of the mean frame.
+    pointed: the share of frames whose strongest pixel is one of it (the pointing game of Zhang et al. 2016).
+    """
+
+    name: str
+    area: float
+    energy: float
+    times: float
+    strongest: float
+    pointed: float
+
+
+def shares(
+    truth: Truth, masks: Iterable[tuple[int, NDArray[np.floating], Rect]], share: float = 0.01
+) -> tuple[list[Share], int]:
+    """What the masks (frame, (h, w), crop) lie on: "lane markings" first, then each class that is seen, "shadow" last.
+
+    A signed mask counts by its positive part. Returns the shares and the number of frames that count: a mask
+    that is zero everywhere points at nothing and is left out. Raises VbpError.
+    """
+    lanes = numbers(truth.names, truth.lane_markings)
+    of_class = len(truth.names)
+    sums = np.zeros((of_class + 2, 4))  # area, energy, strongest, pointed; then lane markings and shadow
+    frames = 0
+    for frame, mask, rect in masks:
+        energy = np.clip(np.asarray(mask, dtype=np.float64), 0.0, None).ravel()
+        if not energy.sum() > 0:
+            continue
+        classes = truth.classes(frame)
+        where = in_crop(classes, rect, (mask.shape[0], mask.shape[1])).ravel()
+        kinds = classes.ravel()[where]
+        count = max(1, round(share * energy.size))
+        top = np.argpartition(energy, -count)[-count:]
+        columns = (
+            np.full(energy.size, 1.0 / energy.size),
+            energy / energy.sum(),
+            np.bincount(top, minlength=energy.size) / len(top),
+            np.bincount([int(energy.argmax())], minlength=energy.size).astype(np.float64),
+        )
+        shadow = truth.shadow(frame).ravel()[where]
+        for k, weights in enumerate(columns):
+            by_class = np.bincount(kinds, weights, minlength=of_class)[:of_class]
+            sums[:of_class, k] += by_class
+            sums[of_class, k] += by_class[list(lanes)].sum()
+            sums[of_class + 1, k] += weights[shadow].sum()
+        frames += 1
+    means = sums / max(frames, 1)
+    order = [of_class, *range(of_class), of_class + 1]
+    titles = [*truth.names, "lane markings", "in shadow"]
+    found = []
+    for n in order:
+        area, lit, strongest, pointed = (float(v) for v in means[n])
+        if area > 0:
+            found.append(Share(titles[n], area, lit, lit / area, strongest, pointed))
+    return found, frames

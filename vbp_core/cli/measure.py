@@ -1,0 +1,93 @@
+"""`vbp measure`: what the masks lie on, against the truth of a simulated drive."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from vbp_core.analysis import choose_frames
+from vbp_core.cli.common import add_frames, add_network, add_source, open_source
+from vbp_core.cli.main import print_json
+from vbp_core.drives import Drive
+from vbp_core.engine import Engine, open_network
+from vbp_core.errors import FrameError, VbpError
+from vbp_core.explain import METHODS
+from vbp_core.overlay import Rect
+from vbp_core.simulate.measure import shares
+from vbp_core.simulate.truth import load_truth
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    add_network(parser)
+    add_frames(parser)
+    parser.add_argument("--every", type=_every, default=1, metavar="K", help="only every K-th of the frames")
+    parser.add_argument(
+        "--method",
+        default="visualbackprop",
+        choices=list(METHODS),
+        metavar="NAME",
+        help=f"one of: {', '.join(METHODS)} (visualbackprop)",
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    truth = load_truth(args.source)
+    network = open_network(args.model)
+    with open_source(args) as drive:
+        chosen = choose_frames(drive, args.frames, args.min_speed)[:: args.every]
+        known = [int(i) for i in chosen if truth.has(int(i))]
+        if not known:
+            raise VbpError(
+                f"{truth.place} has no classes of these frames; it has them of {len(truth.frames)}"
+            )
+        engine = Engine(network, args.device)
+        found, frames = shares(truth, _masks(drive, engine, args.method, known))
+    if not frames:
+        raise VbpError(f"{METHODS[args.method].title} of {network.spec.name} is zero on all of these frames")
+    if args.json:
+        facts = {
+            "source": str(args.source),
+            "model": network.spec.name,
+            "trained": network.trained,
+            "method": args.method,
+            "frames": frames,
+            "left_out": len(known) - frames,
+            "shares": [asdict(share) for share in found],
+        }
+        print_json(facts)
+        return 0
+    print(f"{METHODS[args.method].title} of {network.spec.name}, {frames} frames: shares of the crop")
+    print(f"{'':<20}{'area':>9}{'mask':>9}{'times':>8}{'strongest 1 %':>16}{'strongest pixel':>18}")
+    for s in found:
+        print(
+            f"{s.name:<20}{s.area:>9.2%}{s.energy:>9.2%}{s.times:>8.1f}{s.strongest:>16.1%}{s.pointed:>18.1%}"
+        )
+    print("times: mask / area; 1 is what a mask that is the same everywhere scores")
+    if not network.trained:
+        print(f"{network.spec.name} has random weights: give a trained network with --model")
+    return 0
+
+
+def _masks(
+    drive: Drive, engine: Engine, method: str, frames: list[int]
+) -> Iterator[tuple[int, NDArray[np.float32], Rect]]:
+    """Gaps are left out, as they have no picture."""
+    for i in tqdm(frames, unit="frame", disable=None):
+        try:
+            done = engine.run(drive.frame(i), (method,))
+        except FrameError:
+            continue
+        yield i, done.maps[method], done.crop
+
+
+def _every(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
