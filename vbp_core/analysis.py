@@ -16,7 +16,6 @@ from vbp_core.drives.labels import speed_filter
 from vbp_core.engine import Engine
 from vbp_core.errors import FrameError, VbpError
 from vbp_core.explain.registry import explain
-from vbp_core.preprocess import prepare
 
 BATCH = 8
 
@@ -151,7 +150,7 @@ def _prepare_batch(drive: Drive, engine: Engine, part: NDArray[np.int64]) -> Pre
     good = np.zeros(len(part), dtype=np.bool_)
     for n, i in enumerate(part):
         try:
-            inputs.append(prepare(drive.frame(int(i)), engine.spec)[0])
+            inputs.append(engine.prepare(drive.frame(int(i)))[0])
             good[n] = True
         except FrameError:
             continue

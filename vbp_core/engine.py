@@ -64,11 +64,19 @@ class Engine:
     The network's module is read once and never run or changed. An engine belongs to one thread,
     but `explain` and `layers` may be called from another: they only read a Pass.
     dtype float64 is for reference results; float32 is what the devices are fast at.
+    crop: the part of every frame that the network sees, instead of what its own rule says.
     """
 
-    def __init__(self, network: Network, device: str = "auto", dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        network: Network,
+        device: str = "auto",
+        dtype: torch.dtype = torch.float32,
+        crop: Rect | None = None,
+    ) -> None:
         self.network = network
         self.spec = network.spec
+        self.crop = crop
         self._device = pick_device(device, dtype)
         self._dtype = dtype
         self._forward = Forward(read_chain(network.module).to(self._device, dtype))
@@ -77,10 +85,18 @@ class Engine:
     def device(self) -> str:
         return str(self._device)
 
-    def run(self, frame: Image, methods: Sequence[str] = (VBP,)) -> Pass:
-        """One frame (H, W, 3) uint8 RGB; each of `methods` explains the very pass that predicts."""
+    def prepare(self, frame: Image, crop: Rect | None = None) -> tuple[NDArray[np.uint8], Rect]:
+        """The network's input, uint8 (h, w) or (h, w, 3), and the crop. Raises VbpError: the crop is outside."""
+        return prepare(frame, self.spec, crop or self.crop)
+
+    def run(self, frame: Image, methods: Sequence[str] = (VBP,), crop: Rect | None = None) -> Pass:
+        """One frame (H, W, 3) uint8 RGB; each of `methods` explains the very pass that predicts.
+
+        crop: what the network sees of this frame, instead of what it sees of others. Raises VbpError
+        where that does not lie in the frame.
+        """
         clock = _Clock(self._device)
-        inputs, rect = prepare(frame, self.spec)
+        inputs, rect = self.prepare(frame, crop)
         images = to_tensor(inputs[None], self.spec, self._device, self._dtype)
         clock.lap("preprocess")
         trace = self._forward(images)
@@ -99,7 +115,7 @@ class Engine:
         if len(frames) == 0:
             empty = torch.zeros((0, self.spec.input_height, self.spec.input_width), device=self._device)
             return np.zeros(0), dict.fromkeys(methods, empty)
-        trace = self.trace(np.stack([prepare(frame, self.spec)[0] for frame in frames]))
+        trace = self.trace(np.stack([self.prepare(frame)[0] for frame in frames]))
         return self.angles(trace), {m: explain(trace, m) for m in methods}
 
     def trace(self, inputs: NDArray[np.uint8]) -> Trace:

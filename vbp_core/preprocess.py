@@ -10,23 +10,48 @@ from torch import Tensor
 
 from models.spec import NetworkSpec
 from vbp_core.drives.base import Image
+from vbp_core.errors import VbpError
 from vbp_core.overlay import Rect
 
 
-def crop_rect(spec: NetworkSpec, height: int, width: int) -> Rect:
-    """The part of a frame (height, width) that the network sees; all of it if it has the input's size."""
+def crop_rect(spec: NetworkSpec, height: int, width: int, crop: Rect | None = None) -> Rect:
+    """The part of a frame (height, width) that the network sees: `crop`, or what the network's own rule says.
+
+    By that rule a frame that has the input's size is taken whole. Raises VbpError for a `crop` that
+    does not lie in the frame.
+    """
+    if crop is not None:
+        inside = (
+            crop.x >= 0 and crop.y >= 0 and crop.x + crop.width <= width and crop.y + crop.height <= height
+        )
+        if not inside or crop.width < 1 or crop.height < 1:
+            raise VbpError(
+                f"the crop {crop.x},{crop.y},{crop.width},{crop.height} (x, y, width, height) does not lie in "
+                f"the frame, which is {width}x{height}; choose one that does"
+            )
+        return crop
     if (height, width) == (spec.input_height, spec.input_width):
         return Rect(0, 0, width, height)
     return Rect(*spec.crop.pixels(height, width))
 
 
-def prepare(frame: Image, spec: NetworkSpec) -> tuple[NDArray[np.uint8], Rect]:
+def parse_crop(text: str) -> Rect:
+    """ "X,Y,WIDTH,HEIGHT" in whole pixels of the frame. Raises VbpError."""
+    parts = [part.strip() for part in text.split(",")]
+    numbers = [int(part) for part in parts if part.isascii() and part.isdecimal() and len(part) < 8]
+    if len(numbers) != 4 or len(parts) != 4 or not (numbers[2] and numbers[3]):
+        raise VbpError(f"{text!r} is no crop; give X,Y,WIDTH,HEIGHT in pixels of the frame, as 0,355,640,125")
+    return Rect(*numbers)
+
+
+def prepare(frame: Image, spec: NetworkSpec, crop: Rect | None = None) -> tuple[NDArray[np.uint8], Rect]:
     """Frame (H, W, 3) uint8 RGB -> the network's input as uint8, (h, w) grey or (h, w, 3), and the crop.
 
+    crop: the part to take, in the frame's pixels, instead of what the network's own rule says.
     Grey is Rec. 601 luma, as the decoders of the networks' training pictures make it. It stays uint8 until it is on
     the device: a quarter of the bytes to carry. Shrinking averages areas, so that thin markings survive.
     """
-    rect = crop_rect(spec, frame.shape[0], frame.shape[1])
+    rect = crop_rect(spec, frame.shape[0], frame.shape[1], crop)
     part = frame[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width]
     if spec.channels == 1:
         part = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), dtype=np.uint8)

@@ -18,7 +18,7 @@ from vbp_core.errors import VbpError
 from vbp_core.explain.chain import Conv, Dense, Flatten, Stage, Window
 from vbp_core.explain.trace import Trace
 from vbp_core.overlay import STYLES, Rect, blend
-from vbp_core.preprocess import prepare, to_tensor
+from vbp_core.preprocess import parse_crop, prepare, to_tensor
 
 
 def small(**changes) -> NetworkSpec:
@@ -76,6 +76,49 @@ def test_prepare_takes_frames_of_any_size(height, width, channels):
     assert got.shape == ((20, 64) if channels == 1 else (20, 64, 3))
     assert (got == 200).all()
     assert rect.width >= 1 and rect.height >= 1
+
+
+def test_a_crop_that_is_given_is_what_the_network_sees(picture):
+    network = open_network("NetSVF")
+    crop = Rect(100, 50, 320, 62)
+    by_hand = cv2.resize(
+        cv2.cvtColor(picture[50:112, 100:420], cv2.COLOR_RGB2GRAY), (640, 125), interpolation=cv2.INTER_LINEAR
+    )
+    engine = Engine(network, "cpu", crop=crop)
+    done = engine.run(picture)
+    assert done.crop == crop
+    assert (done.input == by_hand).all()
+    assert Engine(network, "cpu").run(picture, crop=crop).angle_rad == done.angle_rad
+    assert engine([picture])[0][0] == pytest.approx(done.angle_rad, abs=1e-5)
+    elsewhere = engine.run(picture, crop=Rect(0, 355, 640, 125))  # of this frame alone
+    assert elsewhere.angle_rad == Engine(network, "cpu").run(picture).angle_rad
+    assert engine.run(picture).crop == crop
+    # Also a frame of the network's own size is cropped where that is asked for.
+    assert prepare(np.zeros((125, 640, 3), np.uint8), network.spec, Rect(1, 2, 30, 6))[1] == Rect(1, 2, 30, 6)
+
+
+@pytest.mark.parametrize(
+    "crop", [Rect(1, 0, 640, 125), Rect(0, 356, 640, 125), Rect(-1, 0, 10, 10), Rect(0, 0, 0, 9)]
+)
+def test_a_crop_outside_the_frame_is_refused(picture, crop):
+    with pytest.raises(VbpError, match="does not lie in the frame, which is 640x480"):
+        Engine(open_network("NetSVF"), "cpu", crop=crop).run(picture)
+
+
+def test_crops_are_read():
+    assert parse_crop("0,355,640,125") == Rect(0, 355, 640, 125)
+    assert parse_crop(" 1, 2 ,3,4") == Rect(1, 2, 3, 4)
+
+
+@given(st.text(max_size=20) | st.lists(st.integers(-5, 50), max_size=6).map(lambda v: ",".join(map(str, v))))
+def test_what_is_no_crop_is_refused_in_one_sentence(text):
+    try:
+        rect = parse_crop(text)
+    except VbpError as error:
+        assert "X,Y,WIDTH,HEIGHT" in str(error)
+    else:
+        assert min(rect.x, rect.y) >= 0
+        assert min(rect.width, rect.height) >= 1
 
 
 def test_to_tensor_scales_and_normalises():

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from vbp_core.drives import Drive, OpenOptions, open_drive
 from vbp_core.errors import VbpError
+from vbp_core.overlay import Rect
+from vbp_core.preprocess import parse_crop
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +44,22 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         "--model", default="NetSVF", metavar="M", help="a network's name or its .safetensors file"
     )
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
+
+
+def add_crop(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--crop",
+        type=crop,
+        metavar="X,Y,W,H",
+        help="the part of a frame that the network sees, in pixels (default: by the network's own rule)",
+    )
+
+
+def crop(text: str) -> Rect:
+    try:
+        return parse_crop(text)
+    except VbpError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_frames(parser: argparse.ArgumentParser) -> None:

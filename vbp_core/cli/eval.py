@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vbp_core.analysis import analyse, choose_frames
-from vbp_core.cli.common import add_frames, add_network, add_source, open_source
+from vbp_core.cli.common import add_crop, add_frames, add_network, add_source, open_source
 from vbp_core.cli.main import print_json
 from vbp_core.engine import Engine, open_network
 from vbp_core.errors import VbpError
@@ -20,6 +20,7 @@ from vbp_core.training.evaluation import STEERING_RATIO, WHEELBASE_M, evaluate
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_network(parser)
+    add_crop(parser)
     add_frames(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
 
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
             raise VbpError(
                 f"{drive.info.path} has no measured steering angle on these frames to compare with"
             )
-        engine = Engine(network, args.device)
+        engine = Engine(network, args.device, crop=args.crop)
         predicted = []
         with tqdm(total=len(labelled), unit="frame", disable=None) as bar:
             for chunk in analyse(drive, engine, labelled):

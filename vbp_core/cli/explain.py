@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from vbp_core.analysis import analyse, choose_frames
 from vbp_core.cli.common import (
+    add_crop,
     add_frames,
     add_network,
     add_source,
@@ -34,6 +35,7 @@ from vbp_core.explain import METHODS
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_network(parser)
+    add_crop(parser)
     add_frames(parser)
     parser.add_argument(
         "--method",
@@ -67,7 +69,10 @@ def run(args: argparse.Namespace) -> int:
         indices = choose_frames(drive, args.frames, args.min_speed)
         with whole_file(args.output, is_explanation, Path(args.source), args.force) as temporary:
             engine = Engine(
-                network, args.device, torch.float64 if args.precision == "double" else torch.float32
+                network,
+                args.device,
+                torch.float64 if args.precision == "double" else torch.float32,
+                args.crop,
             )
             spec = engine.spec
             shape = (len(indices), spec.input_height, spec.input_width)

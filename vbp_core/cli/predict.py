@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from vbp_core.analysis import analyse, choose_frames, score
 from vbp_core.cli.common import (
+    add_crop,
     add_frames,
     add_network,
     add_source,
@@ -29,6 +30,7 @@ COLUMNS = ["frame", "timestamp_ns", "angle_deg", "predicted_deg", "error_deg", "
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_network(parser)
+    add_crop(parser)
     add_frames(parser)
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE.csv", help="where to write")
     parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             temporary.open("w", newline="", encoding="utf-8") as file,
             tqdm(total=len(indices), unit="frame", disable=None) as bar,
         ):
-            engine = Engine(network, args.device)
+            engine = Engine(network, args.device, crop=args.crop)
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
             predicted, decoded = [], []
