@@ -1,0 +1,194 @@
+"""Frames of a drive with what the network made of them: decoded, run and handed out by three threads."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.network import Network
+from vbp_core.drives.base import Drive, Image
+from vbp_core.drives.opening import open_drive
+from vbp_core.engine import Engine, dead_layer, open_network
+from vbp_core.errors import FrameError, VbpError
+from vbp_core.explain.registry import METHODS, explain
+from vbp_core.explain.visualbackprop import levels
+from vbp_core.export.ahead import ahead
+from vbp_core.export.job import Job
+from vbp_core.overlay import Rect
+
+BATCH = 8
+BATCH_BYTES = 32 * 2**20  # of pictures in one batch; three of them are on their way at a time
+WAITING = 1  # batches between two threads
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of Figure 2b. feature_map, mask: (h, w) float32, each with a maximum of 1 (all zero stays)."""
+
+    name: str
+    channels: int
+    feature_map: NDArray[np.float32]
+    mask: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """One frame of a drive and what the network made of it. Angles: steering wheel, radians, left positive.
+
+    image: (H, W, 3) uint8 RGB, read-only; None for a gap, and `gap` says why. crop: what the network saw,
+    in the image's pixels. input: that as uint8 (h, w) grey or (h, w, 3). maps: method -> (h, w) float32 in
+    the input's coordinates. driven_rad, speed_mps: NaN where unknown; predicted_rad: NaN for a gap.
+    warning: a few words where the maps of this frame would mislead.
+    """
+
+    index: int
+    timestamp_ns: int
+    image: Image | None
+    gap: str
+    driven_rad: float
+    predicted_rad: float
+    speed_mps: float
+    maps: dict[str, NDArray[np.float32]]
+    crop: Rect | None
+    input: NDArray[np.uint8] | None
+    layers: tuple[Layer, ...]
+    warning: str
+
+    @property
+    def error_rad(self) -> float:
+        """driven - predicted; NaN where either is unknown."""
+        return self.driven_rad - self.predicted_rad
+
+
+def methods_of(job: Job) -> tuple[str, ...]:
+    """The methods that a job's panels show."""
+    shown = {"camera": "visualbackprop", "visualbackprop": "visualbackprop", "lrp": "lrp"}
+    return tuple(dict.fromkeys(shown[p] for p in job.settings.panels if p in shown))
+
+
+class Source:
+    """The drive and the network of a job, opened. The drive belongs to the frames that are being read."""
+
+    def __init__(self, job: Job, drive: Drive, network: Network, engine: Engine) -> None:
+        self.job, self.drive, self.network, self.engine = job, drive, network, engine
+
+    @property
+    def indices(self) -> range:
+        return range(self.job.first, self.job.last + 1)
+
+    def frames(
+        self,
+        indices: Sequence[int] | NDArray[np.int64] | None = None,
+        methods: Sequence[str] | None = None,
+        layers: bool | None = None,
+    ) -> Generator[Annotated, None, None]:
+        """Those frames (default: the job's), in that order, with the maps of `methods` and where asked the layers.
+
+        By default what the job's panels show. Decoding, the network and the reader run at the same time,
+        with a bounded number of frames between them. Close it where it is not read to its end.
+        """
+        wanted = self.indices if indices is None else indices
+        chosen = methods_of(self.job) if methods is None else tuple(methods)
+        with_layers = "maps" in self.job.settings.panels if layers is None else layers
+        return ahead(self._run(wanted, chosen, with_layers), 2 * BATCH, "vbp-export-network")
+
+    def _run(
+        self, indices: Sequence[int] | NDArray[np.int64], methods: Sequence[str], with_layers: bool
+    ) -> Generator[Annotated, None, None]:
+        with closing(ahead(self._decode(indices), WAITING, "vbp-export-decode")) as batches:
+            for batch in batches:
+                yield from self._explain(batch, methods, with_layers)
+
+    def _decode(self, indices: Sequence[int] | NDArray[np.int64]) -> Generator[list[_Decoded], None, None]:
+        info = self.drive.info
+        size = max(1, info.width * info.height * 3)
+        step = max(1, min(BATCH, BATCH_BYTES // size))
+        for start in range(0, len(indices), step):
+            batch = []
+            for i in indices[start : start + step]:
+                try:
+                    image = self.drive.frame(int(i))
+                    batch.append(_Decoded(int(i), image, "", *self.engine.prepare(image)))
+                except FrameError as error:
+                    batch.append(_Decoded(int(i), None, str(error), None, None))
+            yield batch
+
+    def _explain(
+        self, batch: list[_Decoded], methods: Sequence[str], with_layers: bool
+    ) -> Iterator[Annotated]:
+        inputs = [d.input for d in batch if d.input is not None]
+        if inputs:
+            trace = self.engine.trace(np.stack(inputs))
+            angles = self.engine.angles(trace)
+            maps = {m: explain(trace, m, None, **self._parameters(m)).float().cpu().numpy() for m in methods}
+            rows = levels(trace) if with_layers else []
+            seen = [
+                (r.name, r.channels, r.feature_map.float().cpu().numpy(), r.mask.float().cpu().numpy())
+                for r in rows
+            ]
+        at = 0
+        for d in batch:
+            predicted, warning = float("nan"), ""
+            found: dict[str, NDArray[np.float32]] = {}
+            layers: tuple[Layer, ...] = ()
+            if d.input is not None:
+                n, at = at, at + 1
+                predicted = float(angles[n])
+                found = {m: values[n] for m, values in maps.items()}
+                layers = tuple(Layer(name, channels, f[n], m[n]) for name, channels, f, m in seen)
+                warning = "" if np.isfinite(predicted) else "the network's output is not a number"
+                if not warning and (dead := dead_layer(trace, n)):
+                    warning = f"{dead[0].lower()}{dead[1:]} is dead: the prediction is a constant"
+            drive, i = self.drive, d.index
+            yield Annotated(
+                index=i,
+                timestamp_ns=int(drive.timestamps_ns[i]),
+                image=d.image,
+                gap=d.gap,
+                driven_rad=float(drive.angle_rad[i]),
+                predicted_rad=predicted,
+                speed_mps=float(drive.speed_mps[i]),
+                maps=found,
+                crop=d.crop,
+                input=d.input,
+                layers=layers,
+                warning=warning,
+            )
+
+    def _parameters(self, method: str) -> dict[str, float]:
+        settings = self.job.settings
+        known = {"eps": settings.lrp_eps, "bias": float(settings.lrp_bias)}
+        return {p.name: known[p.name] for p in METHODS[method].parameters if p.name in known}
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    index: int
+    image: Image | None
+    gap: str
+    input: NDArray[np.uint8] | None
+    crop: Rect | None
+
+
+@contextmanager
+def open_source(job: Job) -> Iterator[Source]:
+    """Open what a job names. Raises VbpError, also where the drive does not have the job's frames."""
+    network = open_network(job.model)
+    with open_drive(job.drive_path, job.options) as drive:
+        if not 0 <= job.first <= job.last < len(drive):
+            raise VbpError(
+                f"{job.drive_path} has no frames {job.first} to {job.last}; it has {len(drive)}, 0 to {len(drive) - 1}"
+            )
+        yield Source(job, drive, network, Engine(network, job.device, crop=job.crop))
+
+
+def annotated(
+    job: Job, methods: Sequence[str] | None = None, layers: bool | None = None
+) -> Generator[Annotated, None, None]:
+    """The frames of a job one after the other; `methods` and `layers` as `Source.frames` takes them."""
+    with open_source(job) as source, closing(source.frames(None, methods, layers)) as frames:
+        yield from frames

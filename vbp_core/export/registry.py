@@ -1,0 +1,49 @@
+"""The formats that can be written. A new one is a file with `write(job, progress)` and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from vbp_core.errors import VbpError
+from vbp_core.export.job import Job
+
+# progress(done, total) -> False to cancel, which the writer answers with CancelledError.
+Progress = Callable[[int, int], bool]
+
+# A file's suffix, or the name of a format that no suffix tells -> the module that writes it. The module has
+# `write(job, progress) -> Path`: what was written, whole and under its final name. It raises VbpError.
+WRITERS: dict[str, str] = {
+    ".mp4": "vbp_core.export.video",
+    ".mov": "vbp_core.export.video",
+    ".mkv": "vbp_core.export.video",
+    ".gif": "vbp_core.export.gif",
+    ".png": "vbp_core.export.picture",
+    "pictures": "vbp_core.export.pictures",  # a folder of PNG files
+}
+
+
+class CancelledError(VbpError):
+    """The export was cancelled, and nothing of it is left."""
+
+
+def format_of(job: Job) -> str:
+    """The key of WRITERS that a job asks for, by its format or its output's suffix. Raises VbpError."""
+    asked = job.settings.format.lower()
+    for name in (asked, f".{asked}") if asked else (job.output.suffix.lower(),):
+        if name in WRITERS:
+            return name
+    accepted = ", ".join(WRITERS)
+    if asked:
+        raise VbpError(f"there is no format {asked!r}; accepted: {accepted}")
+    raise VbpError(
+        f"{job.output} does not say what to write; end it in one of {accepted.replace(', pictures', '')}, "
+        "or say --format pictures for a folder of PNG files"
+    )
+
+
+def export(job: Job, progress: Progress = lambda done, total: True) -> Path:
+    """Write what `job` asks for. Raises VbpError; CancelledError when `progress` returned False."""
+    write: Callable[[Job, Progress], Path] = import_module(WRITERS[format_of(job)]).write
+    return write(job, progress)

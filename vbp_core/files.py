@@ -1,0 +1,67 @@
+"""Files that are whole or not there, and never somebody else's."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vbp_core.errors import VbpError
+
+
+def check_target(path: Path, is_ours: Callable[[Path], bool], source: Path | None, force: bool) -> Path:
+    """Where a file called `path` is to be written: what a link leads to, in a folder that exists.
+
+    A file that stands there is replaced only if `is_ours` says that vbp wrote it, or with `force`;
+    the recording itself, or another file of its folder, never is. Raises VbpError.
+    """
+    target = Path(os.path.realpath(path))
+    folder = target.parent
+    if not folder.is_dir():
+        raise VbpError(f"{folder} is no folder; make it first, or write {path.name} elsewhere")
+    if target.is_dir():
+        raise VbpError(f"{path} is a folder; give the name of a file to write")
+    if target.exists():
+        if not target.is_file():
+            raise VbpError(f"{path} is a device or a pipe; give the name of a file to write")
+        if source is not None and source.exists() and target.samefile(source):
+            raise VbpError(f"{path} is the recording itself; write to another file")
+        if not is_ours(target):
+            if source is not None and source.is_dir() and target.is_relative_to(os.path.realpath(source)):
+                raise VbpError(f"{path} is a file of the recording; choose another name")
+            if not force:
+                raise VbpError(
+                    f"{path} exists and was not written by vbp; choose another name, or say --force"
+                )
+    return target
+
+
+@contextmanager
+def whole_file(
+    path: Path, is_ours: Callable[[Path], bool], source: Path | None, force: bool
+) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place at the end, if nothing was raised.
+
+    What may be replaced is as `check_target` says. A link stays, and what it leads to is written. Raises VbpError.
+    """
+    target = check_target(path, is_ours, source, force)
+    folder = target.parent
+    try:
+        # Of a long name only the start, so that the temporary one is not too long.
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{target.name[:40]}.", suffix=".part")
+    except OSError as error:
+        raise VbpError(f"{folder} cannot be written to: {error.strerror or error}") from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(target)
+    except OSError as error:
+        raise VbpError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
