@@ -110,7 +110,7 @@ class Receiver(ABC):
             self._refused += 1
             self._why = why
 
-    def _stopped_by(self, trouble: str) -> None:
+    def _tell(self, trouble: str) -> None:
         with self._lock:
             self._trouble = trouble
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from vbp_core.errors import VbpError
-from vbp_core.live.options import SIDES, UNITS, parse_options
 from vbp_core.live.angles import Measured
+from vbp_core.live.options import SIDES, UNITS, parse_options
 from vbp_core.live.receiver import BadSampleError, Receiver
 
 EXAMPLE = "udp://:9000?unit=deg&sign=left"
@@ -157,7 +157,7 @@ class UdpAngles(Receiver):
                 except TimeoutError:
                     continue
                 except OSError as error:
-                    self._stopped_by(f"port {self.port} cannot be read: {_reason(error)}; trying again")
+                    self._tell(f"port {self.port} cannot be read: {_reason(error)}; trying again")
                     quit.wait(_POLL_S)
                     continue
                 self._datagram(data)
