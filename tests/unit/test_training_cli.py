@@ -15,7 +15,7 @@ import torch
 from roadmaker import tiny_spec, write_drive
 from safetensors.torch import load_file
 
-import vbp_core.training.lettering as lettering
+import vbp_core.lettering as lettering
 from models.network import build, save_checkpoint
 from vbp_core.cli import main
 from vbp_core.cli.train import recipe_of

@@ -1,20 +1,19 @@
-"""Options that several commands share, and files that are whole or not there."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
 import argparse
 import math
-import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vbp_core.drives import Drive, OpenOptions, open_drive
+from vbp_core.drives.base import Image
 from vbp_core.errors import VbpError
+from vbp_core.files import whole_file as whole_file
 from vbp_core.overlay import Rect
 from vbp_core.preprocess import parse_crop
 
@@ -100,48 +99,21 @@ def tell_broken(name: str, frames: int) -> str:
     return f"the output of {name} is not a number on {frames} frames: its weights or its input are broken"
 
 
-@contextmanager
-def whole_file(
-    path: Path, is_ours: Callable[[Path], bool], source: Path | None, force: bool
-) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place at the end, if nothing was raised.
+def check_png(path: Path) -> None:
+    """Raises VbpError for a name that no picture has, before any work is done for it."""
+    if path.suffix.lower() != ".png":
+        raise VbpError(f"{path} is no name for a picture; it must end in .png")
 
-    A file that stands there is replaced only if `is_ours` says that vbp wrote it, or with `force`;
-    the recording itself, or another file of its folder, never is. A link stays, and what it leads to is written.
-    Raises VbpError.
-    """
-    target = Path(os.path.realpath(path))
-    folder = target.parent
-    if not folder.is_dir():
-        raise VbpError(f"{folder} is no folder; make it first, or write {path.name} elsewhere")
-    if target.is_dir():
-        raise VbpError(f"{path} is a folder; give the name of a file to write")
-    if target.exists():
-        if not target.is_file():
-            raise VbpError(f"{path} is a device or a pipe; give the name of a file to write")
-        if source is not None and source.exists() and target.samefile(source):
-            raise VbpError(f"{path} is the recording itself; write to another file")
-        if not is_ours(target):
-            if source is not None and source.is_dir() and target.is_relative_to(os.path.realpath(source)):
-                raise VbpError(f"{path} is a file of the recording; choose another name")
-            if not force:
-                raise VbpError(
-                    f"{path} exists and was not written by vbp; choose another name, or say --force"
-                )
-    try:
-        # Of a long name only the start, so that the temporary one is not too long.
-        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{target.name[:40]}.", suffix=".part")
-    except OSError as error:
-        raise VbpError(f"{folder} cannot be written to: {error.strerror or error}") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(target)
-    except OSError as error:
-        raise VbpError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+def write_png(path: Path, picture: Image, source: Path, force: bool) -> None:
+    """A picture (H, W, 3) uint8 RGB to a file that is whole or not there. Raises VbpError."""
+    good, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if not good:
+        raise VbpError(f"{path} cannot be encoded as PNG")
+    with whole_file(path, _is_empty, source, force) as temporary:
+        temporary.write_bytes(data.tobytes())
+
+
+def _is_empty(path: Path) -> bool:
+    """Nothing tells a figure of ours from a picture of the user's."""
+    return path.stat().st_size == 0

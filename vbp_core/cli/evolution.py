@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import cv2
-
-from vbp_core.cli.common import add_source, open_source, whole_file
+from vbp_core.cli.common import add_source, check_png, open_source, write_png
 from vbp_core.cli.main import print_json
 from vbp_core.errors import VbpError
 from vbp_core.training.evolution import draw, evolve
@@ -33,19 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.output.suffix.lower() != ".png":
-        raise VbpError(f"{args.output} is no name for a picture; it must end in .png")
+    check_png(args.output)
     folder = Run(args.run)
     checkpoints = chosen(folder, args.epochs)
     with open_source(args) as drive:
         rows = evolve(checkpoints, drive, args.frame, args.device)
         title = f"{folder.config.spec.name}, VisualBackProp while it trained"
         picture = draw(rows, title)
-    good, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    if not good:
-        raise VbpError(f"{args.output} cannot be encoded as PNG")
-    with whole_file(args.output, is_empty, Path(args.source), args.force) as temporary:
-        temporary.write_bytes(data.tobytes())
+    write_png(args.output, picture, Path(args.source), args.force)
     if args.json:
         print_json(
             {
@@ -86,8 +79,3 @@ def chosen(run: Run, epochs: str | None) -> list[Checkpoint]:
         names = ", ".join(f"{e:g}" for e in sorted(missing)) or "none"
         raise VbpError(f"{run.path} has no checkpoint of epoch {names}; it has {has}")
     return [c for c in found if c.epoch in wanted]
-
-
-def is_empty(path: Path) -> bool:
-    """Nothing tells a figure of ours from a picture of the user's."""
-    return path.stat().st_size == 0

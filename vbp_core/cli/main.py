@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("vbp_core.cli.train", "train a network on recordings, or resume a run"),
     "eval": ("vbp_core.cli.eval", "how well a network steers: overall, by speed, by curvature"),
     "measure": ("vbp_core.cli.measure", "what the masks lie on, against the truth of a simulated drive"),
+    "figure": ("vbp_core.cli.figure", "frames with the masks of several methods side by side, as a picture"),
     "evolution": ("vbp_core.cli.evolution", "masks through a training run (Figure 5), as a picture"),
     "models": ("vbp_core.cli.models", "the networks known by name"),
     "import-torch7": (

@@ -10,15 +10,11 @@ from numpy.typing import NDArray
 
 from vbp_core.drives.base import Drive, Image
 from vbp_core.engine import Engine
-from vbp_core.errors import FrameError, VbpError
+from vbp_core.figure import Tile, angle_words, picture_of, sheet
 from vbp_core.overlay import blend, grey_to_rgb
 from vbp_core.training.folder import Checkpoint
-from vbp_core.training.lettering import write
 
 METHOD = "visualbackprop"
-PAPER, INK, QUIET = (255, 255, 255), (25, 25, 25), (105, 105, 105)
-MARGIN, LINE, TEXT = 12, 26, 17
-LARGEST_SIDE = 8192
 
 
 @dataclass(frozen=True)
@@ -44,16 +40,7 @@ def evolve(
     checkpoints: Sequence[Checkpoint], drive: Drive, frames: Sequence[int], device: str = "auto"
 ) -> list[Row]:
     """The masks of `frames` through each checkpoint, oldest first. Raises VbpError, naming the frame."""
-    pictures = []
-    for n in frames:
-        if not 0 <= n < len(drive):
-            raise VbpError(
-                f"there is no frame {n}: {drive.info.path} has {len(drive)} (0 to {len(drive) - 1})"
-            )
-        try:
-            pictures.append(drive.frame(n))
-        except FrameError as error:
-            raise VbpError(f"frame {n} cannot be shown: {error}") from error
+    pictures = [picture_of(drive, n) for n in frames]
     moments: list[list[Moment]] = [[] for _ in frames]
     inputs: list[NDArray[np.uint8]] = []
     for checkpoint in checkpoints:
@@ -73,18 +60,7 @@ def draw(rows: Sequence[Row], title: str) -> Image:
     """The figure: for each frame the input, the masks by age, and the last one laid over the input in red."""
     height, width = rows[0].input.shape[:2]
     columns = _columns(len(rows[0].moments) + 2, height, width)
-    blocks = [_block(row, columns, height, width) for row in rows]
-    inner = columns * width + (columns + 1) * MARGIN
-    total = LINE + MARGIN + sum(b.shape[0] for b in blocks)
-    if max(total, inner) > LARGEST_SIDE:
-        raise VbpError(f"a figure of {inner}x{total} pixels is too large; give fewer frames")
-    canvas: Image = np.full((total, inner, 3), PAPER, dtype=np.uint8)
-    write(canvas, title, MARGIN, MARGIN + TEXT, TEXT, INK)
-    y = LINE + MARGIN
-    for block in blocks:
-        canvas[y : y + block.shape[0]] = block
-        y += block.shape[0]
-    return canvas
+    return sheet(title, [_block(row, columns) for row in rows])
 
 
 def _columns(tiles: int, height: int, width: int) -> int:
@@ -93,29 +69,19 @@ def _columns(tiles: int, height: int, width: int) -> int:
     return -(-tiles // lines)
 
 
-def _block(row: Row, columns: int, height: int, width: int) -> Image:
+def _block(row: Row, columns: int) -> list[list[Tile]]:
     picture = grey_to_rgb(row.input)
-    tiles: list[tuple[str, Image]] = [(f"frame {row.frame}{_angle(', driven', row.driven_rad)}", picture)]
+    tiles = [Tile(f"frame {row.frame}{angle_words(', driven', row.driven_rad)}", picture)]
     for moment in row.moments:
         grey = np.asarray(np.clip(moment.mask, 0, 1) * 255 + 0.5, dtype=np.uint8)
-        tiles.append((_epochs(moment), grey_to_rgb(grey)))
+        tiles.append(Tile(_epochs(moment), grey_to_rgb(grey)))
     last = row.moments[-1]
     error = row.driven_rad - last.angle_rad
-    tiles.append((f"the last mask over the input{_angle(', error', error)}", blend(picture, last.mask)))
-    lines = -(-len(tiles) // columns)
-    step_y, step_x = height + LINE + MARGIN, width + MARGIN
-    canvas: Image = np.full((lines * step_y + MARGIN, columns * step_x + MARGIN, 3), PAPER, dtype=np.uint8)
-    for n, (label, tile) in enumerate(tiles):
-        y, x = (n // columns) * step_y, (n % columns) * step_x + MARGIN
-        write(canvas, label, x, y + LINE - 7, TEXT - 2, QUIET)
-        canvas[y + LINE : y + LINE + height, x : x + width] = tile
-    return canvas
+    label = f"the last mask over the input{angle_words(', error', error)}"
+    tiles.append(Tile(label, blend(picture, last.mask)))
+    return [tiles[n : n + columns] for n in range(0, len(tiles), columns)]
 
 
 def _epochs(moment: Moment) -> str:
     plural = "" if moment.epoch == 1 else "s"
-    return f"{moment.epoch:g} epoch{plural}{_angle(', predicted', moment.angle_rad)}"
-
-
-def _angle(words: str, angle_rad: float) -> str:
-    return f"{words} {np.degrees(angle_rad):+.1f}°".replace("-", "−") if np.isfinite(angle_rad) else ""
+    return f"{moment.epoch:g} epoch{plural}{angle_words(', predicted', moment.angle_rad)}"

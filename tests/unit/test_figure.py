@@ -1,0 +1,86 @@
+"""`vbp figure`: networks and methods side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from roadmaker import tiny_spec, write_drive
+
+from models.network import build, save_checkpoint
+from vbp_core.cli import main
+from vbp_core.drives import open_drive
+from vbp_core.engine import Engine, open_network
+from vbp_core.figure import LINE, MARGIN
+from vbp_core.overlay import blend, grey_to_rgb
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("figure")
+    drive = write_drive(folder / "road", 6, angles=np.linspace(-0.2, 0.3, 6))
+    save_checkpoint(build(tiny_spec(), 3), folder / "net.safetensors")
+    return drive, folder / "net.safetensors"
+
+
+def test_each_row_is_the_input_and_its_maps(
+    made: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, model = made
+    out = tmp_path / "figure.png"
+    command = ["figure", str(source), "--model", str(model), "--device", "cpu", "-o", str(out), "--json"]
+    assert main([*command, "--frame", "1", "--frame", "4"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    picture = cv2.cvtColor(cv2.imread(str(out)), cv2.COLOR_BGR2RGB)
+    assert picture.shape == (facts["height"], facts["width"], 3)
+    engine = Engine(open_network(model), "cpu")
+    height, width = engine.spec.input_height, engine.spec.input_width
+    with open_drive(source) as drive:
+        for n, frame in enumerate((1, 4)):
+            done = engine.run(drive.frame(frame), ("visualbackprop", "lrp"))
+            assert facts["rows"][n]["frame"] == frame
+            assert facts["rows"][n]["predicted_rad"] == pytest.approx(done.angle_rad, rel=1e-4)
+            seen = grey_to_rgb(done.input)
+            wanted = [seen, blend(seen, done.maps["visualbackprop"]), blend(seen, done.maps["lrp"])]
+            y = LINE + MARGIN + n * (height + LINE + 2 * MARGIN) + LINE
+            for k, tile in enumerate(wanted):
+                x = MARGIN + k * (width + MARGIN)
+                assert np.array_equal(picture[y : y + height, x : x + width], tile), (frame, k)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--frame", "6"], "there is no frame 6"),
+        (["--frame", "0", "-o", "figure.jpg"], "must end in .png"),
+        (["--frame", "0", "--model", "NoNet"], "NoNet"),
+        (["--frame", "0", "-o", "/dev/null/figure.png"], "is no folder"),
+    ],
+)
+def test_what_cannot_be_drawn_is_told(
+    made: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
+) -> None:
+    source, model = made
+    command = ["figure", str(source), "--model", str(model), "-o", str(tmp_path / "f.png"), *arguments]
+    if "--model" in arguments:
+        command = [c for c in command if c != str(model)]
+        command.remove("--model")
+    assert main(command) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "f.png").exists()
+
+
+def test_a_picture_of_the_users_stays(made: tuple[Path, Path], tmp_path: Path) -> None:
+    source, model = made
+    mine = tmp_path / "mine.png"
+    mine.write_bytes(b"mine")
+    command = ["figure", str(source), "--model", str(model), "--frame", "0", "-o", str(mine)]
+    assert main(command) == 2 and mine.read_bytes() == b"mine"
+    assert main([*command, "--force"]) == 0 and mine.read_bytes() != b"mine"

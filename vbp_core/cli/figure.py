@@ -1,0 +1,81 @@
+"""`vbp figure`: frames with the masks of several methods beside each other (Figures 6 to 9, 15 to 19), as a picture."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from vbp_core.cli.common import add_source, check_png, open_source, write_png
+from vbp_core.cli.main import print_json
+from vbp_core.engine import Engine, open_network
+from vbp_core.explain import METHODS
+from vbp_core.figure import side_by_side
+from vbp_core.overlay import STYLES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="M",
+        help="a network's name or its .safetensors file (NetSVF); may be given several times",
+    )
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument(
+        "--frame",
+        type=int,
+        action="append",
+        required=True,
+        metavar="N",
+        help="a frame of SOURCE, counted from 0; may be given several times",
+    )
+    parser.add_argument(
+        "--method",
+        action="append",
+        choices=list(METHODS),
+        metavar="NAME",
+        help=f"one or more of: {', '.join(METHODS)} (visualbackprop and lrp)",
+    )
+    parser.add_argument("--style", choices=STYLES, default="paper", help="how a map is laid over (paper)")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE.png", help="where to write")
+    parser.add_argument("--force", action="store_true", help="replace a picture that stands there")
+    parser.add_argument("--json", action="store_true", help="print a summary for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    check_png(args.output)
+    methods = list(dict.fromkeys(args.method or ["visualbackprop", "lrp"]))
+    engines = [Engine(open_network(name), args.device) for name in dict.fromkeys(args.model or ["NetSVF"])]
+    with open_source(args) as drive:
+        picture, passes = side_by_side(drive, engines, args.frame, methods, args.style)
+        driven = drive.angle_rad
+    write_png(args.output, picture, Path(args.source), args.force)
+    if args.json:
+        print_json(
+            {
+                "output": str(args.output),
+                "width": picture.shape[1],
+                "height": picture.shape[0],
+                "methods": methods,
+                "rows": [
+                    {
+                        "frame": frame,
+                        "model": engine.spec.name,
+                        "driven_rad": float(driven[frame]),
+                        "predicted_rad": done.angle_rad,
+                        "warning": done.warning,
+                    }
+                    for frame, engine, done in passes
+                ],
+            }
+        )
+        return 0
+    print(f"{len(args.frame)} frame{'s' * (len(args.frame) != 1)} drawn to {args.output}")
+    for frame, engine, done in passes:
+        if done.warning:
+            print(f"frame {frame}, {engine.spec.name}: {done.warning}")
+    for engine in engines:
+        if not engine.network.trained:
+            print(f"{engine.spec.name} has random weights: give a trained network with --model")
+    return 0

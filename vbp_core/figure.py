@@ -1,0 +1,122 @@
+"""Figures as the paper prints them: pictures in rows, a line of words over each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vbp_core.drives.base import Drive, Image
+from vbp_core.engine import Engine, Pass
+from vbp_core.errors import FrameError, VbpError
+from vbp_core.explain import METHODS
+from vbp_core.lettering import write
+from vbp_core.overlay import blend, grey_to_rgb
+
+PAPER, INK, QUIET = (255, 255, 255), (25, 25, 25), (105, 105, 105)
+MARGIN, LINE, TEXT = 12, 26, 17
+LARGEST_SIDE = 8192
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture (H, W, 3) uint8 RGB and the words over it."""
+
+    label: str
+    picture: Image
+
+
+def sheet(title: str, blocks: Sequence[Sequence[Sequence[Tile]]]) -> Image:
+    """Blocks of rows of tiles under a title, (H, W, 3) uint8. The tiles are of one size.
+
+    Raises VbpError for more than can be drawn.
+    """
+    tiles = [tile for block in blocks for row in block for tile in row]
+    height = max(tile.picture.shape[0] for tile in tiles)
+    width = max(tile.picture.shape[1] for tile in tiles)
+    columns = max(len(row) for block in blocks for row in block)
+    step_y, step_x = height + LINE + MARGIN, width + MARGIN
+    inner = columns * step_x + MARGIN
+    total = LINE + MARGIN + sum(len(block) * step_y + MARGIN for block in blocks)
+    if max(total, inner) > LARGEST_SIDE:
+        raise VbpError(f"a figure of {inner}x{total} pixels is too large; give fewer frames")
+    canvas: Image = np.full((total, inner, 3), PAPER, dtype=np.uint8)
+    write(canvas, title, MARGIN, MARGIN + TEXT, TEXT, INK)
+    y = LINE + MARGIN
+    for block in blocks:
+        for row in block:
+            for n, tile in enumerate(row):
+                x = n * step_x + MARGIN
+                write(canvas, tile.label, x, y + LINE - 7, TEXT - 2, QUIET)
+                high, wide = tile.picture.shape[:2]
+                canvas[y + LINE : y + LINE + high, x : x + wide] = tile.picture
+            y += step_y
+        y += MARGIN
+    return canvas
+
+
+def angle_words(words: str, angle_rad: float) -> str:
+    """ "words +1.2°", or nothing where the angle is not known."""
+    return f"{words} {np.degrees(angle_rad):+.1f}°".replace("-", "−") if np.isfinite(angle_rad) else ""
+
+
+def picture_of(drive: Drive, frame: int) -> Image:
+    """Frame number `frame`. Raises VbpError, naming it, where there is none."""
+    if not 0 <= frame < len(drive):
+        raise VbpError(
+            f"there is no frame {frame}: {drive.info.path} has {len(drive)} (0 to {len(drive) - 1})"
+        )
+    try:
+        return drive.frame(frame)
+    except FrameError as error:
+        raise VbpError(f"frame {frame} cannot be shown: {error}") from error
+
+
+def side_by_side(
+    drive: Drive, engines: Sequence[Engine], frames: Sequence[int], methods: Sequence[str], style: str
+) -> tuple[Image, list[tuple[int, Engine, Pass]]]:
+    """Figures 6 to 9 and 15 to 19: for each frame and network the input, and each method's map laid over it.
+
+    Returns the figure, and (frame, engine, pass) of each row. Raises VbpError.
+    """
+    passes: list[tuple[int, Engine, Pass]] = []
+    for frame in frames:
+        picture = picture_of(drive, frame)
+        passes += [(frame, engine, engine.run(picture, methods)) for engine in engines]
+    size = max(p.input.shape[0] for _, _, p in passes), max(p.input.shape[1] for _, _, p in passes)
+    blocks = []
+    for n in range(0, len(passes), len(engines)):
+        blocks.append([_row(drive, *one, methods, style, size) for one in passes[n : n + len(engines)]])
+    names = ", ".join(dict.fromkeys(engine.spec.name for engine in engines))
+    return sheet(f"{names}: {', '.join(METHODS[m].title for m in methods)}", blocks), passes
+
+
+def _row(
+    drive: Drive,
+    frame: int,
+    engine: Engine,
+    done: Pass,
+    methods: Sequence[str],
+    style: str,
+    size: tuple[int, int],
+) -> list[Tile]:
+    seen = grey_to_rgb(done.input)
+    driven = float(drive.angle_rad[frame])
+    row = [Tile(f"frame {frame}{angle_words(', driven', driven)}", _framed(seen, size))]
+    for k, method in enumerate(methods):
+        label = METHODS[method].title
+        if k == 0:
+            label += f", {engine.spec.name}{angle_words(', error', driven - done.angle_rad)}"
+        row.append(Tile(label, _framed(blend(seen, done.maps[method], style=style), size)))
+    return row
+
+
+def _framed(picture: Image, size: tuple[int, int]) -> Image:
+    """In the middle of a white tile, where networks of several sizes stand in one figure."""
+    if picture.shape[:2] == size:
+        return picture
+    tile: Image = np.full((*size, 3), PAPER, dtype=np.uint8)
+    height, width = picture.shape[:2]
+    tile[:height, :width] = picture
+    return tile
