@@ -1,0 +1,1 @@
+"""Live cameras: capture with a watchdog, measured angles, recording, the headless loop."""

@@ -1,0 +1,48 @@
+"""What a capture tells: frames, and how it is doing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vbp_core.drives.base import Image
+
+Phase = Literal["connecting", "live", "stale", "lost"]
+
+
+@dataclass(frozen=True)
+class LiveFrame:
+    """One frame of a camera.
+
+    seq: 1 for the first, counted over reconnections; skipped ones leave holes. timestamp_ns: when it arrived,
+    int64 nanoseconds since 1970, larger with each frame. arrived_ns: the same moment on `time.monotonic_ns`,
+    for measuring delays. image: RGB uint8 (H, W, 3), read-only.
+    """
+
+    seq: int
+    timestamp_ns: int
+    arrived_ns: int
+    image: Image
+
+
+@dataclass(frozen=True)
+class CaptureState:
+    """How a capture is doing.
+
+    phase: "connecting" until the first frame, "live", "stale" when the newest frame is older than half a
+    second, "lost" when the camera is gone or silent and is tried again. text: one sentence for the user.
+    since_ns: when the phase began, `time.monotonic_ns`. size: (width, height) of the newest frame, (0, 0) before.
+    fps: measured over the last two seconds. received: frames that came. dropped: frames replaced by a newer
+    one before anybody took them. reconnects: how often frames came back after a loss. exposure_ms: what the
+    camera says of its exposure, None where it says nothing.
+    """
+
+    phase: Phase
+    text: str
+    since_ns: int
+    size: tuple[int, int]
+    fps: float
+    received: int
+    dropped: int
+    reconnects: int
+    exposure_ms: float | None = None

@@ -1,0 +1,93 @@
+"""The thread that is inside OpenCV: opens the camera, reads, and may hang there without harm to others."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from vbp_core.drives.base import Image
+from vbp_core.live.address import Address, mask
+from vbp_core.live.diagnose import why_not_opened
+from vbp_core.live.opencv import Wishes, exposure_ms, open_camera
+
+if TYPE_CHECKING:
+    from vbp_core.live.capture import Capture
+
+log = logging.getLogger(__name__)
+
+
+class Reader(threading.Thread):
+    """Reads one opening of a camera until it ends or is given up.
+
+    over: it has ended, and `reason` says why. repeats: the driver hands out the last picture once more,
+    which is what some do when the camera is unplugged.
+    """
+
+    def __init__(self, owner: Capture, address: Address, wishes: Wishes) -> None:
+        super().__init__(name="camera read", daemon=True)
+        self._owner, self._address, self._wishes = owner, address, wishes
+        self._given_up = False
+        self.over = False
+        self.reason = ""
+        self.repeats = False
+
+    def give_up(self) -> None:
+        """Its frames count no more; it ends when the library lets it."""
+        self._given_up = True
+
+    def run(self) -> None:
+        try:
+            self.reason = self._work()
+        except Exception as error:
+            log.debug("reading %s", self._address.name, exc_info=True)
+            self.reason = f"{self._address.name} cannot be read: {mask(str(error))}"
+        self.over = True
+        self._owner.ended(self)
+
+    def _work(self) -> str:
+        camera = open_camera(self._address, self._wishes)
+        try:
+            if not camera.isOpened():
+                return "" if self._given_up else why_not_opened(self._address)
+            device = self._address.kind == "device"
+            self._owner.opened(self, exposure_ms(camera) if device else None)
+            return self._read(camera)
+        finally:
+            camera.release()
+
+    def _read(self, camera: cv2.VideoCapture) -> str:
+        last: tuple[float, np.ndarray] | None = None
+        while not self._given_up:
+            if not camera.grab():
+                return f"{self._address.name} sends no more frames"
+            arrived_ns, timestamp_ns = time.monotonic_ns(), time.time_ns()
+            when = camera.get(cv2.CAP_PROP_POS_MSEC)
+            good, bgr = camera.retrieve()
+            if not good or bgr is None or bgr.size == 0:
+                continue  # a damaged frame; the watch sees it if there are no others
+            # A driver may hand out its last buffer for ever. A frame is fresh by its own time, where the
+            # driver gives one, or by its content.
+            self.repeats = last is not None and last[0] == when and np.array_equal(last[1], bgr)
+            if self.repeats:
+                time.sleep(0.005)  # some do so without waiting
+                continue
+            last = (when, bgr)
+            if not self._owner.deliver(self, to_rgb(bgr), timestamp_ns, arrived_ns):
+                break
+        return ""
+
+
+def to_rgb(image: np.ndarray) -> Image:
+    """What OpenCV gave, (H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA, as read-only RGB (H, W, 3)."""
+    if image.dtype != np.uint8:
+        image = cv2.convertScaleAbs(image, alpha=1 / 256 if image.dtype == np.uint16 else 1.0)
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    code = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}[channels]
+    out = np.asarray(cv2.cvtColor(image, code), dtype=np.uint8)
+    out.flags.writeable = False
+    return out
