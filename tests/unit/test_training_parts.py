@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from vbp_core.errors import VbpError
 from vbp_core.training.augment import augment, blur, draw, erase, light, noise, shadow, shift
 from vbp_core.training.choosing import choose, describe_frames, far_from
 from vbp_core.training.fast import Trainable
+from vbp_core.training.frames import decode
 from vbp_core.training.optimise import RunningMean
 from vbp_core.training.recipe import AUGMENTATIONS, CHECKPOINTS, Recipe
 from vbp_core.training.trainer import _marks, _weights
@@ -290,3 +293,13 @@ def test_drives_without_speed_are_used_whole_and_said(tmp_path: Path) -> None:
         found = choose(drive, Recipe(test_gap_s=0))
     assert len(found.train) == 18
     assert "has no speed: all its labelled frames are used" in found.notes[0]
+
+
+def test_drives_let_go_of_their_frames_once_these_are_prepared(tmp_path: Path) -> None:
+    """Forty drives would else keep 256 MiB each until the run ends."""
+    with open_drive(write_drive(tmp_path / "road", 20, speeds=12.0)) as drive:
+        kept = weakref.ref(drive.frame(3))
+        assert kept() is not None
+        decode([drive], [choose(drive, Recipe(test_gap_s=0))], tiny_spec(), tmp_path / "frames")
+        gc.collect()
+        assert kept() is None

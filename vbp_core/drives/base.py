@@ -122,11 +122,15 @@ class Drive(ABC):
     def _decode(self, i: int) -> Image:
         """Decode frame `i` (in range): uint8 RGB, C-contiguous. Raises FrameError where it cannot."""
 
-    def close(self) -> None:
-        """Release files. Safe to call twice."""
+    def forget(self) -> None:
+        """Let go of the decoded frames that are kept, for whoever has seen all that it wants of them."""
         with self._cache_lock:
             self._cache.clear()
             self._cache_bytes = 0
+
+    def close(self) -> None:
+        """Release files. Safe to call twice."""
+        self.forget()
 
     def __enter__(self) -> Drive:
         return self

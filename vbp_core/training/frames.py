@@ -104,6 +104,7 @@ def decode(
                     digest.update(picture.data)
                     rows.append((number, i, float(drive.angle_rad[i]), i in held))
                     on_frame(seen, total)
+                drive.forget()  # of forty drives each would keep its 256 MiB to the end of the run
         if not rows:
             raise VbpError(f"not one of the {total} chosen frames can be decoded")
         table: dict[str, NDArray[Any]] = {
