@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from PySide6.QtGui import QColor
 
+from vbp_core import palette
+
 
 @dataclass(frozen=True)
 class Colours:
@@ -28,24 +30,22 @@ class Colours:
     bookmark: QColor
 
 
-# Orange, blue and reddish purple stay apart under all common kinds of colour blindness; the driven
-# grey differs from each of them in saturation, and in lightness from its ground.
 DARK = Colours(
     dark=True,
-    window=QColor("#17191c"),
-    panel=QColor("#1f2226"),
-    raised=QColor("#2a2e33"),
-    border=QColor("#363b42"),
-    text=QColor("#e3e6ea"),
-    muted=QColor("#929aa4"),
-    accent=QColor("#4f9cf0"),
-    driven=QColor("#a9bacb"),
-    predicted=QColor("#f79a3a"),
-    error=QColor("#d88abf"),
-    warning=QColor("#e2c15c"),
-    mask=QColor("#ff3b30"),
-    gap=QColor("#5a6068"),
-    bookmark=QColor("#e2c15c"),
+    window=QColor(palette.WINDOW),
+    panel=QColor(palette.PANEL),
+    raised=QColor(palette.RAISED),
+    border=QColor(palette.BORDER),
+    text=QColor(palette.TEXT),
+    muted=QColor(palette.MUTED),
+    accent=QColor(palette.ACCENT),
+    driven=QColor(palette.DRIVEN),
+    predicted=QColor(palette.PREDICTED),
+    error=QColor(palette.ERROR),
+    warning=QColor(palette.WARNING),
+    mask=QColor(palette.MASK),
+    gap=QColor(palette.GAP),
+    bookmark=QColor(palette.WARNING),
 )
 LIGHT = Colours(
     dark=False,

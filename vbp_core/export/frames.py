@@ -80,6 +80,12 @@ class Source:
     def indices(self) -> range:
         return range(self.job.first, self.job.last + 1)
 
+    def count_layers(self) -> int:
+        """How many rows `Annotated.layers` has where layers are asked for."""
+        spec = self.engine.spec
+        size = (1, spec.input_height, spec.input_width) + ((3,) if spec.channels == 3 else ())
+        return len(levels(self.engine.trace(np.zeros(size, dtype=np.uint8))))
+
     def frames(
         self,
         indices: Sequence[int] | NDArray[np.int64] | None = None,

@@ -1,0 +1,325 @@
+"""The picture of one frame as it is exported: panels, numbers and plot on a dark ground."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vbp_core.drives.base import Image
+from vbp_core.errors import VbpError
+from vbp_core.export.frames import Annotated, Source
+from vbp_core.export.job import LAYOUTS, PANELS, Settings
+from vbp_core.export.layouts import Places, place
+from vbp_core.export.lettering import BOLD, MEDIUM, Lettering
+from vbp_core.export.plot import AnglePlot
+from vbp_core.export.tiles import layers_aspect, layers_tile
+from vbp_core.export.wheel import draw_wheel
+from vbp_core.overlay import STYLES, Rect, blend, grey_to_rgb
+from vbp_core.palette import DRIVEN, ERROR, GAP, MUTED, PANEL, PREDICTED, TEXT, WARNING, WINDOW, rgb
+from vbp_core.preprocess import crop_rect
+from vbp_core.readable import clock, signed
+
+TITLES = {
+    "camera": "Camera, VisualBackProp in red",
+    "plain": "Camera",
+    "visualbackprop": "Network's input, VisualBackProp",
+    "lrp": "Network's input, LRP",
+    "maps": "Feature maps and masks, layer by layer",
+}
+SMALLEST, LARGEST = 160, 7680
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What stays the same through a clip. Times in ns and angles of the frames that are exported, in order."""
+
+    model: str
+    drive: str
+    frame_size: tuple[int, int]  # width, height
+    input_size: tuple[int, int]
+    crop: Rect
+    layers: int
+    indices: NDArray[np.int64]
+    timestamps_ns: NDArray[np.int64]
+    start_ns: int  # of the drive
+    driven_rad: NDArray[np.float64]
+    width_of_index: int  # digits
+
+
+def facts_of(source: Source) -> Facts:
+    drive, network = source.drive, source.network
+    indices = np.array(source.indices, dtype=np.int64)
+    spec, info = network.spec, drive.info
+    return Facts(
+        model=spec.name if network.trained else f"{spec.name} (random weights)",
+        drive=info.path.name,
+        frame_size=(info.width, info.height),
+        input_size=(spec.input_width, spec.input_height),
+        crop=crop_rect(spec, info.height, info.width, source.job.crop),
+        layers=source.count_layers(),
+        indices=indices,
+        timestamps_ns=drive.timestamps_ns[indices],
+        start_ns=int(drive.timestamps_ns[0]),
+        driven_rad=drive.angle_rad[indices],
+        width_of_index=len(str(len(drive) - 1)),
+    )
+
+
+def check_settings(settings: Settings) -> None:
+    """Raises VbpError for a name that does not exist and a size that cannot be."""
+    for name, value, known in (
+        *(("panel", p, PANELS) for p in settings.panels),
+        ("layout", settings.layout, LAYOUTS),
+        ("overlay style", settings.style, dict.fromkeys(STYLES)),
+    ):
+        if value not in known:
+            raise VbpError(f"there is no {name} {value!r}; accepted: {', '.join(known)}")
+    if len(set(settings.panels)) != len(settings.panels):
+        raise VbpError(f"--panels {','.join(settings.panels)} names a panel twice")
+    if not settings.panels:
+        raise VbpError(f"there is nothing to show; choose some of the panels {', '.join(PANELS)}")
+    if settings.size is not None and not all(SMALLEST <= side <= LARGEST for side in settings.size):
+        width, height = settings.size
+        raise VbpError(
+            f"a picture of {width}x{height} cannot be made; each side is {SMALLEST} to {LARGEST} pixels"
+        )
+    if not 0 <= settings.opacity <= 1:
+        raise VbpError(f"an opacity of {settings.opacity:g} cannot be; it is 0 to 1")
+
+
+class Composer:
+    """`draw(annotated)` -> uint8 RGB (H, W, 3), always of the same, even size. Belongs to one thread."""
+
+    def __init__(self, facts: Facts, settings: Settings) -> None:
+        check_settings(settings)
+        self.facts, self._settings = facts, settings
+        self._lettering = Lettering()
+        self.tiles = tuple(p for p in settings.panels if p != "plot")
+        if settings.layout == "picture" and not self.tiles:
+            raise VbpError("the layout picture needs a panel with a picture, such as camera")
+        with_plot = "plot" in settings.panels
+        aspects = [self._aspect(p) for p in self.tiles]
+        own = facts.input_size if self.tiles[:1] in (("visualbackprop",), ("lrp",)) else facts.frame_size
+        self.places: Places = place(settings.layout, settings.size, aspects, with_plot, own)
+        self._plot: AnglePlot | None = None
+        if self.places.plot is not None:
+            times = (facts.timestamps_ns - facts.start_ns) / 1e9
+            self._plot = AnglePlot(
+                self.places.plot, self.places.unit, times, np.degrees(facts.driven_rad), self._lettering
+            )
+        self._number = {int(i): n for n, i in enumerate(facts.indices)}
+        self._ground = self._make_ground()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.places.width, self.places.height
+
+    def _aspect(self, panel: str) -> float:
+        f = self.facts
+        if panel in ("camera", "plain"):
+            return f.frame_size[0] / f.frame_size[1]
+        aspect = f.input_size[0] / f.input_size[1]
+        return layers_aspect(f.layers, aspect) if panel == "maps" else aspect
+
+    def _px(self, units: float) -> int:
+        return max(1, round(units * self.places.unit))
+
+    def _make_ground(self) -> Image:
+        """All that does not change from frame to frame."""
+        p, px, text = self.places, self._px, self._lettering
+        ground: Image = np.empty((p.height, p.width, 3), dtype=np.uint8)
+        ground[:] = rgb(WINDOW)
+        if p.header is not None:
+            h = p.header
+            base, clock_room = h.y + px(26), px(250)
+            x = h.x + text.draw(
+                ground, self.facts.model, h.x, base, px(20), rgb(TEXT), BOLD, room=h.width // 2
+            )
+            room = h.x + h.width - clock_room - x - px(16)
+            if room > px(60):
+                text.draw(ground, self.facts.drive, x + px(16), base, px(16), rgb(MUTED), room=room)
+            for panel, tile in zip(self.tiles, p.tiles, strict=True):
+                title = self._title(panel)
+                text.draw(ground, title, tile.x, tile.y - px(8), px(14), rgb(MUTED), room=tile.width)
+        for tile in p.tiles:
+            _part(ground, tile)[:] = rgb(PANEL)
+        if p.header is not None:
+            _part(ground, p.readout)[:] = rgb(PANEL)
+        return ground
+
+    def _title(self, panel: str) -> str:
+        title = TITLES[panel]
+        heat = self._settings.style != "paper"
+        return title.replace(" in red", "") if panel == "camera" and heat else title
+
+    def set_predicted(self, index: int, radians: float) -> None:
+        """For the plot: of a frame of the drive that is among those exported."""
+        if self._plot is not None:
+            self._plot.set_predicted(self._number[index], math.degrees(radians))
+
+    def draw(self, a: Annotated, future: bool = False) -> Image:
+        """The plot shows what was predicted up to this frame; `future`: also what is known beyond it."""
+        image = self._ground.copy()
+        for panel, tile in zip(self.tiles, self.places.tiles, strict=True):
+            self._tile(image, panel, tile, a)
+        inset = self.places.header is None
+        if self._plot is not None:
+            n = self._number[a.index]
+            self.set_predicted(a.index, a.predicted_rad)
+            before = _part(image, self._plot.rect).copy() if inset else None
+            self._plot.draw(image, n, future)
+            if before is not None:
+                _veil(image, self._plot.rect, before)
+        if inset:
+            before = _part(image, self.places.readout).copy()
+            _part(image, self.places.readout)[:] = rgb(PANEL)
+            _veil(image, self.places.readout, before)
+            self._readout_inset(image, a)
+        else:
+            self._header(image, a)
+            self._readout(image, a)
+        return image
+
+    # The pictures.
+
+    def _tile(self, image: Image, panel: str, tile: Rect, a: Annotated) -> None:
+        if a.image is None:
+            self._gap(image, tile, a)
+            return
+        s, px = self._settings, self._px
+        if panel == "maps":
+            layers_tile(image, tile, a.layers, self._lettering, self.places.unit)
+            return
+        if panel == "plain":
+            _paste(image, tile, a.image)
+            return
+        method = "lrp" if panel == "lrp" else "visualbackprop"
+        mask = a.maps.get(method)
+        if panel == "camera":
+            shown = a.image if mask is None else blend(a.image, mask, a.crop, s.style, s.opacity)
+            _paste(image, tile, shown)
+            if a.crop is not None:
+                self._outline(image, tile, a.crop, a.image.shape[1], a.image.shape[0])
+        elif a.input is not None:
+            shown = grey_to_rgb(a.input)
+            _paste(image, tile, shown if mask is None else blend(shown, mask, None, s.style, s.opacity))
+        if a.warning and (panel != "plain"):
+            base = tile.y + tile.height - px(9)
+            band = Rect(tile.x, tile.y + tile.height - px(26), tile.width, px(26))
+            _part(image, band)[:] = _part(image, band) // 4
+            self._lettering.draw(
+                image, a.warning, tile.x + px(8), base, px(14), rgb(WARNING), room=tile.width - px(16)
+            )
+
+    def _outline(self, image: Image, tile: Rect, crop: Rect, width: int, height: int) -> None:
+        if (crop.width, crop.height) == (width, height):
+            return
+        sx, sy = tile.width / width, tile.height / height
+        x0, y0 = tile.x + round(crop.x * sx), tile.y + round(crop.y * sy)
+        x1, y1 = (
+            tile.x + round((crop.x + crop.width) * sx) - 1,
+            tile.y + round((crop.y + crop.height) * sy) - 1,
+        )
+        cv2.rectangle(image, (x0, y0), (x1, y1), rgb(MUTED), 1)
+
+    def _gap(self, image: Image, tile: Rect, a: Annotated) -> None:
+        px = self._px
+        _part(image, tile)[:] = rgb(GAP)
+        x, y = tile.x + tile.width // 2, tile.y + tile.height // 2
+        room = tile.width - px(16)
+        self._lettering.draw(image, "no picture", x, y, px(18), rgb(TEXT), MEDIUM, "centre", room)
+        if tile.height > px(70):
+            self._lettering.draw(image, a.gap, x, y + px(24), px(13), rgb(TEXT), align="centre", room=room)
+
+    # The numbers.
+
+    def _header(self, image: Image, a: Annotated) -> None:
+        h, px, text = self.places.header, self._px, self._lettering
+        assert h is not None
+        base, right = h.y + px(26), h.x + h.width
+        seconds = (a.timestamp_ns - self.facts.start_ns) / 1e9
+        text.draw(image, clock(seconds), right, base, px(20), rgb(TEXT), MEDIUM, "right")
+        label = f"frame {a.index:{self.facts.width_of_index}d}"
+        left = right - text.width("0:00:00.0" if seconds >= 3600 else "00:00.0", px(20), MEDIUM) - px(18)
+        text.draw(image, label, left, base, px(16), rgb(MUTED), align="right")
+
+    def _rows(self, a: Annotated) -> list[tuple[str, str, str, str]]:
+        """(name, number, unit, colour)"""
+        rows = [
+            ("driven", signed(math.degrees(a.driven_rad)), "°", DRIVEN),
+            ("predicted", signed(math.degrees(a.predicted_rad)), "°", PREDICTED),
+            ("error", signed(math.degrees(a.error_rad)), "°", ERROR),
+        ]
+        if math.isfinite(a.speed_mps):
+            rows.append(("speed", f"{a.speed_mps:.1f}", " m/s", TEXT))
+        return rows
+
+    def _readout(self, image: Image, a: Annotated) -> None:
+        r, px, text = self.places.readout, self._px, self._lettering
+        rows = self._rows(a)
+        unit_width = text.width(" m/s", px(14))
+        if r.height < px(90):  # a line of numbers
+            width = r.width // len(rows)
+            base = r.y + r.height // 2 + px(7)
+            for n, (name, number, unit, colour) in enumerate(rows):
+                x = r.x + n * width + px(12)
+                text.draw(image, name, x, base, px(14), rgb(MUTED))
+                end = x + text.width("predicted", px(14)) + px(8) + text.width("+000.0", px(20), MEDIUM)
+                text.draw(image, number, end, base, px(20), rgb(colour), MEDIUM, "right")
+                text.draw(image, unit, end, base, px(14), rgb(MUTED))
+            return
+        pitch = min(px(30), (r.height - px(12)) // len(rows))
+        size = min(px(22), round(pitch * 0.78))
+        top = r.y + (r.height - pitch * len(rows)) // 2
+        numbers_end = r.x + min(r.width, px(236)) - unit_width - px(8)
+        tall = r.height > 1.2 * r.width
+        if tall:
+            top = r.y + px(16)
+        for n, (name, number, unit, colour) in enumerate(rows):
+            base = top + round(pitch * (n + 0.76))
+            text.draw(image, name, r.x + px(16), base, min(px(15), size), rgb(MUTED))
+            text.draw(image, number, numbers_end, base, size, rgb(colour), MEDIUM, "right")
+            text.draw(image, unit, numbers_end, base, min(px(15), size), rgb(MUTED))
+        left, above = (r.x, top + pitch * len(rows)) if tall else (numbers_end + unit_width, r.y)
+        width, height = r.x + r.width - left, r.y + r.height - above
+        if min(width, height) >= px(84):
+            radius = min((min(width, height) - px(36)) // 2, px(90))
+            draw_wheel(image, (left + width // 2, above + height // 2), radius, a.driven_rad, a.predicted_rad)
+
+    def _readout_inset(self, image: Image, a: Annotated) -> None:
+        r, px, text = self.places.readout, self._px, self._lettering
+        rows = self._rows(a)[:3]
+        end = r.x + r.width - px(20)
+        for n, (name, number, unit, colour) in enumerate(rows):
+            base = r.y + px(24) + n * px(24)
+            text.draw(image, name, r.x + px(12), base, px(14), rgb(TEXT))
+            text.draw(image, number, end, base, px(19), rgb(colour), MEDIUM, "right")
+            text.draw(image, unit, end, base, px(14), rgb(TEXT))
+        base = r.y + r.height - px(10)
+        seconds = (a.timestamp_ns - self.facts.start_ns) / 1e9
+        label = f"{clock(seconds)}   frame {a.index:{self.facts.width_of_index}d}"
+        room = r.width - px(24)
+        text.draw(image, f"{label}   {self.facts.model}", r.x + px(12), base, px(11), rgb(TEXT), room=room)
+
+
+def _part(image: Image, rect: Rect) -> Image:
+    return image[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width]
+
+
+def _veil(image: Image, rect: Rect, before: Image) -> None:
+    """Let what was there show through a little."""
+    _part(image, rect)[:] = cv2.addWeighted(_part(image, rect), 0.78, before, 0.22, 0)
+
+
+def _paste(image: Image, tile: Rect, shown: Image) -> None:
+    size = (tile.width, tile.height)
+    if (shown.shape[1], shown.shape[0]) != size:
+        shrinks = tile.width < shown.shape[1]
+        mode = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+        shown = np.asarray(cv2.resize(shown, size, interpolation=mode), dtype=np.uint8)
+    _part(image, tile)[:] = shown

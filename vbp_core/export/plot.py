@@ -1,0 +1,199 @@
+"""The angle plot of an exported picture, drawn along with the drive."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vbp_core.drives.base import Image
+from vbp_core.export.lettering import MEDIUM, Lettering
+from vbp_core.overlay import Rect
+from vbp_core.palette import BORDER, DRIVEN, ERROR, MUTED, PANEL, PREDICTED, TEXT, rgb
+from vbp_core.readable import clock
+
+WHOLE_S = 20.0  # a clip up to this long is shown whole; of a longer one, so much moves past
+AHEAD = 0.25  # the part of a moving plot that lies ahead of the frame
+SHIFT = 4  # cv2 takes coordinates in 1/16 pixels: lines do not jitter
+BREAK_S = 1.0  # samples farther apart than this are not joined
+LEAST_DEG = 5.0
+STEPS_DEG = (1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 360, 720)
+STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
+
+
+class AnglePlot:
+    """Driven angle all along, predicted angle up to the frame that is shown, the error between them.
+
+    times_s: (N,) seconds from the start of the recording, of the frames that are exported; driven_deg: (N,).
+    """
+
+    def __init__(
+        self,
+        rect: Rect,
+        unit: float,
+        times_s: NDArray[np.float64],
+        driven_deg: NDArray[np.float64],
+        lettering: Lettering,
+    ) -> None:
+        self.rect, self._unit, self._lettering = rect, unit, lettering
+        self._times, self._driven = times_s, driven_deg
+        self._predicted = np.full(len(times_s), np.nan)
+        self._moving = len(times_s) > 0 and float(times_s[-1] - times_s[0]) > WHOLE_S
+        self._top = LEAST_DEG
+        for value in driven_deg:
+            self._make_room(float(value))
+
+    def set_predicted(self, n: int, degrees: float) -> None:
+        """Of the frame `n` of those exported. A value beyond the scale widens it, for good: it never shrinks."""
+        self._predicted[n] = degrees
+        self._make_room(degrees)
+
+    def _make_room(self, degrees: float) -> None:
+        if math.isfinite(degrees) and abs(degrees) > self._top:
+            self._top = abs(degrees)
+
+    def draw(self, image: Image, n: int, future: bool = False) -> None:
+        """Into `image`, as it stands at the frame `n` of those exported; `future`: with what is predicted beyond."""
+        u, r, text = self._unit, self.rect, self._lettering
+        size = max(9, round(12 * u))
+        cv2.rectangle(image, (r.x, r.y), (r.x + r.width - 1, r.y + r.height - 1), rgb(PANEL), -1)
+        left = text.width("−00°", size) + round(14 * u)
+        inner = Rect(
+            r.x + left,
+            r.y + round(12 * u),
+            max(8, r.width - left - round(14 * u)),
+            max(8, r.height - round(12 * u) - size - round(12 * u)),
+        )
+        first, last = self._span(n)
+        to_x, to_y = self._scales(inner, first, last)
+        self._grid(image, inner, size, to_x, to_y, first, last)
+        a, b = np.searchsorted(self._times, (first, last))
+        a, b = max(0, int(a) - 1), min(len(self._times), int(b) + 1)
+        t, driven, predicted = self._times[a:b], self._driven[a:b], self._predicted[a:b].copy()
+        if not future:
+            predicted[max(0, n + 1 - a) :] = np.nan
+        part = image[inner.y : inner.y + inner.height, inner.x : inner.x + inner.width]
+        x, yd, yp = to_x(t) - inner.x, to_y(driven) - inner.y, to_y(predicted) - inner.y
+        thick = max(1, round(1.6 * u))
+        self._fill(part, x, yd, yp, t)
+        _lines(part, x, yd, t, rgb(DRIVEN), thick)
+        _lines(part, x, yp, t, rgb(PREDICTED), thick)
+        at = float(to_x(self._times[n : n + 1])[0]) - inner.x
+        _line(part, at, 0, at, inner.height, rgb(TEXT), max(1, round(u)))
+        for y, colour in (
+            (to_y(self._driven[n : n + 1])[0], DRIVEN),
+            (to_y(self._predicted[n : n + 1])[0], PREDICTED),
+        ):
+            if math.isfinite(y):
+                centre = (round(at * 16), round((float(y) - inner.y) * 16))
+                cv2.circle(part, centre, round(3.6 * u * 16), rgb(colour), -1, cv2.LINE_AA, SHIFT)
+        x_legend = inner.x + round(8 * u)
+        for name, colour in (("driven", DRIVEN), ("predicted", PREDICTED)):
+            x_legend += text.draw(image, name, x_legend, inner.y + size, size, rgb(colour), MEDIUM) + round(
+                14 * u
+            )
+
+    def _span(self, n: int) -> tuple[float, float]:
+        """Seconds at the left and the right end."""
+        start, end = float(self._times[0]), float(self._times[-1])
+        if not self._moving:
+            return start, max(end, start + 0.1)
+        first = min(max(float(self._times[n]) - (1 - AHEAD) * WHOLE_S, start), end - WHOLE_S)
+        return first, first + WHOLE_S
+
+    def _scales(self, inner: Rect, first: float, last: float):  # type: ignore[no-untyped-def]
+        top = self._top * 1.08
+
+        def to_x(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+            return inner.x + (seconds - first) / (last - first) * (inner.width - 1)
+
+        def to_y(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+            return inner.y + (top - degrees) / (2 * top) * (inner.height - 1)
+
+        return to_x, to_y
+
+    def _grid(self, image: Image, inner: Rect, size: int, to_x, to_y, first: float, last: float) -> None:  # type: ignore[no-untyped-def]
+        u, text, muted = self._unit, self._lettering, rgb(MUTED)
+        step = next((s for s in STEPS_DEG if s >= self._top * 0.55), STEPS_DEG[-1])
+        for degrees in range(-int(self._top // step) * step, int(self._top) + 1, step):
+            y = round(float(to_y(np.array([float(degrees)]))[0]))
+            image[y, inner.x : inner.x + inner.width] = rgb(BORDER)
+            label = f"{degrees:+d}°".replace("-", "−") if degrees else "0°"
+            text.draw(image, label, inner.x - round(6 * u), y + size // 3, size, muted, align="right")
+        seconds = next(
+            (s for s in STEPS_S if (last - first) / s <= max(2, inner.width / (90 * u))), STEPS_S[-1]
+        )
+        tick = math.ceil(first / seconds - 1e-9) * seconds
+        while tick <= last + 1e-9:
+            x = round(float(to_x(np.array([tick]))[0]))
+            image[inner.y : inner.y + inner.height, x] = rgb(BORDER)
+            label = clock(tick + 1e-6) if seconds < 1 else clock(tick + 1e-6)[:-2]
+            if (
+                inner.x - left_of(label, text, size)
+                < x
+                < inner.x + inner.width - left_of(label, text, size) // 2
+            ):
+                text.draw(
+                    image, label, x, inner.y + inner.height + size + round(4 * u), size, muted, align="centre"
+                )
+            tick += seconds
+
+    def _fill(
+        self,
+        part: Image,
+        x: NDArray[np.float64],
+        above: NDArray[np.float64],
+        below: NDArray[np.float64],
+        t: NDArray[np.float64],
+    ) -> None:
+        both = np.isfinite(above) & np.isfinite(below)
+        areas = [
+            np.concatenate([np.stack([x[run], above[run]], 1), np.stack([x[run], below[run]], 1)[::-1]])
+            for run in _runs(both, t)
+            if run.stop - run.start > 1
+        ]
+        if areas:
+            veil = part.copy()
+            for area in areas:
+                cv2.fillPoly(veil, [_fixed(area)], rgb(ERROR), cv2.LINE_AA, SHIFT)
+            part[:] = cv2.addWeighted(veil, 0.3, part, 0.7, 0)
+
+
+def left_of(label: str, text: Lettering, size: int) -> int:
+    return text.width(label, size) // 2
+
+
+def _runs(good: NDArray[np.bool_], t: NDArray[np.float64]) -> list[slice]:
+    """Stretches of good samples without a pause between them."""
+    if not good.any():
+        return []
+    joined = good[1:] & good[:-1] & (np.diff(t) <= BREAK_S)
+    starts = np.flatnonzero(good & ~np.concatenate([[False], joined]))
+    ends = np.flatnonzero(good & ~np.concatenate([joined, [False]])) + 1
+    return [slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True)]
+
+
+def _lines(
+    part: Image,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    t: NDArray[np.float64],
+    colour: tuple[int, int, int],
+    thick: int,
+) -> None:
+    points = np.stack([x, y], 1)
+    for run in _runs(np.isfinite(y), t):
+        cv2.polylines(part, [_fixed(points[run])], False, colour, thick, cv2.LINE_AA, SHIFT)
+
+
+def _line(
+    part: Image, x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int], thick: int
+) -> None:
+    a, b = _fixed(np.array([[x0, y0], [x1, y1]]))
+    cv2.line(part, (int(a[0]), int(a[1])), (int(b[0]), int(b[1])), colour, thick, cv2.LINE_AA, SHIFT)
+
+
+def _fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
+    return np.asarray(np.round(points * (1 << SHIFT)), dtype=np.int32)
