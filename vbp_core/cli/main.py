@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "measure": ("vbp_core.cli.measure", "what the masks lie on, against the truth of a simulated drive"),
     "figure": ("vbp_core.cli.figure", "frames with the masks of several methods side by side, as a picture"),
     "evolution": ("vbp_core.cli.evolution", "masks through a training run (Figure 5), as a picture"),
+    "angles": ("vbp_core.cli.angles", "what a live source of angles sends (UDP, CAN), to check the wiring"),
+    "camera": ("vbp_core.cli.camera", "a live camera: in the window, or as figures and a recording"),
     "models": ("vbp_core.cli.models", "the networks known by name"),
     "import-torch7": (
         "vbp_core.cli.import_torch7",

@@ -22,6 +22,7 @@ SILENT_S = 2.0  # a camera silent for this long is given up and opened again; sl
 OPENING_S = 12.0  # some drivers take long; a stream's own limit is shorter
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0  # between tries
 MOST_BLOCKED = 3  # readers that hang in a library before no further one is started
+TRYING = "; trying again"
 _TICK_S = 0.1
 _RATE_S = 2.0
 
@@ -272,7 +273,7 @@ class Capture:
         if reason:
             with self._changed:
                 first = self._received == 0
-            self._tell("connecting" if first else "lost", f"{reason}; trying again")
+            self._tell("connecting" if first else "lost", reason + TRYING)
 
     def _tell(self, phase: Phase, text: str) -> None:
         """State that changed goes to the listeners; of a stale one only the age does, which is not worth a call."""

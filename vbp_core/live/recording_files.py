@@ -39,9 +39,7 @@ _MJPEG = {"qmin": "1", "qmax": "3"}  # for builds of libav without x264
 class RecordingFiles:
     """Belongs to one thread after it was made. frames, resized, seconds and bytes may be read from any."""
 
-    def __init__(
-        self, folder: Path, size: tuple[int, int], fps_hint: float, camera: str, model: str
-    ) -> None:
+    def __init__(self, folder: Path, size: tuple[int, int], fps_hint: float, camera: str, model: str) -> None:
         self.frames = self.resized = self.bytes = 0
         self.seconds = 0.0
         self._folder, self._size = folder, size
@@ -75,7 +73,9 @@ class RecordingFiles:
         rate = Fraction(min(max(fps_hint, 1.0), 240.0) if math.isfinite(fps_hint) else 25.0)
         h264 = "libx264" in av.codecs_available
         self._stream: VideoStream = self._container.add_stream(
-            "libx264" if h264 else "mjpeg", rate=rate.limit_denominator(1000), options=_H264 if h264 else _MJPEG
+            "libx264" if h264 else "mjpeg",
+            rate=rate.limit_denominator(1000),
+            options=_H264 if h264 else _MJPEG,
         )
         stream = self._stream
         stream.width, stream.height = (n + n % 2 for n in self._size)
