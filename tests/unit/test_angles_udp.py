@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -12,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vbp_core.cli import main
 from vbp_core.errors import VbpError
 from vbp_core.live.angles import open_angles
 from vbp_core.live.receiver import MOST_RAD, BadSampleError
@@ -244,3 +248,27 @@ def test_whatever_comes_is_a_finite_angle_or_is_refused(line: bytes) -> None:
         assert math.isfinite(got.angle_rad)
         assert math.isnan(got.speed_mps) or math.isfinite(got.speed_mps)
         assert isinstance(got.timestamp_ns, int)
+
+
+def test_the_command_shows_what_comes_in_and_ends_with_a_sum() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "vbp_core", "angles", f"udp://127.0.0.1:{port}?unit=deg"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == f"no angle has come in yet on UDP port {port} of 127.0.0.1\n"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for angle in (-30, 12.5):
+                sender.sendto(b'{"angle": %f, "speed": 7}' % angle, ("127.0.0.1", port))
+        while not (line := run.stdout.readline()).startswith("  +12.50°     7.0 m/s  "):
+            assert line
+        run.send_signal(signal.SIGINT)
+        rest, errors = run.communicate(timeout=60)
+    assert rest.splitlines()[-1].startswith("2 angles in ")
+    assert (run.returncode, errors) == (0, "")
+
+
+def test_the_command_without_an_angle_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["angles", "udp://127.0.0.1:0", "--seconds", "0.1"]) == 2
+    assert "vbp: no angle has come in yet on UDP port" in capsys.readouterr().err

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp_core.cli.numbers import number as number
+from vbp_core.cli.numbers import seconds as seconds
 from vbp_core.drives import Drive, OpenOptions, open_drive
 from vbp_core.drives.base import Image
 from vbp_core.errors import VbpError
@@ -66,23 +67,6 @@ def add_frames(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-speed", type=number, metavar="V", help="only frames faster than V m/s (the paper: 5)"
     )
-
-
-def seconds(text: str) -> float:
-    value = number(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is less than 0")
-    return value
-
-
-def number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
-    return value
 
 
 def open_source(args: argparse.Namespace) -> Drive:

@@ -39,6 +39,14 @@ class AngleSource(Protocol):
         """The sample nearest in time, None where there is none within 0.2 s."""
 
     @property
+    def newest(self) -> Measured | None:
+        """The sample with the latest time, however far from now."""
+
+    @property
+    def count(self) -> int:
+        """How many samples came in all."""
+
+    @property
     def state(self) -> str:
         """One sentence: what comes in, or what is wrong."""
 
