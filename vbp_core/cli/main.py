@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("vbp_core.cli.info", "what a recording holds, and what was taken for granted"),
     "predict": ("vbp_core.cli.predict", "predicted and driven angle of every frame, as CSV"),
     "explain": ("vbp_core.cli.explain", "masks of every frame, as NPZ"),
+    "export": ("vbp_core.cli.export", "a clip, pictures or numbers with masks, angles and plot"),
     "simulate": ("vbp_core.cli.simulate", "a drive whose truth is known, pixel by pixel"),
     "train": ("vbp_core.cli.train", "train a network on recordings, or resume a run"),
     "eval": ("vbp_core.cli.eval", "how well a network steers: overall, by speed, by curvature"),
@@ -26,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evolution": ("vbp_core.cli.evolution", "masks through a training run (Figure 5), as a picture"),
     "angles": ("vbp_core.cli.angles", "what a live source of angles sends (UDP, CAN), to check the wiring"),
     "camera": ("vbp_core.cli.camera", "a live camera: in the window, or as figures and a recording"),
+    "bench": ("vbp_core.cli.bench", "how fast this machine is at it, with what it is compared to"),
     "models": ("vbp_core.cli.models", "the networks known by name"),
     "import-torch7": (
         "vbp_core.cli.import_torch7",

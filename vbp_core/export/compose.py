@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import cv2
@@ -50,9 +51,9 @@ class Facts:
     width_of_index: int  # digits
 
 
-def facts_of(source: Source) -> Facts:
+def facts_of(source: Source, indices: NDArray[np.int64]) -> Facts:
+    """indices: (N,) of the frames that will be drawn, rising."""
     drive, network = source.drive, source.network
-    indices = np.array(source.indices, dtype=np.int64)
     spec, info = network.spec, drive.info
     return Facts(
         model=spec.name if network.trained else f"{spec.name} (random weights)",
@@ -71,11 +72,9 @@ def facts_of(source: Source) -> Facts:
 
 def check_settings(settings: Settings) -> None:
     """Raises VbpError for a name that does not exist and a size that cannot be."""
-    for name, value, known in (
-        *(("panel", p, PANELS) for p in settings.panels),
-        ("layout", settings.layout, LAYOUTS),
-        ("overlay style", settings.style, dict.fromkeys(STYLES)),
-    ):
+    asked: list[tuple[str, str, Collection[str]]] = [("panel", p, PANELS) for p in settings.panels]
+    asked += [("layout", settings.layout, LAYOUTS), ("overlay style", settings.style, STYLES)]
+    for name, value, known in asked:
         if value not in known:
             raise VbpError(f"there is no {name} {value!r}; accepted: {', '.join(known)}")
     if len(set(settings.panels)) != len(settings.panels):
@@ -268,6 +267,8 @@ class Composer:
             base = r.y + r.height // 2 + px(7)
             for n, (name, number, unit, colour) in enumerate(rows):
                 x = r.x + n * width + px(12)
+                self._dot(image, x + px(4), base - px(6), colour)
+                x += px(16)
                 text.draw(image, name, x, base, px(14), rgb(MUTED))
                 end = x + text.width("predicted", px(14)) + px(8) + text.width("+000.0", px(20), MEDIUM)
                 text.draw(image, number, end, base, px(20), rgb(colour), MEDIUM, "right")
@@ -282,7 +283,8 @@ class Composer:
             top = r.y + px(16)
         for n, (name, number, unit, colour) in enumerate(rows):
             base = top + round(pitch * (n + 0.76))
-            text.draw(image, name, r.x + px(16), base, min(px(15), size), rgb(MUTED))
+            self._dot(image, r.x + px(20), base - round(0.3 * size), colour)
+            text.draw(image, name, r.x + px(32), base, min(px(15), size), rgb(MUTED))
             text.draw(image, number, numbers_end, base, size, rgb(colour), MEDIUM, "right")
             text.draw(image, unit, numbers_end, base, min(px(15), size), rgb(MUTED))
         left, above = (r.x, top + pitch * len(rows)) if tall else (numbers_end + unit_width, r.y)
@@ -291,13 +293,19 @@ class Composer:
             radius = min((min(width, height) - px(36)) // 2, px(90))
             draw_wheel(image, (left + width // 2, above + height // 2), radius, a.driven_rad, a.predicted_rad)
 
+    def _dot(self, image: Image, x: int, y: int, colour: str) -> None:
+        """The colour of a line in the plot."""
+        radius = round(4.2 * self.places.unit * 16)
+        cv2.circle(image, (x * 16, y * 16), radius, rgb(colour), -1, cv2.LINE_AA, 4)
+
     def _readout_inset(self, image: Image, a: Annotated) -> None:
         r, px, text = self.places.readout, self._px, self._lettering
         rows = self._rows(a)[:3]
         end = r.x + r.width - px(20)
         for n, (name, number, unit, colour) in enumerate(rows):
             base = r.y + px(24) + n * px(24)
-            text.draw(image, name, r.x + px(12), base, px(14), rgb(TEXT))
+            self._dot(image, r.x + px(15), base - px(5), colour)
+            text.draw(image, name, r.x + px(25), base, px(14), rgb(TEXT))
             text.draw(image, number, end, base, px(19), rgb(colour), MEDIUM, "right")
             text.draw(image, unit, end, base, px(14), rgb(TEXT))
         base = r.y + r.height - px(10)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp_core.drives.base import Image
-from vbp_core.export.lettering import MEDIUM, Lettering
+from vbp_core.export.lettering import Lettering
 from vbp_core.overlay import Rect
 from vbp_core.palette import BORDER, DRIVEN, ERROR, MUTED, PANEL, PREDICTED, TEXT, rgb
 from vbp_core.readable import clock
@@ -89,11 +89,6 @@ class AnglePlot:
             if math.isfinite(y):
                 centre = (round(at * 16), round((float(y) - inner.y) * 16))
                 cv2.circle(part, centre, round(3.6 * u * 16), rgb(colour), -1, cv2.LINE_AA, SHIFT)
-        x_legend = inner.x + round(8 * u)
-        for name, colour in (("driven", DRIVEN), ("predicted", PREDICTED)):
-            x_legend += text.draw(image, name, x_legend, inner.y + size, size, rgb(colour), MEDIUM) + round(
-                14 * u
-            )
 
     def _span(self, n: int) -> tuple[float, float]:
         """Seconds at the left and the right end."""

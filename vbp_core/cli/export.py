@@ -1,0 +1,262 @@
+"""`vbp export`: a clip, pictures or numbers of a drive with what the network saw and wanted."""
+
+from __future__ import annotations
+
+import _thread
+import argparse
+import json
+import os
+import re
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from vbp_core.cli.common import add_crop, add_network, add_source, number, open_source
+from vbp_core.cli.main import print_json
+from vbp_core.drives import Drive, OpenOptions
+from vbp_core.errors import VbpError
+from vbp_core.export.job import CODECS, DEFAULT_PANELS, LAYOUTS, PANELS, QUALITIES, Job, Settings
+from vbp_core.export.part_file import part_name
+from vbp_core.export.registry import WRITERS, export, format_of
+from vbp_core.overlay import STYLES
+
+TELL_EVERY_S = 0.2
+BACKGROUND_NICENESS = 15
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    add_network(parser)
+    add_crop(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help=f"what to write: {', '.join(w for w in WRITERS if w.startswith('.'))}",
+    )
+    parser.add_argument(
+        "--format",
+        default="",
+        metavar="F",
+        help="where the name does not say it: pictures is a folder of PNGs",
+    )
+    place = "a frame (1200) or a time (1:00.5, 60.5s)"
+    parser.add_argument("--start", metavar="T", help=f"the first frame: {place}")
+    parser.add_argument("--end", metavar="T", help=f"the last frame, included: {place}")
+    parser.add_argument(
+        "--panels",
+        type=names,
+        default=DEFAULT_PANELS,
+        metavar="P,P",
+        help=f"of {', '.join(PANELS)} (default: {','.join(DEFAULT_PANELS)})",
+    )
+    parser.add_argument("--layout", default="stage", metavar="L", help=_choices(LAYOUTS))
+    parser.add_argument("--style", default=STYLES[0], metavar="S", help=f"of the mask: {', '.join(STYLES)}")
+    parser.add_argument("--opacity", type=number, default=0.8, metavar="O", help="of the mask, 0 to 1 (0.8)")
+    parser.add_argument(
+        "--fps", type=number, metavar="N", help="a fixed rate (default: the drive's own times)"
+    )
+    parser.add_argument(
+        "--size", type=size, metavar="WxH", help="of the picture (default: as the layout likes)"
+    )
+    parser.add_argument("--codec", default="h264", metavar="C", help=_choices(CODECS))
+    parser.add_argument(
+        "--quality",
+        default="good",
+        metavar="Q",
+        help=f"{', '.join(QUALITIES)}, or a constant rate factor: 0 is best, 51 worst",
+    )
+    parser.add_argument(
+        "--encoder", default="auto", metavar="E", help="auto (the graphics card's, where it has one), cpu"
+    )
+    parser.add_argument(
+        "--eps", type=number, default=100.0, metavar="E", help="LRP's eps (100, as in the paper)"
+    )
+    parser.add_argument("--no-bias", action="store_true", help="leave the bias out of LRP's denominator")
+    parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
+    parser.add_argument("--json", action="store_true", help="print a summary for programs")
+    parser.add_argument(
+        "--json-progress",
+        action="store_true",
+        help="a line of JSON for each step; `cancel` on stdin cancels, the end of stdin stops",
+    )
+    parser.add_argument("--background", action="store_true", help="give way to whatever else runs")
+
+
+def _choices(table: dict[str, str]) -> str:
+    return "; ".join(f"{name}: {words}" for name, words in table.items())
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; 1280x720 is one")
+    return int(found[1]), int(found[2])
+
+
+def run(args: argparse.Namespace) -> int:
+    prepare(args.background)
+    settings = Settings(
+        format=args.format,
+        panels=args.panels,
+        layout=args.layout,
+        style=args.style,
+        opacity=args.opacity,
+        fps=args.fps,
+        size=args.size,
+        codec=args.codec,
+        quality=args.quality,
+        encoder=args.encoder,
+        lrp_eps=args.eps,
+        lrp_bias=not args.no_bias,
+    )
+    options = OpenOptions(args.camera, args.angle_unit, args.angle_sign, args.max_gap)
+    job = Job(
+        drive_path=Path(args.source).expanduser(),
+        options=options,
+        model=args.model,
+        device=args.device,
+        output=args.output,
+        first=0,
+        last=0,
+        force=args.force,
+        settings=settings,
+        crop=args.crop,
+    )
+    kind = format_of(job)  # before a long recording is opened
+    with open_source(args) as drive:
+        first, last = chosen(drive, args.start, args.end, single=kind == ".png")
+        seconds = float(drive.timestamps_ns[last] - drive.timestamps_ns[first]) / 1e9
+    job = replace(job, first=first, last=last)
+    started = time.monotonic()
+    try:
+        with Teller(args.json_progress) as teller:
+            output = export(job, teller.progress)
+    except KeyboardInterrupt:
+        tell_part(job.output)
+        raise
+    took = time.monotonic() - started
+    facts = {"output": str(output), "frames": last - first + 1, "seconds": seconds, "took_s": round(took, 2)}
+    if args.json_progress:
+        print(json.dumps(facts), flush=True)
+    elif args.json:
+        print_json(facts)
+    else:
+        print(f"frames {first} to {last}, {seconds:.1f} s of the drive, written to {output} in {took:.1f} s")
+    return 0
+
+
+def prepare(background: bool) -> None:
+    """Decoding, the network, drawing and encoding run side by side: each gets its share of the processors."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch comes; its threads would spin
+    import cv2
+    import torch
+
+    able = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(min(torch.get_num_threads(), max(1, able // 2)))
+    cv2.setNumThreads(1)
+    if background and hasattr(os, "nice"):
+        with suppress(OSError):
+            os.nice(BACKGROUND_NICENESS)
+
+
+def chosen(drive: Drive, start: str | None, end: str | None, single: bool) -> tuple[int, int]:
+    """The first and the last frame, both included; `single`: without an end, only the first. Raises VbpError."""
+    count = len(drive)
+    if not count:
+        raise VbpError(f"{drive.info.path} has no frames to export")
+    seconds = (drive.timestamps_ns - drive.timestamps_ns[0]) / 1e9
+    first = last = 0
+    if start is not None:
+        at = _place("--start", start)
+        first = at if isinstance(at, int) else int((seconds < at - 1e-9).sum())
+    last = first if single else count - 1
+    if end is not None:
+        at = _place("--end", end)
+        last = at if isinstance(at, int) else int((seconds <= at + 1e-9).sum()) - 1
+    if not first <= last < count:
+        asked = " ".join(f"{name} {text}" for name, text in (("--start", start), ("--end", end)) if text)
+        raise VbpError(
+            f"{asked} holds no frame of {drive.info.path}, which has frames 0 to {count - 1} in {seconds[-1]:.1f} s"
+        )
+    return first, last
+
+
+def _place(name: str, text: str) -> int | float:
+    """A frame as an int, or seconds as a float."""
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    found = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)(s?)", text)
+    if not found or (found[2] is None and not found[4]):
+        raise VbpError(f"{name} {text} is not understood; give a frame (1200) or a time (1:00.5 or 60.5s)")
+    return int(found[1] or 0) * 3600 + int(found[2] or 0) * 60 + float(found[3])
+
+
+def tell_part(output: Path) -> None:
+    """What an interrupted export left behind."""
+    part = part_name(Path(os.path.realpath(output)))
+    if part.exists():
+        print(f"vbp: what was exported until now is in {part}", file=sys.stderr)
+
+
+class Teller:
+    """Progress with the time left: a bar for people, or lines of JSON for a program, which may answer."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._json = as_json
+        self._bar = None if as_json else tqdm(unit="frame", disable=None)
+        self._told = self._first = 0.0
+        self._first_done = 0
+        self._cancelled = threading.Event()
+        if as_json:
+            threading.Thread(target=self._listen, name="vbp-export-stdin", daemon=True).start()
+
+    def __enter__(self) -> Teller:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def progress(self, done: int, total: int) -> bool:
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.update(done - self._bar.n)
+            return True
+        now = time.monotonic()
+        if not self._first:
+            self._first, self._first_done = now, done
+        if now - self._told >= TELL_EVERY_S or done == total:
+            self._told = now
+            made = done - self._first_done
+            left = (now - self._first) / made * (total - done) if made > 0 else None
+            facts = {"done": done, "total": total, "seconds_left": None if left is None else round(left, 1)}
+            print(json.dumps(facts), flush=True)
+        return not self._cancelled.is_set()
+
+    def _listen(self) -> None:
+        """Not through sys.stdin, whose lock a thread that waits would keep at the end of the process."""
+        heard = b""
+        while True:
+            try:
+                data = os.read(0, 1024)
+            except OSError:
+                data = b""
+            if not data:
+                _thread.interrupt_main()  # who asked for this is gone: stop, and leave the part
+                return
+            heard += data
+            if b"cancel" in heard:
+                self._cancelled.set()
+                return

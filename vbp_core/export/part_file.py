@@ -1,0 +1,147 @@
+"""A file that grows under another name until it is whole."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vbp_core.errors import VbpError
+
+
+class Growing:
+    """A file in the folder of `target` that becomes `target` at the end.
+
+    On Linux it has no name at first, so that nothing is left of it, whatever ends the process; elsewhere
+    its name says what it is. `path` is where to write; other programs may open it by that too.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self._name: Path | None = None
+        self._handle = _open_unnamed(target.parent)
+        if self._handle is None:
+            # Of a long name only the start, so that the temporary one is not too long.
+            handle, name = tempfile.mkstemp(
+                dir=target.parent, prefix=f".{target.name[:40]}.", suffix=f".part{target.suffix}"
+            )
+            os.close(handle)
+            mask = os.umask(0)
+            os.umask(mask)
+            self._name = Path(name)
+            self._name.chmod(0o666 & ~mask)
+        self._shown: Path | None = None
+
+    @property
+    def path(self) -> str:
+        return str(self._name) if self._handle is None else f"/proc/self/fd/{self._handle}"
+
+    @property
+    def size(self) -> int:
+        return os.stat(self.path).st_size
+
+    def show(self, name: Path) -> None:
+        """From now on it has a name of its own, which replaces what has that name."""
+        if self._handle is None:
+            assert self._name is not None
+            if os.name == "nt":
+                return  # there, a file that is being written cannot be renamed
+            self._name.replace(name)
+        else:
+            _link(self._handle, name)
+        self._name = self._shown = name
+
+    @property
+    def shown(self) -> Path | None:
+        """The name that it was given, where it was."""
+        return self._shown
+
+    def finish(self) -> None:
+        """Take the place of `target`, with all that was written on the disk."""
+        handle = os.open(self.path, os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if self._name is None:
+            assert self._handle is not None
+            hidden = self.target.with_name(f".{self.target.name[:40]}.{os.getpid()}")
+            _link(self._handle, hidden)
+            self._name = hidden
+        self._name.replace(self.target)
+        self._name = None
+        self.close()
+
+    def close(self, keep: bool = False) -> None:
+        """Let go; without `keep` nothing is left of what was not finished."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+        if self._name is not None and not (keep and self._shown is not None):
+            self._name.unlink(missing_ok=True)
+        self._name = None
+
+
+def _open_unnamed(folder: Path) -> int | None:
+    """A file without a name in `folder`, or None where the system or the disk does not know such."""
+    flag = getattr(os, "O_TMPFILE", 0)
+    if not flag or not os.path.isdir("/proc/self/fd"):
+        return None
+    try:
+        return os.open(folder, flag | os.O_RDWR, 0o666)
+    except OSError:
+        return None  # if the folder cannot be written to at all, the next attempt says so
+
+
+def _link(handle: int, name: Path) -> None:
+    with suppress(FileNotFoundError):
+        name.unlink()
+    # Named from a folder's handle: only then does Python follow the link that /proc has for the file.
+    folder = os.open("/proc/self/fd", os.O_RDONLY)
+    try:
+        os.link(str(handle), name, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def growing(target: Path, shown_as: Path) -> Iterator[Growing]:
+    """A file that becomes `target` by `finish()`; what is raised before leaves nothing, except for an interruption.
+
+    An interruption (Ctrl-C) leaves the part that was shown. Raises VbpError for what the disk refuses; the
+    message names `shown_as`, which is what the user wrote.
+    """
+    try:
+        file = Growing(target)
+    except OSError as error:
+        raise VbpError(f"{target.parent} cannot be written to: {error.strerror or error}") from error
+    keep = False
+    try:
+        yield file
+    except (KeyboardInterrupt, SystemExit):
+        keep = True
+        raise
+    except OSError as error:
+        raise VbpError(f"{shown_as} cannot be written: {reason(error)}") from error
+    finally:
+        file.close(keep)
+
+
+def reason(error: OSError) -> str:
+    """Why, in the system's own words, whether Python or FFmpeg raised it."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+
+
+def part_name(target: Path) -> Path:
+    """clip.mp4 -> clip.part.mp4: what a stopped export leaves."""
+    return target.with_name(f"{target.stem[:80]}.part{target.suffix}")
+
+
+def check_part(target: Path, is_ours: Callable[[Path], bool]) -> Path:
+    """`part_name`, if nothing stands there that is not a part of ours. Raises VbpError."""
+    part = part_name(target)
+    if part.exists() and not (part.is_file() and is_ours(part)):
+        raise VbpError(f"{part} is in the way and was not written by vbp; move it, or choose another name")
+    return part

@@ -1,0 +1,78 @@
+"""One frame as an annotated PNG, and how any of them becomes the bytes of a PNG that says who made it."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from contextlib import closing
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vbp_core.drives.base import Image
+from vbp_core.errors import VbpError
+from vbp_core.export.compose import Composer, facts_of
+from vbp_core.export.frames import Source, open_source
+from vbp_core.export.job import Job
+from vbp_core.export.part_file import growing
+from vbp_core.export.registry import CancelledError, Progress
+from vbp_core.files import check_target
+
+SOFTWARE = b"Software\x00vbp"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+AROUND_S = 7.5  # seconds before and after, which the plot shows
+
+
+def write(job: Job, progress: Progress) -> Path:
+    """The frame `job.first` as a PNG, with the plot around it. Raises VbpError, CancelledError."""
+    if job.first != job.last:
+        raise VbpError(
+            f"{job.output} holds one frame and {job.last - job.first + 1} are asked for; give one with --start, "
+            "or say --format pictures for a folder of PNG files"
+        )
+    target = check_target(job.output, is_picture, job.drive_path, job.force)
+    with open_source(job) as source:
+        picture = still(source, job.first, progress)
+    with growing(target, job.output) as file:
+        Path(file.path).write_bytes(to_png(picture))
+        file.finish()
+    return job.output
+
+
+def still(source: Source, index: int, progress: Progress) -> Image:
+    """The picture of one frame, uint8 RGB, with the network's predictions around it where a plot is shown."""
+    job, drive = source.job, source.drive
+    around = [index]
+    if "plot" in job.settings.panels:
+        reach = np.int64(AROUND_S * 1e9)
+        now = drive.timestamps_ns[index]
+        a, b = np.searchsorted(drive.timestamps_ns, (now - reach, now + reach + 1))
+        around = list(range(int(a), int(b)))
+    composer = Composer(facts_of(source, np.array(around)), job.settings)
+    with closing(source.frames(around, methods=(), layers=False)) as frames:
+        for done, a in enumerate(frames):
+            composer.set_predicted(a.index, a.predicted_rad)
+            if not progress(done, len(around) + 1):
+                raise CancelledError("the export was cancelled")
+    with closing(source.frames([index])) as frames:
+        picture = composer.draw(next(frames), future=True)
+    progress(len(around) + 1, len(around) + 1)
+    return picture
+
+
+def to_png(picture: Image) -> bytes:
+    """A PNG of (H, W, 3) RGB that names vbp as its maker."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    data = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 4])[1].tobytes()
+    after = len(SIGNATURE) + 25  # IHDR, which has to be the first
+    text = b"tEXt" + SOFTWARE
+    chunk = struct.pack(">I", len(SOFTWARE)) + text + struct.pack(">I", zlib.crc32(text))
+    return data[:after] + chunk + data[after:]
+
+
+def is_picture(path: Path) -> bool:
+    """Whether an existing file is empty, or a PNG that this command wrote."""
+    with path.open("rb") as file:
+        head = file.read(len(SIGNATURE) + 25 + 8 + len(SOFTWARE))
+    return not head or (head.startswith(SIGNATURE) and head.endswith(SOFTWARE))

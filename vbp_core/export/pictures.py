@@ -1,0 +1,113 @@
+"""A clip as a folder of PNG files, with a list of what each shows."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+from vbp_core.errors import VbpError
+from vbp_core.export.job import Job
+from vbp_core.export.part_file import part_name, reason
+from vbp_core.export.picture import to_png
+from vbp_core.export.registry import CancelledError, Progress
+from vbp_core.export.render import Clip, open_clip
+
+LIST = "frames.csv"
+COLUMNS = ("file", "time_ns", "frame", "timestamp_ns", "driven_deg")
+
+
+def write(job: Job, progress: Progress) -> Path:
+    """Pictures 000000.png, ... in the folder `job.output`, which has its name when all are there.
+
+    A folder that stands there is replaced only if it holds nothing but such pictures. Interrupted (Ctrl-C), it
+    leaves them in `NAME.part`. Raises VbpError, CancelledError.
+    """
+    target = Path(os.path.realpath(job.output))
+    _check(target, job)
+    part = part_name(target)
+    if part.exists() and not is_ours(part):
+        raise VbpError(f"{part} is in the way and was not written by vbp; move it, or choose another name")
+    with open_clip(job) as clip:
+        try:
+            if part.exists():
+                shutil.rmtree(part)
+            part.mkdir()
+            try:
+                _write_all(part, clip, progress)
+                _put(part, target)
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException:
+                shutil.rmtree(part, ignore_errors=True)
+                raise
+        except OSError as error:
+            raise VbpError(f"{job.output} cannot be written: {reason(error)}") from error
+    return job.output
+
+
+def _check(target: Path, job: Job) -> None:
+    if not target.parent.is_dir():
+        raise VbpError(f"{target.parent} is no folder; make it first, or write {target.name} elsewhere")
+    if target.exists() and not target.is_dir():
+        raise VbpError(f"{job.output} is a file; give the name of a folder for the pictures")
+    if target.exists() and not is_ours(target):
+        raise VbpError(f"{job.output} holds files that vbp did not export; choose another folder")
+    if target == Path(os.path.realpath(job.drive_path)):
+        raise VbpError(f"{job.output} is the recording itself; choose another folder")
+
+
+def _write_all(part: Path, clip: Clip, progress: Progress) -> None:
+    drive, timeline = clip.source.drive, clip.timeline
+    with (part / LIST).open("w", newline="", encoding="utf-8") as file, closing(clip.pictures()) as pictures:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        for at, picture in pictures:
+            name, i = f"{at:06d}.png", int(clip.indices[at])
+            unfinished = part / f"{name}.part"
+            unfinished.write_bytes(to_png(picture))
+            unfinished.replace(part / name)
+            driven = math.degrees(drive.angle_rad[i])
+            table.writerow(
+                [
+                    name,
+                    int(timeline.times_ns[at]),
+                    i,
+                    int(drive.timestamps_ns[i]),
+                    f"{driven:.4f}" if math.isfinite(driven) else "",
+                ]
+            )
+            if not progress(at + 1, len(timeline)):
+                raise CancelledError("the export was cancelled")
+
+
+def _put(part: Path, target: Path) -> None:
+    """A folder cannot be replaced in one step: the old one goes away first, and comes back if that fails."""
+    old = part_name(part)
+    if target.exists():
+        target.rename(old)
+    try:
+        part.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a folder is empty, or holds the pictures of an export and nothing else."""
+    if not folder.is_dir():
+        return False
+    names = {p.name for p in folder.iterdir()}
+    if not names:
+        return True
+    if LIST not in names:
+        return False
+    with (folder / LIST).open("rb") as file:
+        header = file.readline(200).decode("utf-8", "replace").strip()
+    stems = {n.removesuffix(".part").removesuffix(".png") for n in names - {LIST}}
+    return header == ",".join(COLUMNS) and all(s.isascii() and s.isdecimal() and len(s) == 6 for s in stems)

@@ -1,0 +1,43 @@
+"""The pictures of a clip one after the other, each as often as the clip shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+
+import numpy as np
+
+from vbp_core.drives.base import Image
+from vbp_core.export.compose import Composer, facts_of
+from vbp_core.export.frames import Source, open_source
+from vbp_core.export.job import Job
+from vbp_core.export.timeline import Timeline, timeline
+
+
+class Clip:
+    """A job's drive, network, composer and timeline, ready to be drawn."""
+
+    def __init__(self, source: Source) -> None:
+        settings, frames = source.job.settings, np.array(source.indices, dtype=np.int64)
+        self.source = source
+        self.timeline: Timeline = timeline(source.drive.timestamps_ns[frames], settings.fps)
+        self.indices = frames[self.timeline.picks]  # of the drive, one for each picture
+        self.composer = Composer(facts_of(source, np.unique(self.indices)), settings)
+
+    def pictures(self) -> Generator[tuple[int, Image], None, None]:
+        """(position in the timeline, uint8 RGB (H, W, 3)); a frame shown twice comes twice, drawn once."""
+        shown, counts = np.unique(self.indices, return_counts=True)
+        at = 0
+        with closing(self.source.frames(shown)) as frames:
+            for a, count in zip(frames, counts, strict=True):
+                picture = self.composer.draw(a)
+                for _ in range(int(count)):
+                    yield at, picture
+                    at += 1
+
+
+@contextmanager
+def open_clip(job: Job) -> Iterator[Clip]:
+    """Raises VbpError, before anything is written, for what cannot be drawn."""
+    with open_source(job) as source:
+        yield Clip(source)

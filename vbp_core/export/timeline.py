@@ -1,0 +1,63 @@
+"""Which frames a clip shows, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbp_core.errors import VbpError
+
+LEAST_FPS, MOST_FPS = 0.1, 240.0
+DEFAULT_STEP_NS = 50_000_000  # how long a single frame is shown
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """picks: (M,) positions among the exported frames, never falling; times_ns: (M,) from 0, rising; end_ns: of all.
+
+    rate: frames per second, of a variable rate the median.
+    """
+
+    picks: NDArray[np.int64]
+    times_ns: NDArray[np.int64]
+    end_ns: int
+    rate: float
+
+    def __len__(self) -> int:
+        return len(self.picks)
+
+    def ticks(self, per_second: int) -> NDArray[np.int64]:
+        """(M + 1,) times in ticks, strictly rising as containers want them, the end of the last frame included.
+
+        Frames with one and the same time follow each other by a tick.
+        """
+        exact = np.concatenate([self.times_ns, [self.end_ns]])
+        ticks = np.asarray((exact * per_second + 500_000_000) // 1_000_000_000, dtype=np.int64)
+        steps = np.arange(len(ticks))
+        return np.asarray(np.maximum.accumulate(ticks - steps) + steps, dtype=np.int64)
+
+
+def timeline(timestamps_ns: NDArray[np.int64], fps: float | None) -> Timeline:
+    """Of the frames with these times (N,), N > 0: each at its own time, or with `fps` the nearest at each step.
+
+    Raises VbpError for an fps that cannot be.
+    """
+    times = timestamps_ns - timestamps_ns[0]
+    steps = np.diff(times)
+    steps = steps[steps > 0]
+    step = int(np.median(steps)) if len(steps) else DEFAULT_STEP_NS
+    end = int(times[-1]) + step
+    if fps is None:
+        rate = min(max(1e9 / step, LEAST_FPS), MOST_FPS)
+        return Timeline(np.arange(len(times), dtype=np.int64), times, end, rate)
+    if not LEAST_FPS <= fps <= MOST_FPS:
+        raise VbpError(f"{fps:g} frames per second cannot be made; give {LEAST_FPS:g} to {MOST_FPS:g}")
+    count = max(1, round(end * fps / 1e9))
+    at = np.round(np.arange(count) * (1e9 / fps)).astype(np.int64)
+    after = np.clip(np.searchsorted(times, at), 1, max(1, len(times) - 1))
+    after = np.minimum(after, len(times) - 1)
+    before = np.maximum(after - 1, 0)
+    picks = np.where(at - times[before] <= times[after] - at, before, after).astype(np.int64)
+    return Timeline(picks, at, round(count * 1e9 / fps), fps)
