@@ -17,11 +17,13 @@ from vbp_core.drives.base import Drive, DriveInfo, Gap, Image, OpenOptions, medi
 from vbp_core.drives.convention import Convention
 from vbp_core.drives.labels import synchronise
 from vbp_core.drives.message_file import DamagedError, MessageFile
+from vbp_core.drives.picture_files import shown_alike
 from vbp_core.drives.ros_fields import MessageError
 from vbp_core.drives.ros_messages import Topic, TopicReader, short_type
 from vbp_core.errors import DriveError, FrameError
 
 CAMERAS = ("center", "left", "right")
+DERIVED = "/vbp/"  # topics that vbp exported beside the camera's: masks, and pictures with masks
 
 _OPEN_FILES = 4  # a drive may be split into hundreds of bags
 _SIDE = re.compile(r"(?:^|/)(center|left|right)_camera(?:/|$)")
@@ -78,6 +80,8 @@ class BagDrive(Drive):
         all_cameras = [s for s in streams.values() if any(r.is_camera for r in s.readers.values())]
         # A topic that was declared and never sent is no camera, unless it is all there is
         cameras = [s for s in all_cameras if s.count] or all_cameras
+        if not (wanted or "").startswith(DERIVED):
+            cameras = [s for s in cameras if not s.name.startswith(DERIVED)] or cameras
         if not cameras:
             readers = [s.first for s in streams.values()]
             problems = [r.problem for r in readers if r.problem and re.search("Image|Video", r.topic.msgtype)]
@@ -236,6 +240,10 @@ class BagDrive(Drive):
         wheel = convention.radians(angles)
         self.angle_rad = synchronise(self.timestamps_ns, times, wheel, options.max_gap_s)
         self.speed_mps = synchronise(self.timestamps_ns, times, speeds, options.max_gap_s)
+        # A sample of a frame's very time that holds no number says that nothing is known of this frame,
+        # as an exported drive does; its neighbours are not to fill it in.
+        for values, samples in ((self.angle_rad, wheel), (self.speed_mps, speeds)):
+            values[np.isin(self.timestamps_ns, times[~np.isfinite(samples)])] = np.nan
         if not reader.has_speed:
             info.notes.append(f"{steering.name} has no field speed: the speed is not known")
 
@@ -274,6 +282,18 @@ class BagDrive(Drive):
         except (MessageError, DamagedError, OSError) as error:
             self._mark(i, str(error))
             raise FrameError(f"frame {i} of {self.info.path.name} cannot be shown: {error}") from None
+
+    def encoded(self, i: int) -> bytes | None:
+        super().encoded(i)
+        self.frame(i)  # raises what there is to raise
+        number = int(self._file[i])
+        self._touch(number)
+        try:
+            data = self._files[number].read((int(self._place_a[i]), int(self._place_b[i])))
+            picture = self._readers[int(self._reader[i])].picture_file(data)
+        except (MessageError, DamagedError, OSError):
+            return None  # gone since; the frame itself is at hand
+        return picture if picture is not None and shown_alike(picture) else None
 
     def _touch(self, number: int) -> None:
         """Keep the files read last open, and no more of them."""

@@ -118,6 +118,15 @@ class Drive(ABC):
                 _, old = self._cache.popitem(last=False)
                 self._cache_bytes -= old.nbytes
 
+    def encoded(self, i: int) -> bytes | None:
+        """Frame `i` as the JPEG or PNG file that the recording holds, if any viewer shows it as `frame` does.
+
+        None where there is no such file: the frame is to be encoded. Raises IndexError, or FrameError.
+        """
+        if not 0 <= i < len(self):
+            raise IndexError(f"frame {i} of a drive of {len(self)} frames")
+        return None
+
     @abstractmethod
     def _decode(self, i: int) -> Image:
         """Decode frame `i` (in range): uint8 RGB, C-contiguous. Raises FrameError where it cannot."""

@@ -78,6 +78,17 @@ def read_picture(path: str | Path) -> Image:
     return decode_picture(data)
 
 
+def shown_alike(data: bytes) -> bool:
+    """Whether every viewer shows this picture file as `decode_picture` does: JPEG or PNG, nothing special.
+
+    Not those with EXIF data, which may turn the picture, with an alpha channel, or with 16 bits.
+    """
+    if data.startswith(b"\xff\xd8\xff"):
+        return b"Exif\x00\x00" not in data[: 2**16]
+    # The bit depth and the kind of colour (0 grey, 2 RGB) of a PNG
+    return data.startswith(b"\x89PNG\r\n\x1a\n") and data[24:26] in (b"\x08\x00", b"\x08\x02")
+
+
 def gap_ranges(reasons: Sequence[str]) -> list[Gap]:
     """One gap per run of frames with the same reason; frames with an empty reason are fine."""
     gaps = []
@@ -200,6 +211,15 @@ class PictureDrive(Drive):
             self._mark(i, error)
             raise FrameError(f"frame {i} cannot be shown: {self._name(i)} {error}") from error
         return image
+
+    def encoded(self, i: int) -> bytes | None:
+        super().encoded(i)
+        self.frame(i)  # raises what there is to raise
+        try:
+            data = Path(self._files[i] or "").read_bytes()
+        except OSError:
+            return None  # gone since; the frame itself is at hand
+        return data if shown_alike(data) else None
 
     def _name(self, i: int) -> str:
         name = self._names[i] if self._names is not None else os.path.basename(self._files[i] or "")

@@ -154,6 +154,11 @@ class TopicReader:
         except TypeError:
             raise MessageError("its fields are not of the types of an image") from None
 
+    def picture_file(self, data: bytes) -> bytes | None:
+        """The picture file that a message holds; None for raw pixels. Raises MessageError."""
+        assert self._values is not None
+        return bytes(self._values.read(data)["data"]) if self.kind == "compressed" else None
+
     def convention(self) -> Convention:
         """Unit and sign of the angle field, from the definition's own comment where it has one."""
         name = f"{self.topic.name} ({short_type(self.topic.msgtype)})"

@@ -42,7 +42,8 @@ class Annotated:
     image: (H, W, 3) uint8 RGB, read-only; None for a gap, and `gap` says why. crop: what the network saw,
     in the image's pixels. input: that as uint8 (h, w) grey or (h, w, 3). maps: method -> (h, w) float32 in
     the input's coordinates. driven_rad, speed_mps: NaN where unknown; predicted_rad: NaN for a gap.
-    warning: a few words where the maps of this frame would mislead.
+    warning: a few words where the maps of this frame would mislead. encoded: the frame's own picture file,
+    where that was asked for and `Drive.encoded` has one.
     """
 
     index: int
@@ -57,6 +58,7 @@ class Annotated:
     input: NDArray[np.uint8] | None
     layers: tuple[Layer, ...]
     warning: str
+    encoded: bytes | None = None
 
     @property
     def error_rad(self) -> float:
@@ -91,6 +93,7 @@ class Source:
         indices: Sequence[int] | NDArray[np.int64] | None = None,
         methods: Sequence[str] | None = None,
         layers: bool | None = None,
+        encoded: bool = False,
     ) -> Generator[Annotated, None, None]:
         """Those frames (default: the job's), in that order, with the maps of `methods` and where asked the layers.
 
@@ -100,16 +103,22 @@ class Source:
         wanted = self.indices if indices is None else indices
         chosen = methods_of(self.job) if methods is None else tuple(methods)
         with_layers = "maps" in self.job.settings.panels if layers is None else layers
-        return ahead(self._run(wanted, chosen, with_layers), 2 * BATCH, "vbp-export-network")
+        return ahead(self._run(wanted, chosen, with_layers, encoded), 2 * BATCH, "vbp-export-network")
 
     def _run(
-        self, indices: Sequence[int] | NDArray[np.int64], methods: Sequence[str], with_layers: bool
+        self,
+        indices: Sequence[int] | NDArray[np.int64],
+        methods: Sequence[str],
+        with_layers: bool,
+        encoded: bool,
     ) -> Generator[Annotated, None, None]:
-        with closing(ahead(self._decode(indices), WAITING, "vbp-export-decode")) as batches:
+        with closing(ahead(self._decode(indices, encoded), WAITING, "vbp-export-decode")) as batches:
             for batch in batches:
                 yield from self._explain(batch, methods, with_layers)
 
-    def _decode(self, indices: Sequence[int] | NDArray[np.int64]) -> Generator[list[_Decoded], None, None]:
+    def _decode(
+        self, indices: Sequence[int] | NDArray[np.int64], encoded: bool
+    ) -> Generator[list[_Decoded], None, None]:
         info = self.drive.info
         size = max(1, info.width * info.height * 3)
         step = max(1, min(BATCH, BATCH_BYTES // size))
@@ -118,7 +127,8 @@ class Source:
             for i in indices[start : start + step]:
                 try:
                     image = self.drive.frame(int(i))
-                    batch.append(_Decoded(int(i), image, "", *self.engine.prepare(image)))
+                    file = self.drive.encoded(int(i)) if encoded else None
+                    batch.append(_Decoded(int(i), image, "", *self.engine.prepare(image), file))
                 except FrameError as error:
                     batch.append(_Decoded(int(i), None, str(error), None, None))
             yield batch
@@ -163,6 +173,7 @@ class Source:
                 input=d.input,
                 layers=layers,
                 warning=warning,
+                encoded=d.encoded,
             )
 
     def _parameters(self, method: str) -> dict[str, float]:
@@ -178,6 +189,7 @@ class _Decoded:
     gap: str
     input: NDArray[np.uint8] | None
     crop: Rect | None
+    encoded: bytes | None = None
 
 
 @contextmanager

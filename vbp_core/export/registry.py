@@ -20,6 +20,9 @@ WRITERS: dict[str, str] = {
     ".mkv": "vbp_core.export.video",
     ".gif": "vbp_core.export.gif",
     ".png": "vbp_core.export.picture",
+    ".csv": "vbp_core.export.numbers",
+    ".parquet": "vbp_core.export.numbers",
+    ".mcap": "vbp_core.export.mcap_file",
     "pictures": "vbp_core.export.pictures",  # a folder of PNG files
 }
 

@@ -1,0 +1,207 @@
+"""A drive with its masks as MCAP, which Foxglove, the viewers of ROS 2, and vbp itself open.
+
+ROS 2 messages (CDR, with their definitions in the file), not Foxglove's own schemas: Foxglove, Lichtblick,
+PlotJuggler, Rerun and `ros2 bag play` all read them, while only the first two know Foxglove's.
+
+Per frame: the camera's picture (its own JPEG or PNG where the recording has one), for each method the mask
+(mono8, as large as the picture, so that they lie over each other pixel by pixel) and the picture with the
+mask, the angles in radians with a time stamp (vbp_msgs/Steering) and in degrees as plain numbers for plots;
+what is wrong with a frame goes to /diagnostics. Everything bears the frame's own time.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from pathlib import Path
+from typing import IO
+
+import cv2
+import numpy as np
+from mcap.writer import CompressionType, Writer
+from numpy.typing import NDArray
+
+from vbp_core.drives.bag_drive import CAMERAS, DERIVED
+from vbp_core.drives.base import Image
+from vbp_core.errors import VbpError
+from vbp_core.explain.registry import METHODS
+from vbp_core.export.about import about, made_by
+from vbp_core.export.frames import Annotated, Source, methods_of, open_source
+from vbp_core.export.job import Job
+from vbp_core.export.part_file import growing
+from vbp_core.export.registry import CancelledError, Progress
+from vbp_core.export.ros2_messages import (
+    COMPRESSED,
+    DIAGNOSTICS,
+    IMAGE,
+    LAST_NS,
+    NUMBER,
+    OK,
+    STEERING,
+    WARN,
+    Messages,
+    degrees,
+)
+from vbp_core.files import check_target
+from vbp_core.overlay import Rect, blend
+
+MAGIC = b"\x89MCAP0\r\n"
+CHUNK_BYTES = 4 * 2**20  # before compression: some frames, so that a viewer that jumps reads little
+CAMERA_QUALITY = 95  # of JPEGs made here
+OVERLAY_QUALITY = 90
+
+MASK_MEANING = "0 to 255 for 0 to 1"
+SIGNED_MASK_MEANING = "1 to 255 for -1 to +1; 128 is 0"
+
+_ROS_NAME = re.compile(r"(?:/[A-Za-z][A-Za-z0-9_]*)+")
+
+
+def write(job: Job, progress: Progress) -> Path:
+    """Frames of `job` with the masks of its panels' methods. Raises VbpError, CancelledError."""
+    target = check_target(job.output, is_mcap, job.drive_path, job.force)
+    with open_source(job) as source:
+        _check_times(source)
+        with growing(target, job.output) as growing_file:
+            with open(growing_file.path, "wb") as stream:
+                out = _File(stream, source)
+                total = len(source.indices)
+                with closing(source.frames(layers=False, encoded=True)) as frames:
+                    for done, a in enumerate(frames, 1):
+                        out.add(a)
+                        if not progress(done, total):
+                            raise CancelledError("the export was cancelled")
+                out.finish()
+            growing_file.finish()
+    return job.output
+
+
+def _check_times(source: Source) -> None:
+    job, times = source.job, source.drive.timestamps_ns
+    if int(times[job.first]) < 0 or int(times[job.last]) >= LAST_NS:
+        raise VbpError(
+            f"the time stamps of {job.drive_path} are not between 1970 and 2038, which is all that ROS 2 can say"
+        )
+
+
+class _File:
+    """An MCAP file being written: its topics, and how a frame becomes messages."""
+
+    def __init__(self, stream: IO[bytes], source: Source) -> None:
+        self._source = source
+        self._settings = source.job.settings
+        self._messages = Messages()
+        self._writer = Writer(stream, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)
+        self._writer.start(profile="ros2", library=made_by())
+        self._schemas: dict[str, int] = {}
+        self._channels: dict[str, int] = {}
+        self._camera = camera_topic(source.drive.info.camera)
+        self._frame_id = self._camera.strip("/").split("/")[0]
+        self._said = ""  # the last diagnosis
+        self._at = 0
+        methods = methods_of(source.job)
+        meanings = {
+            mask_topic(m): SIGNED_MASK_MEANING if METHODS[m].signed else MASK_MEANING for m in methods
+        }
+        self._writer.add_metadata("vbp", about(source) | {"camera_topic": self._camera} | meanings)
+
+    def add(self, a: Annotated) -> None:
+        self._at = a.timestamp_ns
+        if a.image is not None:
+            file = a.encoded or to_jpeg(a.image, CAMERA_QUALITY)
+            self._put(self._camera, COMPRESSED, self._messages.compressed(self._at, self._frame_id, file))
+            for method, mask in a.maps.items():
+                self._masked(a, a.image, method, mask)
+        self._angles(a)
+        self._diagnose(a)
+
+    def _masked(self, a: Annotated, image: Image, method: str, mask: NDArray[np.float32]) -> None:
+        rect = a.crop or Rect(0, 0, image.shape[1], image.shape[0])
+        grey = full_mask(mask, image.shape[:2], rect, METHODS[method].signed)
+        self._put(mask_topic(method), IMAGE, self._messages.grey(self._at, self._frame_id, grey))
+        over = blend(image, mask, rect, self._settings.style, self._settings.opacity)
+        file = to_jpeg(over, OVERLAY_QUALITY)
+        topic = f"{DERIVED}{method}/overlay/compressed"
+        self._put(topic, COMPRESSED, self._messages.compressed(self._at, self._frame_id, file))
+
+    def _angles(self, a: Annotated) -> None:
+        message = self._messages.steering(
+            self._at, self._frame_id, a.index, a.driven_rad, a.predicted_rad, a.speed_mps
+        )
+        self._put(f"{DERIVED}steering", STEERING, message)
+        for name, value in (
+            ("driven_deg", degrees(a.driven_rad)),
+            ("predicted_deg", degrees(a.predicted_rad)),
+            ("error_deg", degrees(a.error_rad)),
+            ("speed_mps", a.speed_mps),
+        ):
+            self._put(f"{DERIVED}{name}", NUMBER, self._messages.number(value))
+
+    def _diagnose(self, a: Annotated) -> None:
+        """A gap or a warning, and once when all is well again."""
+        text = a.gap or a.warning
+        if text or self._said:
+            message = self._messages.diagnosis(
+                self._at,
+                "vbp: frame",
+                text or "fine",
+                WARN if text else OK,
+                self._source.drive.info.path.name,
+                {"frame": str(a.index), "gap": str(bool(a.gap)).lower()},
+            )
+            self._put("/diagnostics", DIAGNOSTICS, message)
+        self._said = text
+
+    def _put(self, topic: str, msgtype: str, data: bytes) -> None:
+        if topic not in self._channels:
+            if msgtype not in self._schemas:
+                definition = self._messages.definition(msgtype).encode()
+                self._schemas[msgtype] = self._writer.register_schema(msgtype, "ros2msg", definition)
+            # The key that the ROS 2 player looks for; empty: its own defaults
+            self._channels[topic] = self._writer.register_channel(
+                topic, "cdr", self._schemas[msgtype], {"offered_qos_profiles": ""}
+            )
+        self._writer.add_message(self._channels[topic], self._at, data, self._at)
+
+    def finish(self) -> None:
+        self._writer.finish()  # type: ignore[no-untyped-call]
+
+
+def camera_topic(camera: str) -> str:
+    """The topic of a drive's camera: such that it is opened again as the same one."""
+    if camera in CAMERAS:
+        return f"/{camera}_camera/image_color/compressed"
+    if _ROS_NAME.fullmatch(camera) and not camera.startswith(DERIVED):
+        return f"{camera}/compressed"
+    return "/camera/image_color/compressed"
+
+
+def mask_topic(method: str) -> str:
+    return f"{DERIVED}{method}/mask"
+
+
+def full_mask(
+    mask: NDArray[np.float32], shape: tuple[int, ...], rect: Rect, signed: bool
+) -> NDArray[np.uint8]:
+    """A map (h, w) of what the network saw as a grey picture (H, W) of the whole frame; nothing outside of `rect`."""
+    if mask.shape != (rect.height, rect.width):
+        mask = cv2.resize(mask, (rect.width, rect.height), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    out = np.full(shape[:2], 128 if signed else 0, dtype=np.uint8)
+    scaled = mask * 127.0 + 128.0 if signed else mask * 255.0
+    out[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width] = np.clip(np.rint(scaled), 0, 255)
+    return out
+
+
+def to_jpeg(image: Image, quality: int) -> bytes:
+    """A JPEG of (H, W, 3) RGB. Its colours are as fine as its greys, for a mask is nothing but colour."""
+    full = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality, *full])[1])
+
+
+def is_mcap(path: Path) -> bool:
+    """Whether an existing file is empty, or an MCAP file that vbp wrote: its header names the writer."""
+    with path.open("rb") as file:
+        head = file.read(32)
+    # Magic, kind and size of the header record, its profile, and the name of the writing library
+    profile, library = head[17:25], head[29:32]
+    return not head or (head.startswith(MAGIC) and profile == b"\x04\x00\x00\x00ros2" and library == b"vbp")
