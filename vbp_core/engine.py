@@ -118,6 +118,15 @@ class Engine:
         trace = self.trace(np.stack([self.prepare(frame)[0] for frame in frames]))
         return self.angles(trace), {m: explain(trace, m) for m in methods}
 
+    @property
+    def path(self) -> str:
+        """How the forward pass is run: "onednn" (weights laid out for this processor, ReLUs fused) or "plain"."""
+        return self._forward.path
+
+    def forward(self, images: Tensor) -> Trace:
+        """The pass of images (N, C, h, w) as `to_tensor` makes them, on the engine's device."""
+        return self._forward(images)
+
     def trace(self, inputs: NDArray[np.uint8]) -> Trace:
         """The pass of prepared inputs, (N, h, w) or (N, h, w, 3) uint8."""
         return self._forward(to_tensor(inputs, self.spec, self._device, self._dtype))

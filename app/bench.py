@@ -1,0 +1,143 @@
+"""The window's part of `vbp bench`: `python -m app.bench RECORDING ... ` prints one line of JSON.
+
+It is a program of its own, so that its start can be measured from the outside, and no state is left behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+PATIENCE_S = 120.0
+WARM_UP = 20
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("recordings", nargs="+", metavar="NAME=PATH")
+    parser.add_argument("--spawned", type=int, required=True, help="when it was started, ns since 1970")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--seeks", type=int, default=60)
+    args = parser.parse_args()
+    named = [text.partition("=")[::2] for text in args.recordings]
+
+    from app.main import prepare_qt
+
+    prepare_qt()
+    from PySide6.QtCore import QSettings
+    from PySide6.QtWidgets import QApplication
+
+    from app.settings import Settings
+    from app.window import MainWindow
+    from vbp_core.bench.memory import peak_mib
+
+    app = QApplication(["vbp"])
+    facts: dict[str, object] = {"platform": app.platformName()}
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(QSettings(str(Path(folder) / "vbp.ini"), QSettings.Format.IniFormat))
+        window = MainWindow(settings, scheme="dark")
+        window.resize(1280, 720)
+        window.show()
+        window.repaint()
+        app.processEvents()
+        facts["window_ms"] = (time.time_ns() - args.spawned) / 1e6
+        bench = Bench(app, window)
+        try:
+            window.start_network(args.model, args.device)
+            facts["recordings"] = {}
+            for n, (name, path) in enumerate(named):
+                bench.open(Path(path))
+                if n == 0:
+                    facts["first_mask_ms"] = (time.time_ns() - args.spawned) / 1e6
+                facts["recordings"][name] = {  # type: ignore[index]
+                    "seeks_ms": bench.seeks(args.seeks),
+                    **(bench.play(args.frames) if n == 0 else {}),
+                }
+            facts["rss_mib"] = peak_mib()
+        finally:
+            window.close()
+    print(json.dumps(facts), flush=True)
+    return 0
+
+
+class Bench:
+    """Drives the window as a user would, and looks at the clock when a frame has been painted."""
+
+    def __init__(self, app, window) -> None:  # type: ignore[no-untyped-def]
+        self.app, self.window, self.player = app, window, window.player
+        self.painted: list[tuple[int, float]] = []
+        # The presenter hears of a frame first: when this is called the picture only waits to be painted.
+        self.player.shown.connect(self._shown)
+
+    def _shown(self, frame) -> None:  # type: ignore[no-untyped-def]
+        if frame.shot is not None:
+            self.window.picture.repaint()
+            self.painted.append((frame.index, time.perf_counter()))
+
+    def wait(self, until: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not until():
+            self.app.processEvents()
+            time.sleep(0.0002)
+            if time.monotonic() > deadline:
+                sys.exit("the window did not show what it was asked for")
+
+    def has_painted(self, index: int) -> bool:
+        return bool(self.painted) and self.painted[-1][0] == index
+
+    def open(self, path: Path) -> None:
+        self.painted.clear()
+        self.window.open_drive(path)
+        self.wait(lambda: bool(self.painted))
+
+    def seeks(self, count: int) -> list[float]:
+        """Milliseconds from asking for a frame at random to its being painted with its mask."""
+        import numpy as np
+
+        rng = np.random.default_rng(0)
+        laps = []
+        for n in range(count + 5):
+            index = int(rng.integers(self.player.frames))
+            if index == self.player.target:
+                continue
+            self.player.drive.forget()
+            self.painted.clear()
+            start = time.perf_counter()
+            self.player.seek(index)
+            self.wait(partial(self.has_painted, index))
+            if n >= 5:
+                laps.append((self.painted[-1][1] - start) * 1e3)
+            # A hand on the timeline is no faster, and LRP follows behind it.
+            self.wait(partial(is_past, time.monotonic() + 0.08))
+        return laps
+
+    def play(self, frames: int) -> dict[str, float]:
+        """Frames painted per second in every-frame mode, as fast as it goes."""
+        player = self.player
+        player.seek(0)
+        self.painted.clear()
+        self.wait(lambda: bool(self.painted))
+        player.set_pace(16.0, False)
+        self.painted.clear()
+        player.play()
+        wanted = min(frames + WARM_UP, player.frames - 1)
+        self.wait(lambda: len(self.painted) >= wanted or not player.playing)
+        player.pause()
+        times = [at for _, at in self.painted[WARM_UP:]]
+        return {"fps": (len(times) - 1) / (times[-1] - times[0]), "frames": len(times)}
+
+
+def is_past(end: float) -> bool:
+    return time.monotonic() > end
+
+
+if __name__ == "__main__":
+    sys.exit(main())

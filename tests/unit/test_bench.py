@@ -1,0 +1,150 @@
+"""`vbp bench`: what is counted and compared is right; how fast it is, is nobody's business here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from roadmaker import tiny_spec
+
+from models.network import build, save_checkpoint
+from vbp_core.bench.machine import Limits
+from vbp_core.bench.networks import Folded, captum_lrp, forward_work, transposed_mask
+from vbp_core.bench.pipeline import latency, play_rate, seek_latency
+from vbp_core.bench.recordings import read_demo, write_bag, write_h264, write_pictures
+from vbp_core.bench.report import as_markdown, as_text
+from vbp_core.bench.timing import interleaved
+from vbp_core.cli import main
+from vbp_core.cli.bench import least_ms
+from vbp_core.drives import open_drive
+from vbp_core.engine import Engine, open_network
+from vbp_core.explain.chain import read_chain
+from vbp_core.explain.trace import trace
+
+
+def test_tasks_run_by_turns_and_medians_are_theirs() -> None:
+    now, order = [0.0], []
+
+    def task(name: str, seconds: float):
+        def run() -> None:
+            order.append(name)
+            now[0] += seconds
+
+        return run
+
+    found = interleaved({"a": task("a", 0.001), "b": task("b", 0.004)}, 0.05, least=6, clock=lambda: now[0])
+    assert order[6:14] == [
+        "a",
+        "b",
+        "b",
+        "a",
+        "a",
+        "b",
+        "b",
+        "a",
+    ]  # after warming up; turned by one each round
+    assert found["a"].median_ms == pytest.approx(1.0) and found["b"].median_ms == pytest.approx(4.0)
+    assert found["a"].runs == found["b"].runs >= 6
+
+
+@pytest.mark.parametrize("name", ["NetSVF", "NetHVF"])
+def test_the_mask_by_transposed_convolutions_is_the_mask(name: str) -> None:
+    engine = Engine(open_network(name), "cpu")
+    picture = read_demo(1)[0]
+    done = engine.run(picture)
+    naive = transposed_mask(done.trace)[0].numpy()
+    assert np.abs(naive - done.maps["visualbackprop"]).max() < 1e-5
+
+
+def test_what_captum_is_given_is_the_network() -> None:
+    network = build(tiny_spec(), 3)
+    chain = read_chain(network.module)
+    images = torch.rand(2, 1, network.spec.input_height, network.spec.input_width)
+    with torch.no_grad():
+        out = Folded(chain).eval()(images)
+        assert torch.allclose(out, network.module.eval()(images), atol=1e-5)
+    assert isinstance(captum_lrp(chain, images)(), torch.Tensor)
+
+
+def test_operations_by_hand() -> None:
+    layer = torch.nn.Conv2d(3, 5, (2, 4), stride=(1, 2))
+    module = torch.nn.Sequential(layer, torch.nn.ReLU())
+    done = trace(read_chain(module), torch.zeros(2, 3, 10, 20))
+    work = forward_work(done)
+    outputs = 2 * 5 * 9 * 9
+    assert work.operations == 2 * outputs * 3 * 2 * 4
+    assert work.bytes == 4 * (2 * 3 * 10 * 20 + outputs + 5 * 3 * 2 * 4)
+    assert least_ms(work, Limits(1e9, 1e18)) == pytest.approx(work.operations / 1e6)
+    assert least_ms(work, Limits(1e18, 1e9)) == pytest.approx(work.bytes / 1e6)
+
+
+def test_latency_of_known_laps() -> None:
+    found = latency([float(n) for n in range(1, 101)])
+    assert (found.p50_ms, found.worst_ms, found.seeks) == (50.5, 100.0, 100)
+    assert found.p95_ms == pytest.approx(95.05)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bench")
+    pictures = read_demo(45)
+    write_h264(pictures, folder / "video.mp4", 20)
+    write_pictures(pictures, folder / "pictures")
+    write_bag(pictures, folder / "drive.bag")
+    save_checkpoint(build(tiny_spec(), 3), folder / "net.safetensors")
+    return folder
+
+
+def test_recordings_are_what_their_names_say(made: Path) -> None:
+    with av.open(str(made / "video.mp4")) as file:
+        keys = [n for n, frame in enumerate(file.decode(video=0)) if frame.key_frame]
+    assert keys == [0, 20, 40]
+    wanted = read_demo(45)
+    for name in ("video.mp4", "pictures", "drive.bag"):
+        with open_drive(made / name) as drive:
+            assert len(drive) == 45
+            assert np.abs(drive.frame(30).astype(float) - wanted[30]).mean() < 4, name
+
+
+def test_every_frame_is_played_and_every_jump_counted(made: Path) -> None:
+    network = open_network(made / "net.safetensors")
+    rate = play_rate(made / "video.mp4", network, "cpu", 45)
+    assert rate.frames == 25 and rate.fps > 0  # the first twenty warm up
+    assert seek_latency(made / "pictures", network, "cpu", 7).seeks == 7
+
+
+def test_the_command(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(made / "net.safetensors")
+    command = ["bench", "--model", model, "--device", "cpu", "--part", "networks", "--seconds", "0.2"]
+    assert main([*command, "--batch", "1,2", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert [n["batch"] for n in facts["networks"]] == [1, 2]
+    assert {"forward", "plain forward", "mask", "LRP", "captum LRP"} <= set(facts["networks"][0]["timings"])
+    assert all(t["median_ms"] > 0 for n in facts["networks"] for t in n["timings"].values())
+    assert facts["networks"][0]["mask_difference"] < 1e-5
+    text, markdown = as_text(facts), as_markdown(facts)
+    assert "mask / forward" in text and "| mask / forward |" in markdown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model", "NoNet"], "NoNet"),
+        (["--batch", "0"], "is no list of batch sizes"),
+        (["--seconds", "0"], "--seconds 0"),
+        (["--part", "everything"], "everything"),
+    ],
+)
+def test_what_makes_no_sense_is_told(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    try:
+        status = main(["bench", *arguments])
+    except SystemExit as end:
+        status = int(end.code or 0)
+    assert status == 2
+    assert words in capsys.readouterr().err

@@ -1,0 +1,77 @@
+"""The machine that a benchmark ran on, and its limits as measured in the same run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Limits:
+    """operations_s: float32 operations per second of a large matrix product. bytes_s: of a large copy, both ways."""
+
+    operations_s: float
+    bytes_s: float
+
+
+def measure_limits(device: torch.device, seconds: float = 1.0) -> Limits:
+    """The best of several runs: a limit is what the machine can do, not what it mostly does."""
+    n = 1536 if device.type == "cpu" else 8192
+    a, b = (torch.rand(n, n, device=device) for _ in range(2))
+    count = 2**25 if device.type == "cpu" else 2**29
+    source = torch.rand(count, device=device)
+    target = torch.empty_like(source)
+    with torch.inference_mode():
+        product = _best(lambda: a @ b, device, seconds)
+        copy = _best(lambda: target.copy_(source), device, seconds)
+    return Limits(2.0 * n**3 / product, 2.0 * 4.0 * count / copy)
+
+
+def _best(run: Callable[[], object], device: torch.device, seconds: float) -> float:
+    run()
+    best = float("inf")
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        run()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def describe_machine(device: torch.device) -> dict[str, str]:
+    """Processor, cores, device and versions, in words."""
+    facts = {
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "threads": str(torch.get_num_threads()),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+    for package in ("torch", "numpy", "opencv-python", "av", "PySide6-Essentials", "captum", "zennit"):
+        try:
+            facts[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    if hasattr(os, "getloadavg"):
+        facts["load at the start"] = f"{os.getloadavg()[0]:.1f}"
+    return facts
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,247 @@
+"""One network, stage by stage: the forward pass, the mask, LRP, and what they are compared with."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.network import Network
+from vbp_core.bench.timing import Timing, interleaved
+from vbp_core.drives.base import Image
+from vbp_core.engine import Engine
+from vbp_core.explain.chain import Chain, Conv, Dense, Flatten, Pad, read_chain
+from vbp_core.explain.lrp import EPS
+from vbp_core.explain.registry import explain
+from vbp_core.explain.trace import Trace
+from vbp_core.preprocess import prepare, to_tensor
+
+FORWARD, PLAIN, MASK, LRP = "forward", "plain forward", "mask", "LRP"
+NAIVE, CAPTUM, ZENNIT, PAIR = "mask, transposed convolutions", "captum LRP", "zennit LRP", "forward + mask"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage cannot do without: operations (a multiply-add is two) and bytes read and written once."""
+
+    operations: float
+    bytes: float
+
+
+@dataclass
+class NetworkResult:
+    """timings: by stage. works: of the stages that are counted. notes: what could not be run, and why."""
+
+    name: str
+    input: tuple[int, ...]
+    batch: int
+    path: str  # of the forward pass
+    timings: dict[str, Timing]
+    works: dict[str, Work]
+    mask_difference: float  # largest, from the transposed convolutions
+    notes: list[str] = field(default_factory=list)
+
+
+def measure_network(
+    network: Network, picture: Image, device: str, batch: int, seconds: float, others: bool = True
+) -> NetworkResult:
+    """Medians of every stage on `batch` copies of one frame. others: with captum and zennit where they are."""
+    engine = Engine(network, device)
+    spec = engine.spec
+    inputs = np.repeat(prepare(picture, spec)[0][None], batch, axis=0)
+    where = torch.device(engine.device)
+    images = to_tensor(inputs, spec, where)
+    done = engine.forward(images)
+    chain = read_chain(network.module).to(where, torch.float32)
+    module = network.module.to(where, torch.float32).eval()
+    notes: list[str] = []
+
+    def plain() -> Tensor:
+        with torch.inference_mode():
+            return module(images)  # type: ignore[no-any-return]
+
+    def pair() -> Tensor:
+        return explain(engine.forward(images), "visualbackprop")
+
+    tasks: dict[str, Callable[[], object]] = {
+        FORWARD: lambda: engine.forward(images),
+        PLAIN: plain,
+        MASK: lambda: explain(done, "visualbackprop"),
+        PAIR: pair,
+        NAIVE: lambda: transposed_mask(done),
+        LRP: lambda: explain(done, "lrp"),
+    }
+    timings = interleaved(tasks, seconds, _synchronizer(where))
+    if others:
+        # Apart from the others: each lasts as long as all of them together, and fills their caches.
+        for title, make in ((CAPTUM, captum_lrp), (ZENNIT, zennit_lrp)):
+            try:
+                run = make(chain, images)
+            except ImportError:
+                notes.append(f"{title.split()[0]} is not installed")
+                continue
+            timings |= interleaved({title: run, MASK + " beside it": tasks[MASK]}, seconds / 2)
+    timings = {name: t for name, t in timings.items() if not name.endswith("beside it")}
+    difference = float((explain(done, "visualbackprop") - transposed_mask(done)).abs().max())
+    return NetworkResult(
+        spec.name,
+        tuple(images.shape),
+        batch,
+        engine.path,
+        timings,
+        {FORWARD: forward_work(done), MASK: mask_work(done)},
+        difference,
+        notes,
+    )
+
+
+def _synchronizer(device: torch.device) -> Callable[[], None]:
+    if device.type == "cuda":
+        return lambda: torch.cuda.synchronize(device)
+    if device.type == "mps":
+        return torch.mps.synchronize
+    return lambda: None
+
+
+def transposed_mask(trace: Trace) -> Tensor:
+    """VisualBackProp as the paper words it: averages, transposed convolutions of ones, products. (N, H, W)."""
+    mask: Tensor | None = None
+    with torch.inference_mode():
+        for i in range(len(trace.stages) - 1, -1, -1):
+            stage, value = trace.stages[i], trace.values[i + 1]
+            if value.dim() != 4:
+                continue
+            if stage.relu:
+                average = value.mean(1, keepdim=True)
+                average = average / average.amax((2, 3), keepdim=True).clamp_min(1e-30)
+                mask = average if mask is None else mask * average
+            op = stage.op
+            if mask is not None and isinstance(op, Conv):
+                window = op.window
+                ones = mask.new_ones((1, 1, *window.kernel))
+                wanted = trace.values[i].shape[2:]
+                base = [
+                    (mask.shape[2 + k] - 1) * window.stride[k]
+                    - 2 * window.padding[k]
+                    + window.dilation[k] * (window.kernel[k] - 1)
+                    + 1
+                    for k in (0, 1)
+                ]
+                extra = [wanted[0] - base[0], wanted[1] - base[1]]
+                mask = F.conv_transpose2d(
+                    mask, ones, None, window.stride, window.padding, extra, 1, window.dilation
+                )
+            elif mask is not None and isinstance(op, Pad):
+                mask = F.pad(mask, (-op.left, -op.right, -op.top, -op.bottom))
+    if mask is None:
+        raise ValueError("no convolution is followed by a ReLU")
+    mask = mask[:, 0]
+    low, high = mask.amin((1, 2), keepdim=True), mask.amax((1, 2), keepdim=True)
+    return (mask - low) / (high - low).clamp_min(1e-30)
+
+
+class Folded(nn.Module):
+    """The folded network as plain modules, which is all that captum and zennit see. Raises ImportError for others."""
+
+    def __init__(self, chain: Chain) -> None:
+        super().__init__()
+        self.stages = chain.stages
+        self.layers, self.relus = nn.ModuleDict(), nn.ModuleDict()
+        for i, stage in enumerate(chain.stages):
+            op = stage.op
+            if isinstance(op, Conv):
+                into = op.weight.shape[1] * op.groups
+                w = op.window
+                layer: nn.Module = nn.Conv2d(
+                    into, op.weight.shape[0], w.kernel, w.stride, w.padding, w.dilation, op.groups
+                )
+            elif isinstance(op, Dense):
+                layer = nn.Linear(op.weight.shape[1], op.weight.shape[0])
+            elif isinstance(op, Flatten | Pad):
+                continue
+            else:
+                raise ImportError(f"cannot take a {type(op).__name__}")
+            layer.weight, layer.bias = nn.Parameter(op.weight.clone()), nn.Parameter(op.bias.clone())
+            self.layers[str(i)] = layer
+            if stage.relu:
+                self.relus[str(i)] = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i, stage in enumerate(self.stages):
+            if isinstance(stage.op, Pad):
+                x = F.pad(x, (stage.op.left, stage.op.right, stage.op.top, stage.op.bottom))
+            elif isinstance(stage.op, Flatten):
+                x = x.flatten(1)
+            else:
+                x = self.layers[str(i)](x)
+            if stage.relu:
+                x = self.relus[str(i)](x)
+        return x
+
+
+def captum_lrp(chain: Chain, images: Tensor) -> Callable[[], object]:
+    """Raises ImportError where captum is not installed."""
+    attr: Any = importlib.import_module("captum.attr")
+    rules: Any = importlib.import_module("captum.attr._utils.lrp_rules")
+    module = Folded(chain).to(images.device).eval()
+    for layer in module.layers.values():
+        layer.rule = rules.EpsilonRule(epsilon=EPS)
+    lrp = attr.LRP(module)
+    return lambda: lrp.attribute(images.clone().requires_grad_(), target=0)
+
+
+def zennit_lrp(chain: Chain, images: Tensor) -> Callable[[], object]:
+    """Raises ImportError where zennit is not installed."""
+    attribution: Any = importlib.import_module("zennit.attribution")
+    composites: Any = importlib.import_module("zennit.composites")
+    rules: Any = importlib.import_module("zennit.rules")
+    types: Any = importlib.import_module("zennit.types")
+    module = Folded(chain).to(images.device).eval()
+    composite = composites.LayerMapComposite(
+        [(types.Activation, rules.Pass()), (types.Linear, rules.Epsilon(epsilon=EPS))]
+    )
+
+    def run() -> object:
+        with attribution.Gradient(module, composite) as attributor:
+            return attributor(images.clone(), lambda output: output)
+
+    return run
+
+
+def forward_work(trace: Trace) -> Work:
+    """Weights and every activation once, float32."""
+    operations = moved = 0.0
+    for stage, before, after in zip(trace.stages, trace.values, trace.values[1:], strict=False):
+        op = stage.op
+        if isinstance(op, Conv):
+            operations += 2.0 * after.numel() * op.weight[0].numel()
+        elif isinstance(op, Dense):
+            operations += 2.0 * after.numel() * op.weight.shape[1]
+        else:
+            continue
+        moved += 4.0 * (before.numel() + after.numel() + op.weight.numel())
+    return Work(operations, moved)
+
+
+def mask_work(trace: Trace) -> Work:
+    """The feature maps read once, and a one-channel map written and read at each layer and at the input."""
+    operations = moved = 0.0
+    for i, stage in enumerate(trace.stages):
+        value = trace.values[i + 1]
+        if value.dim() == 4 and stage.relu:
+            plane = value[:, 0].numel()
+            operations += value.numel() + 2.0 * plane
+            moved += 4.0 * (value.numel() + 2.0 * plane)
+        if isinstance(stage.op, Conv) and trace.values[i].dim() == 4:
+            plane = trace.values[i][:, 0].numel()
+            operations += (
+                plane * float(np.prod(stage.op.window.kernel)) / float(np.prod(stage.op.window.stride))
+            )
+            moved += 8.0 * plane
+    return Work(operations, moved)

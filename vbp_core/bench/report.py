@@ -1,0 +1,171 @@
+"""The figures as tables: for a terminal, and as Markdown for a README."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vbp_core.bench.networks import CAPTUM, FORWARD, LRP, MASK, NAIVE, PAIR, PLAIN, ZENNIT
+
+STAGES = (FORWARD, PLAIN, MASK, NAIVE, PAIR, LRP, CAPTUM, ZENNIT)
+
+# (what, stage above the line, stage below it)
+RATIOS = (
+    ("mask / forward", MASK, FORWARD),
+    ("plain forward / forward", PLAIN, FORWARD),
+    ("mask by transposed convolutions / mask", NAIVE, MASK),
+    ("LRP / mask", LRP, MASK),
+    ("LRP / forward", LRP, FORWARD),
+    ("captum LRP / mask", CAPTUM, MASK),
+    ("captum LRP / LRP", CAPTUM, LRP),
+    ("zennit LRP / LRP", ZENNIT, LRP),
+)
+
+Table = list[list[str]]
+
+
+def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
+    """(title, rows) of every part that was measured; the first row is the head."""
+    found = []
+    networks = facts["networks"]
+    if networks:
+        found.append(("Milliseconds, median of runs by turns", _stages(networks)))
+        found.append(("Ratios", _ratios(networks)))
+        found.append(("Roofline: share of the machine's measured limit", _roofline(networks)))
+    if facts.get("play"):
+        rows = [["file to picture with mask, frames per second", *_names(facts["play"])]]
+        kinds = list(dict.fromkeys(kind for rates in facts["play"].values() for kind in rates))
+        rows += [
+            [
+                kind,
+                *(f"{rates[kind]['fps']:.0f}" if kind in rates else "" for rates in facts["play"].values()),
+            ]
+            for kind in kinds
+        ]
+        found.append(("Playing", rows))
+    if facts.get("seek"):
+        rows = [["from asking to picture with mask, ms", "median", "95 %", "worst", "jumps"]]
+        rows += [
+            [
+                f"{kind}, {where}",
+                *(f"{lap[k]:.0f}" for k in ("p50_ms", "p95_ms", "worst_ms")),
+                str(lap["seeks"]),
+            ]
+            for where, laps in facts["seek"].items()
+            for kind, lap in laps.items()
+        ]
+        found.append(("Jumping to a random frame", rows))
+    if facts.get("window"):
+        window = facts["window"]
+        found.append(
+            (
+                f"The window ({window['platform']})",
+                [
+                    ["", ""],
+                    ["process start to window, s", f"{window['window_ms'] / 1e3:.2f}"],
+                    ["process start to first masked frame, s", f"{window['first_mask_ms'] / 1e3:.2f}"],
+                    ["largest resident memory, MiB", f"{window['rss_mib']:.0f}"],
+                ],
+            )
+        )
+    if facts.get("large"):
+        large = facts["large"]
+        found.append(
+            (
+                f"A drive of {large['frames']:,} frames",
+                [
+                    ["", ""],
+                    ["opening, first time, s", f"{large['first_s']:.2f}"],
+                    ["opening, second time, s", f"{large['second_s']:.2f}"],
+                    ["resident memory after playing and jumping, MiB", f"{large['rss_mib']:.0f}"],
+                ],
+            )
+        )
+    if facts.get("export"):
+        export = facts["export"]
+        found.append(
+            (
+                "Export to H.264",
+                [
+                    ["", ""],
+                    ["frames per second", f"{export['fps']:.0f}"],
+                    ["times faster than real time", f"{export['fps'] / export['source_fps']:.1f}"],
+                ],
+            )
+        )
+    return found
+
+
+def _names(results: dict[str, Any]) -> list[str]:
+    return list(results)
+
+
+def _head(networks: list[dict[str, Any]]) -> list[str]:
+    return [n["name"] + (f", batch {n['batch']}" if n["batch"] > 1 else "") for n in networks]
+
+
+def _stages(networks: list[dict[str, Any]]) -> Table:
+    rows = [["", *_head(networks)]]
+    for stage in STAGES:
+        cells = []
+        for n in networks:
+            t = n["timings"].get(stage)
+            cells.append(f"{t['median_ms']:.2f} ({t['low_ms']:.2f} to {t['high_ms']:.2f})" if t else "")
+        if any(cells):
+            rows.append([stage, *cells])
+    return rows
+
+
+def _ratios(networks: list[dict[str, Any]]) -> Table:
+    rows = [["", *_head(networks)]]
+    for words, above, below in RATIOS:
+        cells = []
+        for n in networks:
+            a, b = n["timings"].get(above), n["timings"].get(below)
+            cells.append(_ratio(a["median_ms"] / b["median_ms"]) if a and b else "")
+        if any(cells):
+            rows.append([words, *cells])
+    return rows
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.3f}" if value < 1 else f"{value:.1f}"
+
+
+def _roofline(networks: list[dict[str, Any]]) -> Table:
+    rows = [["", *_head(networks)]]
+    for stage in (FORWARD, MASK):
+        counted, bound = [], []
+        for n in networks:
+            work = n["works"][stage]
+            counted.append(f"{work['operations'] / 1e6:.0f} Mop, {work['bytes'] / 1e6:.1f} MB")
+            limit = n["limits_ms"][stage]
+            bound.append(f"{limit:.2f} ms, {limit / n['timings'][stage]['median_ms']:.0%} of it reached")
+        rows.append([f"{stage}: operations, bytes", *counted])
+        rows.append([f"{stage}: the least that it can take", *bound])
+    return rows
+
+
+def as_text(facts: dict[str, Any]) -> str:
+    lines = [_machine(facts)]
+    for title, rows in tables(facts):
+        widths = [max(len(row[k]) for row in rows if k < len(row)) for k in range(len(rows[0]))]
+        lines += ["", title]
+        for row in rows:
+            cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+            lines.append("  " + "  ".join(cells).rstrip())
+    lines += [""] + facts["notes"] if facts["notes"] else []
+    return "\n".join(line for line in lines)
+
+
+def as_markdown(facts: dict[str, Any]) -> str:
+    lines = [_machine(facts)]
+    for title, rows in tables(facts):
+        head, *body = rows
+        lines += ["", f"**{title}**", "", f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
+        lines += [f"| {' | '.join(row)} |" for row in body]
+    lines += ["", *facts["notes"]] if facts["notes"] else []
+    return "\n".join(lines)
+
+
+def _machine(facts: dict[str, Any]) -> str:
+    return "; ".join(f"{name} {value}" for name, value in facts["machine"].items())

@@ -1,0 +1,56 @@
+"""Medians of things that are run by turns, so that a machine that drifts does not decide between them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds per call: the median, the quartiles, and over how many calls."""
+
+    median_ms: float
+    low_ms: float
+    high_ms: float
+    runs: int
+
+
+def interleaved(
+    tasks: Mapping[str, Callable[[], object]],
+    seconds: float,
+    synchronize: Callable[[], None] = lambda: None,
+    least: int = 5,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Timing]:
+    """Run every task in turn until `seconds` are over, `least` times at least; the order turns by one each round.
+
+    synchronize: waits until the device is done, before each reading of the clock.
+    """
+    names = list(tasks)
+    for name in names:
+        for _ in range(WARM_UP):
+            tasks[name]()
+    laps: dict[str, list[float]] = {name: [] for name in names}
+    end = clock() + seconds
+    turn = 0
+    while clock() < end or turn < least:
+        shift = turn % len(names)
+        for name in names[shift:] + names[:shift]:
+            synchronize()
+            start = clock()
+            tasks[name]()
+            synchronize()
+            laps[name].append((clock() - start) * 1e3)
+        turn += 1
+    return {name: summary(values) for name, values in laps.items()}
+
+
+def summary(laps_ms: list[float]) -> Timing:
+    low, median, high = (float(v) for v in np.percentile(laps_ms, (25, 50, 75)))
+    return Timing(median, low, high, len(laps_ms))

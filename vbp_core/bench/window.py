@@ -1,0 +1,45 @@
+"""The window's figures, measured in a program of its own, where Qt is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from vbp_core.errors import VbpError
+
+LIMIT_S = 600
+
+
+def measure_window(
+    recordings: dict[str, Path], model: str, device: str, frames: int, seeks: int
+) -> dict[str, Any] | None:
+    """What `python -m app.bench` prints, or None where there is no window. Raises VbpError where it fails."""
+    if importlib.util.find_spec("PySide6") is None or importlib.util.find_spec("app") is None:
+        return None
+    environment = dict(os.environ)
+    if sys.platform.startswith("linux") and not (
+        environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
+    ):
+        environment["QT_QPA_PLATFORM"] = "offscreen"
+    named = [f"{name}={path}" for name, path in recordings.items()]
+    options = ["--model", model, "--device", device, "--frames", str(frames), "--seeks", str(seeks)]
+    spawned = str(time.time_ns())
+    done = subprocess.run(
+        [sys.executable, "-m", "app.bench", *named, "--spawned", spawned, *options],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["no word why"]
+        raise VbpError(f"the window could not be measured: {last[0]}")
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found

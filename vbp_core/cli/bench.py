@@ -1,0 +1,181 @@
+"""`vbp bench`: how fast this machine does what the program is for."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from vbp_core.bench.machine import Limits, describe_machine, measure_limits
+from vbp_core.bench.networks import Work, measure_network
+from vbp_core.bench.pipeline import latency, play_rate, seek_latency
+from vbp_core.bench.recordings import jpeg_of, read_demo, write_bag, write_h264, write_pictures
+from vbp_core.bench.report import as_markdown, as_text
+from vbp_core.cli.common import number
+from vbp_core.cli.main import print_json
+from vbp_core.devices import pick_device
+from vbp_core.engine import open_network
+from vbp_core.errors import VbpError
+
+PARTS = ("networks", "play", "seek", "window", "export", "large")
+FRAMES = 500
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="M",
+        help="a network's name or its .safetensors file; may be given several times (NetSVF and NetHVF)",
+    )
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument(
+        "--part",
+        action="append",
+        choices=PARTS,
+        metavar="PART",
+        help=f"only this; may be given several times: {', '.join(PARTS)} (all but large)",
+    )
+    parser.add_argument("--batch", type=_batches, default=[1], metavar="LIST", help="of the networks (1)")
+    parser.add_argument("--seconds", type=number, default=15.0, metavar="S", help="for each network (15)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for programs")
+    form.add_argument("--markdown", action="store_true", help="for a README")
+
+
+def run(args: argparse.Namespace) -> int:
+    parts = args.part or [p for p in PARTS if p != "large"]
+    if not 0 < args.seconds <= 3600:
+        raise VbpError(f"--seconds {args.seconds:g} is not within 0 to 3600")
+    models = list(dict.fromkeys(args.model or ["NetSVF", "NetHVF"]))
+    networks = {name: open_network(name) for name in models}
+    device = pick_device(args.device)
+    facts: dict[str, Any] = {"machine": describe_machine(device), "notes": [], "networks": []}
+    pictures = read_demo(FRAMES)
+    steps = [(part, name) for part in parts if part in ("networks", "play") for name in models]
+    steps += [(part, models[0]) for part in parts if part not in ("networks", "play")]
+    with (
+        tempfile.TemporaryDirectory(prefix="vbp-bench-") as folder,
+        warnings.catch_warnings(),
+        tqdm(total=len(steps), unit="part", disable=None) as bar,
+    ):
+        warnings.simplefilter("ignore")  # captum's, about gradients that it asks for itself
+        made = Recordings(Path(folder), pictures)
+        limits = measure_limits(device) if "networks" in parts else None
+        for part, name in steps:
+            bar.set_description(f"{part}, {Path(name).stem}")
+            if limits is not None and part == "networks":
+                for batch in args.batch:
+                    result = measure_network(
+                        networks[name], pictures[100], str(device), batch, args.seconds, others=batch == 1
+                    )
+                    entry = asdict(result)
+                    entry["limits_ms"] = {k: least_ms(w, limits) for k, w in result.works.items()}
+                    facts["networks"].append(entry)
+                    facts["notes"] += [n for n in result.notes if n not in facts["notes"]]
+            elif part == "play":
+                rate = play_rate(made.h264_short, networks[name], str(device), len(pictures))
+                facts.setdefault("play", {})[networks[name].spec.name] = {"without the window": asdict(rate)}
+            elif part == "seek":
+                laps = {
+                    kind: asdict(seek_latency(path, networks[name], str(device), 100))
+                    for kind, path in made.kinds().items()
+                }
+                facts.setdefault("seek", {})["without the window"] = laps
+            elif part == "window":
+                measure_in_window(facts, made, models, networks, str(device))
+            elif part == "export":
+                facts["export"] = measure_export(made, name, str(device), Path(folder))
+            elif part == "large":
+                from vbp_core.bench.large import make_large, measure_large
+
+                place = make_large(Path(folder) / "large", jpeg_of(pictures[0]))
+                facts["large"] = measure_large(place, name, str(device), 20.0)
+            bar.update()
+        if limits is not None:
+            facts["limits"] = asdict(limits)
+    if args.json:
+        print_json(facts)
+    else:
+        print(as_markdown(facts) if args.markdown else as_text(facts))
+    return 0
+
+
+class Recordings:
+    """The demo drive in several forms, each made when it is first asked for."""
+
+    def __init__(self, folder: Path, pictures: list[Any]) -> None:
+        self.folder, self._pictures = folder, pictures
+
+    def _made(self, name: str, make: Any, *arguments: Any) -> Path:
+        path = self.folder / name
+        return path if path.exists() else Path(make(self._pictures, path, *arguments))
+
+    @property
+    def h264_short(self) -> Path:
+        return self._made("short.mp4", write_h264, 40)
+
+    def kinds(self) -> dict[str, Path]:
+        return {
+            "H.264, a key frame every 40": self.h264_short,
+            "H.264, a key frame every 250": self._made("long.mp4", write_h264, 250),
+            "folder of JPEGs": self._made("pictures", write_pictures),
+            "ROS1 bag": self._made("drive.bag", write_bag),
+        }
+
+
+def measure_in_window(
+    facts: dict[str, Any], made: Recordings, models: list[str], networks: dict[str, Any], device: str
+) -> None:
+    """Adds to "window", "play" and "seek" of facts."""
+    from vbp_core.bench.window import measure_window
+
+    for n, name in enumerate(models):
+        kinds = made.kinds() if n == 0 else dict(list(made.kinds().items())[:1])
+        found = measure_window(kinds, name, device, FRAMES, 60 if n == 0 else 5)
+        if found is None:
+            facts["notes"].append("the window is not installed, and not measured")
+            return
+        first = next(iter(found["recordings"].values()))
+        facts.setdefault("play", {}).setdefault(networks[name].spec.name, {})["in the window"] = {
+            "fps": first["fps"],
+            "frames": first["frames"],
+        }
+        if n == 0:
+            facts["window"] = {k: v for k, v in found.items() if k != "recordings"}
+            facts.setdefault("seek", {})["in the window"] = {
+                kind: asdict(latency(seen["seeks_ms"])) for kind, seen in found["recordings"].items()
+            }
+
+
+def measure_export(made: Recordings, model: str, device: str, folder: Path) -> dict[str, float]:
+    """`vbp export` of the whole recording, as a user would call it but for the start of Python."""
+    from vbp_core.cli.main import main
+
+    out = folder / "clip.mp4"
+    start = time.perf_counter()
+    status = main(["export", str(made.h264_short), "--model", model, "--device", device, "-o", str(out)])
+    if status:
+        raise VbpError("the export did not come to its end")
+    return {"fps": FRAMES / (time.perf_counter() - start), "source_fps": 20.0}
+
+
+def least_ms(work: Work, limits: Limits) -> float:
+    """Milliseconds that the work takes on a machine that does nothing else but reach its limits."""
+    return 1e3 * max(work.operations / limits.operations_s, work.bytes / limits.bytes_s)
+
+
+def _batches(text: str) -> list[int]:
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or min(found) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of batch sizes, like 1,64")
+    return found
