@@ -43,7 +43,8 @@ def read_clock(picture: np.ndarray) -> tuple[int, int]:
 
 def scene(width: int = 160, height: int = 120, seed: int = 3) -> np.ndarray:
     """An RGB picture that a codec treats as one of a camera."""
-    base = np.random.default_rng(seed).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
+    rng = np.random.default_rng(seed)
+    base = rng.integers(60, 200, (max(height // 24, 2), max(width // 24, 2), 3), dtype=np.uint8)
     return np.ascontiguousarray(cv2.resize(base, (width, height), interpolation=cv2.INTER_CUBIC))
 
 

@@ -189,7 +189,7 @@ def read_rows(path: Path) -> Rows:
                 else:
                     found.append(row)
     except OSError as error:
-        notes.append(f"{path.name} cannot be read ({error.strerror or error}): the times are the video's own")
+        notes.append(f"{path.name} cannot be read ({error.strerror or error})")
     rows = _in_order(found)
     damaged += len(found) - len(rows)
     n = max((r[0] for r in rows), default=-1) + 1
@@ -235,9 +235,7 @@ def _join(drive: RecordingDrive, rows: Rows) -> None:
     of its neighbours."""
     in_video, in_rows = len(drive), len(rows.good)
     if not rows.good.any():
-        if not rows.notes:
-            rows.notes.append(f"{ROWS} holds no frame: the times are the video's own")
-            drive.info.notes.append(rows.notes[-1])
+        drive.info.notes.append(f"{ROWS} says nothing of any frame: the times are the video's own")
         return
     n = min(in_video, in_rows)
     if in_rows > in_video:
