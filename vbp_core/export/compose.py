@@ -98,8 +98,10 @@ class Composer:
         self.facts, self._settings = facts, settings
         self._lettering = Lettering()
         self.tiles = tuple(p for p in settings.panels if p != "plot")
-        if settings.layout == "picture" and not self.tiles:
-            raise VbpError("the layout picture needs a panel with a picture, such as camera")
+        if settings.layout == "picture":
+            self.tiles = self.tiles[:1]
+            if not self.tiles:
+                raise VbpError("the layout picture needs a panel with a picture, such as camera")
         with_plot = "plot" in settings.panels
         aspects = [self._aspect(p) for p in self.tiles]
         own = facts.input_size if self.tiles[:1] in (("visualbackprop",), ("lrp",)) else facts.frame_size

@@ -59,21 +59,28 @@ def encode(
     part: Growing, muxer: str, clip: Clip, encoding: Encoding, progress: Progress, part_as: Path | None
 ) -> int:
     """Write the clip into `part`, which gets the name `part_as` as soon as it plays. Returns the number of packets."""
-    timeline = clip.timeline
-    with (
-        av.open(part.path, "w", format=muxer, options={"flush_packets": "1", **PART_OPTIONS[muxer]}) as out,
-        closing(clip.pictures()) as pictures,
-    ):
-        out.metadata["comment"] = MADE_BY
-        out.metadata["title"] = f"{clip.composer.facts.model} on {clip.composer.facts.drive}"
-        stream = add_stream(out, encoding, clip.composer.size, timeline.rate)
-        out.start_encoding()
-        head, packets = part.size, 0
-        for packet in _packets(stream, pictures, timeline, Converter(encoding.pixels), progress):
-            out.mux(packet)
-            packets += 1
-            if part_as is not None and part.shown is None and part.size > head:
-                part.show(part_as)
+    timeline, packets = clip.timeline, 0
+    try:
+        with (
+            av.open(
+                part.path, "w", format=muxer, options={"flush_packets": "1", **PART_OPTIONS[muxer]}
+            ) as out,
+            closing(clip.pictures()) as pictures,
+        ):
+            out.metadata["comment"] = MADE_BY
+            out.metadata["title"] = f"{clip.composer.facts.model} on {clip.composer.facts.drive}"
+            stream = add_stream(out, encoding, clip.composer.size, timeline.rate)
+            out.start_encoding()
+            head = part.size
+            for packet in _packets(stream, pictures, timeline, Converter(encoding.pixels), progress):
+                out.mux(packet)
+                packets += 1
+                if part_as is not None and part.shown is None and part.size > head:
+                    part.show(part_as)
+    except KeyboardInterrupt:
+        if part_as is not None and part.shown is None and packets:
+            part.show(part_as)  # what was waiting to be written is in it by now
+        raise
     return packets
 
 
