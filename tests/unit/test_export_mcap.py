@@ -286,6 +286,18 @@ def test_cancelled_and_refused_leave_nothing(made: tuple[Path, Path], tmp_path: 
         assert len(drive) == 4
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [(Settings(style="neon"), "neon"), (Settings(opacity=2), "an opacity of 2 cannot be")],
+)
+def test_settings_that_do_not_exist(
+    made: tuple[Path, Path], tmp_path: Path, settings: Settings, words: str
+) -> None:
+    with pytest.raises(VbpError, match=words):
+        export(job(made, tmp_path / "a.mcap", settings=settings))
+    assert not list(tmp_path.iterdir())
+
+
 def test_times_that_ros_2_cannot_say(made: tuple[Path, Path], tmp_path: Path) -> None:
     source = write_drive(tmp_path / "late", 2)
     table = source / "interpolated.csv"

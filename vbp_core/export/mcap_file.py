@@ -26,6 +26,7 @@ from vbp_core.drives.base import Image
 from vbp_core.errors import VbpError
 from vbp_core.explain.registry import METHODS
 from vbp_core.export.about import about, made_by
+from vbp_core.export.compose import check_settings
 from vbp_core.export.frames import Annotated, Source, methods_of, open_source
 from vbp_core.export.job import Job
 from vbp_core.export.part_file import growing
@@ -58,6 +59,7 @@ _ROS_NAME = re.compile(r"(?:/[A-Za-z][A-Za-z0-9_]*)+")
 
 def write(job: Job, progress: Progress) -> Path:
     """Frames of `job` with the masks of its panels' methods. Raises VbpError, CancelledError."""
+    check_settings(job.settings)
     target = check_target(job.output, is_mcap, job.drive_path, job.force)
     with open_source(job) as source:
         _check_times(source)
