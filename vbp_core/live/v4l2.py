@@ -62,7 +62,8 @@ def _ask(handle: int, ioctl: Ioctl) -> tuple[str, list[tuple[int, int]], list[fl
 def _listed(
     handle: int, ioctl: Ioctl, call: int, layout: struct.Struct, *head: int
 ) -> Iterator[tuple[int, ...]]:
-    """The answers for index 0, 1, ... until the driver says that there are no more."""
+    """The answers for index 0, 1, ... until the driver says that there are no more, or repeats itself."""
+    before: set[tuple[int, ...]] = set()
     for index in range(_MOST):
         data = bytearray(layout.size)
         struct.pack_into(f"{1 + len(head)}I", data, 0, index, *head)
@@ -70,7 +71,11 @@ def _listed(
             ioctl(handle, call, data)
         except OSError:
             return
-        yield layout.unpack(data)
+        answer = layout.unpack(data)
+        if answer[1:] in before:
+            return
+        before.add(answer[1:])
+        yield answer
 
 
 def _formats(handle: int, ioctl: Ioctl, kind: int) -> Iterator[int]:
