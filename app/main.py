@@ -24,10 +24,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0, 2 for a user's error (one line on stderr), 130 for Ctrl-C."""
     argv = sys.argv[1:] if argv is None else list(argv)
     # A command wins over a recording of that name, which opens as ./info.
-    if argv and argv[0] in COMMANDS:
+    live = _live(argv)
+    if argv and argv[0] in COMMANDS and live is None:
         return cli_main(argv)
-    parser = _parser()
-    args = parser.parse_args(argv)
+    args = live or _parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="vbp: %(levelname)s: %(message)s")
     try:
         _check(args)
@@ -41,6 +41,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("vbp: stopped", file=sys.stderr)
         return INTERRUPTED
+
+
+def _live(argv: Sequence[str]) -> argparse.Namespace | None:
+    """What `vbp camera` asks of the window; None for every other command line, and where it needs no window."""
+    if not argv or argv[0] != "camera":
+        return None
+    from app import live_command
+
+    try:
+        live = live_command.parse(argv[1:])
+    except VbpError as error:
+        sys.exit(fail(str(error)))
+    if live is None:
+        return None
+    args = _parser().parse_args([])
+    args.live, args.model, args.device, args.scheme = live, live.model, live.device, live.scheme
+    return args
 
 
 def _parser() -> Parser:
@@ -68,6 +85,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--size", type=_size, metavar="WxH", help="size of the window")
     parser.add_argument("--scheme", choices=("dark", "light"), help="colours, whatever the system says")
+    parser.set_defaults(live=None)
     return parser
 
 
@@ -153,7 +171,11 @@ def _open_window(args: argparse.Namespace) -> int:
     window.show()
     network = args.model or window.settings.text("network", DEFAULT_NETWORK)
     window.start_network(network, args.device)
-    if args.source is not None:
+    if args.live is not None:
+        from app import live_command
+
+        live_command.begin(window, args.live)
+    elif args.source is not None:
         window.open_drive(Path(args.source).expanduser(), options_of(args), args.frame, args.min_speed)
     try:
         return app.exec()

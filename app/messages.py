@@ -13,6 +13,7 @@ from vbp_core.drives.base import Drive, Image
 
 if TYPE_CHECKING:
     from vbp_core.engine import Pass
+    from vbp_core.live.frame import CaptureState
 
 Map = NDArray[np.float32]
 
@@ -24,6 +25,8 @@ class Frame:
     seq: the number of the request it answers. lossless: it must not be replaced on the way.
     image is None for a gap, and `gap` says why. `shot` is the network's pass over it, if one was made.
     beside: it is wanted for comparison only, and does not become the frame on the screen.
+    Of a live camera, index counts the frames that came; stamp_ns is since 1970, and arrived_ns the same
+    moment on `time.monotonic_ns`.
     """
 
     generation: int
@@ -36,6 +39,8 @@ class Frame:
     decode_ms: float = 0.0
     shot: Pass | None = None
     network: int = 0  # generation of the network that made `shot`
+    stamp_ns: int = 0
+    arrived_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,37 @@ class PlayEnded:
 
     generation: int
     seq: int
+
+
+@dataclass(frozen=True)
+class LiveTold:
+    """How a live camera is doing."""
+
+    generation: int
+    state: CaptureState
+
+
+@dataclass(frozen=True)
+class LiveFailed:
+    """Something about a live session cannot be done; the session goes on unless `camera`."""
+
+    generation: int
+    text: str
+    camera: bool = False
+
+
+@dataclass(frozen=True)
+class RecordingTold:
+    """What is recorded: `folder` None where nothing is. ended: it stopped; text says why, if nobody asked."""
+
+    generation: int
+    folder: Path | None
+    seconds: float = 0.0
+    bytes: int = 0
+    frames: int = 0
+    dropped: int = 0  # not recorded, as disk or encoder were too slow
+    ended: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True)

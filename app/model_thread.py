@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from app.crops import ChosenCrop
 from app.mailbox import Mailbox
 from app.messages import Choices, Frame, NetworkFailed, NetworkReady, Trouble
 from vbp_core.errors import VbpError
@@ -41,6 +42,8 @@ class ModelThread(threading.Thread):
         self._stopped = False
         self._load: Load | None = None
         self.frames: Mailbox[Frame] = Mailbox(on_put=self._notify, on_taken=on_room)
+        self.on_pass: Callable[[Frame], None] | None = None  # hears of every frame that was run
+        self.crop: ChosenCrop | None = None  # instead of the network's own rule; from the next frame on
         self.engine: Engine | None = None
         self.generation = 0  # of that engine's network
         self._loading = False
@@ -124,7 +127,9 @@ class ModelThread(threading.Thread):
         engine = self.engine
         if engine is not None and frame.image is not None:
             try:
-                shot = engine.run(frame.image, methods=("visualbackprop",))
+                chosen = self.crop
+                crop = chosen.at(*frame.image.shape[:2]) if chosen is not None else None
+                shot = engine.run(frame.image, methods=("visualbackprop",), crop=crop)
                 frame = replace(frame, shot=shot, network=self.generation)
                 self._last_trouble = ""
             except Exception as error:  # the picture is still worth showing
@@ -133,6 +138,8 @@ class ModelThread(threading.Thread):
                     self._last_trouble = text
                     log.exception("running the network")
                     self._tell(Trouble(text))
+        if self.on_pass is not None:
+            self.on_pass(frame)
         if frame.lossless:
             self._screen.put_when_empty(frame)
         else:

@@ -11,7 +11,10 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from app.behind_thread import BehindThread, Wish
+from app.crops import ChosenCrop
 from app.drive_thread import DriveThread
+from app.live_player import LivePlayer
+from app.live_thread import LiveRequest, LiveThread
 from app.mailbox import Mailbox
 from app.messages import (
     Choices,
@@ -20,11 +23,14 @@ from app.messages import (
     Explained,
     Frame,
     LayersMade,
+    LiveFailed,
+    LiveTold,
     NetworkFailed,
     NetworkReady,
     PlayEnded,
     Predicted,
     PredictEnded,
+    RecordingTold,
     Trouble,
 )
 from app.model_thread import ModelThread
@@ -38,7 +44,7 @@ SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 JOIN_S = 10.0  # an import of torch or the opening of a large bag can be under way
 
 
-class Player(QObject):
+class Player(LivePlayer):
     """Lives in the window's thread; every method returns at once.
 
     Stale messages end here: those of an earlier drive or network, and frames asked for before a pause.
@@ -73,7 +79,8 @@ class Player(QObject):
         self._model = ModelThread(self._told.emit, self._screen, self._nudge)
         self._behind = BehindThread(self._told.emit)
         self._drive_thread: DriveThread | None = None
-        self._old_threads: list[DriveThread | PredictThread] = []
+        self._old_threads: list[DriveThread | PredictThread | LiveThread] = []
+        self._init_live()
         self._predict: PredictThread | None = None
         self.drive: Drive | None = None
         self.options = OpenOptions()
@@ -128,6 +135,16 @@ class Player(QObject):
         self.opening.emit(str(path))
         thread.start()
 
+    def open_live(self, request: LiveRequest) -> None:
+        """Show a camera; what was open is let go."""
+        self._drop_drive()
+        self.path = None
+        self._generation += 1
+        self._open_live(request)
+
+    def _tell_from_thread(self, message: object) -> None:
+        self._told.emit(message)
+
     def close_drive(self) -> None:
         self._drop_drive()
 
@@ -137,6 +154,8 @@ class Player(QObject):
             self._drive_thread.stop()
             self._old_threads.append(self._drive_thread)
             self._drive_thread = None
+        if (live := self._forget_live()) is not None:
+            self._old_threads.append(live)
         self._old_threads = [t for t in self._old_threads if t.is_alive()]
         self._screen.take()
         self._generation += 1
@@ -158,6 +177,15 @@ class Player(QObject):
         self.network_loading.emit(name)
         self._model.load(self._network_generation, name, device)
         self._nudge()
+
+    def set_crop(self, crop: ChosenCrop | None) -> None:
+        """What the network sees from now on; None: by its own rule. The picture on the screen is seen anew."""
+        if crop == self.crop:
+            return
+        self.stop_predicting()
+        self.crop = self._model.crop = crop
+        self._version += 1
+        self._show_again()
 
     # Moving about.
 
@@ -216,7 +244,9 @@ class Player(QObject):
             self.seek(self.target)
 
     def toggle(self) -> None:
-        if self.playing:
+        if self.live is not None:
+            self.set_frozen(not self.frozen)
+        elif self.playing:
             self.pause()
         else:
             self.play()
@@ -276,6 +306,7 @@ class Player(QObject):
         """Predict frames first..last in the background (default: the whole drive)."""
         if self.drive is None or self.ready is None or self.path is None or self._predict is not None:
             return
+        info = self.drive.info
         self._predict = PredictThread(
             self._generation,
             self._network_generation,
@@ -287,6 +318,7 @@ class Player(QObject):
             busy=lambda: self.playing,
             first=first,
             last=self.frames - 1 if last is None else last,
+            crop=self.crop.at(info.height, info.width) if self.crop is not None else None,
         )
         self._predict.start()
 
@@ -304,7 +336,8 @@ class Player(QObject):
         """End every thread. Returns the names of those that did not end in time (none, one hopes)."""
         self._closed = True
         self.stop_predicting()
-        threads = [*self._old_threads, *([self._drive_thread] if self._drive_thread else [])]
+        live = self._forget_live()
+        threads = [*self._old_threads, *(t for t in (self._drive_thread, live) if t is not None)]
         for thread in threads:
             thread.stop()
         self._screen.close()
@@ -313,7 +346,7 @@ class Player(QObject):
         deadline = time.monotonic() + JOIN_S
         for thread in threads:
             thread.join(1.0)
-            if thread.is_alive():
+            if thread.is_alive() and not isinstance(thread, LiveThread):  # it may be ending a recording
                 abandon(thread)
         everyone: list[threading.Thread] = [*threads, self._model, self._behind]
         for one in everyone:
@@ -342,9 +375,14 @@ class Player(QObject):
         frame = self._screen.take()
         if frame is None or self._closed or frame.generation != self._generation:
             return
-        if frame.seq < self._min_seq or (
-            frame.shot is not None and frame.network != self._network_generation
-        ):
+        if frame.shot is not None and frame.network != self._network_generation:
+            return
+        if self.live is not None:
+            if self._wanted_live(frame):
+                self.shown_frame = frame
+                self.shown.emit(frame)
+            return
+        if frame.seq < self._min_seq:
             return
         if frame.beside:
             self.beside.emit(frame)
@@ -405,13 +443,21 @@ class Player(QObject):
                     self._old_threads.append(self._predict)
                     self._predict = None
                 self.predict_ended.emit(message)
+            case LiveTold() if message.generation == self._generation:
+                self.live_told.emit(message.state)
+            case LiveFailed() if message.generation == self._generation:
+                self.live_failed.emit(message)
+            case RecordingTold():  # also of a session that is over: its recording is whole only now
+                self.recording_told.emit(message)
             case Trouble():
                 self.trouble.emit(message)
             case _:
                 log.debug("stale: %s", type(message).__name__)
 
     def _show_again(self) -> None:
-        if not self.playing:
+        if self.live is not None:
+            self._run_frozen_again()
+        elif not self.playing:
             self.seek(self.target)
 
     def _of_now(self, message: Predicted | PredictEnded) -> bool:

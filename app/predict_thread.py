@@ -17,6 +17,7 @@ from app.threads import Abandoned, step_back
 from vbp_core.drives.base import OpenOptions
 from vbp_core.drives.opening import open_drive
 from vbp_core.errors import FrameError, VbpError
+from vbp_core.overlay import Rect
 
 log = logging.getLogger(__name__)
 TELL_EVERY_S = 0.3
@@ -40,6 +41,7 @@ class PredictThread(threading.Thread):
         busy: Callable[[], bool],
         first: int,
         last: int,
+        crop: Rect | None = None,
     ) -> None:
         super().__init__(name="vbp-predict", daemon=True)
         self._ids = (generation, network)
@@ -48,6 +50,7 @@ class PredictThread(threading.Thread):
         self._tell = tell
         self._busy = busy
         self._first, self._last = first, last
+        self._crop = crop
         self._halt = threading.Event()
 
     def stop(self) -> None:
@@ -70,7 +73,7 @@ class PredictThread(threading.Thread):
     def _predict(self) -> None:
         from vbp_core.engine import Engine, open_network
 
-        engine = Engine(open_network(self._model), device=self._device)
+        engine = Engine(open_network(self._model), device=self._device, crop=self._crop)
         with open_drive(self._path, self._options) as drive:
             last = min(self._last, len(drive) - 1)
             angles: list[float] = []

@@ -163,7 +163,7 @@ class Presenter(QObject):
         p.picture.set_warning((shot.warning or None) if shot is not None else None)
         p.picture.set_masked(frame.image, mask, shot.crop if shot is not None else None)
         p.picture.set_caption(f"frame {i} of {len(drive)}", clock(seconds))
-        self._show_input(frame)
+        self.show_input(frame)
         predicted = shot.angle_rad if shot is not None else math.nan
         p.steering.set_angles(float(drive.angle_rad[i]), predicted)
         p.steering.set_speed(float(drive.speed_mps[i]))
@@ -173,13 +173,13 @@ class Presenter(QObject):
         if shot is not None:
             self._keep_prediction(i, math.degrees(shot.angle_rad))
         p.compare.add(frame, current=True)
-        self._measure(frame)
+        self.measure_stages(frame)
         self.ask()
         self._caption_lrp()
         if not self.player.playing:
             p.compare.want_missing()
 
-    def _show_input(self, frame: Frame) -> None:
+    def show_input(self, frame: Frame) -> None:
         panel, shot = self.panels.visualbackprop, frame.shot
         if shot is None:
             panel.show_map(None, None)
@@ -187,7 +187,8 @@ class Presenter(QObject):
             return
         panel.show_map(shot.input, shot.maps.get(VBP))
         height, width = shot.input.shape[:2]
-        panel.set_caption(f"network's input, {width}×{height}", self.untrained)
+        by_hand = ", crop set by hand" if self.player.crop is not None else ""
+        panel.set_caption(f"network's input, {width}×{height}{by_hand}", self.untrained)
 
     def _keep_prediction(self, i: int, degrees: float) -> None:
         if self.predicted_deg[i] == degrees:
@@ -196,9 +197,9 @@ class Presenter(QObject):
         self.panels.angle.set_predicted(i, degrees)
         self.panels.transport.timeline.set_error(i, float(self.driven_deg[i] - degrees))
 
-    def _measure(self, frame: Frame) -> None:
+    def measure_stages(self, frame: Frame) -> None:
         status = self.panels.status
-        if frame.image is not None:
+        if frame.image is not None and not frame.arrived_ns:  # a camera's frames come decoded
             status.measured("decode", frame.decode_ms)
         if frame.shot is not None:
             for stage, ms in frame.shot.stages_ms.items():

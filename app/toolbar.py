@@ -29,6 +29,7 @@ class TopBar(QToolBar):
         self._built_in: set[str] = set()
         self.addAction(actions["open"])
         self.addAction(actions["open-folder"])
+        self.addAction(actions["camera"])
         self.addSeparator()
         self.network = self._combo("Network", "The network that predicts and is explained", 170)
         self.device = self._combo("Device", "Where the network runs", 80)

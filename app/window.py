@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 
 from app import layout, theme
 from app.actions import ACTIONS, GROUPS, PANELS, build_actions, keys_table
-from app.commands import Commands
+from app.live_commands import LiveCommands
 from app.marks import Marks
 from app.messages import Choices, DriveFailed, NetworkFailed, NetworkReady, PredictEnded
 from app.panels.compare import ComparePanel
@@ -52,7 +52,7 @@ DEFAULT_SIZE = QSize(1280, 720)
 FLOATS_MS = 150  # a window manager has placed the panels that float
 
 
-class MainWindow(Commands):
+class MainWindow(LiveCommands):
     told = Signal(str)  # something unexpected, from any thread
 
     def __init__(self, settings: Settings | None = None, scheme: str | None = None) -> None:
@@ -86,6 +86,7 @@ class MainWindow(Commands):
         self.panels = self._build_panels()
         self.docks = self._build_docks()
         self.presenter = Presenter(self.player, self.panels, self.marks, self)
+        self._build_live()
         self._connect()
         self._load_settings()
         for area in self.findChildren(QAbstractScrollArea):
@@ -168,8 +169,6 @@ class MainWindow(Commands):
             dock.widget().setAccessibleDescription(tip)
             dock.setTitleBarWidget(title_line)
             action = self.actions_by_id[f"panel-{name}"]
-            # Also tells of a tab that is chosen or left; isVisible is true for panels behind others.
-            dock.visibilityChanged.connect(partial(self._panel_seen, name))
             dock.toggleViewAction().toggled.connect(action.setChecked)
             docks[name] = dock
         layout.place_docks(self, docks)
@@ -189,6 +188,9 @@ class MainWindow(Commands):
         player.predict_ended.connect(self._on_predict_ended)
         player.trouble.connect(lambda trouble: self.say_once(trouble.text))
         player.pace_changed.connect(lambda _, realtime: self.actions_by_id["realtime"].setChecked(realtime))
+        for name, dock in self.docks.items():
+            # Also tells of a tab that is chosen or left; isVisible is true for panels behind others.
+            dock.visibilityChanged.connect(partial(self._panel_seen, name))
         self.told.connect(self.say_once, Qt.ConnectionType.QueuedConnection)
         top.network_chosen.connect(self.use_network)
         top.open_network_requested.connect(self.open_network_file)
@@ -201,6 +203,7 @@ class MainWindow(Commands):
         self.picture.activated.connect(self.toggle_alone)
         self.start_page.open_file_requested.connect(self.open_file)
         self.start_page.open_folder_requested.connect(self.open_folder)
+        self.start_page.camera_requested.connect(self.choose_camera)
         self.start_page.set_demo(str(demo_drive() or ""))
         self.start_page.open_requested.connect(lambda path: self.open_drive(Path(path)))
 
@@ -396,6 +399,7 @@ class MainWindow(Commands):
         else:
             state, self._alone = self._alone, None
             layout.restore(self, state)
+        self.place_bars()
 
     def _panel_seen(self, name: str, seen: bool) -> None:
         self.presenter.set_seen(name, seen)
@@ -403,9 +407,10 @@ class MainWindow(Commands):
     def reset_layout(self) -> None:
         self._alone = None
         self.top.show()
-        self.panels.transport.show()
         self.addToolBar(Qt.ToolBarArea.TopToolBarArea, self.top)
-        self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, self.panels.transport)
+        for bar in (self.panels.transport, self.live_bar):
+            self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, bar)
+        self.place_bars()
         layout.place_docks(self, self.docks)
         QTimer.singleShot(0, lambda: layout.place_docks(self, self.docks))
 
@@ -440,6 +445,7 @@ class MainWindow(Commands):
         # Only now: a layout that is restored before the window is shown gets other sizes.
         layout.place_docks(self, self.docks)
         layout.restore(self, self.settings.bytes("window/state"))
+        self.place_bars()
         places = {dock: dock.pos() for dock in self.docks.values() if dock.isFloating()}
         QTimer.singleShot(FLOATS_MS, lambda: layout.move_back(places))
         self._placed = True  # closed before that, the window has no layout worth keeping

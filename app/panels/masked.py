@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
@@ -31,6 +31,8 @@ class Overlay:
 
 class MaskedView(PictureView):
     """Keeps the picture and the mask apart, so that a new overlay needs no new pass. Hidden, it does nothing."""
+
+    painted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -80,6 +82,7 @@ class MaskedView(PictureView):
         if self._stale:
             self._blend()
         super().paintEvent(event)
+        self.painted.emit()
 
     def _paint_warning(self, painter: QPainter, ground: QRectF) -> None:
         """The whole sentence, as half of it would mislead; at the top, as what the network sees lies below."""

@@ -9,6 +9,7 @@ from app import theme
 
 STAGES = ("decode", "preprocess", "forward", "mask", "lrp", "overlay")
 TITLES = {"preprocess": "prep"}
+RATE_TIP = "Frames shown per second, and the recording's own rate"
 SMOOTHING = 0.15  # of a new measurement; single frames jump about
 
 
@@ -18,9 +19,10 @@ class StatusLine(QStatusBar):
         self.setSizeGripEnabled(False)
         self.setContentsMargins(0, 0, 0, 0)
         self.setMaximumHeight(self.fontMetrics().height() + 10)
+        self._live = False
         self._ms: dict[str, tuple[int, float]] = {}
         self.device = self._label("The device that runs the network")
-        self.rate = self._label("Frames shown per second, and the recording's own rate")
+        self.rate = self._label(RATE_TIP)
         self.stages = self._label("Milliseconds per frame and stage, smoothed")
         self.skipped = self._label("Frames left out since play was pressed, to keep the recording's clock")
         self.progress = QProgressBar()
@@ -57,9 +59,19 @@ class StatusLine(QStatusBar):
         self._ms.clear()
         self.refresh(0.0, 0.0, 0, False)
 
+    def set_live(self, text: str | None, tip: str = "") -> None:
+        """What stands in the place of the playback's rate while a camera is on; None: no camera is."""
+        if self._live != (text is not None):
+            self._live = text is not None
+            self.skipped.setVisible(not self._live)
+        if text is not None:
+            self.rate.setText(text)
+        self.rate.setToolTip(tip or RATE_TIP)
+
     def refresh(self, fps: float, drive_fps: float, skipped: int, realtime: bool) -> None:
         recorded = f" of {drive_fps:.1f}" if drive_fps > 0 else ""
-        self.rate.setText(f"{fps:.1f}{recorded} fps" if fps > 0 else "paused" if drive_fps > 0 else "")
+        if not self._live:
+            self.rate.setText(f"{fps:.1f}{recorded} fps" if fps > 0 else "paused" if drive_fps > 0 else "")
         known = [(s, self._ms[s][1]) for s in STAGES if s in self._ms]
         text = "   ".join(f"{TITLES.get(s, s)} {_ms(ms)}" for s, ms in known)
         self.stages.setText(f"{text} ms" if text else "")

@@ -50,6 +50,7 @@ class PictureView(QWidget):
         self._left = self._right = ""
         self._warning: str | None = None
         self._empty = ""
+        self._old = ""
         self._zoom = 1.0
         self._centre = QPointF(0.5, 0.5)  # the point of the picture (0..1) in the middle of the view
         self._grab: QPointF | None = None
@@ -89,6 +90,12 @@ class PictureView(QWidget):
     def set_warning(self, text: str | None) -> None:
         if text != self._warning:
             self._warning = text
+            self.update()
+
+    def set_old(self, text: str) -> None:
+        """Mark the picture as one that is no longer the newest, and say why; "" for one that is."""
+        if text != self._old:
+            self._old = text
             self.update()
 
     def set_empty(self, text: str) -> None:
@@ -219,6 +226,9 @@ class PictureView(QWidget):
         elif self._image is None and self._empty:
             painter.setPen(c.muted)
             painter.drawText(ground, _CENTRE, self._empty)
+        elif self._image is not None and self._old:
+            painter.fillRect(ground, QColor(0, 0, 0, 140))
+            self._paint_plate(painter, ground, self._old, c.warning)
         if self._warning:
             self._paint_warning(painter, ground)
         painter.restore()

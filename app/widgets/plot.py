@@ -30,6 +30,8 @@ class AnglePlot(QWidget):
     """
 
     seek_requested = Signal(int)
+    empty_text = "Open a drive to see its steering angles"
+    unlabelled_text = "no measured angle in this drive"
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -373,8 +375,8 @@ class AnglePlot(QWidget):
             parts = [mark(c.driven, "driven"), *parts, mark(c.error, "error = driven − predicted")]
         self._legend.setText("&nbsp;&nbsp;&nbsp;&nbsp;".join(parts) if n else "")
         said = (
-            "" if n else "Open a drive to see its steering angles",
-            "no measured angle in this drive" if n and not self._labelled else "",
+            "" if n else self.empty_text,
+            self.unlabelled_text if n and not self._labelled else "",
         )
         for line, used in zip(self._zeros, (n > 0, self._labelled), strict=True):
             line.setPen(c.border)

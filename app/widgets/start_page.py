@@ -93,6 +93,7 @@ class _DropCard(QWidget):
 class StartPage(QWidget):
     open_file_requested = Signal()
     open_folder_requested = Signal()
+    camera_requested = Signal()
     open_requested = Signal(str)  # a path: of the recent list, or dropped here
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -111,6 +112,9 @@ class StartPage(QWidget):
         self.open_folder = QPushButton("Open folder…")
         self.open_file.clicked.connect(self.open_file_requested)
         self.open_folder.clicked.connect(self.open_folder_requested)
+        self.camera = QPushButton("Camera…")
+        self.camera.setToolTip("Watch a camera or a stream live (C)")
+        self.camera.clicked.connect(self.camera_requested)
         self.demo = QPushButton("Demo drive")
         self.demo.setToolTip("A minute of simulated road")
         self.demo.hide()
@@ -122,6 +126,7 @@ class StartPage(QWidget):
         buttons.addStretch()
         buttons.addWidget(self.open_file)
         buttons.addWidget(self.open_folder)
+        buttons.addWidget(self.camera)
         buttons.addWidget(self.demo)
         buttons.addStretch()
         card = QVBoxLayout(self._card)

@@ -36,7 +36,8 @@ class SteeringView(QWidget):
         self.update()
 
     def set_frame(self, index: int, total: int, time_text: str) -> None:
-        self._frame = f"{index} / {total}" if total > 0 else ""
+        # A camera's frames have no total; without a time there is no frame at all.
+        self._frame = f"{index} / {total}" if total > 0 else str(index) if time_text else ""
         self._time = time_text
         self.update()
 

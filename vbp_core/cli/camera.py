@@ -102,7 +102,7 @@ def _session(args: argparse.Namespace) -> int:
 
     address = parse_address(args.address)  # before torch is imported, which takes seconds
     if args.record is not None:
-        _check_folder(args.record)
+        check_folder(args.record)
 
     from vbp_core.engine import Engine, open_network
     from vbp_core.live.angles import open_angles
@@ -158,7 +158,7 @@ def _session(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
     """What can be seen to be wrong before anything is started."""
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise VbpError(f"{folder} is there already; give the name of a new folder to record into")
