@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import json
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vbp_core.cli import main
 from vbp_core.errors import VbpError
 from vbp_core.live import can_bus
 from vbp_core.live.angles import open_angles
@@ -276,6 +279,37 @@ def test_a_bus_that_fails_is_opened_again(
         source.stop()
     until(lambda: len(can.interfaces.virtual.channels[channel]) == 1)
     assert len(can.interfaces.virtual.channels[channel]) == 1  # the lost one too was shut down
+
+
+def test_the_command_shows_angle_and_speed(
+    car: can.BusABC, channel: str, dbc: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sender, done = Sender(car, dbc), threading.Event()
+
+    def drive() -> None:
+        while not done.wait(0.02):
+            sender.send("WHEELS", time.time_ns(), Veh_Spd=36)
+            sender.send("STEERING", time.time_ns(), StWhl_Angl=-4.5)
+
+    driving = threading.Thread(target=drive)
+    driving.start()
+    try:
+        address = f"can:virtual:{channel}?dbc={dbc}&signal=StWhl_Angl&speed=Veh_Spd"
+        assert main(["angles", address, "--seconds", "1.2"]) == 0
+        assert main(["angles", address, "--seconds", "0.5", "--json"]) == 0
+    finally:
+        done.set()
+        driving.join()
+    out = capsys.readouterr().out
+    shown, _, facts = out.partition("{")
+    assert "   -4.50°    10.0 m/s  " in shown
+    assert f"angles a second on virtual {channel} (signal StWhl_Angl of message 0x025)" in shown
+    assert "-4.50° to -4.50° (left is positive)" in shown
+    sums = json.loads("{" + facts)
+    assert (round(sums["angle_deg"], 6), round(sums["speed_mps"], 6)) == (-4.5, 10)
+    assert sums["samples"] > 0
+    until(lambda: not [t for t in threading.enumerate() if t.name == "live-angles"])
+    assert not [t for t in threading.enumerate() if t.name == "live-angles"]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from models.network import build, save_checkpoint
 from vbp_core.drives import OpenOptions, open_drive
+from vbp_core.drives.picture_files import shown_alike
 from vbp_core.engine import Engine, open_network
 from vbp_core.errors import FrameError, VbpError
 from vbp_core.export.job import Job, Settings
@@ -241,6 +242,21 @@ def test_jpegs_of_a_bag_are_passed_on_and_other_pictures_are_encoded(
         assert again.info.camera == "/front/eye"
         assert again.angle_rad == pytest.approx([0.2, 0.3])
         assert np.abs(again.frame(0).astype(int) - pictures[1]).mean() < 8
+
+
+def test_only_pictures_that_all_viewers_show_alike_are_passed_on() -> None:
+    rgb = bagmaker.picture(0)
+    turned = bagmaker.file_of(rgb, ".jpg")
+    turned = turned[:2] + b"\xff\xe1\x00\x08Exif\x00\x00" + turned[2:]
+    encode = {
+        "grey": rgb[..., 0],
+        "16 bit": rgb.astype(np.uint16) * 257,
+        "alpha": np.dstack([rgb, rgb[..., 0]]),
+    }
+    files = {name: cv2.imencode(".png", image)[1].tobytes() for name, image in encode.items()}
+    files |= {"jpeg": bagmaker.file_of(rgb, ".jpg"), "png": bagmaker.file_of(rgb), "turned": turned}
+    files |= {"bmp": bagmaker.file_of(rgb, ".bmp"), "none": b""}
+    assert {name for name, data in files.items() if shown_alike(data)} == {"grey", "jpeg", "png"}
 
 
 @pytest.mark.parametrize(
