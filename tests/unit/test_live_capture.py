@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from livemaker import MjpegServer, draw_clock, jpeg, read_clock, scene
+from rtspmaker import RtspServer
 
 from vbp_core.errors import VbpError
 from vbp_core.live import capture as capture_module
@@ -326,6 +327,21 @@ def test_a_listener_that_fails_does_not_end_the_camera(server: MjpegServer, watc
     watched.capture.unlisten(on_frame=fail)
 
 
+def test_an_rtsp_camera_is_shown_and_survives_being_killed(watch) -> None:
+    with RtspServer() as camera:
+        camera.play(scene(320, 240), fps=20)
+        watched = watch(camera.url)
+        until(lambda: len(watched.frames) > 15)
+        numbers = [read_clock(f.image)[0] for f in watched.frames[:15]]
+        assert numbers == list(range(numbers[0], numbers[0] + 15))
+        assert watched.frames[0].image.shape == (240, 320, 3)
+        camera.kill()
+        watched.until_phase("lost")
+        camera.start()
+        watched.until_phase("live")
+        assert watched.phases() == ["live", "lost", "live"]
+
+
 # --- devices that misbehave ------------------------------------------------------------------------
 
 
@@ -485,3 +501,32 @@ def test_a_clock_that_is_set_back_gives_times_that_grow(monkeypatch, device, wat
     assert all(a < b for a, b in pairwise(stamps))
     # The hour is not lived through again: the steps are those of the frames.
     assert stamps[-1] - stamps[0] < 60 * 10**9
+
+
+def test_a_device_is_asked_for_what_is_wished_and_told_what_it_gives(device, watch, monkeypatch) -> None:
+    asked: list[tuple[int, float]] = []
+
+    class Willing(FakeCamera):
+        def set(self, prop: int, value: float) -> bool:
+            asked.append((prop, value))
+            return True
+
+        def get(self, prop: int) -> float:
+            return {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_EXPOSURE: 80.0}.get(prop, 0.0)
+
+    camera = Willing(lambda n: "fresh")
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: camera)
+    monkeypatch.setattr(opencv, "_on_linux", lambda: True)
+    address = device(camera)
+    monkeypatch.setattr(reader, "open_camera", opencv.open_camera)
+    watched = watch(address, size=(1920, 1080), fps=30, exposure_ms=8.0)
+    watched.until_phase("live")
+    assert (cv2.CAP_PROP_FRAME_WIDTH, 1920) in asked and (cv2.CAP_PROP_FRAME_HEIGHT, 1080) in asked
+    assert (cv2.CAP_PROP_FPS, 30) in asked and (cv2.CAP_PROP_EXPOSURE, 80) in asked
+    assert asked.index((cv2.CAP_PROP_AUTO_EXPOSURE, 1)) < asked.index((cv2.CAP_PROP_EXPOSURE, 80))
+    state = watched.capture.state
+    assert state.size == (160, 120) and state.exposure_ms == 8.0
+    assert "the camera gives no 1920×1080" in state.text
+    watched.capture.stop()
+    assert watched.capture.join(PATIENT_S) == []
+    assert asked[-1] == (cv2.CAP_PROP_AUTO_EXPOSURE, 3)  # as it was found

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from videomaker import linear
 from vbp_core.drives import OpenOptions, open_drive, recording
 from vbp_core.drives.recording import HEAD, ROWS, VIDEO, parse_row, read_rows
 from vbp_core.errors import DriveError, VbpError
+from vbp_core.live import recorder as recorder_module
 from vbp_core.live import recording_files
 from vbp_core.live.angles import Measured
 from vbp_core.live.frame import LiveFrame
@@ -182,6 +184,20 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
 
 
 # --- too slow, or no more room ---------------------------------------------------------------------
+
+
+def test_a_camera_that_is_lost_for_long_leaves_the_recording_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "IDLE_S", 0.0001)
+    recorder = Recorder(tmp_path / "d", size=(160, 120), fps_hint=20, camera="", model="")
+    recorder.put(live_frame(0, scene()))
+    flush, times = recorder._files.flush, []
+    recorder._files.flush = lambda: times.append(flush())  # type: ignore[method-assign, func-returns-value]
+    while len(times) < 2000:
+        time.sleep(0.01)
+    recorder.put(live_frame(1, scene()))
+    assert recorder.stop().frames == 2
 
 
 def test_put_never_waits_and_counts_what_it_drops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,8 @@ def _be_quiet() -> None:
 
 
 def _apply(camera: cv2.VideoCapture, wishes: Wishes) -> None:
-    camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    # One to be filled while the other is read: with a single one, cameras lose every second frame.
+    camera.set(cv2.CAP_PROP_BUFFERSIZE, 2)
     if wishes.size is not None or wishes.fps is not None:
         before = camera.get(cv2.CAP_PROP_FOURCC)
         _set_mode(camera, wishes)
@@ -82,6 +83,12 @@ def _apply(camera: cv2.VideoCapture, wishes: Wishes) -> None:
             cv2.CAP_PROP_AUTO_EXPOSURE, 1 if _on_linux() else 0.25
         )  # manual, as V4L2 and Windows count
         camera.set(cv2.CAP_PROP_EXPOSURE, _exposure_value(wishes.exposure_ms))
+
+
+def put_back(camera: cv2.VideoCapture, wishes: Wishes) -> None:
+    """Let the camera choose its exposure again: the setting would outlive us."""
+    if wishes.exposure_ms is not None:
+        camera.set(cv2.CAP_PROP_AUTO_EXPOSURE, 3 if _on_linux() else 0.75)
 
 
 def _set_mode(camera: cv2.VideoCapture, wishes: Wishes) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from vbp_core.drives.base import Image
 from vbp_core.live.address import Address, mask
 from vbp_core.live.diagnose import why_not_opened
-from vbp_core.live.opencv import Wishes, exposure_ms, open_camera
+from vbp_core.live.opencv import Wishes, exposure_ms, open_camera, put_back
 
 if TYPE_CHECKING:
     from vbp_core.live.capture import Capture
@@ -56,7 +56,11 @@ class Reader(threading.Thread):
                 return "" if self._given_up else why_not_opened(self._address)
             device = self._address.kind == "device"
             self._owner.opened(self, exposure_ms(camera) if device else None)
-            return self._read(camera)
+            try:
+                return self._read(camera)
+            finally:
+                if device:
+                    put_back(camera, self._wishes)
         finally:
             camera.release()
 

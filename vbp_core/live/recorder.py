@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 MOST_FRAMES = 128  # that wait to be written; some seconds for a disk that hesitates
 MOST_BYTES = 256 * 2**20
+IDLE_S = 0.5
 ENDING_S = 20.0  # for what waits, when the recording is stopped
 
 
@@ -123,19 +124,18 @@ class Recorder:
             self._queue.clear()
 
     def _next(self) -> tuple[LiveFrame, Measured | None, float] | None:
-        with self._wake:
-            while not self._queue:
+        """The next frame to write; None at the end."""
+        while True:
+            with self._wake:
+                if not self._queue and not self._ending:
+                    self._wake.wait(IDLE_S)
+                if self._queue:
+                    item = self._queue.popleft()
+                    self._queued_bytes -= item[0].image.nbytes
+                    return item
                 if self._ending:
                     return None
-                # Without frames, too, what was written is to reach the disk.
-                if not self._wake.wait(0.5):
-                    break
-            else:
-                item = self._queue.popleft()
-                self._queued_bytes -= item[0].image.nbytes
-                return item
-        self._files.flush()
-        return self._next()
+            self._files.flush()  # while no frames come, too
 
     def _say(self, error: Exception) -> str:
         if not isinstance(error, OSError | VbpError):
