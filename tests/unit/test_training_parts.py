@@ -21,7 +21,9 @@ from vbp_core.errors import VbpError
 from vbp_core.training.augment import augment, blur, draw, erase, light, noise, shadow, shift
 from vbp_core.training.choosing import choose, describe_frames, far_from
 from vbp_core.training.fast import Trainable
+from vbp_core.training.folder import Source
 from vbp_core.training.frames import decode
+from vbp_core.training.loop import _drives_in_words
 from vbp_core.training.optimise import RunningMean
 from vbp_core.training.recipe import AUGMENTATIONS, CHECKPOINTS, Recipe
 from vbp_core.training.trainer import _marks, _weights
@@ -97,6 +99,16 @@ def test_frames_in_words() -> None:
 
 def pictures(count: int = 6) -> torch.Tensor:
     return torch.rand((count, 1, 24, 48), generator=torch.Generator().manual_seed(0))
+
+
+def test_drives_in_words() -> None:
+    one = Source("a/road", train="0 to 9", test="12 to 14")
+    many = [Source(f"sim/s{n}", train="0 to 399", test="none") for n in range(1, 6)]
+    assert _drives_in_words([one]) == "road (frames 0 to 9; held out: 12 to 14)"
+    assert _drives_in_words([one, *many]) == (
+        "road (frames 0 to 9; held out: 12 to 14), s1 to s5, 5 drives (frames 0 to 399; held out: none)"
+    )
+    assert _drives_in_words(many[:2]) == "s1, s2 (frames 0 to 399; held out: none)"
 
 
 def test_a_flip_turns_the_sign() -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -210,9 +211,20 @@ def _say_frames(trainer: Trainer, listener: Listener) -> None:
 
 def _trained_on(sources: Sequence[Source], recipe: Recipe, init: str, spec: NetworkSpec) -> str:
     """What a model's card says: the recordings, the frames, what was held out, the recipe."""
-    parts = [f"{Path(s.path).name} (frames {s.train}; held out: {s.test})" for s in sources]
     begun = f"; begun from {Path(init).name} [{spec.trained_on}]" if init else ""
-    return f"{', '.join(parts)}: {recipe.describe()}{begun}"
+    return f"{_drives_in_words(sources)}: {recipe.describe()}{begun}"
+
+
+def _drives_in_words(sources: Sequence[Source]) -> str:
+    """Neighbours of which the same frames were used are one entry: forty drives are no sentence."""
+    groups = [
+        (used, [Path(s.path).name for s in members])
+        for used, members in groupby(sources, key=lambda s: f"frames {s.train}; held out: {s.test}")
+    ]
+    return ", ".join(
+        f"{', '.join(names) if len(names) < 4 else f'{names[0]} to {names[-1]}, {len(names)} drives'} ({used})"
+        for used, names in groups
+    )
 
 
 def _init_spec(init: str) -> NetworkSpec:
