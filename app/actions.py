@@ -48,6 +48,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A("open-folder", "File", "Open &folder…", ("Shift+O", "Ctrl+Shift+O"), "open_folder", icon="folder"),
     A("camera", "File", "Open &camera…", ("C",), "choose_camera", tip="Watch a camera live", icon="camera"),
     A("open-network", "File", "Open &network file…", ("Ctrl+N",), "open_network_file"),
+    A("export", "File", "&Export…", ("Ctrl+E",), "export", tip="Export a clip, or numbers", icon="export"),
     A("close-drive", "File", "&Close drive", ("Ctrl+W",), "close_drive"),
     A("quit", "File", "&Quit", ("Ctrl+Q",), "close"),
     A(

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
@@ -38,6 +38,9 @@ from app.predict_thread import PredictThread
 from app.schedule import Schedule, fast_enough, first_good
 from app.threads import abandon
 from vbp_core.drives.base import Drive, OpenOptions
+
+if TYPE_CHECKING:
+    from vbp_core.engine import Engine
 
 log = logging.getLogger(__name__)
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -188,6 +191,11 @@ class Player(LivePlayer):
         self._show_again()
 
     # Moving about.
+
+    @property
+    def engine(self) -> Engine | None:
+        """What explains the frames; other threads may ask it, they only read a pass."""
+        return self._model.engine
 
     @property
     def frames(self) -> int:

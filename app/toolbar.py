@@ -30,6 +30,7 @@ class TopBar(QToolBar):
         self.addAction(actions["open"])
         self.addAction(actions["open-folder"])
         self.addAction(actions["camera"])
+        self.addAction(actions["export"])
         self.addSeparator()
         self.network = self._combo("Network", "The network that predicts and is explained", 170)
         self.device = self._combo("Device", "Where the network runs", 80)

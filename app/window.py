@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from app import layout, theme
 from app.actions import ACTIONS, GROUPS, PANELS, build_actions, keys_table
+from app.export_control import Exporter
 from app.live_commands import LiveCommands
 from app.marks import Marks
 from app.messages import Choices, DriveFailed, NetworkFailed, NetworkReady, PredictEnded
@@ -87,6 +88,7 @@ class MainWindow(LiveCommands):
         self.docks = self._build_docks()
         self.presenter = Presenter(self.player, self.panels, self.marks, self)
         self._build_live()
+        self.exporter = Exporter(self)
         self._connect()
         self._load_settings()
         for area in self.findChildren(QAbstractScrollArea):
@@ -249,6 +251,9 @@ class MainWindow(LiveCommands):
         self.marks.set_drive(None, 0)
         self.show_start()
 
+    def export(self) -> None:
+        self.exporter.ask()
+
     def show_start(self) -> None:
         self.setWindowTitle("vbp")
         self.start_page.set_recent(self.settings.recent())
@@ -260,7 +265,7 @@ class MainWindow(LiveCommands):
             works_without = spec.id == "realtime"
             if (
                 spec.group in ("Playback", "Marks", "Analysis") and not works_without
-            ) or spec.id == "close-drive":
+            ) or spec.id in ("close-drive", "export"):
                 self.actions_by_id[spec.id].setEnabled(drive_open)
 
     def _on_opening(self, path: str) -> None:
@@ -476,5 +481,6 @@ class MainWindow(LiveCommands):
             self.settings.set("window/state", self._alone or self.saveState(layout.VERSION))
         self.settings.flush()
         self.hide()
-        self.threads_left = self.player.close()
+        left = self.exporter.close()  # first: an export that runs is to end soon
+        self.threads_left = [*left, *self.player.close()]
         super().closeEvent(event)

@@ -1,0 +1,206 @@
+"""Exporting from the window: the choices, the preview, the queue, and what is left at the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import pytest
+from drivemaker import WAIT, wait_shown
+from PySide6.QtCore import Qt
+
+from app.export_dialog import ExportDialog
+from app.export_form import KINDS, Kind
+from app.export_line import span
+from app.export_queue import CANCELLED, DONE, FAILED, WAITING, arguments
+from app.window import MainWindow
+from vbp_core.cli import export as command
+from vbp_core.drives.base import OpenOptions
+from vbp_core.export.job import Job, Settings
+from vbp_core.overlay import Rect
+
+LONG = 120_000  # milliseconds: a process has to import torch
+
+
+def kind_of(suffix: str) -> Kind:
+    return next(k for k in KINDS if k.suffix == suffix)
+
+
+def ask(qtbot, window: MainWindow, output: Path | None = None, suffix: str = ".mp4") -> ExportDialog:
+    """The dialog, as Ctrl+E brings it."""
+    window.actions_by_id["export"].trigger()
+    dialog = window.exporter.dialog
+    assert dialog is not None and dialog.isVisible()
+    dialog.kind.setCurrentIndex(KINDS.index(kind_of(suffix)))
+    if output is not None:
+        dialog.output.setText(str(output))
+        dialog.output.textEdited.emit(str(output))
+    return dialog
+
+
+def decoded(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def test_the_command_says_what_the_job_says(monkeypatch, drive_folder, tmp_path) -> None:
+    """What the window hands to a process is, read back, the very same job."""
+    job = Job(
+        drive_path=drive_folder,
+        options=OpenOptions("center", "deg", "right", 0.5),
+        model="NetHVF",
+        device="cpu",
+        output=tmp_path / "-a clip.mp4",
+        first=3,
+        last=17,
+        force=True,
+        settings=Settings(
+            "mp4", ("lrp", "plot"), "row", "heat", 0.35, 12.5, (640, 360), "hevc", "best", "cpu", 1e-3, False
+        ),
+        crop=Rect(1, 2, 300, 62),
+    )
+    seen: list[Job] = []
+    monkeypatch.setattr(command, "export", lambda job, progress: seen.append(job) or job.output)
+    monkeypatch.setattr(command, "prepare", lambda background: None)
+    for wanted in (job, replace(job, settings=Settings(), options=OpenOptions(), crop=None, force=False)):
+        from vbp_core.cli.main import main
+
+        seen.clear()
+        assert main(arguments(wanted)) == 0
+        assert seen == [wanted]
+
+
+def test_without_a_drive_there_is_nothing_to_export(qtbot, make_window) -> None:
+    window = make_window()
+    assert not window.actions_by_id["export"].isEnabled()
+
+
+def test_a_part_is_exported_in_the_background(qtbot, open_window, tmp_path) -> None:
+    window = open_window(network="NetSVF", frame=8)
+    window.marks.set_part(5, 12)
+    dialog = ask(qtbot, window, tmp_path / "clip.mp4")
+    assert dialog.range() == (5, 12)
+    assert ("8 frames" in dialog.facts.text() and "MB" in dialog.facts.text()) or "kB" in dialog.facts.text()
+    qtbot.waitUntil(lambda: dialog.preview._rgb is not None, timeout=WAIT)
+    assert dialog.preview._rgb.shape == (720, 1280, 3)
+    qtbot.mouseClick(dialog.export_button, Qt.MouseButton.LeftButton)
+    assert not dialog.isVisible()
+    export = window.exporter.queue.running
+    assert export is not None and window.exporter.line.isVisible()
+    qtbot.waitUntil(lambda: export.state == DONE, timeout=LONG)
+    assert decoded(tmp_path / "clip.mp4") == 8
+    assert export.total == 8 and not window.exporter.line.isVisible()
+    assert "clip.mp4 is exported" in window.notice.label.text()
+
+
+def test_the_preview_follows_the_choices(qtbot, open_window) -> None:
+    window = open_window(network="NetSVF", frame=8)
+    dialog = ask(qtbot, window)
+    qtbot.waitUntil(lambda: dialog.preview._rgb is not None, timeout=WAIT)
+    for change in (
+        lambda: dialog.panels["lrp"].setChecked(True),
+        lambda: dialog.panels["maps"].setChecked(True),
+        lambda: dialog.layout_box.setCurrentIndex(1),
+        lambda: dialog.style_box.setCurrentIndex(1),
+        lambda: window.player.seek(20),
+    ):
+        before = dialog.preview._rgb
+        change()
+        qtbot.waitUntil(lambda before=before: dialog.preview._rgb is not before, timeout=WAIT)
+        assert dialog.preview._rgb is not None
+    dialog.layout_box.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: dialog.preview._rgb.shape == (720, 1920, 3), timeout=WAIT)
+
+
+def test_what_is_wrong_is_said_before_it_starts(qtbot, open_window, tmp_path) -> None:
+    window = open_window(network="NetSVF")
+    dialog = ask(qtbot, window, tmp_path / "clip.mp4")
+    assert dialog.export_button.isEnabled() and not dialog.replace.isVisible()
+
+    def problem(output: str) -> str:
+        dialog.output.setText(output)
+        dialog.output.textEdited.emit(output)
+        assert not dialog.export_button.isEnabled()
+        return dialog.problem.text()
+
+    assert "no folder" in problem(str(tmp_path / "none" / "clip.mp4"))
+    assert ".mp4" in problem(str(tmp_path / "clip.txt"))
+    assert "name" in problem("")
+    there = tmp_path / "there.mp4"
+    there.write_bytes(b"something of mine")
+    assert "already" in problem(str(there))
+    dialog.replace.setChecked(True)
+    assert dialog.export_button.isEnabled()
+    for box in dialog.panels.values():
+        box.setChecked(False)
+    assert not dialog.export_button.isEnabled() and "panel" in dialog.problem.text()
+
+
+def test_a_failure_is_one_notice_and_the_next_goes_on(qtbot, open_window, tmp_path) -> None:
+    window = open_window(network="NetSVF")
+    queue = window.exporter.queue
+    (tmp_path / "a.mp4").write_bytes(b"something of mine")
+    job = Job(
+        window.player.path,
+        OpenOptions(),
+        "NetSVF",
+        "cpu",
+        tmp_path / "a.mp4",
+        0,
+        3,
+        settings=Settings(size=(320, 180)),
+    )
+    first = queue.add(job)
+    second = queue.add(replace(job, output=tmp_path / "b.mp4"))
+    third = queue.add(replace(job, output=tmp_path / "c.mp4"))
+    assert (second.state, third.state) == (WAITING, WAITING)
+    assert "2 more" in window.exporter.line.bar.format()
+    queue.cancel(third)
+    assert third.state == CANCELLED
+    qtbot.waitUntil(lambda: first.state == FAILED, timeout=LONG)
+    assert "not written by vbp" in window.notice.label.text()
+    assert (tmp_path / "a.mp4").read_bytes() == b"something of mine"
+    qtbot.waitUntil(lambda: second.state == DONE, timeout=LONG)
+    assert decoded(tmp_path / "b.mp4") == 4 and not (tmp_path / "c.mp4").exists()
+
+
+@pytest.fixture
+def long_export(qtbot, open_window, tmp_path):
+    """A window whose export is well under way."""
+    window = open_window(network="NetSVF")
+    job = Job(
+        window.player.path,
+        OpenOptions(),
+        "NetSVF",
+        "cpu",
+        tmp_path / "long.mp4",
+        0,
+        59,
+        settings=Settings(panels=("lrp",)),
+    )
+    export = window.exporter.queue.add(job)
+    qtbot.waitUntil(lambda: export.done > 0, timeout=LONG)
+    return window, export
+
+
+def test_cancelled_nothing_is_left(qtbot, long_export, tmp_path) -> None:
+    window, export = long_export
+    window.exporter.line.cancel.click()
+    assert export.state == CANCELLED
+    qtbot.waitUntil(lambda: window.exporter.queue.running is None, timeout=LONG)
+    assert not list(tmp_path.glob("long*")) and not list(tmp_path.glob(".long*"))
+    window.player.seek(3)  # and the window goes on
+    wait_shown(qtbot, window, 3)
+
+
+def test_closing_the_window_leaves_a_part_that_plays(qtbot, long_export, tmp_path) -> None:
+    window, _ = long_export
+    window.close()
+    assert window.threads_left == []
+    assert [p.name for p in tmp_path.glob("*long*")] == ["long.part.mp4"]
+    assert decoded(tmp_path / "long.part.mp4") >= 1
+
+
+def test_time_left_is_readable() -> None:
+    assert [span(s) for s in (0.2, 7, 65, 3723)] == ["0:00", "0:07", "1:05", "1:02:03"]
