@@ -56,7 +56,7 @@ def number_of(picture: np.ndarray) -> int:
     return read_clock(picture)[0]
 
 
-@pytest.mark.parametrize("size", [(320, 240), (161, 121), (160, 121), (161, 120), (640, 126)])
+@pytest.mark.parametrize("size", [(320, 240), (161, 121), (160, 121), (161, 120), (640, 126), (1280, 961)])
 def test_what_was_put_comes_out(tmp_path: Path, size: tuple[int, int]) -> None:
     frames = record(tmp_path / "drive", 45, *size)
     with open_drive(tmp_path / "drive") as drive:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -212,6 +213,36 @@ def test_a_session_from_the_command_line_is_recorded_and_opens(server, tmp_path,
         assert len(drive) > 5 and np.isfinite(drive.predicted_rad).any()  # type: ignore[attr-defined]
         numbers = [read_clock(drive.frame(i))[0] for i in range(len(drive))]
         assert numbers == list(range(numbers[0], numbers[0] + len(drive)))
+
+
+def test_angles_that_come_in_are_measured_against_the_prediction_and_recorded(
+    server, tmp_path, capsys
+) -> None:
+    server.play([PICTURE], fps=20)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    ended = threading.Event()
+
+    def steer() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            while not ended.wait(0.02):
+                out.sendto(b'{"angle": 30.0, "speed": 11.5}\n', ("127.0.0.1", port))
+
+    wheel = threading.Thread(target=steer)
+    wheel.start()
+    folder = tmp_path / "drive"
+    argv = ["camera", server.url, "--no-window", "--seconds", "4", "--record", str(folder), "--device", "cpu"]
+    try:
+        assert main([*argv, "--angles", f"udp://127.0.0.1:{port}?unit=deg&sign=right"]) == 0
+    finally:
+        ended.set()
+        wheel.join()
+    assert "driven -30.0°" in capsys.readouterr().err
+    with open_drive(folder) as drive:
+        labelled = np.isfinite(drive.angle_rad)
+        assert labelled.sum() > 5 and drive.angle_rad[labelled] == pytest.approx(math.radians(-30))
+        assert drive.speed_mps[labelled] == pytest.approx(11.5)
 
 
 def test_the_summary_as_json(server, capsys) -> None:

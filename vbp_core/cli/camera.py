@@ -180,6 +180,8 @@ def status(session: LiveSession, capture: Capture) -> str:
     if state.newest.measured is not None:
         words.append(f"driven {math.degrees(state.newest.measured.angle_rad):+.1f}°")
         words.append(f"error {math.degrees(state.newest.error_rad):+.1f}°")
+    elif session.angles_text:
+        words.append(session.angles_text)
     if session.recorder is not None:
         recorder = session.recorder.state
         words.append(f"recording {recorder.seconds:.0f} s, {recorder.bytes / 1e6:.1f} MB")

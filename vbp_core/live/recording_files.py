@@ -32,7 +32,8 @@ _CLUSTER_MS = 250
 _MILLISECOND = Fraction(1, 1000)
 _SYNC_S = 1.0
 # crf 17: no difference can be seen. zerolatency: each frame comes out at once, none is held back to be lost.
-_H264 = {"preset": "ultrafast", "tune": "zerolatency", "crf": "17", "threads": "1"}
+_H264 = {"preset": "ultrafast", "tune": "zerolatency", "crf": "17"}
+_LARGE = 1_200_000  # pixels, from which a picture is coded in two halves at once
 _MJPEG = {"qmin": "1", "qmax": "3"}  # for builds of libav without x264
 
 

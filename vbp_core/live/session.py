@@ -130,6 +130,11 @@ class LiveSession:
         return left
 
     @property
+    def angles_text(self) -> str:
+        """How the source of measured angles is doing, in a sentence; "" without one."""
+        return self._angles.state if self._angles is not None else ""
+
+    @property
     def running(self) -> bool:
         return self._thread.is_alive()
 
