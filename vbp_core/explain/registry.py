@@ -8,14 +8,33 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from vbp_core.errors import ExplainError
+from vbp_core.explain.deconvnet import deconvnet
+from vbp_core.explain.fbi import KEEP, TAU, fbi
+from vbp_core.explain.grad_cam import grad_cam
+from vbp_core.explain.gradient_input import gradient_input
+from vbp_core.explain.guided_backprop import guided_backprop
 from vbp_core.explain.lrp import EPS, lrp
+from vbp_core.explain.lrp_alpha_beta import (
+    ALPHA,
+    COMPOSITE_ALPHA,
+    COMPOSITE_EPS,
+    lrp_alpha_beta,
+    lrp_composite,
+)
+from vbp_core.explain.occlusion import SIZE, occlusion
+from vbp_core.explain.phi import phi
+from vbp_core.explain.saliency import saliency
+from vbp_core.explain.target import TargetLike
 from vbp_core.explain.trace import Trace
 from vbp_core.explain.visualbackprop import visualbackprop
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that a method takes, with its range for sliders. A switch goes from 0 to 1 in whole steps."""
+    """A number that a method takes, with its range for sliders. A switch goes from 0 to 1 in whole steps.
+
+    log: its slider is logarithmic. whole: it is a whole number.
+    """
 
     name: str
     title: str
@@ -24,38 +43,118 @@ class Parameter:
     maximum: float
     log: bool = False
     switch: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True)
 class Method:
-    """`function(trace, target, **parameters) -> (N, H, W)`. Unsigned maps lie in [0, 1], signed ones in [-1, 1]."""
+    """`function(trace, target, **parameters) -> (N, H, W)`. Unsigned maps lie in [0, 1], signed ones in [-1, 1].
+
+    source: the paper, for people. targeted: False where the target has no effect. slow: seconds a frame, not milliseconds.
+    """
 
     name: str
     title: str
     function: Callable[..., Tensor]
     signed: bool = False
     parameters: tuple[Parameter, ...] = ()
+    source: str = ""
+    targeted: bool = True
+    slow: bool = False
 
+
+_BIAS = Parameter("bias", "bias in the denominator", 1, 0, 1, switch=True)
 
 METHODS: dict[str, Method] = {
     m.name: m
     for m in (
-        Method("visualbackprop", "VisualBackProp", visualbackprop),
+        Method(
+            "visualbackprop",
+            "VisualBackProp",
+            visualbackprop,
+            source="Bojarski et al. 2016, section 3",
+            targeted=False,
+        ),
         Method(
             "lrp",
             "LRP",
             lrp,
             signed=True,
+            parameters=(Parameter("eps", "eps", EPS, 1e-4, 1e4, log=True), _BIAS),
+            source="Samek et al. 2016, Eq. 6",
+        ),
+        Method(
+            "lrp-alpha-beta",
+            "LRP alpha-beta",
+            lrp_alpha_beta,
+            signed=True,
+            parameters=(Parameter("alpha", "alpha", ALPHA, 1, 5), _BIAS),
+            source="Bach et al. 2015, Eq. 60",
+        ),
+        Method(
+            "lrp-composite",
+            "LRP composite",
+            lrp_composite,
+            signed=True,
             parameters=(
-                Parameter("eps", "eps", EPS, 1e-4, 1e4, log=True),
-                Parameter("bias", "bias in the denominator", 1, 0, 1, switch=True),
+                Parameter("alpha", "alpha", COMPOSITE_ALPHA, 1, 5),
+                Parameter("eps", "eps", COMPOSITE_EPS, 1e-4, 1e4, log=True),
             ),
+            source="Kohlbrenner et al. 2020, LRP-CMP",
+        ),
+        Method("phi", "phi", phi, signed=True, source="Bojarski et al. 2016, Lemma 3", targeted=False),
+        Method(
+            "fbi",
+            "Forward-Backward",
+            fbi,
+            signed=True,
+            parameters=(
+                Parameter("tau", "tau", TAU, 0.01, 1e3, log=True),
+                Parameter("keep", "maps kept", KEEP, 0.05, 1),
+                Parameter("every", "in every layer", 1, 0, 1, switch=True),
+                Parameter("relative", "tau in ‰", 1, 0, 1, switch=True),
+            ),
+            source="Forward-Backward Interpretability",
+        ),
+        Method("saliency", "Saliency", saliency, source="Simonyan et al. 2014, section 3"),
+        Method(
+            "gradient-input",
+            "Gradient × input",
+            gradient_input,
+            signed=True,
+            source="Shrikumar et al. 2016, section 2",
+        ),
+        Method(
+            "deconvnet", "DeconvNet", deconvnet, signed=True, source="Zeiler and Fergus 2014, section 2.1"
+        ),
+        Method(
+            "guided-backprop",
+            "Guided Backprop",
+            guided_backprop,
+            signed=True,
+            source="Springenberg et al. 2015, section 3.4",
+        ),
+        Method(
+            "grad-cam",
+            "Grad-CAM",
+            grad_cam,
+            parameters=(Parameter("back", "layers back", 0, 0, 9, whole=True),),
+            source="Selvaraju et al. 2017, Eq. 1 and 2",
+        ),
+        Method(
+            "occlusion",
+            "Occlusion",
+            occlusion,
+            signed=True,
+            parameters=(Parameter("size", "patch", SIZE, 8, 96, whole=True),),
+            source="Zeiler and Fergus 2014, section 4.2",
+            slow=True,
         ),
     )
 }
 
 
-def explain(trace: Trace, method: str, target: int | None = None, **parameters: float) -> Tensor:
+def explain(trace: Trace, method: str, target: TargetLike = None, **parameters: float) -> Tensor:
     """Relevance (N, H, W) by the method's name. Raises ExplainError for an unknown name or parameter."""
     chosen = METHODS.get(method)
     if chosen is None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vbp_core.errors import ExplainError
 from vbp_core.explain.chain import AvgPool, Conv, MaxPool, Pad, Window
+from vbp_core.explain.target import TargetLike
 from vbp_core.explain.trace import Trace, unpad
 
 
@@ -25,7 +26,7 @@ class Level:
     mask: Tensor
 
 
-def visualbackprop(trace: Trace, target: int | None = None) -> Tensor:
+def visualbackprop(trace: Trace, target: TargetLike = None) -> Tensor:
     """The mask (N, H, W) in [0, 1], at the size of the network's input.
 
     The maps after each ReLU are averaged over channels; from the deepest on, the mask is scaled up by a

@@ -1,0 +1,113 @@
+"""Forward-Backward Interpretability against the paper's steps, written out with loops, in float64."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from netmaker import NETWORKS, make, scaled
+from torch import Tensor
+
+from vbp_core.errors import ExplainError
+from vbp_core.explain import Target, explain
+from vbp_core.explain.chain import AvgPool, Conv, Dense, MaxPool
+from vbp_core.explain.trace import Trace, apply
+
+
+def naive(done: Trace, n: int, start: Tensor, tau: float, keep: float, every: bool, relative: bool) -> Tensor:
+    back = start.clone()
+    convs = [i for i, s in enumerate(done.stages) if isinstance(s.op, Conv)]
+    for i in reversed(range(len(done.stages))):
+        stage, a = done.stages[i], done.values[i][n].clone()
+        if stage.relu:
+            back = back.clamp(min=0)  # the adjoint of the ReLU
+        if isinstance(stage.op, Conv) and (every or i == convs[-1]):
+            totals = [float(m.sum()) for m in back]
+            count = max(1, math.ceil(keep * len(totals)))
+            best = sorted(range(len(totals)), key=lambda k: -totals[k])[:count]
+            back = torch.stack([m if k in best else m * 0 for k, m in enumerate(back)])
+        if isinstance(stage.op, Dense):
+            if not back.any():  # a dead layer: nothing comes back
+                return torch.zeros_like(done.input[n, 0])
+            back = stage.op.weight.T.clone() @ (back - stage.op.bias.clone())
+        elif isinstance(stage.op, MaxPool | AvgPool):
+            back = torch.minimum(a, replicated(back, stage.op.window, a))
+        else:
+            # The rest is linear: torch's own transpose of it.
+            given = back.reshape(apply(stage.op, a[None]).shape)
+            back = torch.autograd.functional.vjp(lambda v, op=stage.op: apply(op, v), a[None], given)[1][0]
+        if i > 0:
+            product = back * a
+            limit = tau / 1000 * max(0.0, float(product.max())) if relative else tau
+            back = torch.where(product > limit, back, torch.zeros_like(back))
+    return back.sum(0)
+
+
+def replicated(back: Tensor, window, a: Tensor) -> Tensor:
+    total, count = torch.zeros_like(a), torch.zeros_like(a)
+    (kh, kw), (sh, sw), (ph, pw) = window.kernel, window.stride, window.padding
+    for y in range(back.shape[1]):
+        for x in range(back.shape[2]):
+            for i in range(kh):
+                for j in range(kw):
+                    r, c = y * sh - ph + i, x * sw - pw + j
+                    if 0 <= r < a.shape[1] and 0 <= c < a.shape[2]:
+                        total[:, r, c] += back[:, y, x]
+                        count[:, r, c] += 1
+    return total / count.clamp(min=1)
+
+
+CASES = [(0.0, 0.5, True, False), (0.05, 0.5, True, False), (10.0, 0.5, True, True), (50.0, 0.3, False, True)]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_it_equals_the_papers_steps(name: str, case: tuple[float, float, bool, bool]) -> None:
+    tau, keep, every, relative = case
+    alive = False
+    for seed in range(3):
+        done, _, _ = make(name, seed)
+        for index in (0, 1):
+            starts = []
+            for n in range(2):  # of a class: the adjoint of the softmax
+                z = done.output[n].clone()
+                start = torch.full_like(z, float(z.min()))
+                start[index] = z.max()
+                starts.append(start)
+            target = Target("class", index)
+            got = explain(done, "fbi", target, tau=tau, keep=keep, every=every, relative=relative)
+            expected = scaled(torch.stack([naive(done, n, starts[n], *case) for n in range(2)]))
+            torch.testing.assert_close(got, expected, rtol=0, atol=1e-9)
+            # Of a regression: the output itself.
+            got = explain(done, "fbi", index, tau=tau, keep=keep, every=every, relative=relative)
+            starts = [
+                torch.where(torch.arange(2) == index, done.output[n].clone(), torch.zeros(()).double())
+                for n in range(2)
+            ]
+            expected = scaled(torch.stack([naive(done, n, starts[n], *case) for n in range(2)]))
+            torch.testing.assert_close(got, expected, rtol=0, atol=1e-9)
+            alive |= bool(expected.any())
+    assert alive
+
+
+def test_everything_kept_and_no_threshold_is_near_deconvnet() -> None:
+    """The paper says so. Without dense layers and on a positive start it is DeconvNet but for where a neuron was dead."""
+    done, _, _ = make("plain", seed=1)
+    guided = explain(done, "guided-backprop", 0).flatten()
+    got = explain(done, "fbi", 0, tau=0, keep=1).flatten()
+    assert torch.corrcoef(torch.stack([got, guided]))[0, 1] > 0.9
+
+
+def test_fewer_maps_and_a_higher_tau_leave_less() -> None:
+    done, _, _ = make("padded", seed=1)
+    seen = [int((explain(done, "fbi", 0, tau=t) != 0).sum()) for t in (0.01, 100.0, 900.0)]
+    assert seen[0] > seen[2] > 0
+    assert not explain(done, "fbi", 0, tau=1e9, relative=0).any()
+
+
+def test_parameters_out_of_range() -> None:
+    done, _, _ = make("plain")
+    for bad in ({"tau": -1}, {"tau": math.nan}, {"keep": 0}, {"keep": 1.2}):
+        with pytest.raises(ExplainError):
+            explain(done, "fbi", **bad)

@@ -1,0 +1,141 @@
+"""phi against the sum over every path, and the transformation of Lemma 2, in float64."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from netmaker import F64, scaled
+from torch import Tensor, nn
+
+from vbp_core.errors import ExplainError
+from vbp_core.explain import explain
+from vbp_core.explain.chain import read_chain
+from vbp_core.explain.trace import Trace, trace
+
+
+def network(seed: int, stride: int = 1, bias: bool = True) -> tuple[Trace, Tensor]:
+    torch.manual_seed(seed)
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 2, bias=bias), nn.ReLU(),
+        nn.Conv2d(2, 2, 2, stride, bias=bias), nn.ReLU(),
+        nn.Conv2d(2, 2, (1, 2), bias=bias), nn.ReLU(),
+        nn.Flatten(), nn.Linear({1: 2 * 3 * 3, 2: 2 * 2 * 1}[stride], 1),
+    )  # fmt: skip
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.1)  # enough of them alive
+    images = torch.rand(2, 1, 5, 6, dtype=F64)
+    return trace(read_chain(net).to("cpu", F64), images), images
+
+
+class Graph:
+    """The multipartite graph of section 4 for one frame: parts of neurons, and edges with their weights."""
+
+    def __init__(self, done: Trace, n: int) -> None:
+        self.value = {(0, i): v for i, v in enumerate(done.input[n].reshape(-1).tolist())}
+        self.bias: dict[tuple[int, int], float] = {}
+        self.edges: dict[tuple[int, int], list[tuple[tuple[int, int], float]]] = {}  # into a neuron
+        self.parts = 0
+        for stage, x, out in zip(done.stages, done.values[:-1], done.values[1:], strict=True):
+            op = stage.op
+            if type(op).__name__ != "Conv":
+                break
+            self.parts += 1
+            (kh, kw), (sh, sw) = op.window.kernel, op.window.stride
+            maps, rows, columns = out[n].shape
+            for k in range(maps):
+                for y in range(rows):
+                    for z in range(columns):
+                        v = (self.parts, (k * rows + y) * columns + z)
+                        self.value[v] = float(out[n, k, y, z])
+                        self.bias[v] = float(op.bias[k])
+                        self.edges[v] = [
+                            (
+                                (self.parts - 1, (c * x.shape[2] + y * sh + i) * x.shape[3] + z * sw + j),
+                                float(op.weight[k, c, i, j]),
+                            )
+                            for c in range(op.weight.shape[1])
+                            for i in range(kh)
+                            for j in range(kw)
+                        ]
+
+    def gamma(self, v: tuple[int, int]) -> float:
+        """The input flow of v: what its edges bring, without its bias."""
+        return sum(w * self.value[u] for u, w in self.edges[v])
+
+    def all_paths(self) -> dict[int, float]:
+        """Eq. 3 for every pixel, path by path, each walked from its end at the last convolution."""
+        found = dict.fromkeys((i for part, i in self.value if part == 0), 0.0)
+        self.count = 0
+
+        def walk(v: tuple[int, int], product: float) -> None:
+            if v[0] == 0:
+                self.count += 1
+                found[v[1]] += product * self.value[v]  # gamma(X) is the pixel's value
+                return
+            if self.value[v] == 0:  # a dead node is no part of the graph
+                return
+            factor = self.value[v] / self.gamma(v)  # a_e / (a_e + b_e)
+            for u, w in self.edges[v]:
+                walk(u, product * factor * w)
+
+        for v in self.value:
+            if v[0] == self.parts:
+                walk(v, 1.0)
+        return found
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("seed", [0, 1, 4])
+def test_the_sweep_is_the_sum_over_every_path(seed: int, stride: int, bias: bool) -> None:
+    done, _ = network(seed, stride, bias)
+    expected = []
+    for n in range(2):
+        graph = Graph(done, n)
+        found = graph.all_paths()
+        assert graph.count >= 64
+        expected.append(torch.tensor([found[i] for i in range(30)], dtype=F64).view(5, 6))
+    torch.testing.assert_close(explain(done, "phi"), scaled(torch.stack(expected)), rtol=0, atol=1e-9)
+
+
+def test_without_biases_phi_is_gradient_x_input_of_the_last_maps() -> None:
+    """Definition 1: gamma(X) sum over paths of the product of weights."""
+    done, images = network(4, bias=False)
+    net = [torch.nn.functional.conv2d, torch.relu]
+    x = images.clone().requires_grad_()
+    value = x
+    for stage in done.stages[:3]:
+        value = net[1](net[0](value, stage.op.weight, None, stage.op.window.stride))
+    (grad,) = torch.autograd.grad(value.sum(), x)
+    torch.testing.assert_close(explain(done, "phi"), scaled((grad * images).sum(1)), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_lemma_2_gives_the_same_activations(seed: int) -> None:
+    """The bias-free image: an edge carries a(v) gamma_e / gamma(v) (Remark 3), and v sums what comes in."""
+    done, _ = network(seed)
+    for n in range(2):
+        graph = Graph(done, n)
+        new = {v: value for v, value in graph.value.items() if v[0] == 0}
+        for part in range(1, graph.parts + 1):
+            for v in [v for v in graph.value if v[0] == part]:
+                gamma = graph.gamma(v)
+                if graph.value[v] == 0:  # dead: no part of the graph
+                    new[v] = 0.0
+                    continue
+                # The weight of an edge is w_e a(v) / gamma(v): multiplied by the flow of v' it is a(v) gamma_e / gamma(v).
+                new[v] = sum(w * graph.value[v] / gamma * new[u] for u, w in graph.edges[v])
+        for v, value in graph.value.items():
+            assert new[v] == pytest.approx(value, rel=1e-9, abs=1e-12), v
+
+
+def test_what_phi_is_in_words() -> None:
+    """It ends at the last convolution: the head, the target and what follows do not matter."""
+    done, _ = network(1)
+    assert torch.equal(explain(done, "phi", 0), explain(done, "phi"))
+    dead = Trace(done.stages, (*done.values[:-1], torch.zeros_like(done.output)))
+    assert torch.equal(explain(dead, "phi"), explain(done, "phi"))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    with pytest.raises(ExplainError, match="phi needs a convolution"):
+        explain(trace(read_chain(net), torch.rand(1, 1, 8, 8)), "phi")

@@ -1,0 +1,136 @@
+"""The operations of a chain, backwards: what all methods that go from the output to the input share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vbp_core.explain.chain import Affine, AvgPool, Conv, Dense, Flatten, MaxPool, Op, Pad, Window
+from vbp_core.explain.trace import Trace, unpad
+
+FEW_TAPS = 32  # inputs x kernel height x width, below which a matrix product beats a transposed convolution
+SMALL = 100_000  # values of a frame's map
+
+
+def adjoint(op: Op, x: Tensor, grad: Tensor) -> Tensor:
+    """The transposed Jacobian of `op` at its input x, applied to grad (shaped as op's output); shaped as x.
+
+    A maximum belongs to the place that holds it. The ReLU of the stage is no part of this.
+    """
+    if isinstance(op, Conv | Dense | Affine):
+        return transposed(op, grad, x)
+    if isinstance(op, MaxPool):
+        return to_winners(op, x, grad)
+    if isinstance(op, AvgPool):
+        return average_back(op, x, grad)
+    if isinstance(op, Pad):
+        return unpad(op, grad)
+    if isinstance(op, Flatten):
+        return grad.reshape(x.shape)
+    return grad
+
+
+def backward(trace: Trace, grad: Tensor, relu: Callable[[Tensor, Tensor], Tensor], stop: int = 0) -> Tensor:
+    """Hand `grad`, shaped as the output, down to values[stop], with a rule for the ReLUs: relu(grad, its output).
+
+    Each frame's result may come times a positive number of its own: where maps are small enough for it to cost
+    nothing, they are divided by their largest value, so that no depth of network leaves the range of numbers.
+    """
+    for i in range(len(trace.stages) - 1, stop - 1, -1):
+        stage = trace.stages[i]
+        if stage.relu:
+            grad = relu(grad, trace.values[i + 1])
+        grad = adjoint(stage.op, trace.values[i], grad)
+        if grad[:1].numel() <= SMALL:
+            grad = by_largest(grad)
+    return grad
+
+
+def relu_gradient(grad: Tensor, out: Tensor) -> Tensor:
+    """What a ReLU lets through by its derivative: grad where it put something out."""
+    passed: Tensor = torch.ops.aten.threshold_backward(grad, out, 0)
+    return passed
+
+
+def transposed(op: Conv | Dense | Affine, share: Tensor, x: Tensor) -> Tensor:
+    """The layer's linear map, transposed, applied to `share`; the result has the shape of x."""
+    if isinstance(op, Dense):
+        return share @ op.weight
+    if isinstance(op, Affine):
+        return share * op.scale.view((1, -1) + (1,) * (share.dim() - 2))
+    w = op.window
+    if op.groups == 1 and op.weight[0].numel() <= FEW_TAPS:
+        return _transposed_by_taps(op, share, x)
+    rest = [_unseen(x.shape[2 + a], share.shape[2 + a], w, a) for a in (0, 1)]
+    return F.conv_transpose2d(share, op.weight, None, w.stride, w.padding, rest, op.groups, w.dilation)
+
+
+def _transposed_by_taps(op: Conv, share: Tensor, x: Tensor) -> Tensor:
+    """The same for a layer with few inputs, such as the first of a grey network: one matrix product, then shifts.
+
+    Convolution kernels want many channels on both sides; with one, they take ten times as long as this.
+    """
+    w = op.window
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = w.kernel, w.stride, w.padding, w.dilation
+    n, outputs, rows, columns = share.shape
+    inputs = op.weight.shape[1]
+    flat = share.permute(0, 2, 3, 1).reshape(n, rows * columns, outputs)
+    taps = (op.weight.reshape(outputs, -1).T @ flat.transpose(1, 2)).view(n, inputs, kh, kw, rows, columns)
+    height = max(ph + x.shape[2], (rows - 1) * sh + (kh - 1) * dh + 1)
+    width = max(pw + x.shape[3], (columns - 1) * sw + (kw - 1) * dw + 1)
+    out = share.new_zeros((n, inputs, height, width))
+    for i in range(kh):
+        for j in range(kw):
+            top, left = i * dh, j * dw
+            out[:, :, top : top + (rows - 1) * sh + 1 : sh, left : left + (columns - 1) * sw + 1 : sw] += (
+                taps[:, :, i, j]
+            )
+    return out[:, :, ph : ph + x.shape[2], pw : pw + x.shape[3]]
+
+
+def _unseen(size: int, count: int, window: Window, axis: int) -> int:
+    """Rows at the far end of the input that no output of the layer looks at."""
+    covered = (count - 1) * window.stride[axis] + (window.kernel[axis] - 1) * window.dilation[axis] + 1
+    return size - (covered - 2 * window.padding[axis])
+
+
+def to_winners(op: MaxPool, x: Tensor, relevance: Tensor) -> Tensor:
+    """What each window of a max-pooling got, at the place of its maximum."""
+    w = op.window
+    _, winners = F.max_pool2d(x, w.kernel, w.stride, w.padding, w.dilation, op.ceil_mode, return_indices=True)
+    flat = torch.zeros_like(x, memory_format=torch.contiguous_format).flatten(2)
+    flat.scatter_add_(2, winners.flatten(2), relevance.reshape(winners.shape).flatten(2))
+    return flat.view(x.shape)
+
+
+def average_back(op: AvgPool, x: Tensor, grad: Tensor) -> Tensor:
+    """The transpose of an average-pooling: what each window got, shared equally by its places."""
+    w = op.window
+    back: Any = torch.ops.aten.avg_pool2d_backward
+    out: Tensor = back(grad, x, w.kernel, w.stride, w.padding, op.ceil_mode, op.count_include_pad, None)
+    return out
+
+
+def divide_(relevance: Tensor, by: Tensor) -> Tensor:
+    """relevance / by in place, and 0 where there is no relevance or nothing to divide by."""
+    return relevance.div_(by).nan_to_num_(0.0, 0.0, 0.0)
+
+
+def by_largest(maps: Tensor) -> Tensor:
+    """Divide each frame of (N, ...) by its largest magnitude; all zero stays zero."""
+    return maps / _largest(maps)
+
+
+def by_largest_(maps: Tensor) -> Tensor:
+    """The same in place: a map that is as large as a layer costs more to allocate than to divide."""
+    return maps.div_(_largest(maps))
+
+
+def _largest(maps: Tensor) -> Tensor:
+    axes = tuple(range(1, maps.dim()))
+    top = torch.maximum(maps.amax(axes, keepdim=True), -maps.amin(axes, keepdim=True))
+    return torch.where(top > 0, top, torch.ones_like(top))

@@ -1,0 +1,104 @@
+"""Forward-Backward Interpretability: the network turned round, masked by what it saw on the way forward."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from vbp_core.errors import ExplainError
+from vbp_core.explain import target as targets
+from vbp_core.explain.adjoint import adjoint, by_largest
+from vbp_core.explain.chain import AvgPool, Conv, Dense, MaxPool, Window
+from vbp_core.explain.target import TargetLike, as_target
+from vbp_core.explain.trace import Trace
+from vbp_core.explain.visualbackprop import scale_up
+
+TAU, KEEP = 10.0, 0.5
+
+
+def fbi(
+    trace: Trace,
+    target: TargetLike = None,
+    tau: float = TAU,
+    keep: float = KEEP,
+    every: bool = True,
+    relative: bool = True,
+) -> Tensor:
+    """The adjoint's values (N, H, W) at the input, summed over channels, scaled to max |r| = 1.
+
+    With a the activations forward, b_hat those backward, from the output to the input:
+    - softmax: z_hat_i = max(z) for the class i = c, min(z) else ("class" targets). For regression the
+      output itself takes the place of the class: what it contributes to the `target`, and zero at other outputs;
+    - ReLU: ReLU. Dense: a_hat = W^T (z_hat - bias). Convolution: with the flipped filter, no bias;
+    - mask: a_hat is kept where a_hat a > tau, in every hidden layer (the input itself is not masked);
+    - maps: of the backward maps that a convolution put out, the share `keep` with the largest totals is kept (at
+      least one). `every` True: at each convolution, as in the paper's experiments; False: at the last one alone, as its
+      method says;
+    - pooling: each value is replicated over its window, averaged where windows overlap, then
+      min(a, a_hat) with a the map before pooling.
+    The paper's tau = 10 is an absolute number, for VGG-16 on inputs of 0 to 255; where activations are of the order
+    of 1 and the output is a tenth of a radian, no product reaches it. `relative` True therefore takes tau as
+    thousandths of the largest product of each layer and frame; False is the paper's threshold.
+    Raises ExplainError for a tau below 0, a keep outside (0, 1], or an output that is not there.
+    """
+    if not 0 <= tau < math.inf:
+        raise ExplainError(f"FBI needs a tau of 0 or more, not {tau:g}")
+    if not 0 < keep <= 1:
+        raise ExplainError(f"FBI keeps a share of the maps above 0 and up to 1, not {keep:g}")
+    last = max((i for i, stage in enumerate(trace.stages) if isinstance(stage.op, Conv)), default=-1)
+    with torch.inference_mode():
+        back = _start(trace.output, target)
+        for i in range(len(trace.stages) - 1, -1, -1):
+            stage, x = trace.stages[i], trace.values[i]
+            if stage.relu:
+                back = back.relu()
+            if isinstance(stage.op, Conv) and (every or i == last):
+                back = _strongest_maps(back, keep)
+            if isinstance(stage.op, Dense):
+                # Where nothing came back, as from a dead layer, the bias alone would make something of it.
+                back = torch.where(back.any(1, keepdim=True), back - stage.op.bias, back)
+            if isinstance(stage.op, MaxPool | AvgPool):
+                back = torch.minimum(x, _replicate(back, stage.op.window, x))
+            else:
+                back = adjoint(stage.op, x, back)
+            if i > 0:
+                back = _masked(back, x, tau, relative)
+        return by_largest(back.sum(1))
+
+
+def _start(output: Tensor, target: TargetLike) -> Tensor:
+    chosen = as_target(target)
+    if chosen.kind != "class":
+        return targets.relevance(output, chosen)
+    low, high = output.amin(1, keepdim=True), output.amax(1, keepdim=True)
+    return low.expand_as(output).scatter(1, targets.index_of(output, chosen), high)
+
+
+def _masked(back: Tensor, x: Tensor, tau: float, relative: bool) -> Tensor:
+    """back where its product with the forward activation x is above tau, else 0."""
+    product = back * x
+    if not relative:
+        return back.where(product > tau, 0.0)
+    largest = product.amax(tuple(range(1, product.dim())), keepdim=True).clamp_min_(0.0)
+    return back.where(product > largest * (tau / 1000), 0.0)
+
+
+def _strongest_maps(back: Tensor, keep: float) -> Tensor:
+    """back (N, C, h, w) with all but the share `keep` of its maps, by their totals, set to zero."""
+    totals = back.sum((2, 3))
+    count = max(1, math.ceil(keep * totals.shape[1] - 1e-9))
+    if count == totals.shape[1]:
+        return back
+    kept = torch.zeros_like(totals).scatter_(1, totals.topk(count, 1).indices, 1.0)
+    return back * kept[:, :, None, None]
+
+
+def _replicate(back: Tensor, window: Window, x: Tensor) -> Tensor:
+    """Each value over its window, averaged where windows overlap; 0 where none reaches. Shaped as x."""
+    height, width = x.shape[2:]
+    flat = back.reshape(-1, *back.shape[2:])
+    summed = scale_up(flat, window, height, width)
+    counts = scale_up(torch.ones_like(flat[:1]), window, height, width)
+    return (summed / counts.clamp_min(1.0)).view(x.shape)

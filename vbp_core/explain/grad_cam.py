@@ -1,0 +1,36 @@
+"""Grad-CAM (Selvaraju et al. 2017, Eq. 1 and 2)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vbp_core.errors import ExplainError
+from vbp_core.explain import target as targets
+from vbp_core.explain.adjoint import backward, by_largest, relu_gradient
+from vbp_core.explain.chain import Conv
+from vbp_core.explain.target import TargetLike
+from vbp_core.explain.trace import Trace
+
+
+def grad_cam(trace: Trace, target: TargetLike = None, back: float = 0) -> Tensor:
+    """L = ReLU(sum_k w_k A^k), w_k = mean over places of ds/dA^k; (N, H, W) in [0, 1], divided by its maximum.
+
+    A^k are the maps of a convolution, after its ReLU; s is the `target` (default: output 0). back: how many
+    convolutions before the last; 0 is the last, as in the paper, and numbers beyond the first mean the first. L is
+    brought to the input's size by bilinear interpolation. Where the last maps are one row high, as in the networks
+    of the VisualBackProp paper, it tells columns only: look further back.
+    Raises ExplainError for a network without a convolution, or an output that is not there.
+    """
+    convs = [i for i, stage in enumerate(trace.stages) if isinstance(stage.op, Conv)]
+    if not convs:
+        raise ExplainError("Grad-CAM needs a convolution, and this network has none")
+    at = convs[max(len(convs) - 1 - round(max(0.0, back)), 0)] + 1
+    maps = trace.values[at]
+    with torch.inference_mode():
+        grad = backward(trace, targets.gradient(trace.output, target), relu_gradient, at)
+        weights = grad.mean((2, 3))
+        cam = torch.einsum("nk,nkhw->nhw", weights, maps).relu_()[:, None]
+        large = F.interpolate(cam, trace.input.shape[2:], mode="bilinear", align_corners=False)
+        return by_largest(large.squeeze(1))

@@ -1,0 +1,22 @@
+"""Gradient x input (Shrikumar et al. 2016, section 2; the relevance of LRP with eps = 0, bias included)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vbp_core.explain import target as targets
+from vbp_core.explain.adjoint import backward, by_largest, relu_gradient
+from vbp_core.explain.target import TargetLike
+from vbp_core.explain.trace import Trace
+
+
+def gradient_input(trace: Trace, target: TargetLike = None) -> Tensor:
+    """R = x ds/dx, summed over channels, (N, H, W), each frame scaled to max |r| = 1.
+
+    s is the `target` (default: output 0), x the network's input as it is after its normalisation. Signed: positive
+    raises s. Raises ExplainError for an output that is not there.
+    """
+    with torch.inference_mode():
+        grad = backward(trace, targets.gradient(trace.output, target), relu_gradient)
+        return by_largest((grad * trace.input).sum(1))

@@ -1,0 +1,36 @@
+"""phi, the VisualBackProp paper's own measure of a pixel's contribution (Definitions 1 and 2, Lemmas 1 to 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vbp_core.errors import ExplainError
+from vbp_core.explain.chain import Conv
+from vbp_core.explain.lrp import epsilon, sweep
+from vbp_core.explain.target import TargetLike
+from vbp_core.explain.trace import Trace
+
+
+def phi(trace: Trace, target: TargetLike = None) -> Tensor:
+    """Contribution (N, H, W) of each pixel to the last convolution's maps, over channels, scaled to max |r| = 1.
+
+    Lemma 3: phi(X) = gamma(X) sum over the paths P from X to the last feature maps of the product over P's edges
+    e = (v', v) of w_e a_e / (a_e + b_e), where a_e is the activation of v and a_e + b_e = gamma(v) its input without
+    the bias (the paper's b is taken off, so it is minus the bias of a layer). The path through a neuron that puts
+    out zero counts nothing.
+
+    The sum is taken as one backward sweep: M(v) = a(v) at the last convolution, then
+    M(v') = a(v') sum_v w_e M(v) / gamma(v), which is LRP with eps = 0 and the bias left out of the denominator.
+    A neuron whose input without the bias is exactly zero hands nothing down. Max-pooling has one path, from the
+    winner; average-pooling is a layer of equal weights.
+    `target` has no effect: the measure ends at the last feature maps.
+    Raises ExplainError for a network without a convolution.
+    """
+    convs = [i for i, stage in enumerate(trace.stages) if isinstance(stage.op, Conv)]
+    if not convs:
+        raise ExplainError("phi needs a convolution, and this network has none")
+    first = convs[-1] + 1
+    with torch.inference_mode():
+        start = trace.values[first].clone()
+        return sweep(trace, start, lambda stage, x, z, r: epsilon(stage, x, z, r, 0.0, False), first)

@@ -1,0 +1,21 @@
+"""Saliency: the size of the gradient (Simonyan et al. 2014, section 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vbp_core.explain import target as targets
+from vbp_core.explain.adjoint import backward, by_largest, relu_gradient
+from vbp_core.explain.target import TargetLike
+from vbp_core.explain.trace import Trace
+
+
+def saliency(trace: Trace, target: TargetLike = None) -> Tensor:
+    """M = max over channels of |ds/dx|, (N, H, W) in [0, 1], each frame divided by its maximum.
+
+    s is the `target` (default: output 0), x the network's input. Raises ExplainError for an output that is not there.
+    """
+    with torch.inference_mode():
+        grad = backward(trace, targets.gradient(trace.output, target), relu_gradient)
+        return by_largest(grad.abs().amax(1))

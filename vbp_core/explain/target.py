@@ -1,0 +1,125 @@
+"""What is to be explained: which number, made of the network's output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from vbp_core.errors import ExplainError
+
+KINDS = ("output", "negative", "magnitude", "error", "error-magnitude", "class")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A scalar s(y) of each frame's output y (N, outputs). With v = sign * y[:, index]:
+
+    kind "output": v. "negative": -v. "magnitude": |v|. "error": driven - v, what is positive raises it.
+    "error-magnitude": |driven - v|, what is positive makes the prediction worse. "class": v, with
+    index None the largest output of each frame.
+
+    index: the output, or the class; None is the first (of a class: the predicted one). sign: -1 where the output
+    counts to the other side than what is explained (a network whose right is positive). driven: (N,) in the
+    unit of v, NaN where it is not known; a single value counts for all frames.
+    """
+
+    kind: str = "output"
+    index: int | None = None
+    sign: float = 1.0
+    driven: Tensor | None = None
+
+    def frame(self, n: int) -> Target:
+        """The target of frame `n` of a batch alone."""
+        if self.driven is None or self.driven.numel() == 1:
+            return self
+        return replace(self, driven=self.driven.reshape(-1)[n : n + 1])
+
+
+TargetLike: TypeAlias = Target | int | None
+
+
+def parse_target(text: str) -> Target:
+    """ "output", "negative", "magnitude", "error", "error-magnitude", "class", each also with ":N" for output N.
+
+    Raises ExplainError.
+    """
+    kind, colon, number = text.strip().partition(":")
+    if kind not in KINDS or (colon and not number.isdecimal()):
+        raise ExplainError(
+            f"the target {text!r} is not known; accepted: {', '.join(KINDS)}, and :N after it for output N"
+        )
+    return Target(kind, int(number) if colon else None)
+
+
+def as_target(target: TargetLike) -> Target:
+    """A bare number is the output of that index; None is the first output."""
+    return target if isinstance(target, Target) else Target("output", target)
+
+
+def value(output: Tensor, target: TargetLike) -> Tensor:
+    """s(y): (N,) of output (N, outputs). Raises ExplainError for an output that is not there."""
+    chosen = as_target(target)
+    v = chosen.sign * output.gather(1, index_of(output, chosen)).squeeze(1)
+    if chosen.kind == "negative":
+        return -v
+    if chosen.kind == "magnitude":
+        return v.abs()
+    if chosen.kind == "error":
+        return _driven(chosen, v) - v
+    if chosen.kind == "error-magnitude":
+        return (_driven(chosen, v) - v).abs()
+    return v
+
+
+def gradient(output: Tensor, target: TargetLike) -> Tensor:
+    """ds/dy: (N, outputs), where every gradient method starts. Zero where the driven angle is not known.
+
+    Raises ExplainError for an output that is not there, or an error without a driven angle.
+    """
+    chosen = as_target(target)
+    index = index_of(output, chosen)
+    v = chosen.sign * output.gather(1, index).squeeze(1)
+    if chosen.kind == "negative":
+        slope = -torch.ones_like(v)
+    elif chosen.kind == "magnitude":
+        slope = v.sign()
+    elif chosen.kind == "error":
+        slope = torch.where(_driven(chosen, v).isfinite(), -1.0, 0.0).to(v.dtype)
+    elif chosen.kind == "error-magnitude":
+        slope = (v - _driven(chosen, v)).nan_to_num(0.0).sign()
+    else:
+        slope = torch.ones_like(v)
+    return torch.zeros_like(output).scatter_(1, index, (chosen.sign * slope)[:, None])
+
+
+def relevance(output: Tensor, target: TargetLike) -> Tensor:
+    """y * ds/dy: (N, outputs), what the output contributes to s, where every relevance method starts.
+
+    For "output" it is y, for "negative" -y, for "magnitude" |y|. For the errors it is the prediction's part:
+    the driven angle is no work of the network. Raises as `gradient`.
+    """
+    return output * gradient(output, target)
+
+
+def index_of(output: Tensor, target: Target) -> Tensor:
+    """Which output of each frame, (N, 1) int64. Raises ExplainError for one that is not there."""
+    n, outputs = output.shape
+    if target.index is None:
+        if target.kind == "class" and outputs > 1:
+            return output.argmax(1, keepdim=True)
+        return torch.zeros((n, 1), dtype=torch.int64, device=output.device)
+    if not 0 <= target.index < outputs:
+        raise ExplainError(f"the network has {outputs} outputs; there is no output {target.index}")
+    return torch.full((n, 1), target.index, dtype=torch.int64, device=output.device)
+
+
+def _driven(target: Target, v: Tensor) -> Tensor:
+    if target.driven is None:
+        raise ExplainError("the error needs the angle that was driven, and none is known here")
+    driven = target.driven.to(v.device, v.dtype).reshape(-1)
+    if driven.numel() not in (1, v.numel()):
+        raise ExplainError(f"{driven.numel()} driven angles were given for {v.numel()} frames")
+    return driven.expand(v.numel())
