@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import shutil
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+# Before torch comes, which the next line brings: its threads would spin, and hold up camera and recorder.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from vbp_core.cli.common import add_crop, add_network, number
 from vbp_core.cli.main import print_json
