@@ -128,8 +128,9 @@ class VideoReader:
 
     def _decode_to(self, i: int, keep: Keep, before: int) -> Image | None:
         packet, found = int(self._order[i]), None
+        wanted = int(self._index.when[self._order[max(i - before, 0)]])
         while found is None and self._feed is not None:
-            for number, frame in self._decode_next():
+            for number, frame in self._decode_next(wanted):
                 at = int(self._rank[number])
                 if at < 0 or at in self.lost or not (at == i or i - before <= at <= i + _FAR_BEHIND):
                     continue
@@ -171,10 +172,17 @@ class VideoReader:
 
     # --- decoding ---------------------------------------------------------------------------
 
-    def _decode_next(self) -> list[tuple[int, VideoFrame]]:
-        """Decode one packet, or drain the decoder at the end: (packet number, good or lost picture)."""
+    def _decode_next(self, wanted: int | None = None) -> list[tuple[int, VideoFrame]]:
+        """Decode one packet, or drain the decoder at the end: (packet number, good or lost picture).
+
+        Pictures that are shown before the time `wanted`, and that no other picture is built on, may be left out:
+        on a long way from a key frame that is half of the work.
+        """
         assert self._feed is not None and self._stream is not None
         entry = next(self._feed, None)
+        if entry is not None:
+            leave_out = wanted is not None and int(self._index.when[entry[0]]) < wanted and self._in_step
+            self._stream.codec_context.skip_frame = "NONREF" if leave_out else "DEFAULT"
         try:
             if entry is None:
                 self._feed = None
