@@ -79,6 +79,7 @@ class LiveBar(QToolBar):
         self.angles = Line(4, "The measured steering angle")
         self.recording = Line(5, "What is being recorded, and where it goes")
         lines = QWidget()
+        lines.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         row = QHBoxLayout(lines)
         row.setContentsMargins(0, 0, 0, 0)
         for line in (self.camera, self.angles, self.recording):

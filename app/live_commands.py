@@ -15,7 +15,7 @@ from app import theme
 from app.actions import ACTIONS, tooltip
 from app.commands import Commands
 from app.crops import ChosenCrop, keep_crop, kept_crop
-from app.live_bar import LiveBar, size, span
+from app.live_bar import LiveBar, short, size, span
 from app.live_plot import LivePlot
 from app.live_presenter import LivePresenter
 from app.live_thread import LiveRequest
@@ -98,14 +98,18 @@ class LiveCommands(Commands):
         if self._camera_dialog is None:
             self._camera_dialog = CameraDialog(self)
             self._camera_dialog.chosen.connect(self.open_camera)
-        live = self.player.live
+        live, state = self.player.live, self.live.state
         recent = self.settings.recent("cameras")
+        silent = (
+            live is not None and state is not None and state.phase == "live" and state.exposure_ms is None
+        )
+        without = live.request.address.text if silent and live is not None else ""
         if live is not None:
             r = live.request
             asked = Asked(r.address.text, r.size, r.fps, r.exposure_ms, r.angles)
         else:
             asked = self._asked_before(recent[0]) if recent else Asked()
-        self._camera_dialog.ask(asked, recent, self.settings.recent("angles"))
+        self._camera_dialog.ask(asked, recent, self.settings.recent("angles"), without)
 
     def open_camera(self, request: LiveRequest, record: Path | None = None, crop: Rect | None = None) -> None:
         """Show a camera. record: a new folder to record into at once. crop: for this time, in its pixels."""
@@ -237,7 +241,7 @@ class LiveCommands(Commands):
             return
         folder = told.folder
         keep_crop(self.settings, str(folder.resolve()), self.player.crop)
-        what = f"{told.frames} frames, {span(told.seconds)}, {size(told.bytes)}, in {folder}"
+        what = f"{told.frames} frames, {span(told.seconds)}, {size(told.bytes)}, in {short(folder)}"
         said = f"{told.text} – what was recorded is kept: {what}" if told.text else f"Recorded: {what}"
         answers = [
             ("Open the recording", partial(self.open_drive, folder)),

@@ -65,6 +65,7 @@ class LivePresenter(QObject):
         self.beyond_ms.clear()
         self.plot.begin(live is not None and bool(live.request.angles))
         self.bar.show_recording(None)
+        self.panels.compare.set_live()
         self._timer.start()
         self.tick()
 
@@ -96,6 +97,7 @@ class LivePresenter(QObject):
         p.steering.set_angles(driven, predicted)
         p.steering.set_speed(measured.speed_mps if measured is not None else math.nan)
         p.steering.set_frame(frame.index, 0, clock(seconds))
+        p.compare.add(frame, current=True, driven_rad=driven)
         self.plot.history.add(seconds, math.degrees(predicted), math.degrees(driven))
         self.plot.refresh()
         if not self.player.frozen:
@@ -129,6 +131,7 @@ class LivePresenter(QObject):
 
     def on_network(self, ready: NetworkReady) -> None:
         self.plot.history.forget_predicted()
+        self.panels.compare.forget()
         self._lrp_frame = None
 
     def on_frozen(self, frozen: bool) -> None:

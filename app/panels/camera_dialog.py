@@ -34,6 +34,7 @@ RATES = (5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 60.0)
 LOOKING = "Looking for cameras…"
 NONE_FOUND = "No camera was found.\nPlug one in and press Refresh, or give the address of a stream below."
 STREAM = "A stream comes as it is sent: its size, rate and exposure are set at the camera itself."
+NO_EXPOSURE = "This camera does not say how it exposes, so that cannot be set here."
 DEVICE = "The camera gives the nearest that it can; what it gives is said in the Drive panel."
 NO_ADDRESS = "Choose a camera of the list, or give an address."
 
@@ -60,6 +61,7 @@ class CameraDialog(QDialog):
         self.setWindowTitle("Camera – vbp")
         self._search = 0
         self._cameras: list[CameraInfo] = []
+        self._without_exposure = ""  # the address of a camera that has none to set
         self.list = QListWidget()
         self.list.setAccessibleName("Cameras of this machine")
         self.list.setMinimumHeight(116)
@@ -135,8 +137,12 @@ class CameraDialog(QDialog):
 
     # -- what it shows
 
-    def ask(self, asked: Asked, addresses: list[str], angles: list[str]) -> None:
-        """Show it, with the fields as they were; addresses and angles: those used before, newest first."""
+    def ask(self, asked: Asked, addresses: list[str], angles: list[str], without_exposure: str = "") -> None:
+        """Show it, with the fields as they were; addresses and angles: those used before, newest first.
+
+        without_exposure: the address of a camera that is known to have no exposure that can be set.
+        """
+        self._without_exposure = without_exposure
         for box, texts, text in (
             (self.address, addresses, asked.address),
             (self.angles, angles, asked.angles),
@@ -147,7 +153,7 @@ class CameraDialog(QDialog):
         self.size_box.setEditText(f"{asked.size[0]}×{asked.size[1]}" if asked.size else "")
         self.rate_box.setEditText(f"{asked.fps:g}" if asked.fps else "")
         self.exposure.setValue(asked.exposure_ms or 0.0)
-        self._say("")
+        self._address_changed(self.address.currentText())
         self.refresh()
         self.show()
         self.raise_()
@@ -234,6 +240,10 @@ class CameraDialog(QDialog):
             control.setEnabled(bool(text) and not stream)
             control.setToolTip(STREAM if stream else DEVICE if text else NO_ADDRESS)
         self.reason.setText(STREAM if stream else DEVICE if text else NO_ADDRESS)
+        if text and text == self._without_exposure:
+            self.exposure.setEnabled(False)
+            self.exposure.setToolTip(NO_EXPOSURE)
+            self.reason.setText(NO_EXPOSURE)
 
     def _say(self, text: str) -> None:
         self.error.setText(text)

@@ -31,6 +31,7 @@ class Seen:
     crop: Rect
     mask: NDArray[np.float32]
     predicted_deg: float
+    driven_deg: float
 
 
 class ComparePanel(QWidget):
@@ -45,6 +46,7 @@ class ComparePanel(QWidget):
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self.view)
         self._drive: Drive | None = None
+        self._live = False
         self._overlay = Overlay()
         self._seen: OrderedDict[int, Seen] = OrderedDict()
         self._index: int | None = None
@@ -56,7 +58,12 @@ class ComparePanel(QWidget):
         self.refresh()
 
     def set_drive(self, drive: Drive | None) -> None:
-        self._drive = drive
+        self._drive, self._live = drive, False
+        self.forget()
+
+    def set_live(self) -> None:
+        """A camera is on: the frame before is the one that was shown before."""
+        self._drive, self._live = None, True
         self.forget()
 
     def forget(self) -> None:
@@ -69,8 +76,8 @@ class ComparePanel(QWidget):
         self._overlay = overlay
         self.refresh()
 
-    def add(self, frame: Frame, current: bool) -> None:
-        """A frame with its pass. current: it is the one on the screen."""
+    def add(self, frame: Frame, current: bool, driven_rad: float = math.nan) -> None:
+        """A frame with its pass. current: it is the one on the screen. driven_rad: of a camera's frame."""
         if frame.image is None or frame.shot is None:
             if current:
                 self._index = None
@@ -79,7 +86,11 @@ class ComparePanel(QWidget):
         mask = shot.maps.get("visualbackprop")
         if mask is None:
             return
-        self._seen[frame.index] = Seen(frame.image, shot.crop, mask, math.degrees(shot.angle_rad))
+        if self._drive is not None:
+            driven_rad = float(self._drive.angle_rad[frame.index])
+        self._seen[frame.index] = Seen(
+            frame.image, shot.crop, mask, math.degrees(shot.angle_rad), math.degrees(driven_rad)
+        )
         self._seen.move_to_end(frame.index)
         while len(self._seen) > KEPT:
             self._seen.popitem(last=False)
@@ -94,20 +105,26 @@ class ComparePanel(QWidget):
 
     def want_missing(self) -> None:
         """Called when the playback rests: ask for the frame before, if it is not here."""
-        if self._shown and self._index is not None and self._index > 0 and self._index - 1 not in self._seen:
+        if self._live or not self._shown or self._index is None:
+            return
+        if self._index > 0 and self._index - 1 not in self._seen:
             self.wanted.emit(self._index - 1)
 
     def refresh(self) -> None:
         if self._shown:
             self._small = self.height() < SMALL
-            before = self._index - 1 if self._index is not None else -1
-            self.view.set_pair(self._compared(before), self._compared(self._index))
+            self.view.set_pair(self._compared(self._before()), self._compared(self._index))
+
+    def _before(self) -> int | None:
+        if self._index is None or not self._live:
+            return self._index - 1 if self._index is not None else None
+        return max((i for i in self._seen if i < self._index), default=None)
 
     def _compared(self, index: int | None) -> ComparedFrame | None:
         seen = self._seen.get(index) if index is not None else None
-        if seen is None or index is None or self._drive is None:
+        if seen is None or index is None:
             return None
-        driven = math.degrees(float(self._drive.angle_rad[index]))
+        driven = seen.driven_deg
         image = seen.image
         if self._overlay.shown:
             image = blend(image, seen.mask, seen.crop, self._overlay.style, self._overlay.opacity)
