@@ -17,7 +17,8 @@ class ExportLine(QWidget):
         super().__init__(parent)
         self._queue = queue
         self.bar = QProgressBar()
-        self.bar.setFixedWidth(290)
+        self.bar.setMinimumWidth(130)  # narrow windows have other things to say, too
+        self.bar.setMaximumWidth(290)
         self.bar.setMaximumHeight(self.fontMetrics().height() + 4)
         self.bar.setFont(theme.number_font())
         self.cancel = QToolButton()
