@@ -16,6 +16,7 @@ from vbp_core.drives.labels import speed_filter
 from vbp_core.engine import Engine
 from vbp_core.errors import FrameError, VbpError
 from vbp_core.explain.registry import explain
+from vbp_core.explain.target import Target
 
 BATCH = 8
 
@@ -84,10 +85,11 @@ def analyse(
     parameters: dict[str, dict[str, float]] | None = None,
     batch: int = BATCH,
     stopped: Callable[[], bool] = lambda: False,
+    target: Target | str = "output",
 ) -> Iterator[Chunk]:
     """Run `engine` over frames of `drive`, a batch at a time, decoding ahead in another thread.
 
-    A frame that cannot be decoded is a gap: NaN, and maps of zeros. The drive is used by the decoding
+    target: what the maps explain (`Engine.target`); an error is that of each frame's driven angle. A frame that cannot be decoded is a gap: NaN, and maps of zeros. The drive is used by the decoding
     thread alone until the iterator is exhausted or closed. `stopped()` is asked before each batch.
     """
     with closing(_decode_ahead(drive, engine, indices, batch)) as batches:
@@ -100,8 +102,9 @@ def analyse(
             if good.any():
                 trace = engine.trace(inputs)
                 predicted[good] = engine.angles(trace)
+                what = engine.target(target, drive.angle_rad[part][good])
                 for method in methods:
-                    values = explain(trace, method, None, **(parameters or {}).get(method, {}))
+                    values = explain(trace, method, what, **(parameters or {}).get(method, {}))
                     maps[method][good] = values.float().cpu().numpy()
             yield Chunk(part, predicted, maps, good)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from vbp_core.errors import ModelError
 from vbp_core.explain.chain import Dense, read_chain
 from vbp_core.explain.forward import Forward
 from vbp_core.explain.registry import explain
+from vbp_core.explain.target import Target, parse_target
 from vbp_core.explain.trace import Trace
 from vbp_core.explain.visualbackprop import levels
 from vbp_core.overlay import Rect
@@ -89,11 +90,19 @@ class Engine:
         """The network's input, uint8 (h, w) or (h, w, 3), and the crop. Raises VbpError: the crop is outside."""
         return prepare(frame, self.spec, crop or self.crop)
 
-    def run(self, frame: Image, methods: Sequence[str] = (VBP,), crop: Rect | None = None) -> Pass:
+    def run(
+        self,
+        frame: Image,
+        methods: Sequence[str] = (VBP,),
+        crop: Rect | None = None,
+        target: Target | None = None,
+        parameters: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> Pass:
         """One frame (H, W, 3) uint8 RGB; each of `methods` explains the very pass that predicts.
 
-        crop: what the network sees of this frame, instead of what it sees of others. Raises VbpError
-        where that does not lie in the frame.
+        crop: what the network sees of this frame, instead of what it sees of others. target: as `target` gives it
+        (default: the angle). parameters: of the methods, by their names. Raises VbpError where the crop does not
+        lie in the frame, or a method cannot do what is asked.
         """
         clock = _Clock(self._device)
         inputs, rect = self.prepare(frame, crop)
@@ -104,7 +113,8 @@ class Engine:
         clock.lap("forward")
         maps = {}
         for method in methods:
-            maps[method] = _to_numpy(explain(trace, method)[0])
+            values = (parameters or {}).get(method, {})
+            maps[method] = _to_numpy(explain(trace, method, target or self.target(), **values)[0])
             clock.lap(method)
         return Pass(angle, rect, inputs, maps, clock.laps, self._warning(trace, angle), trace)
 
@@ -116,7 +126,7 @@ class Engine:
             empty = torch.zeros((0, self.spec.input_height, self.spec.input_width), device=self._device)
             return np.zeros(0), dict.fromkeys(methods, empty)
         trace = self.trace(np.stack([self.prepare(frame)[0] for frame in frames]))
-        return self.angles(trace), {m: explain(trace, m) for m in methods}
+        return self.angles(trace), {m: explain(trace, m, self.target()) for m in methods}
 
     @property
     def path(self) -> str:
@@ -136,9 +146,26 @@ class Engine:
         output: Tensor = trace.output[:, 0]
         return output.cpu().double().numpy() * self.spec.output_to_radians
 
-    def explain(self, done: Pass, method: str, **parameters: float) -> NDArray[np.float32]:
-        """A further method on a pass that is done: float32 (h, w)."""
-        return _to_numpy(explain(done.trace, method, None, **parameters)[0])
+    def target(
+        self, wanted: Target | str = "output", driven_rad: float | NDArray[np.float64] = float("nan")
+    ) -> Target:
+        """What is explained, of the steering wheel angle: a network whose right is positive is turned round.
+
+        wanted: a Target or its words (`parse_target`). driven_rad: the driven angle, for all frames or (N,); NaN where
+        it is not known. Raises ExplainError for words that are none.
+        """
+        chosen = parse_target(wanted) if isinstance(wanted, str) else wanted
+        if chosen.kind == "class":
+            return chosen
+        factor = self.spec.output_to_radians
+        driven = torch.as_tensor(np.asarray(driven_rad, dtype=np.float64) / abs(factor))
+        return replace(chosen, sign=float(np.sign(factor)), driven=driven)
+
+    def explain(
+        self, done: Pass, method: str, target: Target | None = None, **parameters: float
+    ) -> NDArray[np.float32]:
+        """A further method on a pass that is done: float32 (h, w). target: as `target` gives it (default: the angle)."""
+        return _to_numpy(explain(done.trace, method, target or self.target(), **parameters)[0])
 
     def layers(self, done: Pass) -> list[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
         """Figure 2b: (name, averaged feature map, intermediate mask), from the input to the output."""

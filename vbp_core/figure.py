@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from vbp_core.drives.base import Drive, Image
 from vbp_core.engine import Engine, Pass
 from vbp_core.errors import FrameError, VbpError
-from vbp_core.explain import METHODS
+from vbp_core.explain import METHODS, Target
 from vbp_core.lettering import write
 from vbp_core.overlay import blend, grey_to_rgb
 
@@ -74,16 +74,26 @@ def picture_of(drive: Drive, frame: int) -> Image:
 
 
 def side_by_side(
-    drive: Drive, engines: Sequence[Engine], frames: Sequence[int], methods: Sequence[str], style: str
+    drive: Drive,
+    engines: Sequence[Engine],
+    frames: Sequence[int],
+    methods: Sequence[str],
+    style: str,
+    target: Target | str = "output",
+    parameters: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[Image, list[tuple[int, Engine, Pass]]]:
     """Figures 6 to 9 and 15 to 19: for each frame and network the input, and each method's map laid over it.
 
+    target: what is explained (`Engine.target`). parameters: of the methods, by their names.
     Returns the figure, and (frame, engine, pass) of each row. Raises VbpError.
     """
     passes: list[tuple[int, Engine, Pass]] = []
     for frame in frames:
         picture = picture_of(drive, frame)
-        passes += [(frame, engine, engine.run(picture, methods)) for engine in engines]
+        driven = float(drive.angle_rad[frame])
+        for engine in engines:
+            what = engine.target(target, driven)
+            passes.append((frame, engine, engine.run(picture, methods, target=what, parameters=parameters)))
     size = max(p.input.shape[0] for _, _, p in passes), max(p.input.shape[1] for _, _, p in passes)
     blocks = []
     for n in range(0, len(passes), len(engines)):

@@ -27,6 +27,7 @@ from vbp_core.cli.common import (
     whole_file,
 )
 from vbp_core.cli.main import print_json
+from vbp_core.cli.targets import add_target, check_target, read_settings
 from vbp_core.engine import Engine, open_network
 from vbp_core.errors import VbpError
 from vbp_core.explain import METHODS
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network(parser)
     add_crop(parser)
     add_frames(parser)
+    add_target(parser)
     parser.add_argument(
         "--method",
         action="append",
@@ -60,13 +62,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     methods = list(dict.fromkeys(args.method or ["visualbackprop"]))
     network = open_network(args.model)
-    parameters: dict[str, dict[str, float]] = {"lrp": {"bias": 0.0 if args.no_bias else 1.0}}
+    parameters = read_settings(args, methods)
+    lrp = parameters.setdefault("lrp", {})
+    if args.no_bias:
+        lrp["bias"] = 0.0
     if args.eps is not None:
-        parameters["lrp"]["eps"] = args.eps
+        lrp["eps"] = args.eps
     if (args.eps is not None or args.no_bias) and "lrp" not in methods:
         raise VbpError("--eps and --no-bias belong to LRP; add --method lrp")
     with open_source(args) as drive:
         indices = choose_frames(drive, args.frames, args.min_speed)
+        check_target(args, drive, indices)
         with whole_file(args.output, is_explanation, Path(args.source), args.force) as temporary:
             engine = Engine(
                 network,
@@ -89,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
                     write_header(file, shape)
                 bar = open_files.enter_context(tqdm(total=len(indices), unit="frame", disable=None))
                 at = 0
-                for chunk in analyse(drive, engine, indices, methods, parameters):
+                for chunk in analyse(drive, engine, indices, methods, parameters, target=args.target):
                     part = slice(at, at + len(chunk.indices))
                     predicted[part], decoded[part] = chunk.predicted_rad, chunk.decoded
                     for method, file in files.items():
@@ -111,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
         "gaps": gaps,
         "not_finite": broken,
         "methods": methods,
+        "target": args.target,
         "shape": list(shape),
         "model": spec.name,
         "trained": network.trained,

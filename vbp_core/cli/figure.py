@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vbp_core.cli.common import add_source, check_png, open_source, write_png
 from vbp_core.cli.main import print_json
+from vbp_core.cli.targets import add_target, check_target, read_settings
 from vbp_core.engine import Engine, open_network
 from vbp_core.explain import METHODS
 from vbp_core.figure import side_by_side
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"one or more of: {', '.join(METHODS)} (visualbackprop and lrp)",
     )
+    add_target(parser)
     parser.add_argument("--style", choices=STYLES, default="paper", help="how a map is laid over (paper)")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE.png", help="where to write")
     parser.add_argument("--force", action="store_true", help="replace a picture that stands there")
@@ -47,8 +49,12 @@ def run(args: argparse.Namespace) -> int:
     check_png(args.output)
     methods = list(dict.fromkeys(args.method or ["visualbackprop", "lrp"]))
     engines = [Engine(open_network(name), args.device) for name in dict.fromkeys(args.model or ["NetSVF"])]
+    parameters = read_settings(args, methods)
     with open_source(args) as drive:
-        picture, passes = side_by_side(drive, engines, args.frame, methods, args.style)
+        check_target(args, drive, [i for i in args.frame if 0 <= i < len(drive)])
+        picture, passes = side_by_side(
+            drive, engines, args.frame, methods, args.style, args.target, parameters
+        )
         driven = drive.angle_rad
     write_png(args.output, picture, Path(args.source), args.force)
     if args.json:
@@ -58,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
                 "width": picture.shape[1],
                 "height": picture.shape[0],
                 "methods": methods,
+                "target": args.target,
                 "rows": [
                     {
                         "frame": frame,

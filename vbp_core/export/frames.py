@@ -140,7 +140,10 @@ class Source:
         if inputs:
             trace = self.engine.trace(np.stack(inputs))
             angles = self.engine.angles(trace)
-            maps = {m: explain(trace, m, None, **self._parameters(m)).float().cpu().numpy() for m in methods}
+            target = self.engine.target()
+            maps = {
+                m: explain(trace, m, target, **self._parameters(m)).float().cpu().numpy() for m in methods
+            }
             rows = levels(trace) if with_layers else []
             seen = [
                 (r.name, r.channels, r.feature_map.float().cpu().numpy(), r.mask.float().cpu().numpy())

@@ -1,0 +1,75 @@
+"""What is explained, and with which numbers: options of the commands that make maps."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbp_core.drives import Drive
+from vbp_core.errors import ExplainError, VbpError
+from vbp_core.explain import METHODS, parse_target
+from vbp_core.explain.target import KINDS
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--target",
+        default="output",
+        metavar="T",
+        type=_target,
+        help=f"what of the prediction is explained: {', '.join(KINDS)}; error is driven - predicted; "
+        "class:N is class N of a classifier (output: the angle, left positive)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="METHOD.NAME=VALUE",
+        help="a number that a method takes, as lrp.eps=1 or fbi.tau=20; may be given several times",
+    )
+
+
+def _target(text: str) -> str:
+    try:
+        parse_target(text)
+    except ExplainError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def check_target(args: argparse.Namespace, drive: Drive, frames: Sequence[int] | NDArray[np.int64]) -> None:
+    """Raises VbpError for an error to be explained where no angle was driven."""
+    of_error = parse_target(args.target).kind.startswith("error")
+    if of_error and len(frames) and not np.isfinite(drive.angle_rad[np.asarray(frames)]).any():
+        raise VbpError(
+            f"{drive.info.path} has no driven angle on these frames, so there is no error for --target "
+            f"{args.target} to explain"
+        )
+
+
+def read_settings(args: argparse.Namespace, methods: Sequence[str]) -> dict[str, dict[str, float]]:
+    """--set as method -> parameter -> value. Raises VbpError for what no chosen method takes."""
+    found: dict[str, dict[str, float]] = {}
+    for text in args.settings:
+        key, equals, number = text.partition("=")
+        method, dot, name = key.strip().rpartition(".")
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not (equals and dot and math.isfinite(value)):
+            raise VbpError(f"--set {text} is not understood; give METHOD.NAME=VALUE, as lrp.eps=1")
+        if method not in methods:
+            raise VbpError(f"--set {text} belongs to no method of this command; add --method {method}")
+        known = [p.name for p in METHODS[method].parameters]
+        if name not in known:
+            raise VbpError(
+                f"{METHODS[method].title} takes no {name!r}; it takes: {', '.join(known) or 'nothing'}"
+            )
+        found.setdefault(method, {})[name] = value
+    return found
