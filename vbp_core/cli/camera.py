@@ -186,13 +186,13 @@ def status(session: LiveSession, capture: Capture) -> str:
         words.append(f"error {math.degrees(state.newest.error_rad):+.1f}°")
     elif session.angles_text:
         words.append(session.angles_text)
-    if session.recorder is not None:
+    if state.recording:
+        words.append(state.recording)
+    elif session.recorder is not None:
         recorder = session.recorder.state
         words.append(f"recording {recorder.seconds:.0f} s, {recorder.bytes / 1e6:.1f} MB")
         if recorder.dropped:
             words.append(f"{recorder.dropped} not recorded")
-    if state.recording:
-        words.append(state.recording)
     return "  ".join(words)
 
 
