@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import threading
@@ -58,10 +59,11 @@ class MjpegServer:
     `kill` ends it as a power cut does, `start` brings it back at the same port. `status` other than 200 refuses.
     """
 
-    def __init__(self, status: int = 200) -> None:
+    def __init__(self, status: int = 200, credentials: str = "") -> None:
+        """credentials: "user:password" that are asked for; without, everybody is let in."""
         self.status = status
+        self._credentials = credentials
         self.accepts = True  # False: a client is let in and told nothing
-        self.asked: list[str] = []
         self.port = 0
         self._clients: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -97,7 +99,13 @@ class MjpegServer:
         return self
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
-        self.asked.append(handler.headers.get("Authorization", ""))
+        wanted = f"Basic {base64.b64encode(self._credentials.encode()).decode()}"
+        if self._credentials and handler.headers.get("Authorization") != wanted:
+            handler.send_response(401)
+            handler.send_header("WWW-Authenticate", 'Basic realm="camera"')
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+            return
         if self.status != 200:
             handler.send_error(self.status)
             return

@@ -276,6 +276,18 @@ def test_a_server_that_refuses_is_told_by_its_reason(
         assert "secret" not in "".join(s.text for s in watched.states)
 
 
+def test_a_camera_with_a_password_is_opened_with_it(watch) -> None:
+    with MjpegServer(credentials="me:se/cret") as server:
+        refused = watch(server.url)
+        until(lambda: "asks for a user and a password" in refused.capture.state.text)
+        refused.capture.stop()
+        watched = watch(server.url.replace("://", "://me:se%2Fcret@"))
+        until(lambda: server.clients)
+        server.play([PICTURE], fps=30)
+        until(lambda: len(watched.frames) > 5)
+        assert "cret" not in watched.capture.state.text and "***@127.0.0.1" in watched.capture.state.text
+
+
 def test_a_host_that_is_none_and_a_port_where_nothing_listens() -> None:
     with MjpegServer() as server:
         url = server.url
