@@ -38,6 +38,7 @@ PANELS: tuple[tuple[str, str, str], ...] = (
     ("compare", "Compare", "The frame before and this one, with masks and errors"),
     ("angle", "Angle and error", "Driven and predicted angle over the drive"),
     ("info", "Drive", "What the recording holds and what was taken for granted"),
+    ("run", "Training run", "The frame through a run's checkpoints, and its error over the epochs"),
 )
 
 ROW_CHARACTERS = 36  # of the page of keys; a longer tip gives way to the menu's text
@@ -48,6 +49,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A("open-folder", "File", "Open &folder…", ("Shift+O", "Ctrl+Shift+O"), "open_folder", icon="folder"),
     A("camera", "File", "Open &camera…", ("C",), "choose_camera", tip="Watch a camera live", icon="camera"),
     A("open-network", "File", "Open &network file…", ("Ctrl+N",), "open_network_file"),
+    A(
+        "open-run",
+        "File",
+        "Open &training run…",
+        ("T", "Ctrl+T"),
+        "open_run",
+        tip="Step through a run's checkpoints",
+    ),
     A("export", "File", "&Export…", ("Ctrl+E",), "export", tip="Export a clip, or numbers", icon="export"),
     A("close-drive", "File", "&Close drive", ("Ctrl+W",), "close_drive"),
     A("quit", "File", "&Quit", ("Ctrl+Q",), "close"),

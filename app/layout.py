@@ -24,14 +24,14 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
     window.splitDockWidget(docks["visualbackprop"], docks["lrp"], Qt.Orientation.Vertical)
     if large:
         window.splitDockWidget(docks["steering"], docks["layers"], Qt.Orientation.Horizontal)
-        rest = ["layers", "compare", "info"]
+        rest = ["layers", "compare", "run", "info"]
     else:
-        rest = ["steering", "layers", "compare", "info"]
+        rest = ["steering", "layers", "compare", "run", "info"]
     for first, second in pairwise(rest):
         window.tabifyDockWidget(docks[first], docks[second])
     window.addDockWidget(BOTTOM, docks["angle"])
     for dock in docks.values():
-        dock.show()
+        dock.setVisible(dock is not docks["run"])  # of use only with a run: opening one shows it
     docks[rest[0]].raise_()
     size_docks(window, docks, large)
 

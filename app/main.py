@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.run_folder import looks_like_run
 from app.threads import wait_quietly
 from vbp_core.cli import COMMANDS
 from vbp_core.cli import main as cli_main
@@ -68,7 +69,15 @@ def _parser() -> Parser:
         epilog=f"commands without a window (vbp COMMAND --help):\n{commands}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", nargs="?", metavar="SOURCE", help="a recording; without it, the start page")
+    parser.add_argument(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="a recording or a training run; without it, the demo drive at first, then the start page",
+    )
+    parser.add_argument(
+        "--run", type=Path, metavar="RUN", help="a training run, to step through its checkpoints"
+    )
     parser.add_argument("--model", metavar="M", help="a network's name or its .safetensors file")
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--camera", help="which camera: center (default), left, right, or a topic")
@@ -121,6 +130,10 @@ def _check(args: argparse.Namespace) -> None:
         from vbp_core.drives.opening import accepted
 
         raise VbpError(f"{args.source} does not exist; give the path of a recording: {accepted()}")
+    if args.run is not None and not looks_like_run(args.run.expanduser()):
+        raise VbpError(f"{args.run} is no training run; give the folder that vbp train wrote (-o)")
+    if args.source is not None and args.run is None and looks_like_run(Path(args.source).expanduser()):
+        args.run, args.source = Path(args.source), None
     model = args.model
     if (
         model is not None
@@ -177,6 +190,10 @@ def _open_window(args: argparse.Namespace) -> int:
         live_command.begin(window, args.live)
     elif args.source is not None:
         window.open_drive(Path(args.source).expanduser(), options_of(args), args.frame, args.min_speed)
+    elif args.run is None and not (window.settings.recent() or window.settings.recent("cameras")):
+        window.play_demo()
+    if args.run is not None:
+        window.show_run(args.run)
     try:
         return app.exec()
     finally:

@@ -16,6 +16,7 @@ from app.panels.compare import ComparePanel
 from app.panels.info import InfoPanel
 from app.panels.masked import MaskedView, Overlay
 from app.panels.method import MethodPanel
+from app.panels.run import RunPanel
 from app.panels.status import StatusLine
 from app.panels.transport import Transport
 from app.playback import Player
@@ -40,6 +41,7 @@ class Panels:
     compare: ComparePanel
     angle: AnglePlot
     info: InfoPanel
+    run: RunPanel
     transport: Transport
     status: StatusLine
 
@@ -293,6 +295,7 @@ class Presenter(QObject):
         for view in self.panels.masked():
             view.set_overlay(overlay)
         self.panels.compare.set_overlay(overlay)
+        self.panels.run.set_overlay(overlay)
 
     def on_playing(self, playing: bool) -> None:
         self.panels.transport.set_playing(playing)

@@ -41,6 +41,8 @@ def take(args: argparse.Namespace) -> int:
             window.start_network(args.model or DEFAULT_NETWORK, args.device)
             source = Path(args.source).expanduser()
             window.open_drive(source, options_of(args), args.frame, args.min_speed)
+            if args.run is not None:
+                window.show_run(args.run)
             _show(app, window, args.frame)
             _save(window.grab(), args.screenshot)
         finally:
@@ -55,6 +57,7 @@ def _show(app, window, frame: int) -> None:  # type: ignore[no-untyped-def]
     failures: list[str] = []
     player.open_failed.connect(lambda failed: failures.append(failed.text))
     player.network_failed.connect(lambda failed: failures.append(failed.text))
+    window.run.failed.connect(failures.append)
     player.trouble.connect(lambda trouble: failures.append(trouble.text))
 
     def wait(until: Callable[[], bool]) -> None:
@@ -73,6 +76,7 @@ def _show(app, window, frame: int) -> None:  # type: ignore[no-untyped-def]
     for index in range(max(0, frame - WARM_UP), frame + 1):  # so that the times shown are those of playing
         player.seek(index)
         wait(partial(presenter.complete, index))
+    wait(partial(window.run.complete, frame))
     player.predict(max(0, frame - STRETCH), frame)
     wait(lambda: not player.predicting)
     presenter.refresh_status()

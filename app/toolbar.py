@@ -9,6 +9,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSlider, QToolBar, QToolButton, QWidget
 
 from app import theme
+from app.actions import PANELS
 from app.messages import Choices
 from app.panels.masked import STYLE_TITLES, Overlay
 
@@ -54,7 +55,7 @@ class TopBar(QToolBar):
         self.addWidget(spacer)
         self.panels = QToolButton()
         self.panels.setText("Panels")
-        self.panels.setToolTip("Show and hide panels (1 to 7)")
+        self.panels.setToolTip(f"Show and hide panels (1 to {len(PANELS)})")
         self.panels.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.panels.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.panels.setStyleSheet("QToolButton::menu-indicator { image: none; width: 0; }")

@@ -26,16 +26,19 @@ from app.actions import ACTIONS, GROUPS, PANELS, build_actions, keys_table
 from app.export_control import Exporter
 from app.live_commands import LiveCommands
 from app.marks import Marks
-from app.messages import Choices, DriveFailed, NetworkFailed, NetworkReady, PredictEnded
+from app.messages import Choices, DriveFailed, Frame, NetworkFailed, NetworkReady, PredictEnded
 from app.panels.compare import ComparePanel
 from app.panels.info import InfoPanel
 from app.panels.masked import STYLE_TITLES, MaskedView, Overlay
 from app.panels.method import MethodPanel
+from app.panels.run import RunPanel
 from app.panels.status import StatusLine
 from app.panels.title import PanelTitle
 from app.panels.transport import Transport
 from app.playback import Player
 from app.presenter import Panels, Presenter
+from app.run_folder import looks_like_run
+from app.run_follower import RunFollower
 from app.settings import Settings
 from app.toolbar import TopBar
 from app.widgets.keys_page import KeysPage
@@ -87,6 +90,7 @@ class MainWindow(LiveCommands):
         self.panels = self._build_panels()
         self.docks = self._build_docks()
         self.presenter = Presenter(self.player, self.panels, self.marks, self)
+        self.run = RunFollower(self.player, self.panels.run, self)
         self._build_live()
         self.exporter = Exporter(self)
         self._connect()
@@ -155,6 +159,7 @@ class MainWindow(LiveCommands):
             compare=ComparePanel(),
             angle=AnglePlot(),
             info=InfoPanel(),
+            run=RunPanel(),
             transport=transport,
             status=status,
         )
@@ -190,9 +195,6 @@ class MainWindow(LiveCommands):
         player.predict_ended.connect(self._on_predict_ended)
         player.trouble.connect(lambda trouble: self.say_once(trouble.text))
         player.pace_changed.connect(lambda _, realtime: self.actions_by_id["realtime"].setChecked(realtime))
-        for name, dock in self.docks.items():
-            # Also tells of a tab that is chosen or left; isVisible is true for panels behind others.
-            dock.visibilityChanged.connect(partial(self._panel_seen, name))
         self.told.connect(self.say_once, Qt.ConnectionType.QueuedConnection)
         top.network_chosen.connect(self.use_network)
         top.open_network_requested.connect(self.open_network_file)
@@ -207,7 +209,15 @@ class MainWindow(LiveCommands):
         self.start_page.open_folder_requested.connect(self.open_folder)
         self.start_page.camera_requested.connect(self.choose_camera)
         self.start_page.set_demo(str(demo_drive() or ""))
-        self.start_page.open_requested.connect(lambda path: self.open_drive(Path(path)))
+        self.start_page.open_requested.connect(lambda path: self.drop(Path(path)))
+        for name, dock in self.docks.items():
+            # Also tells of a tab that is chosen or left; isVisible is true for panels behind others.
+            dock.visibilityChanged.connect(partial(self._panel_seen, name))
+        self.docks["run"].visibilityChanged.connect(self.run.set_shown)
+        self.panels.run.open_requested.connect(self.open_run)
+        self.run.network_wanted.connect(self._use_checkpoint)
+        self.run.drive_wanted.connect(self._open_runs_drive)
+        self.run.failed.connect(lambda text: self.notice.show_message(text, "error"))
 
     def _load_settings(self) -> None:
         s = self.settings
@@ -231,6 +241,21 @@ class MainWindow(LiveCommands):
             self._before = (player.path, player.options, player.target, player.min_speed)
         player.open(path, options, frame, min_speed)
 
+    def play_demo(self) -> None:
+        """For who opened nothing yet: the demo drive, playing as soon as the network is there to be seen."""
+        demo = demo_drive()
+        if demo is None:
+            return
+
+        def begin(frame: Frame) -> None:
+            if frame.shot is not None or self.player.path != demo:
+                self.player.shown.disconnect(begin)
+                if self.player.path == demo:
+                    self.player.play()
+
+        self.player.shown.connect(begin)
+        self.open_drive(demo)
+
     def open_file(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Open a recording", self._last_folder())
         if name:
@@ -247,6 +272,7 @@ class MainWindow(LiveCommands):
 
     def close_drive(self) -> None:
         self.player.close_drive()
+        self.run.clear_frame()
         self.presenter.clear()
         self.marks.set_drive(None, 0)
         self.show_start()
@@ -263,9 +289,10 @@ class MainWindow(LiveCommands):
     def _enable(self, drive_open: bool) -> None:
         for spec in ACTIONS:
             works_without = spec.id == "realtime"
-            if (
-                spec.group in ("Playback", "Marks", "Analysis") and not works_without
-            ) or spec.id in ("close-drive", "export"):
+            if (spec.group in ("Playback", "Marks", "Analysis") and not works_without) or spec.id in (
+                "close-drive",
+                "export",
+            ):
                 self.actions_by_id[spec.id].setEnabled(drive_open)
 
     def _on_opening(self, path: str) -> None:
@@ -281,7 +308,8 @@ class MainWindow(LiveCommands):
         self.picture.set_empty("")
         self.actions_by_id["loop"].setChecked(False)
         self.marks.set_drive(self.player.path, len(drive))
-        self.settings.add_recent(str(self.player.path))
+        if self.player.path != demo_drive():  # which the start page offers anyway
+            self.settings.add_recent(str(self.player.path))
         self.picture.setToolTip("")
         info = drive.info
         self.setWindowTitle(f"{info.path.name} – {info.kind}, {len(drive)} frames – vbp")
@@ -350,9 +378,43 @@ class MainWindow(LiveCommands):
 
     def _on_network(self, ready: NetworkReady) -> None:
         self.top.set_network(ready.name)
+        if self.run.owns(ready.name):
+            return  # passed through on the way; the network that is remembered is the one before
         if Path(ready.name).is_file():
             self.settings.add_recent(str(Path(ready.name).resolve()), "networks")
         self.settings.set("network", ready.name)
+
+    # A training run.
+
+    def open_run(self) -> None:
+        start = self.settings.text("run", self._last_folder())
+        name = QFileDialog.getExistingDirectory(
+            self, "Open a training run: the folder of vbp train -o", start
+        )
+        if name:
+            self.show_run(Path(name))
+
+    def show_run(self, path: Path) -> None:
+        """Bring up the panel and follow the run in this folder."""
+        self.notice.dismiss()
+        self.settings.set("run", str(path.expanduser().absolute().parent))
+        self.run.open(path)
+        self._raise_run()
+
+    def _raise_run(self) -> None:
+        if self.run.opened:
+            self.docks["run"].show()
+            self.docks["run"].raise_()
+
+    def _use_checkpoint(self, name: str) -> None:
+        before = self.player.network_name
+        self.use_network(name)
+        if self.run.owns(before):
+            self.top.forget_file(before)  # the list of networks holds the one in use, not all that were seen
+
+    def _open_runs_drive(self, path: Path, options: OpenOptions, frame: int) -> None:
+        if self.stack.currentWidget() is self.start_page:
+            self.open_drive(path, options, frame)
 
     def _on_network_failed(self, failed: NetworkFailed) -> None:
         self.notice.show_message(failed.text, "error")
@@ -418,6 +480,7 @@ class MainWindow(LiveCommands):
         self.place_bars()
         layout.place_docks(self, self.docks)
         QTimer.singleShot(0, lambda: layout.place_docks(self, self.docks))
+        QTimer.singleShot(0, self._raise_run)
 
     def show_keys(self) -> None:
         if self._keys is None:
@@ -451,6 +514,7 @@ class MainWindow(LiveCommands):
         layout.place_docks(self, self.docks)
         layout.restore(self, self.settings.bytes("window/state"))
         self.place_bars()
+        self._raise_run()
         places = {dock: dock.pos() for dock in self.docks.values() if dock.isFloating()}
         QTimer.singleShot(FLOATS_MS, lambda: layout.move_back(places))
         self._placed = True  # closed before that, the window has no layout worth keeping
@@ -468,6 +532,8 @@ class MainWindow(LiveCommands):
     def drop(self, path: Path) -> None:
         if path.suffix == ".safetensors":
             self.use_network(str(path))
+        elif looks_like_run(path):
+            self.show_run(path)
         else:
             self.open_drive(path)
 
@@ -482,5 +548,5 @@ class MainWindow(LiveCommands):
         self.settings.flush()
         self.hide()
         left = self.exporter.close()  # first: an export that runs is to end soon
-        self.threads_left = [*left, *self.player.close()]
+        self.threads_left = [*left, *self.player.close(), *self.run.close()]
         super().closeEvent(event)

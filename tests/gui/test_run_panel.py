@@ -1,0 +1,377 @@
+"""A training run in the window: its checkpoints on the frame on the screen, followed while it trains."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drivemaker import WAIT, wait_shown
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QApplication
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from roadmaker import tiny_spec, write_drive
+
+from app import main as main_module
+from app.main import main
+from app.run_folder import looks_like_run
+from app.widgets.checkpoint_strip import CheckpointStrip, Tile, best_grid
+from app.widgets.loss_plot import nice_step
+from vbp_core.drives.opening import open_drive
+from vbp_core.engine import Engine
+from vbp_core.training import Recipe, train
+from vbp_core.training.folder import Run, Source, checkpoint_path, write_metrics
+
+EPOCHS = (0.5, 1.0, 2.0)
+
+
+@pytest.fixture(scope="session")
+def road(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_drive(tmp_path_factory.mktemp("run-panel") / "road", count=60)
+
+
+@pytest.fixture(scope="session")
+def trained(road: Path) -> Path:
+    """A real run of the trainer: two epochs of a tiny network."""
+    recipe = Recipe(
+        epochs=2,
+        lr=0.05,
+        batch=16,
+        test_gap_s=0.2,
+        test_fraction=0.25,
+        precision="float32",
+        checkpoints=EPOCHS,
+    )
+    return train([Source(str(road))], tiny_spec(), recipe, road.parent / "run", "cpu").path
+
+
+@pytest.fixture
+def run_folder(trained: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+@pytest.fixture
+def show(qtbot, make_window, road):
+    """A window with the drive and the run open, all its checkpoints seen on the first frame."""
+
+    def make(run: Path, count: int = len(EPOCHS)):
+        window = make_window("NetSVF")
+        window.open_drive(road)
+        wait_shown(qtbot, window, 0, masked=True)
+        window.show_run(run)
+        wait_pictures(qtbot, window, count)
+        return window
+
+    return make
+
+
+def pictures(window) -> list[str]:
+    return [t.name for t in window.panels.run.strip.tiles if t.picture is not None]
+
+
+def wait_pictures(qtbot, window, count: int) -> None:
+    qtbot.waitUntil(lambda: len(pictures(window)) == count, timeout=WAIT)
+
+
+def wait_network(qtbot, window, name: object) -> None:
+    qtbot.waitUntil(
+        lambda: window.player.ready is not None and window.player.ready.name == str(name), timeout=WAIT
+    )
+
+
+def click(qtbot, window, k: int) -> None:
+    strip = window.panels.run.strip
+    qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=strip.tile_rect(k).center().toPoint())
+
+
+def unfinished(run: Path) -> tuple[Path, object, list]:
+    """Make a run one that is still training: its last checkpoint and what was measured after it are taken away."""
+    rows = Run(run).metrics()
+    last = checkpoint_path(run, EPOCHS[-1])
+    kept = last.rename(run / "kept.safetensors")
+    write_metrics(run, [r for r in rows if r.epoch <= 1.01])
+    return kept, last, rows
+
+
+def test_every_checkpoint_says_what_its_network_says(qtbot, show, trained, road):
+    window = show(trained)
+    panel = window.panels.run
+    assert pictures(window) == ["epoch 0.5", "epoch 1", "epoch 2"]
+    assert panel.status().startswith("run: finished, 2 epochs, RMSE ")
+    with open_drive(road) as drive:
+        for k, checkpoint in enumerate(Run(trained).checkpoints()):
+            done = Engine(checkpoint.load(), "cpu").run(drive.frame(0))
+            tile = panel.strip.tiles[k]
+            assert tile.predicted_deg == pytest.approx(np.degrees(done.angle_rad), abs=1e-3)
+            assert tile.error_deg == pytest.approx(np.degrees(drive.angle_rad[0] - done.angle_rad), abs=1e-3)
+            picture = tile.picture()
+            reddest = np.unravel_index(np.argmax(done.maps["visualbackprop"]), picture.shape[:2])
+            r, g, b = picture[reddest].astype(int)
+            assert r > g + 60 and r > b + 60
+    # Another frame: every picture changes with it.
+    before = [t.predicted_deg for t in panel.strip.tiles]
+    window.player.seek(20)
+    qtbot.waitUntil(lambda: window.run.made is not None and window.run.made.index == 20, timeout=WAIT)
+    assert all(a != t.predicted_deg for a, t in zip(before, panel.strip.tiles, strict=True))
+
+
+def test_a_run_is_followed_while_it_trains(qtbot, show, run_folder):
+    kept, last, rows = unfinished(run_folder)
+    window = show(run_folder, 2)
+    panel = window.panels.run
+    assert panel.status().startswith("run: training, epoch 1 of 2, RMSE ")
+    kept.rename(last)
+    write_metrics(run_folder, rows)
+    wait_pictures(qtbot, window, 3)
+    qtbot.waitUntil(lambda: panel.status().startswith("run: finished"), timeout=WAIT)
+    # Nobody sees the panel: the thread looks for nothing; seen again, it has what came meanwhile.
+    window.docks["run"].close()
+    shutil.copy(last, checkpoint_path(run_folder, 1.5))
+    qtbot.wait(50)
+    window.docks["run"].show()
+    window.docks["run"].raise_()
+    wait_pictures(qtbot, window, 4)
+
+
+def test_a_checkpoint_becomes_the_windows_network_and_back(qtbot, show, trained, settings):
+    window = show(trained)
+    panel, paths = window.panels.run, [c.path for c in Run(trained).checkpoints()]
+    assert panel.back.isHidden()
+    click(qtbot, window, 0)
+    wait_network(qtbot, window, paths[0])
+    qtbot.waitUntil(lambda: window.player.shown_frame.shot is not None, timeout=WAIT)
+    assert panel.back.isVisible()
+    assert panel.back.text() == "Back to NetSVF"
+    tile = panel.strip.tiles[0]
+    wait_shown(qtbot, window, 0, masked=True)
+    qtbot.waitUntil(
+        lambda: abs(np.degrees(window.player.shown_frame.shot.angle_rad) - tile.predicted_deg) < 1e-3,
+        timeout=WAIT,
+    )
+    # The arrows step through checkpoints while the focus is in the panel, and not through frames.
+    panel.strip.setFocus()
+    qtbot.keyClick(panel.strip, Qt.Key.Key_Right)
+    wait_network(qtbot, window, paths[1])
+    assert window.player.target == 0
+    names = [window.top.network.itemData(k) for k in range(window.top.network.count())]
+    assert str(paths[0]) not in names  # only the one in use stands in the list
+    qtbot.mouseClick(panel.back, Qt.MouseButton.LeftButton)
+    wait_network(qtbot, window, "NetSVF")
+    assert panel.back.isHidden()
+    assert settings.text("network", "") == "NetSVF"
+    assert settings.recent("networks") == []
+
+
+def test_escape_goes_back_too(qtbot, show, trained):
+    window = show(trained)
+    click(qtbot, window, 2)
+    wait_network(qtbot, window, Run(trained).checkpoints()[2].path)
+    qtbot.keyClick(window.panels.run.strip, Qt.Key.Key_Escape)
+    wait_network(qtbot, window, "NetSVF")
+
+
+def test_a_mark_of_the_plot_chooses_its_checkpoint(qtbot, show, trained):
+    window = show(trained)
+    plot = window.panels.run.plot
+    qtbot.mouseClick(plot, Qt.MouseButton.LeftButton, pos=plot.mark_point(1).toPoint())
+    wait_network(qtbot, window, Run(trained).checkpoints()[1].path)
+
+
+def test_a_damaged_checkpoint_is_told_in_its_place(qtbot, show, run_folder):
+    broken = checkpoint_path(run_folder, 1.0)
+    broken.write_bytes(b"not a network")
+    window = show(run_folder, 2)
+    tile = window.panels.run.strip.tiles[1]
+    assert tile.words == "cannot be used"
+    assert str(broken) in tile.tip and "\n" not in tile.tip
+    # Put right, it is looked at again; removed, it goes.
+    shutil.copy(checkpoint_path(run_folder, 2.0), broken)
+    wait_pictures(qtbot, window, 3)
+    broken.unlink()
+    wait_pictures(qtbot, window, 2)
+
+
+def test_a_run_that_disappears_is_told_and_stays_on_the_screen(qtbot, show, run_folder):
+    window = show(run_folder)
+    shutil.rmtree(run_folder)
+    panel = window.panels.run
+    qtbot.waitUntil(lambda: panel.trouble.isVisible(), timeout=WAIT)
+    assert str(run_folder) in panel.trouble.text()
+    assert len(pictures(window)) == 3
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "other", "unknown network", "no json"])
+def test_a_folder_that_is_no_run_is_one_notice(qtbot, make_window, run_folder, how):
+    config = run_folder / "config.json"
+    if how == "missing":
+        shutil.rmtree(run_folder)
+    elif how == "empty":
+        config.unlink()
+    elif how == "other":
+        config.write_text('{"kind": "something else"}')
+    elif how == "unknown network":
+        data = json.loads(config.read_text())
+        data["spec"]["input_height"] = "tall"
+        config.write_text(json.dumps(data))
+    else:
+        config.write_text("{")
+    window = make_window()
+    window.show_run(run_folder)
+    qtbot.waitUntil(lambda: window.notice.message() != "", timeout=WAIT)
+    assert str(run_folder) in window.notice.message()
+    assert window.panels.run.stack.currentIndex() == 0
+
+
+def test_a_bad_folder_leaves_the_run_that_is_open(qtbot, show, trained, tmp_path):
+    window = show(trained)
+    window.show_run(tmp_path)
+    qtbot.waitUntil(lambda: window.notice.message() != "", timeout=WAIT)
+    qtbot.waitUntil(lambda: not window.run._loading, timeout=WAIT)
+    assert window.run.state.path == trained
+    wait_pictures(qtbot, window, 3)
+
+
+def test_a_dropped_run_opens_with_the_drive_that_it_learned_from(qtbot, make_window, trained, road):
+    window = make_window("NetSVF")
+    assert not window.docks["run"].isVisible()
+    assert looks_like_run(trained) and not looks_like_run(road)
+    window.drop(trained)
+    qtbot.waitUntil(lambda: window.player.drive is not None, timeout=WAIT)
+    assert window.player.path == road
+    wait_pictures(qtbot, window, 3)
+    assert window.player.shown_frame.index == 45  # the first that was held out
+    window.close_drive()
+    assert pictures(window) == []
+
+
+def test_the_thread_ends_with_the_window_even_in_the_middle(qtbot, make_window, trained):
+    window = make_window()
+    window.show_run(trained)
+    thread = window.run._thread
+    window.close()
+    assert window.threads_left == []
+    assert not thread.is_alive()
+
+
+def test_playing_goes_on_and_the_strip_comes_after(qtbot, show, trained):
+    window = show(trained)
+    window.player.play()
+    qtbot.waitUntil(lambda: not window.player.playing, timeout=WAIT)
+    last = window.player.frames - 1
+    qtbot.waitUntil(lambda: window.run.made.index == last, timeout=WAIT)
+    assert window.panels.run._late.text() == ""
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 7, 33])
+@pytest.mark.parametrize("size", [(180, 60), (460, 150), (1900, 160), (520, 900), (2000, 1400)])
+def test_pictures_never_overlap_and_stay_in_the_strip(qtbot, n, size):
+    strip = CheckpointStrip()
+    qtbot.addWidget(strip)
+    strip.set_room(QSize(*size))
+    strip.set_tiles([Tile(f"epoch {k}") for k in range(n)], 640 / 125)
+    strip.resize(size[0], max(size[1], strip.minimumHeight()))
+    rects = [strip.tile_rect(k) for k in range(n)]
+    for k, rect in enumerate(rects):
+        assert rect.left() >= 0 and rect.right() <= strip.width() and rect.bottom() <= strip.height()
+        assert not any(rect.intersects(other) for other in rects[k + 1 :])
+
+
+def test_a_large_panel_shows_them_all_at_once():
+    grid = best_grid(6, 600, 500, 640 / 125, 18, 150)
+    rows = -(-6 // grid.columns)
+    assert rows * (grid.height + grid.lines * 18) < 500
+    assert grid.width > 250
+
+
+def test_steps_of_an_axis_are_round():
+    assert [nice_step(m, 4) for m in (4.0, 10.0, 0.31, 95.0)] == pytest.approx([1.0, 5.0, 0.1, 50.0])
+    assert nice_step(float("nan"), 4) == 1.0
+
+
+# `vbp` without anything.
+
+
+@pytest.fixture
+def command(qtbot, monkeypatch, settings):
+    """main() up to the moment when its window stands; what it opened is closed at the end."""
+    made = []
+    window_class = __import__("app.window", fromlist=["MainWindow"]).MainWindow
+
+    class Kept(window_class):
+        def __init__(self, scheme=None):
+            super().__init__(settings, scheme="dark")
+            made.append(self)
+
+    def application(_):
+        """The one that the tests have; its loop does not hold them up."""
+        app = QApplication.instance()
+        monkeypatch.setattr(app, "exec", lambda: 0, raising=False)
+        return app
+
+    application.instance = QApplication.instance
+    monkeypatch.setattr("app.window.MainWindow", Kept)
+    monkeypatch.setattr("PySide6.QtWidgets.QApplication", application)
+    monkeypatch.setattr(main_module.signal, "signal", lambda *_: None)
+
+    def start(*arguments: object):
+        assert main([*map(str, arguments), "--device", "cpu"]) == 0
+        return made[-1]
+
+    yield start
+    for window in made:
+        window.close()
+        window.deleteLater()
+
+
+def test_vbp_alone_plays_the_demo_drive_the_first_time(qtbot, command, settings):
+    window = command()
+    qtbot.waitUntil(lambda: window.player.playing, timeout=WAIT)
+    assert window.player.network_name == "NetSVF"
+    qtbot.waitUntil(lambda: window.player.shown_frame.index >= 3, timeout=WAIT)
+    assert window.player.shown_frame.shot is not None
+    assert np.isfinite(window.presenter.predicted_deg).any()
+    window.close_drive()
+    assert window.stack.currentWidget() is window.start_page
+    assert settings.recent() == []  # who has opened nothing yet finds the demo the next time too
+
+
+def test_vbp_alone_leads_who_comes_back_to_the_start_page(qtbot, command, settings, drive_folder):
+    settings.add_recent(str(drive_folder))
+    window = command()
+    qtbot.wait(50)
+    assert window.stack.currentWidget() is window.start_page
+    assert window.player.path is None
+    assert not window.start_page.demo.isHidden()
+
+
+def test_vbp_with_a_run_steps_through_it(qtbot, command, trained, road):
+    window = command("--run", trained)
+    wait_pictures(qtbot, window, 3)
+    assert window.player.path == road
+    assert window.docks["run"].isVisible()
+
+
+def test_vbp_takes_a_run_for_what_it_is(qtbot, command, trained):
+    window = command(trained)
+    wait_pictures(qtbot, window, 3)
+
+
+def test_no_run_is_one_line(capsys, tmp_path):
+    assert main(["--run", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"vbp: {tmp_path} is no training run; give the folder that vbp train wrote (-o)\n"
+    )
+
+
+def test_rows_without_a_test_show_the_training_error(qtbot, show, run_folder):
+    write_metrics(run_folder, [replace(r, test_rmse_rad=float("nan")) for r in Run(run_folder).metrics()])
+    window = show(run_folder)
+    assert "train RMSE" in window.panels.run.status()
+    plot = window.panels.run.plot
+    assert plot.mark_point(0).y() < plot.mark_point(2).y() < plot.height()
