@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from app.window import MainWindow
 
 JOIN_S = 5.0
-REACH_S = 7.5  # seconds around a single picture that its plot shows, as vbp_core.export.picture has it
+REACH_S = 5.0  # seconds around a single picture that its plot shows, as vbp_core.export.picture has it
 
 
 class Exporter(QObject):
@@ -78,7 +78,7 @@ class Exporter(QObject):
     def _settings(self) -> Settings:
         """The overlay and LRP as the window has them."""
         overlay = self._window.presenter.overlay
-        lrp = self._window.panels.lrp.parameters()
+        lrp = self._window.panels.lrp.values_of("lrp")
         return Settings(
             style=overlay.style,
             opacity=overlay.opacity if overlay.shown else 0.0,

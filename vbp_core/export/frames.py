@@ -20,7 +20,7 @@ from vbp_core.export.ahead import ahead
 from vbp_core.export.job import Job
 from vbp_core.overlay import Rect
 
-BATCH = 8
+BATCH = 4  # on a processor, larger ones fall out of its caches
 BATCH_BYTES = 32 * 2**20  # of pictures in one batch; three of them are on their way at a time
 WAITING = 1  # batches between two threads
 

@@ -21,7 +21,7 @@ from vbp_core.files import check_target
 
 SOFTWARE = b"Software\x00vbp"
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-AROUND_S = 7.5  # seconds before and after, which the plot shows
+AROUND_S = 5.0  # seconds before and after, which the plot shows
 
 
 def write(job: Job, progress: Progress) -> Path:
