@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer
-
 from app.live_thread import LiveRequest
 from vbp_core.cli import camera
 from vbp_core.cli.main import Parser
@@ -34,6 +32,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace | None:
 
 def begin(window: MainWindow, args: argparse.Namespace) -> None:
     """Show the camera that was asked for, or ask which."""
+    from PySide6.QtCore import QTimer  # not before: `vbp camera --list` needs no Qt
+
     if args.seconds is not None:
         QTimer.singleShot(round(args.seconds * 1000), window.close)
     at: Address | None = args.at

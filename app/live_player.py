@@ -14,6 +14,8 @@ from app.mailbox import Mailbox
 from app.messages import Frame, NetworkReady
 from app.model_thread import ModelThread
 
+RATE_S = 3.0
+
 
 class LivePlayer(QObject):
     """The newest frame wins, from the camera to the screen. Frozen, the picture stays, and the camera goes on."""
@@ -119,6 +121,12 @@ class LivePlayer(QObject):
         if last:
             self.skipped += max(0, frame.index - last - 1)
         now = time.monotonic()
-        self.frame_times = [t for t in self.frame_times if t > now - 2.0]
+        self.frame_times = [t for t in self.frame_times if t > now - RATE_S]
         self.frame_times.append(now)
         return True
+
+    @property
+    def live_fps(self) -> float:
+        """Frames shown per second, over the last three."""
+        times = [t for t in self.frame_times if t > time.monotonic() - RATE_S]
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0

@@ -182,7 +182,7 @@ class LivePresenter(QObject):
         state = self.state
         if state is None or state.phase != "live":
             return state.phase if state is not None else "connecting"
-        parts = [f"live {self.player.fps:.1f} fps"]
+        parts = [f"live {self.player.live_fps:.1f} fps"]
         if self.delays_ms:
             parts.append(f"{statistics.median(self.delays_ms):.0f} ms")
         return " · ".join([*parts, f"{self.player.skipped} skipped"])

@@ -71,7 +71,7 @@ class LiveThread(threading.Thread):
         self._make_parents = False
         self._lost = 0  # frames that came while too many waited
         self._waiting: deque[LiveFrame] = deque()
-        self._predicted: deque[tuple[int, float]] = deque(maxlen=4 * WAITING)
+        self._predicted: deque[tuple[int, float]] = deque(maxlen=256)
         self._angles: AngleSource | None = None
         self._recorder: Recorder | None = None
         self._camera = ""
@@ -102,7 +102,7 @@ class LiveThread(threading.Thread):
         if frame.shot is None:
             return
         with self._wake:
-            if self._recorder is not None:
+            if self._record is not None:  # also while the recording is still being opened
                 self._predicted.append((frame.index, frame.shot.angle_rad))
                 self._wake.notify_all()
 

@@ -66,12 +66,17 @@ def write_soon(
     """Write in a thread; `done` is called there, with the path, or with None and a sentence."""
 
     def work() -> None:
+        path, said = None, ""
         try:
-            done(write_png(image, folder, name), "")
+            path = write_png(image, folder, name)
         except OSError as error:
-            done(None, f"The snapshot cannot be written to {folder}: {error.strerror or error}")
+            said = f"The snapshot cannot be written to {folder}: {error.strerror or error}"
         except Exception as error:
             log.exception("writing a snapshot")
-            done(None, f"The snapshot failed: {error}")
+            said = f"The snapshot failed: {error}"
+        try:
+            done(path, said)
+        except RuntimeError:  # the window was closed meanwhile; the file is there
+            log.debug("nobody waits for the snapshot any more")
 
     threading.Thread(target=work, name="vbp-snapshot", daemon=False).start()

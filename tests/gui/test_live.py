@@ -52,7 +52,7 @@ def live(qtbot, make_window, server) -> Callable[..., MainWindow]:
     def make(network: str | None = None, fps: float = 15.0, **request) -> MainWindow:
         window = make_window(network)
         if network is not None:
-            qtbot.waitUntil(lambda: window.player.ready is not None, timeout=WAIT)
+            qtbot.waitUntil(lambda: window.player.ready is not None, timeout=4 * WAIT)
         server.play(lambda n: PICTURE, fps)
         window.open_camera(LiveRequest(parse_address(server.url), **request))
         shown(qtbot, window, masked=network is not None)
@@ -130,14 +130,21 @@ def test_the_newest_frame_wins_and_those_left_out_are_counted(qtbot, live, monke
         return run(*args, **kwargs)
 
     monkeypatch.setattr(engine, "run", slow)
-    before, index = window.player.skipped, window.player.shown_frame.index
-    shown(qtbot, window, index + 20)
+    arrived, behind = [0], []
+    model = window.player._model
+    deliver, run_frame = window.player.live._deliver, model._run
+    monkeypatch.setattr(
+        window.player.live, "_deliver", lambda frame: (arrived.append(frame.index), deliver(frame))
+    )
+    monkeypatch.setattr(
+        model, "_run", lambda frame: (behind.append(arrived[-1] - frame.index), run_frame(frame))
+    )
+    before = window.player.skipped
+    qtbot.waitUntil(lambda: len(behind) > 8 and window.player.skipped > before, timeout=WAIT)
     frame = window.player.shown_frame
-    assert window.player.skipped > before
     assert window.player.skipped < frame.index
-    # Nothing queues up: what is shown is at most the passes under way old, whatever came meanwhile.
-    waited_s = (time.monotonic_ns() - frame.arrived_ns) / 1e9
-    assert waited_s < 3
+    # Nothing queues up: what the network takes is the newest frame, or came while it was taken.
+    assert np.median(behind[1:]) <= 1
 
 
 def test_a_silent_camera_is_marked_and_comes_back(qtbot, live, server):
@@ -253,6 +260,40 @@ def test_closing_the_window_ends_a_recording_well(qtbot, live, settings, tmp_pat
     (folder,) = (tmp_path / "vbp").iterdir()
     with open_drive(folder) as drive:
         assert len(drive) >= 5
+
+
+def test_frozen_the_recording_goes_on_with_its_predictions(qtbot, live, tmp_path, settings, monkeypatch):
+    monkeypatch.setattr("app.live_thread.PATIENCE_S", 60.0)  # a busy machine is no reason to fail
+    monkeypatch.setattr("app.live_thread.WAITING", 1000)
+    settings.set("record/folder", str(tmp_path))
+    window = live("NetSVF", fps=10.0)
+    window.actions_by_id["record"].trigger()
+    qtbot.waitUntil(lambda: window._recording is not None and window._recording.frames >= 3, timeout=WAIT)
+    window.actions_by_id["play"].trigger()
+    held = window.player.shown_frame
+    frames = window._recording.frames
+    qtbot.waitUntil(lambda: window._recording.frames >= frames + 10, timeout=WAIT)
+    # A crop that is set meanwhile shows on the frozen picture, whatever else the network runs.
+    window.player.set_crop(ChosenCrop(Rect(0, 100, 640, 125), W, H))
+    qtbot.waitUntil(lambda: window.player.shown_frame.shot.crop.y == 100, timeout=WAIT)
+    assert window.player.shown_frame.index == held.index
+    window.open_drive(write_drive(tmp_path / "other"))  # ends the recording, and keeps it
+    qtbot.waitUntil(lambda: "Recorded" in window.notice.message(), timeout=WAIT)
+    folder = next((tmp_path / "vbp").iterdir())
+    with open_drive(folder) as drive:
+        assert len(drive) >= frames + 10
+    rows = (folder / "frames.csv").read_text().splitlines()
+    column = rows[0].split(",").index("predicted_rad")
+    predicted = [row.split(",")[column] for row in rows[1 + frames :]]
+    assert any(predicted)
+
+
+def test_a_crop_outside_the_picture_is_said(qtbot, make_window, server):
+    window = make_window("NetSVF")
+    server.play(lambda n: PICTURE, 10.0)
+    window.open_camera(LiveRequest(parse_address(server.url)), crop=Rect(100, 0, 640, 125))
+    qtbot.waitUntil(lambda: "does not lie in the frame" in window.notice.message(), timeout=WAIT)
+    shown(qtbot, window)  # the picture is shown all the same
 
 
 def test_a_recording_that_cannot_be_written_is_said(qtbot, live, settings, tmp_path):
