@@ -238,6 +238,15 @@ def picture_of(settings: Settings) -> np.ndarray:
     return Composer(facts, settings).draw(frame)
 
 
+def test_without_opencv_5_s_typeface_the_letters_are_strokes(monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+
+    monkeypatch.delattr(cv2, "FontFace", raising=False)
+    for layout in LAYOUTS:
+        drawn = picture_of(Settings(panels=("camera", "lrp", "maps", "plot"), layout=layout, size=(960, 540)))
+        assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 100
+
+
 def test_gaps_are_said_and_counted(tmp_path: Path) -> None:
     import cv2
 

@@ -242,7 +242,10 @@ class Teller:
             made = done - self._first_done
             left = (now - self._first) / made * (total - done) if made > 0 else None
             facts = {"done": done, "total": total, "seconds_left": None if left is None else round(left, 1)}
-            print(json.dumps(facts), flush=True)
+            try:
+                print(json.dumps(facts), flush=True)
+            except BrokenPipeError:
+                raise KeyboardInterrupt from None  # nobody listens any more: stop, and leave the part
         return not self._cancelled.is_set()
 
     def _listen(self) -> None:

@@ -127,6 +127,11 @@ class Drive(ABC):
             raise IndexError(f"frame {i} of a drive of {len(self)} frames")
         return None
 
+    def limit_cache(self, cache_bytes: int) -> None:
+        """Keep at most so much of what was decoded: for who goes through a drive once, from front to back."""
+        with self._cache_lock:
+            self._cache_limit = cache_bytes
+
     @abstractmethod
     def _decode(self, i: int) -> Image:
         """Decode frame `i` (in range): uint8 RGB, C-contiguous. Raises FrameError where it cannot."""

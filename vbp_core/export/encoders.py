@@ -109,7 +109,8 @@ class Converter:
         self._reformatter = av.video.reformatter.VideoReformatter()
 
     def __call__(self, picture: Image) -> av.VideoFrame:
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        # Over the picture's own memory: what is made of it below is a copy.
+        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(picture), format="rgb24")
         if self._pixels != "yuv420p":
             return self._reformatter.reformat(frame, format=self._pixels)
         return self._reformatter.reformat(

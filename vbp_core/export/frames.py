@@ -22,6 +22,7 @@ from vbp_core.overlay import Rect
 
 BATCH = 4  # on a processor, larger ones fall out of its caches
 BATCH_BYTES = 32 * 2**20  # of pictures in one batch; three of them are on their way at a time
+CACHE_BYTES = 32 * 2**20  # of decoded pictures, none of which is asked for twice
 WAITING = 1  # batches between two threads
 
 
@@ -204,6 +205,7 @@ def open_source(job: Job) -> Iterator[Source]:
             raise VbpError(
                 f"{job.drive_path} has no frames {job.first} to {job.last}; it has {len(drive)}, 0 to {len(drive) - 1}"
             )
+        drive.limit_cache(CACHE_BYTES)
         yield Source(job, drive, network, Engine(network, job.device, crop=job.crop))
 
 

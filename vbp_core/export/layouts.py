@@ -14,7 +14,7 @@ SIZES = {
     "grid": (1280, 720),
 }
 READOUT_WIDTH = 300
-READOUT_HEIGHT = 118
+READOUT_HEIGHT = 134  # so that a picture of 640x480 keeps its pixels in one of 1280x720
 WIDEST = 2.0  # width / height that counts in a row
 READABLE = 600  # rows; of a lower picture the inset could not be read
 

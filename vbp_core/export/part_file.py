@@ -46,9 +46,10 @@ class Growing:
         """From now on it has a name of its own, which replaces what has that name."""
         if self._handle is None:
             assert self._name is not None
-            if os.name == "nt":
-                return  # there, a file that is being written cannot be renamed
-            self._name.replace(name)
+            try:
+                self._name.replace(name)
+            except PermissionError:
+                return  # on Windows, while it is being written
         else:
             _link(self._handle, name)
         self._name = self._shown = name

@@ -111,7 +111,7 @@ class AnglePlot:
 
     def _grid(self, image: Image, inner: Rect, size: int, to_x, to_y, first: float, last: float) -> None:  # type: ignore[no-untyped-def]
         u, text, muted = self._unit, self._lettering, rgb(MUTED)
-        step = next((s for s in STEPS_DEG if s >= self._top * 0.55), STEPS_DEG[-1])
+        step = max((s for s in STEPS_DEG if s <= 0.95 * self._top), default=STEPS_DEG[0])
         for degrees in range(-int(self._top // step) * step, int(self._top) + 1, step):
             y = round(float(to_y(np.array([float(degrees)]))[0]))
             image[y, inner.x : inner.x + inner.width] = rgb(BORDER)
