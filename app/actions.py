@@ -29,6 +29,7 @@ class ActionSpec:
     checkable: bool = False
 
 
+FURTHER = "Another method's explanation of the same prediction"
 # The panels that can be shown and hidden, in the order of their number keys: id, title, what it is for.
 PANELS: tuple[tuple[str, str, str], ...] = (
     ("visualbackprop", "VisualBackProp", "What the network sees, with the mask of the shown prediction"),
@@ -39,6 +40,11 @@ PANELS: tuple[tuple[str, str, str], ...] = (
     ("angle", "Angle and error", "Driven and predicted angle over the drive"),
     ("info", "Drive", "What the recording holds and what was taken for granted"),
     ("run", "Training run", "The frame through a run's checkpoints, and its error over the epochs"),
+    ("method-2", "Method 2", FURTHER),
+    ("method-3", "Method 3", FURTHER),
+    ("method-4", "Method 4", FURTHER),
+    ("method-5", "Method 5", FURTHER),
+    ("method-6", "Method 6", FURTHER),
 )
 
 ROW_CHARACTERS = 36  # of the page of keys; a longer tip gives way to the menu's text
@@ -210,9 +216,10 @@ ACTIONS: tuple[ActionSpec, ...] = (
         tip="Panels back in their places",
     ),
     *(
-        A(f"panel-{name}", "Panels", title, (str(k),), "toggle_panel", name, tip, checkable=True)
+        A(f"panel-{name}", "Panels", title, (str(k),) * (k < 10), "toggle_panel", name, tip, checkable=True)
         for k, (name, title, tip) in enumerate(PANELS, 1)
     ),
+    A("add-method", "Panels", "Show one more &method", ("Shift+M",), "add_method"),
     A("keys", "Help", "&Keys", ("F1", "?"), "show_keys", tip="All keys on one page", icon="keys"),
 )
 GROUPS = tuple(dict.fromkeys(spec.group for spec in ACTIONS))

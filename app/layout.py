@@ -18,6 +18,11 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
     window.setCorner(Qt.Corner.BottomLeftCorner, BOTTOM)
     for dock in docks.values():
         dock.setFloating(False)
+    # Of use only with a run, which shows it; the others are shown one by one, when asked for. Hidden before they are
+    # placed: a column of all of them would make the window higher.
+    hidden = ["run", *(name for name in docks if name.startswith("method-"))]
+    for name in hidden:
+        docks[name].hide()
     large = window.height() >= LARGE_HEIGHT
     window.addDockWidget(RIGHT, docks["steering"])
     window.splitDockWidget(docks["steering"], docks["visualbackprop"], Qt.Orientation.Vertical)
@@ -30,8 +35,9 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
     for first, second in pairwise(rest):
         window.tabifyDockWidget(docks[first], docks[second])
     window.addDockWidget(BOTTOM, docks["angle"])
-    for dock in docks.values():
-        dock.setVisible(dock is not docks["run"])  # of use only with a run: opening one shows it
+    for name, dock in docks.items():
+        dock.setVisible(name not in hidden)
+    _place_methods(window, [docks["lrp"], *(docks[name] for name in hidden[1:])], columns=2 if large else 1)
     docks[rest[0]].raise_()
     size_docks(window, docks, large)
 
@@ -50,6 +56,30 @@ def size_docks(window: QMainWindow, docks: dict[str, QDockWidget], large: bool) 
         parts = [int(right * 0.42), int(right * 0.58)]
         window.resizeDocks([docks["steering"], docks["layers"]], parts, Qt.Orientation.Horizontal)
     window.resizeDocks(column, [max(150, height - 2 * strip), strip, strip], Qt.Orientation.Vertical)
+
+
+def _place_methods(window: QMainWindow, docks: list[QDockWidget], columns: int) -> None:
+    """Rows of panels below each other."""
+    rows = [docks[k : k + columns] for k in range(0, len(docks), columns)]
+    for above, below in pairwise(rows):
+        window.splitDockWidget(above[0], below[0], Qt.Orientation.Vertical)
+    for row in rows:
+        for left, right in pairwise(row):
+            window.splitDockWidget(left, right, Qt.Orientation.Horizontal)
+
+
+def share(window: QMainWindow, docks: list[QDockWidget]) -> None:
+    """Panels that stand below each other get the same height, and those beside each other the same width."""
+    here = [dock for dock in docks if dock.isVisible() and not dock.isFloating()]
+    rows: dict[int, list[QDockWidget]] = {}
+    for dock in here:
+        rows.setdefault(dock.y(), []).append(dock)
+    height = sum(row[0].height() for row in rows.values()) // max(1, len(rows))
+    window.resizeDocks(here, [height] * len(here), Qt.Orientation.Vertical)
+    for row in rows.values():
+        window.resizeDocks(
+            row, [sum(d.width() for d in row) // len(row)] * len(row), Qt.Orientation.Horizontal
+        )
 
 
 def restore(window: QMainWindow, state: QByteArray) -> bool:

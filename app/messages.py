@@ -125,14 +125,27 @@ class NetworkFailed:
 
 
 @dataclass(frozen=True)
+class Request:
+    """A method and the numbers that it takes."""
+
+    method: str
+    parameters: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Explained:
-    """A map made behind the playback. `frame` is the one it belongs to, with its picture and its pass."""
+    """A map made behind the playback, for one panel. `frame` is the one it belongs to, with its picture and its pass.
+
+    relevance None: the method cannot explain this network, and `text` says why.
+    """
 
     version: int
     frame: Frame
-    method: str
-    relevance: Map
+    panel: str
+    request: Request
+    relevance: Map | None
     ms: float
+    text: str = ""
 
 
 @dataclass(frozen=True)

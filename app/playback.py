@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
@@ -31,6 +31,7 @@ from app.messages import (
     Predicted,
     PredictEnded,
     RecordingTold,
+    Request,
     Trouble,
 )
 from app.model_thread import ModelThread
@@ -293,16 +294,14 @@ class Player(LivePlayer):
 
     # Behind the playback.
 
-    def explain(self, methods: dict[str, dict[str, Any]], layers: bool, new_version: bool = False) -> None:
-        """Ask for maps of the frame on the screen. new_version: maps under way are of no use any more."""
-        if new_version:
-            self._version += 1
+    def explain(self, panels: dict[str, Request], layers: bool) -> None:
+        """Ask for maps of the frame on the screen, by the names of the panels that show them."""
         frame, engine = self.shown_frame, self._model.engine
-        if frame is None or frame.shot is None or engine is None or not (methods or layers):
+        if frame is None or frame.shot is None or engine is None or not (panels or layers):
             return
         if frame.network != self._network_generation:
             return
-        self._behind.wishes.put(Wish(self._version, frame, engine, methods, layers))
+        self._behind.wishes.put(Wish(self._version, frame, engine, panels, layers))
 
     # Predictions of the whole drive.
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer
+from PySide6.QtWidgets import QWidget
 
 from app.marks import Marks
-from app.messages import Explained, Frame, LayersMade, NetworkReady, Predicted, PredictEnded
+from app.messages import Frame, LayersMade, NetworkReady, Predicted, PredictEnded
+from app.method_panels import LATE_S as LATE_S
+from app.method_panels import MethodPanels
 from app.panels.compare import ComparePanel
 from app.panels.info import InfoPanel
 from app.panels.masked import MaskedView, Overlay
@@ -28,14 +30,13 @@ from vbp_core.drives.base import Drive
 
 VBP = "visualbackprop"
 STATUS_MS = 250
-LATE_S = 5.0  # beyond that, a late map names its frame instead
 
 
 @dataclass
 class Panels:
     picture: MaskedView
     visualbackprop: MethodPanel
-    lrp: MethodPanel
+    methods: dict[str, MethodPanel]
     steering: SteeringView
     layers: LayersView
     compare: ComparePanel
@@ -46,7 +47,17 @@ class Panels:
     status: StatusLine
 
     def masked(self) -> tuple[MaskedView, ...]:
-        return self.picture, self.visualbackprop.view, self.lrp.view
+        return self.picture, self.visualbackprop.view, *(panel.view for panel in self.methods.values())
+
+    @property
+    def lrp(self) -> MethodPanel:
+        """The first of the panels that show any method."""
+        return self.methods["lrp"]
+
+    def widget(self, name: str) -> QWidget:
+        """What stands in the dock of that name."""
+        found: QWidget = self.methods[name] if name in self.methods else getattr(self, name)
+        return found
 
 
 class Presenter(QObject):
@@ -59,13 +70,13 @@ class Presenter(QObject):
         self.overlay = Overlay()
         self.untrained = ""
         self.seen: set[str] = set()
-        self._lrp_frame: Frame | None = None
         self.layers_frame: Frame | None = None
+        self.methods = MethodPanels(player, panels.methods, panels.status, self)
+        self.methods.changed.connect(self.ask)
 
         player.opened.connect(self.on_opened)
         player.shown.connect(self.on_shown)
         player.beside.connect(lambda frame: panels.compare.add(frame, current=False))
-        player.explained.connect(self.on_explained)
         player.layers_made.connect(self.on_layers)
         player.predicted.connect(self.on_predicted)
         player.predict_ended.connect(self.on_predict_ended)
@@ -79,7 +90,6 @@ class Presenter(QObject):
         timeline.scrub_finished.connect(player.scrub_finished)
         timeline.marks_changed.connect(marks.set_part)
         marks.changed.connect(self.on_marks)
-        panels.lrp.parameters_changed.connect(lambda: self.ask(new_version=True))
         panels.compare.wanted.connect(player.fetch_beside)
         self._status = QTimer(self)
         self._status.setInterval(STATUS_MS)
@@ -125,10 +135,9 @@ class Presenter(QObject):
         self._forget_behind()
 
     def _forget_behind(self) -> None:
-        self._lrp_frame = self.layers_frame = None
-        self.panels.lrp.show_map(None, None)
+        self.layers_frame = None
         self.panels.layers.set_layers([])
-        self._caption_lrp()
+        self.methods.forget()
 
     def forget_predictions(self) -> None:
         self.predicted_deg = np.full(len(self.driven_deg), np.nan)
@@ -141,8 +150,7 @@ class Presenter(QObject):
     def on_network(self, ready: NetworkReady) -> None:
         from vbp_core.explain import METHODS  # torch is loaded by now
 
-        for panel in (self.panels.visualbackprop, self.panels.lrp):
-            panel.set_method(METHODS[panel.name])
+        self.methods.set_methods(METHODS)
         trained = getattr(ready.network, "trained", True)
         self.untrained = "" if trained else "untrained network: random weights"
         self.panels.status.set_device(ready.device_text)
@@ -177,7 +185,6 @@ class Presenter(QObject):
         p.compare.add(frame, current=True)
         self.measure_stages(frame)
         self.ask()
-        self._caption_lrp()
         if not self.player.playing:
             p.compare.want_missing()
 
@@ -209,13 +216,10 @@ class Presenter(QObject):
 
     # Behind the playback.
 
-    def ask(self, new_version: bool = False) -> None:
+    def ask(self) -> None:
         """Ask for what the visible panels show of the frame on the screen."""
-        lrp = self.panels.lrp
-        methods: dict[str, dict[str, Any]] = {"lrp": lrp.parameters()} if "lrp" in self.seen else {}
-        layers = "layers" in self.seen
-        if methods or layers or new_version:
-            self.player.explain(methods, layers, new_version)
+        self.player.explain(self.methods.wanted(self.seen), "layers" in self.seen)
+        self.methods.caption()
 
     def set_seen(self, name: str, seen: bool) -> None:
         """A panel came into view, or went behind another: only what is seen is worth computing."""
@@ -226,31 +230,6 @@ class Presenter(QObject):
                 self.panels.compare.want_missing()
         elif seen:
             self.ask()
-
-    def on_explained(self, message: Explained) -> None:
-        shot = message.frame.shot
-        if shot is None or message.method != "lrp":
-            return
-        self._lrp_frame = message.frame
-        self.panels.status.measured("lrp", message.ms)
-        self.panels.lrp.show_map(shot.input, message.relevance)
-        self.panels.lrp.view.set_warning(
-            "All zero: nothing reached the output" if not message.relevance.any() else None
-        )
-        self._caption_lrp()
-
-    def _caption_lrp(self) -> None:
-        panel, made, shown = self.panels.lrp, self._lrp_frame, self.player.shown_frame
-        if made is None or self.drive is None:
-            panel.set_caption("")
-            panel.view.set_warning(None)
-            return
-        late = ""
-        if shown is not None and shown.index != made.index:
-            stamps = self.drive.timestamps_ns
-            seconds = float(stamps[shown.index] - stamps[made.index]) / 1e9
-            late = f"{seconds:.2f} s late" if 0 < seconds < LATE_S else f"of frame {made.index}"
-        panel.set_caption("", late)
 
     def on_layers(self, message: LayersMade) -> None:
         self.layers_frame = message.frame
@@ -280,8 +259,10 @@ class Presenter(QObject):
 
         if shown.shot is None:
             return False
-        made = {"lrp": self._lrp_frame, "layers": self.layers_frame}
-        return all(name not in self.seen or (f is not None and f.index == frame) for name, f in made.items())
+        layers = self.layers_frame
+        if "layers" in self.seen and (layers is None or layers.index != frame):
+            return False
+        return self.methods.complete(frame, self.seen)
 
     def worst(self) -> int | None:
         """The frame with the largest known error."""

@@ -27,6 +27,7 @@ from app.export_control import Exporter
 from app.live_commands import LiveCommands
 from app.marks import Marks
 from app.messages import Choices, DriveFailed, Frame, NetworkFailed, NetworkReady, PredictEnded
+from app.method_panels import make_panels
 from app.panels.compare import ComparePanel
 from app.panels.info import InfoPanel
 from app.panels.masked import STYLE_TITLES, MaskedView, Overlay
@@ -153,7 +154,7 @@ class MainWindow(LiveCommands):
         return Panels(
             picture=self.picture,
             visualbackprop=MethodPanel("visualbackprop", "What the network sees appears here"),
-            lrp=MethodPanel("lrp", "Relevance of the same prediction appears here"),
+            methods=make_panels(),
             steering=SteeringView(),
             layers=LayersView(),
             compare=ComparePanel(),
@@ -169,13 +170,17 @@ class MainWindow(LiveCommands):
         for name, title, tip in PANELS:
             dock = QDockWidget(title, self)
             dock.setObjectName(f"dock-{name}")
-            dock.setWidget(getattr(self.panels, name))
+            dock.setWidget(self.panels.widget(name))
             title_line = PanelTitle(dock, getattr(dock.widget(), "header", None))
             title_line.name.setToolTip(tip)
             dock.widget().setAccessibleName(title)
             dock.widget().setAccessibleDescription(tip)
             dock.setTitleBarWidget(title_line)
             action = self.actions_by_id[f"panel-{name}"]
+            if name in self.panels.methods:  # the chooser tells the title; tabs and menu want it too
+                title_line.name.hide()
+                self.panels.methods[name].method_changed.connect(dock.setWindowTitle)
+                self.panels.methods[name].method_changed.connect(action.setText)
             dock.toggleViewAction().toggled.connect(action.setChecked)
             docks[name] = dock
         layout.place_docks(self, docks)
@@ -226,6 +231,7 @@ class MainWindow(LiveCommands):
             s.number("overlay/opacity", 0.8, 0.0, 1.0),
         )
         self.set_overlay(overlay)
+        self.presenter.methods.restore(s)
         self.player.set_pace(1.0, s.flag("realtime", True))
         self.actions_by_id["overlay"].setChecked(True)
         self.top.set_device(s.text("device", "auto"))
@@ -457,6 +463,15 @@ class MainWindow(LiveCommands):
         if dock.isVisible():
             dock.raise_()
 
+    def add_method(self) -> None:
+        """One more panel with a method, as long as there are some left."""
+        for name in self.panels.methods:
+            if not self.docks[name].isVisible():
+                self.toggle_panel(name, True)
+                strips = [self.docks[n] for n in ("visualbackprop", *self.panels.methods)]
+                QTimer.singleShot(0, partial(layout.share, self, strips))  # when it has its place
+                return
+
     def toggle_alone(self) -> None:
         """The picture alone, and back."""
         if self._alone is None:
@@ -545,6 +560,7 @@ class MainWindow(LiveCommands):
         if self._placed:
             self.settings.set("window/geometry", self.saveGeometry())
             self.settings.set("window/state", self._alone or self.saveState(layout.VERSION))
+            self.presenter.methods.remember(self.settings)
         self.settings.flush()
         self.hide()
         left = self.exporter.close()  # first: an export that runs is to end soon

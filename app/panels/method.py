@@ -1,16 +1,18 @@
-"""One explanation over the network's input, with the numbers that it takes."""
+"""One explanation over the network's input: which method, and the numbers that it takes."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from app import theme
+from app.messages import Request
 from app.panels.masked import MaskedView, Overlay
 from app.panels.title import Caption
 
@@ -19,60 +21,138 @@ if TYPE_CHECKING:
 
 STEPS = 400  # of a slider
 SETTLE_MS = 40  # while a slider is dragged, maps are asked for this often
+CHARACTERS = 12  # of a method's title that are seen at least
+BAR = 48  # least width of a slider's bar, in pixels
 
 
 class MethodPanel(QWidget):
-    parameters_changed = Signal()
+    """name: of the panel, or, without a chooser, of its one method. first: the method shown until another is chosen."""
 
-    def __init__(self, name: str, empty: str) -> None:
+    parameters_changed = Signal()
+    method_changed = Signal(str)  # its title
+
+    def __init__(self, name: str, empty: str, first: str = "", chooser: bool = False) -> None:
         super().__init__()
         self.name = name
+        self.method = first or name
+        self._methods: Mapping[str, Method] = {}
+        self._values: dict[str, dict[str, float]] = {}  # of each method that was chosen here
         self.view = MaskedView()
         self.view.set_empty(empty)
         self.view.setMinimumSize(160, 40)
         self.view.setAccessibleName("Picture with the map")
         self._controls: dict[str, _Slider | QCheckBox] = {}
         self.header = QWidget()  # for the panel's title line
+        self.chooser = QComboBox() if chooser else None
         self._left = Caption(Qt.AlignmentFlag.AlignLeft)
         self._right = Caption(Qt.AlignmentFlag.AlignRight)
         self._row = QHBoxLayout(self.header)
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(10)
+        if self.chooser is not None:
+            self.chooser.setToolTip("The method that this panel shows")
+            self.chooser.setAccessibleName("Method")
+            self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            self.chooser.setMinimumContentsLength(CHARACTERS)
+            self.chooser.setMaximumHeight(self.chooser.fontMetrics().height() + 4)
+            self.chooser.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # the keys belong to playing
+            self.chooser.setEnabled(False)
+            self.chooser.activated.connect(self._chosen)
+            self._row.addWidget(self.chooser)
+            self._left.hide()  # the chooser says the same
         self._row.addWidget(self._left, 2)
         self._row.addWidget(self._right, 2)
+        self._right.setMinimumWidth(self._right.fontMetrics().horizontalAdvance("0.00 s late") * chooser)
+        self._more = QWidget()
+        self._more_row = QHBoxLayout(self._more)
+        self._more_row.setContentsMargins(8, 0, 8, 0)
+        self._more_row.setSpacing(10)
+        self._more.hide()
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
         self._settle.timeout.connect(self.parameters_changed)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(0)
+        box.addWidget(self._more)
         box.addWidget(self.view, 1)
 
-    def set_method(self, method: Method) -> None:
-        """Make the controls, once it is known what the method takes."""
-        if self._controls or not method.parameters:
+    def set_methods(self, methods: Mapping[str, Method]) -> None:
+        """What can be chosen, once it is known: the methods bring torch with them."""
+        if self._methods:
             return
-        self._left.hide()  # the controls say the same
-        for parameter in method.parameters:
-            control: _Slider | QCheckBox
-            if parameter.switch:
-                control = QCheckBox(parameter.title)
-                control.setChecked(bool(parameter.default))
-                control.setToolTip(f"{method.title}: {parameter.title}")
-                control.toggled.connect(self._touched)
-                self._row.insertWidget(self._row.count() - 1, control)
-            else:
-                control = _Slider(parameter)
-                control.setToolTip(f"{method.title}: {parameter.title}")
-                control.changed.connect(self._touched)
-                self._row.insertWidget(self._row.count() - 1, control, 3)
-            self._controls[parameter.name] = control
+        self._methods = methods
+        if self.method not in methods:
+            self.method = next(iter(methods))
+        if self.chooser is not None:
+            for method in methods.values():
+                self.chooser.addItem(method.title, method.name)
+                tip = f"{method.source}{' (takes seconds, while nothing plays)' if method.slow else ''}"
+                self.chooser.setItemData(self.chooser.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+            self.chooser.setEnabled(True)
+        self._show_method()
 
-    def parameters(self) -> dict[str, Any]:
+    def choose(self, name: str, values: Mapping[str, float] | None = None) -> None:
+        """Show another method, with its numbers as they were when it was last shown here."""
+        if values is not None:
+            self._values[name] = dict(values)
+        if name != self.method or values is not None:
+            self.method = name
+            if self._methods:
+                self._show_method()
+            self.parameters_changed.emit()
+
+    def _chosen(self, row: int) -> None:
+        assert self.chooser is not None
+        self.choose(str(self.chooser.itemData(row)))
+
+    def _show_method(self) -> None:
+        method = self._methods[self.method]
+        for old in self._controls.values():
+            old.hide()
+            old.deleteLater()
+        self._controls = {}
+        if self.chooser is not None:
+            self.chooser.setCurrentIndex(self.chooser.findData(method.name))
+        kept = self._values.get(method.name, {})
+        for k, parameter in enumerate(method.parameters):
+            control = self._control(method, parameter)
+            # The title line has room for one slider and a switch beside it; the rest get a line of their own.
+            row = self._row if k == 0 or (k == 1 and parameter.switch) else self._more_row
+            at = row.count() - (row is self._row)  # the caption stays last
+            row.insertWidget(at, control, 0 if parameter.switch else 3)
+            self._controls[parameter.name] = control
+            if parameter.name in kept:
+                self.set_parameter(parameter.name, kept[parameter.name])
+        self._more.setVisible(any(c.parentWidget() is self._more for c in self._controls.values()))
+        self.method_changed.emit(method.title)
+
+    def _control(self, method: Method, parameter: Parameter) -> _Slider | QCheckBox:
+        control: _Slider | QCheckBox
+        if parameter.switch:
+            control = QCheckBox(parameter.title)
+            control.setChecked(bool(parameter.default))
+            control.toggled.connect(self._touched)
+        else:
+            control = _Slider(parameter)
+            control.changed.connect(self._touched)
+        control.setToolTip(f"{method.title}: {parameter.tip or parameter.title}")
+        return control
+
+    def parameters(self) -> dict[str, float]:
         return {
             name: control.value() if isinstance(control, _Slider) else float(control.isChecked())
             for name, control in self._controls.items()
         }
+
+    def values_of(self, method: str) -> dict[str, float]:
+        """The numbers of a method as they are or were here; empty where it was never shown."""
+        return self.parameters() if method == self.method else dict(self._values.get(method, {}))
+
+    def request(self) -> Request:
+        """What is shown here, to be asked for."""
+        return Request(self.method, tuple(self.parameters().items()))
 
     def set_parameter(self, name: str, value: float) -> None:
         control = self._controls.get(name)
@@ -86,6 +166,10 @@ class MethodPanel(QWidget):
         self._left.set_text(left)
         self._right.set_text(right)
 
+    def caption(self) -> str:
+        """What stands at the right of the title."""
+        return self._right.text()
+
     def show_map(self, image: NDArray[np.uint8] | None, mask: NDArray[np.float32] | None) -> None:
         self.view.set_masked(image, mask)
 
@@ -93,6 +177,7 @@ class MethodPanel(QWidget):
         self.view.set_overlay(overlay)
 
     def _touched(self) -> None:
+        self._values[self.method] = self.parameters()
         if not self._settle.isActive():
             self._settle.start()
 
@@ -107,6 +192,7 @@ class _Slider(QWidget):
         self.parameter = parameter
         self._bar = QSlider(Qt.Orientation.Horizontal)
         self._bar.setRange(0, STEPS)
+        self._bar.setMinimumWidth(BAR)
         self._bar.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._bar.setAccessibleName(parameter.title)
         self._number = QLabel()
@@ -123,8 +209,10 @@ class _Slider(QWidget):
     def value(self) -> float:
         p, t = self.parameter, self._bar.value() / STEPS
         if p.log:
-            return 10 ** (math.log10(p.minimum) + t * (math.log10(p.maximum) - math.log10(p.minimum)))
-        return p.minimum + t * (p.maximum - p.minimum)
+            value = 10 ** (math.log10(p.minimum) + t * (math.log10(p.maximum) - math.log10(p.minimum)))
+        else:
+            value = p.minimum + t * (p.maximum - p.minimum)
+        return float(round(value)) if p.whole else value
 
     def set_value(self, value: float) -> None:
         p = self.parameter

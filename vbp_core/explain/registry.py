@@ -33,7 +33,7 @@ from vbp_core.explain.visualbackprop import visualbackprop
 class Parameter:
     """A number that a method takes, with its range for sliders. A switch goes from 0 to 1 in whole steps.
 
-    log: its slider is logarithmic. whole: it is a whole number.
+    log: its slider is logarithmic. whole: it is a whole number. tip: more words than the title has.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Parameter:
     log: bool = False
     switch: bool = False
     whole: bool = False
+    tip: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Method:
     slow: bool = False
 
 
-_BIAS = Parameter("bias", "bias in the denominator", 1, 0, 1, switch=True)
+_BIAS = Parameter("bias", "bias", 1, 0, 1, switch=True, tip="the bias counts in the denominator")
 
 METHODS: dict[str, Method] = {
     m.name: m
@@ -109,10 +110,18 @@ METHODS: dict[str, Method] = {
             fbi,
             signed=True,
             parameters=(
-                Parameter("tau", "tau", TAU, 0.01, 1e3, log=True),
-                Parameter("keep", "maps kept", KEEP, 0.05, 1),
-                Parameter("every", "in every layer", 1, 0, 1, switch=True),
-                Parameter("relative", "tau in ‰", 1, 0, 1, switch=True),
+                Parameter(
+                    "tau",
+                    "tau",
+                    TAU,
+                    0.01,
+                    1e3,
+                    log=True,
+                    tip="products with the forward activation up to this are dropped",
+                ),
+                Parameter("keep", "maps", KEEP, 0.05, 1, tip="share of the maps that is kept"),
+                Parameter("every", "maps chosen in every layer", 1, 0, 1, switch=True),
+                Parameter("relative", "tau in ‰ of the largest", 1, 0, 1, switch=True),
             ),
             source="Forward-Backward Interpretability",
         ),
