@@ -58,25 +58,26 @@ def number_of(picture: np.ndarray) -> int:
 
 @pytest.mark.parametrize("size", [(320, 240), (161, 121), (160, 121), (161, 120), (640, 126), (1280, 961)])
 def test_what_was_put_comes_out(tmp_path: Path, size: tuple[int, int]) -> None:
-    frames = record(tmp_path / "drive", 45, *size)
+    n = 45 if size[0] < 1000 else 9
+    frames = record(tmp_path / "drive", n, *size)
     with open_drive(tmp_path / "drive") as drive:
         assert drive.info.kind == "vbp-recording" and (drive.info.width, drive.info.height) == size
         assert drive.timestamps_ns.dtype == np.int64
         assert drive.timestamps_ns.tolist() == [f.timestamp_ns for f in frames]
-        for i in (0, 44, 17, 18, 3):
+        for i in (0, n - 1, n // 2, n // 2 + 1, 3):
             image = drive.frame(i)
             assert image.shape == frames[i].image.shape and number_of(image) == i
             below = slice(2 * (size[0] // 40) + 8, None)
             difference = image[below].astype(int) - frames[i].image[below].astype(int)
             assert np.abs(difference).mean() < 3 and np.abs(difference).max() < 32
-        angles = [math.nan if i % 3 == 0 else 0.1 * i + 1e-17 for i in range(45)]
+        angles = [math.nan if i % 3 == 0 else 0.1 * i + 1e-17 for i in range(n)]
         np.testing.assert_array_equal(drive.angle_rad, angles)
         np.testing.assert_array_equal(
-            drive.speed_mps, [math.nan if i % 3 == 0 else 3.3 * i for i in range(45)]
+            drive.speed_mps, [math.nan if i % 3 == 0 else 3.3 * i for i in range(n)]
         )
         np.testing.assert_array_equal(
             drive.predicted_rad,  # type: ignore[attr-defined]
-            [math.nan if i % 5 == 0 else -0.01 * i for i in range(45)],
+            [math.nan if i % 5 == 0 else -0.01 * i for i in range(n)],
         )
         assert drive.info.gaps == [] and drive.info.camera == "camera 0"
         assert (

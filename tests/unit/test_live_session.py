@@ -32,7 +32,7 @@ from vbp_core.live.session import LiveResult, LiveSession
 from vbp_core.overlay import Rect
 
 PICTURE = scene(640, 480)
-PATIENT_S = 60.0
+PATIENT_S = 180.0  # nothing here takes that long unless it is broken
 
 
 def until(what: Callable[[], object]) -> None:
