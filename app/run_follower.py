@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from app.messages import Frame, Trouble
 from app.panels.run import RunPanel
 from app.playback import Player
-from app.run_thread import RunFailed, RunState, RunThread, Seen, SeenBy
+from app.run_thread import RunFailed, RunState, RunThread, Seen, SeenBy, Wish
 from vbp_core.drives.base import OpenOptions
 
 JOIN_S = 10.0  # an import of torch or the reading of a large checkpoint can be under way
@@ -133,7 +133,9 @@ class RunFollower(QObject):
         if self._thread is None or self.state is None or not self._shown or ready is None:
             return
         if frame is not None and frame.image is not None:
-            self._thread.show(frame, ready.device)
+            chosen = self.player.crop
+            crop = chosen.at(*frame.image.shape[:2]) if chosen is not None else None
+            self._thread.show(Wish(frame, ready.device, crop))
 
     @Slot(object)
     def _hear(self, message: object) -> None:
@@ -178,9 +180,9 @@ class RunFollower(QObject):
     def _on_seen(self, message: SeenBy) -> None:
         frame, drive = message.frame, self.player.drive
         shown = self.player.shown_frame
-        if drive is None or shown is None or frame.generation != shown.generation:
+        if shown is None or frame.generation != shown.generation:
             return
-        driven = float(drive.angle_rad[frame.index])
+        driven = float(drive.angle_rad[frame.index]) if drive is not None else math.nan  # a camera
         seen = message.seen
         self._coming[seen.checkpoint.path] = seen
         # All pictures change together, so that they are of one frame; only where there is none, it comes at once.
@@ -193,14 +195,18 @@ class RunFollower(QObject):
         self._caption()
 
     def _caption(self) -> None:
-        made, shown, drive = self.made, self.player.shown_frame, self.player.drive
+        made, shown = self.made, self.player.shown_frame
         late = ""
-        if made is not None and shown is not None and drive is not None and shown.index != made.index:
-            stamps = drive.timestamps_ns
-            seconds = (
-                float(stamps[shown.index] - stamps[made.index]) / 1e9
-                if made.index < len(stamps)
-                else math.nan
-            )
+        if made is not None and shown is not None and shown.index != made.index:
+            seconds = self._seconds(made, shown)
             late = f"{seconds:.2f} s late" if 0 < seconds < LATE_S else f"of frame {made.index}"
         self.panel.set_late(late)
+
+    def _seconds(self, made: Frame, shown: Frame) -> float:
+        """From one frame to a later one; NaN where that is not known."""
+        if self.player.drive is None:
+            return (shown.arrived_ns - made.arrived_ns) / 1e9
+        stamps = self.player.drive.timestamps_ns
+        if max(made.index, shown.index) >= len(stamps):
+            return math.nan
+        return float(stamps[shown.index] - stamps[made.index]) / 1e9

@@ -19,6 +19,7 @@ from app.threads import compute_alone, step_back
 from vbp_core.errors import VbpError
 
 if TYPE_CHECKING:
+    from vbp_core.overlay import Rect
     from vbp_core.training.folder import Checkpoint, Config, Row, Run
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,19 @@ class SeenBy:
     whole: bool
 
 
+@dataclass(frozen=True)
+class Wish:
+    """A frame to be seen through all checkpoints. crop: set by hand instead of the network's own rule."""
+
+    frame: Frame
+    device: str
+    crop: Rect | None = None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return self.frame.generation, self.frame.index, self.device, self.crop
+
+
 class RunThread(threading.Thread):
     """Follows one run at a time. The newest frame wins, and each is finished, so that none waits for ever."""
 
@@ -85,7 +99,7 @@ class RunThread(threading.Thread):
         self._wake = threading.Condition()
         self._stopped = self._following = False
         self._order: tuple[int, Path] | None = None
-        self._wish: tuple[Frame, str] | None = None
+        self._wish: Wish | None = None
         # From here on the thread's own.
         self._generation = 0
         self._path = Path()
@@ -93,8 +107,8 @@ class RunThread(threading.Thread):
         self._keys: dict[Key, Checkpoint] = {}
         self._looked = 0.0
         self._told: tuple[object, ...] = ()
-        self._frame: tuple[Frame, str] | None = None
-        self._done: set[Key] = set()  # the checkpoints that have seen that frame
+        self._current: Wish | None = None
+        self._done: set[Key] = set()  # the checkpoints that have fulfilled it
         self._engines: dict[Key, tuple[Any, int]] = {}
         self._broken: dict[Key, str] = {}
         self._device = ""
@@ -107,10 +121,10 @@ class RunThread(threading.Thread):
             self._order, self._wish = (generation, path), None
             self._wake.notify_all()
 
-    def show(self, frame: Frame, device: str) -> None:
-        """See `frame` through all checkpoints; one that waits is forgotten."""
+    def show(self, wish: Wish) -> None:
+        """The newest wins: one that still waits is forgotten."""
         with self._wake:
-            self._wish = (frame, device)
+            self._wish = wish
             self._wake.notify_all()
 
     def follow(self, on: bool) -> None:
@@ -158,11 +172,11 @@ class RunThread(threading.Thread):
         elif self._run is not None and time.monotonic() >= self._looked + POLL_S:
             self._look()
         if wish is not None:
-            before, self._frame = self._frame, wish
-            if before is None or _same(before) != _same(wish):
+            before, self._current = self._current, wish
+            if before is None or before.key != wish.key:
                 self._done.clear()
-        if self._run is not None and self._frame is not None:
-            self._see(*self._frame)
+        if self._run is not None and self._current is not None:
+            self._see(self._current)
 
     def _open(self, generation: int, path: Path) -> None:
         from vbp_core.training.folder import Run  # torch comes with it, which takes seconds
@@ -221,27 +235,27 @@ class RunThread(threading.Thread):
 
     # The frame.
 
-    def _see(self, frame: Frame, device: str) -> None:
-        if device != self._device:
-            self._device = device
+    def _see(self, wish: Wish) -> None:
+        if wish.device != self._device:
+            self._device = wish.device
             self._engines.clear()
         missing = [key for key in self._keys if key not in self._done]
         for n, key in enumerate(missing, 1):
             with self._wake:
                 if self._stopped or self._order is not None:
                     return
-            seen = self._seen(key, frame)
+            seen = self._seen(key, wish)
             self._done.add(key)
-            self._tell(SeenBy(self._generation, frame, seen, whole=n == len(missing)))
+            self._tell(SeenBy(self._generation, wish.frame, seen, whole=n == len(missing)))
 
-    def _seen(self, key: Key, frame: Frame) -> Seen:
+    def _seen(self, key: Key, wish: Wish) -> Seen:
         checkpoint = self._keys[key]
         if key in self._broken:
             return Seen(checkpoint, trouble=self._broken[key])
         try:
             engine = self._engine(key, checkpoint)
-            assert frame.image is not None
-            done = engine.run(frame.image, (VBP,))
+            assert wish.frame.image is not None
+            done = engine.run(wish.frame.image, (VBP,), crop=wish.crop)
         except Exception as error:
             if isinstance(error, VbpError):
                 text = str(error)
@@ -264,11 +278,6 @@ class RunThread(threading.Thread):
         if sum(kept for _, kept in self._engines.values()) + size <= KEPT_BYTES:
             self._engines[key] = (engine, size)
         return engine
-
-
-def _same(wish: tuple[Frame, str]) -> tuple[int, int, str]:
-    frame, device = wish
-    return frame.generation, frame.index, device
 
 
 def _key(path: Path) -> Key:

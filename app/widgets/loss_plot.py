@@ -68,7 +68,7 @@ class LossPlot(QWidget):
 
     def _frame(self) -> QRectF:
         m = self.fontMetrics()
-        left = m.horizontalAdvance("00.0°") + 12
+        left = m.horizontalAdvance("epoch") + 14  # of the figures and of the word below them
         top, bottom = m.height() + 8, m.height() + 8
         return QRectF(left, top, max(10, self.width() - left - 14), max(10, self.height() - top - bottom))
 
@@ -191,7 +191,7 @@ class LossPlot(QWidget):
             painter.drawText(
                 QRectF(x - 40, f.bottom() + 3, 80, self.fontMetrics().height() + 2), _CENTRE, text
             )
-        painter.drawText(QRectF(0, f.bottom() + 3, f.x() - 10, self.fontMetrics().height() + 2), _RIGHT, said)
+        painter.drawText(QRectF(0, f.bottom() + 3, f.x() - 9, self.fontMetrics().height() + 2), _RIGHT, said)
 
     def _paint_legend(self, painter: QPainter) -> None:
         c, m = theme.colours(), self.fontMetrics()
