@@ -12,9 +12,9 @@ from PySide6.QtCore import QObject, QTimer
 
 from app.live_bar import LiveBar
 from app.live_plot import LivePlot
-from app.messages import Explained, Frame, NetworkReady
+from app.messages import Frame, NetworkReady
 from app.playback import Player
-from app.presenter import LATE_S, VBP, Presenter
+from app.presenter import VBP, Presenter
 from app.widgets.format import clock, signed
 from vbp_core.live.frame import CaptureState
 
@@ -42,10 +42,8 @@ class LivePresenter(QObject):
         self.beyond_ms: deque[float] = deque(maxlen=DELAYS)  # of that, what was not the network's
         self._unpainted: Frame | None = None
         self._first_ns = 0
-        self._lrp_frame: Frame | None = None
         self._ticks = 0
         player.shown.connect(self.on_shown)
-        player.explained.connect(self.on_explained)
         player.live_told.connect(self.on_told)
         player.network_ready.connect(self.on_network)
         player.frozen_changed.connect(self.on_frozen)
@@ -60,7 +58,7 @@ class LivePresenter(QObject):
         live = self.player.live
         self.state = None
         self._first_ns = 0
-        self._lrp_frame = self._unpainted = None
+        self._unpainted = None
         self.delays_ms.clear()
         self.beyond_ms.clear()
         self.plot.begin(live is not None and bool(live.request.angles))
@@ -105,7 +103,6 @@ class LivePresenter(QObject):
         self._show_age()
         self.presenter.measure_stages(frame)
         self.presenter.ask()
-        self._caption_lrp()
 
     def on_painted(self) -> None:
         frame, self._unpainted = self._unpainted, None
@@ -116,23 +113,9 @@ class LivePresenter(QObject):
                 ms - (sum(frame.shot.stages_ms.values()) if frame.shot is not None else 0.0)
             )
 
-    def on_explained(self, message: Explained) -> None:
-        if self.player.live is not None:
-            self._lrp_frame = message.frame
-            self._caption_lrp()
-
-    def _caption_lrp(self) -> None:
-        made, shown = self._lrp_frame, self.player.shown_frame
-        late = ""
-        if made is not None and shown is not None and made.index != shown.index:
-            seconds = (shown.stamp_ns - made.stamp_ns) / 1e9
-            late = f"{seconds:.2f} s late" if 0 < seconds < LATE_S else f"of frame {made.index}"
-        self.panels.lrp.set_caption("", late)
-
     def on_network(self, ready: NetworkReady) -> None:
         self.plot.history.forget_predicted()
         self.panels.compare.forget()
-        self._lrp_frame = None
 
     def on_frozen(self, frozen: bool) -> None:
         self.plot.hold(frozen)

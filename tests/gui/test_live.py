@@ -106,7 +106,7 @@ def test_frames_come_with_masks_and_the_clock_in_them_is_the_delay(qtbot, live):
     assert text_of(window).startswith("live ")
     assert f" ms · {window.player.skipped} skipped" in text_of(window)
     # LRP comes behind it, and the wheel and the plot show the prediction.
-    qtbot.waitUntil(lambda: window.live._lrp_frame is not None, timeout=WAIT)
+    qtbot.waitUntil(lambda: window.panels.lrp.view.blended() is not None, timeout=WAIT)
     assert math.isfinite(window.live_plot.history.predicted_deg[-1])
     assert np.isnan(window.live_plot.history.driven_deg).all()
     assert window.docks["angle"].widget() is window.live_plot
