@@ -128,6 +128,7 @@ class Exporter(QObject):
     def _on_asked(self, asked: Asked) -> None:
         player, drive = self._player, self._player.drive
         if drive is None or player.path is None:
+            self._window.notice.show_message("The recording was closed before it could be exported", "error")
             return
         info, crop = drive.info, player.crop
         self._window.settings.set("export/folder", str(asked.output.parent))
