@@ -68,7 +68,7 @@ class RunPanel(QWidget):
         self.strip = CheckpointStrip()
         self.plot = LossPlot()
         self.plot.setToolTip("")
-        self.scroll = _Scroll(self.strip)
+        self.strip_area = _Scroll(self.strip)
         self.trouble = QLabel()
         self.trouble.setTextFormat(Qt.TextFormat.PlainText)  # a path is no markup
         self.trouble.setWordWrap(True)
@@ -76,7 +76,7 @@ class RunPanel(QWidget):
         self.trouble.hide()
         self._parts = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._parts.setSpacing(0)
-        self._parts.addWidget(self.scroll, 5)
+        self._parts.addWidget(self.strip_area, 5)
         self._parts.addWidget(self.plot, 2)
         page = QWidget()
         inside = QVBoxLayout(page)
@@ -218,7 +218,7 @@ class RunPanel(QWidget):
     # The rest.
 
     def _bring_into_view(self, top: int, height: int) -> None:
-        self.scroll.ensureVisible(0, top + height // 2, 0, height // 2 + 8)
+        self.strip_area.ensureVisible(0, top + height // 2, 0, height // 2 + 8)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
