@@ -44,7 +44,9 @@ FORMATS: tuple[Format, ...] = (
     Format("udacity-simulator", "vbp_core.drives.udacity_simulator", "a simulator drive (driving_log.csv)"),
     Format("donkey", "vbp_core.drives.donkey", "a Donkeycar tub (manifest.json)"),
     Format("sullychen", "vbp_core.drives.sullychen", "pictures with data.txt"),
-    Format("vbp-recording", "vbp_core.drives.recording", "a live session that vbp recorded (vbp-recording.json)"),
+    Format(
+        "vbp-recording", "vbp_core.drives.recording", "a live session that vbp recorded (vbp-recording.json)"
+    ),
     Format("video", "vbp_core.drives.video", "a video, with or without a steering CSV beside it"),
     Format("images", "vbp_core.drives.images", "a picture or a folder of pictures"),
 )
