@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+
+# A shell starts what it puts in the background with Ctrl-C ignored, and so would the commands under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("vbp", deadline=None)  # no test depends on how fast the machine is
 settings.load_profile("vbp")
