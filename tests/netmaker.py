@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vbp_core.explain.chain import AvgPool, Chain, Conv, Dense, Flatten, MaxPool, Op, Pad, read_chain
+from vbp_core.explain.chain import read_chain
+from vbp_core.explain.graph import AvgPool, Conv, Dense, Flatten, Graph, MaxPool, Op, Pad
 from vbp_core.explain.trace import Trace, trace
 
 F64 = torch.float64
 
 
-def module_of(chain: Chain) -> nn.Sequential:
+def module_of(chain: Graph) -> nn.Sequential:
     """A chain (without BatchNorms that could not be folded) as torch's own layers, each ReLU one of its own."""
     layers: list[nn.Module] = []
     for stage in chain.stages:

@@ -18,8 +18,9 @@ from models.spec import ModelFileError
 from vbp_core.devices import describe_device, devices, pick_device
 from vbp_core.drives.base import Image
 from vbp_core.errors import ModelError
-from vbp_core.explain.chain import Dense, read_chain
+from vbp_core.explain.chain import read_chain
 from vbp_core.explain.forward import Forward
+from vbp_core.explain.graph import Dense, cuts
 from vbp_core.explain.registry import explain
 from vbp_core.explain.target import Target, parse_target
 from vbp_core.explain.trace import Trace
@@ -194,7 +195,10 @@ def dead_layer(trace: Trace, n: int = 0) -> str:
     The last one, where there are several. This is asked of every frame: a row of each map, which
     nearly always has something in it, is looked at first, and all of them cross from the device at once.
     """
-    relus = [(i, trace.values[i + 1][n]) for i, stage in enumerate(trace.stages) if stage.relu]
+    passed = cuts(trace.stages)  # behind a dead layer that a skip leads past, the prediction still sees
+    relus = [
+        (i, trace.values[i + 1][n]) for i, stage in enumerate(trace.stages) if stage.relu and i + 1 in passed
+    ]
     if not relus:
         return ""
     rows = [value[:, value.shape[1] // 2] if value.dim() == 3 else value for _, value in relus]

@@ -15,7 +15,7 @@ from vbp_core.analysis import score
 from vbp_core.devices import describe_device, devices, pick_device
 from vbp_core.engine import Engine, dead_layer, open_network
 from vbp_core.errors import VbpError
-from vbp_core.explain.chain import Conv, Dense, Flatten, Stage, Window
+from vbp_core.explain.graph import Conv, Dense, Flatten, Stage, Window
 from vbp_core.explain.trace import Trace
 from vbp_core.overlay import STYLES, Rect, blend
 from vbp_core.preprocess import parse_crop, prepare, to_tensor

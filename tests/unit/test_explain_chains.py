@@ -10,8 +10,10 @@ from torch import nn
 
 from vbp_core.errors import ExplainError
 from vbp_core.explain import METHODS, explain
-from vbp_core.explain.chain import Affine, AvgPool, Conv, Dense, Flatten, MaxPool, Pad, Window, read_chain
+from vbp_core.explain.chain import read_chain
+from vbp_core.explain.fold import fold
 from vbp_core.explain.forward import Forward
+from vbp_core.explain.graph import Affine, AvgPool, Conv, Dense, Flatten, Graph, MaxPool, Pad, Window
 from vbp_core.explain.lrp import lrp
 from vbp_core.explain.trace import apply, trace
 from vbp_core.explain.visualbackprop import levels, scale_up, visualbackprop
@@ -107,7 +109,7 @@ def read_chain_f64(network):
     stages = []
     for name, layer in module._leaves(network, ""):
         module._append(stages, name, layer)
-    return module.Chain(tuple(module._fold(stages))).to("cpu", F64)
+    return Graph(tuple(fold(stages))).to("cpu", F64)
 
 
 @settings(max_examples=60, deadline=None)

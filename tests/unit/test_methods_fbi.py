@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vbp_core.errors import ExplainError
 from vbp_core.explain import Target, explain
-from vbp_core.explain.chain import AvgPool, Conv, Dense, MaxPool
+from vbp_core.explain.graph import AvgPool, Conv, Dense, MaxPool
 from vbp_core.explain.trace import Trace, apply
 
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from models.registry import load_network
 from vbp_core.errors import ExplainError
 from vbp_core.explain import explain
-from vbp_core.explain.chain import AvgPool, Conv, Dense, Stage, read_chain
+from vbp_core.explain.chain import read_chain
+from vbp_core.explain.graph import AvgPool, Conv, Dense, Stage
 from vbp_core.explain.trace import Trace, apply, trace
 
 CLOSE = 1e-5  # of each map's maximum

@@ -16,7 +16,8 @@ from models.network import Network
 from vbp_core.bench.timing import Timing, interleaved
 from vbp_core.drives.base import Image
 from vbp_core.engine import Engine
-from vbp_core.explain.chain import Chain, Conv, Dense, Flatten, Pad, read_chain
+from vbp_core.explain.chain import read_chain
+from vbp_core.explain.graph import Conv, Dense, Flatten, Graph, Pad
 from vbp_core.explain.lrp import EPS
 from vbp_core.explain.registry import explain
 from vbp_core.explain.trace import Trace
@@ -149,7 +150,7 @@ def transposed_mask(trace: Trace) -> Tensor:
 class Folded(nn.Module):
     """The folded network as plain modules, which is all that captum and zennit see. Raises ImportError for others."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: Graph) -> None:
         super().__init__()
         self.stages = chain.stages
         self.layers, self.relus = nn.ModuleDict(), nn.ModuleDict()
@@ -185,7 +186,7 @@ class Folded(nn.Module):
         return x
 
 
-def captum_lrp(chain: Chain, images: Tensor) -> Callable[[], object]:
+def captum_lrp(chain: Graph, images: Tensor) -> Callable[[], object]:
     """Raises ImportError where captum is not installed."""
     attr: Any = importlib.import_module("captum.attr")
     rules: Any = importlib.import_module("captum.attr._utils.lrp_rules")
@@ -196,7 +197,7 @@ def captum_lrp(chain: Chain, images: Tensor) -> Callable[[], object]:
     return lambda: lrp.attribute(images.clone().requires_grad_(), target=0)
 
 
-def zennit_lrp(chain: Chain, images: Tensor) -> Callable[[], object]:
+def zennit_lrp(chain: Graph, images: Tensor) -> Callable[[], object]:
     """Raises ImportError where zennit is not installed."""
     attribution: Any = importlib.import_module("zennit.attribution")
     composites: Any = importlib.import_module("zennit.composites")

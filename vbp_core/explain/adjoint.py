@@ -1,15 +1,32 @@
-"""The operations of a chain, backwards: what all methods that go from the output to the input share."""
+"""The operations backwards: what all methods that go from the output to the input share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vbp_core.explain.chain import Affine, AvgPool, Conv, Dense, Flatten, MaxPool, Op, Pad, Window
+from vbp_core.errors import ExplainError
+from vbp_core.explain import activations
+from vbp_core.explain.graph import (
+    Activation,
+    Affine,
+    AvgPool,
+    Concat,
+    Conv,
+    Dense,
+    Flatten,
+    MaxPool,
+    Op,
+    Opaque,
+    Pad,
+    Stage,
+    Window,
+    sources,
+)
 from vbp_core.explain.trace import Trace, unpad
 
 FEW_TAPS = 32  # inputs x kernel height x width, below which a matrix product beats a transposed convolution
@@ -31,23 +48,102 @@ def adjoint(op: Op, x: Tensor, grad: Tensor) -> Tensor:
         return unpad(op, grad)
     if isinstance(op, Flatten):
         return grad.reshape(x.shape)
+    if isinstance(op, Activation):
+        return grad * activations.slope(op, x)
     return grad
+
+
+def divide_(relevance: Tensor, by: Tensor) -> Tensor:
+    """relevance / by in place, and 0 where there is no relevance or nothing to divide by."""
+    return relevance.div_(by).nan_to_num_(0.0, 0.0, 0.0)
+
+
+def by_largest(maps: Tensor) -> Tensor:
+    """Divide each frame of (N, ...) by its largest magnitude; all zero stays zero."""
+    return maps / _largest(maps)
+
+
+def by_largest_(maps: Tensor) -> Tensor:
+    """The same in place: a map that is as large as a layer costs more to allocate than to divide."""
+    return maps.div_(_largest(maps))
+
+
+def _largest(maps: Tensor) -> Tensor:
+    axes = tuple(range(1, maps.dim()))
+    top = torch.maximum(maps.amax(axes, keepdim=True), -maps.amin(axes, keepdim=True))
+    return torch.where(top > 0, top, torch.ones_like(top))
+
+
+Rule: TypeAlias = Callable[[Stage, Tensor, Tensor, Tensor], Tensor]
+Share: TypeAlias = Callable[[Stage, tuple[Tensor, ...], Tensor, Tensor], list[Tensor]]
+
+
+def to_all(stage: Stage, inputs: tuple[Tensor, ...], out: Tensor, grad: Tensor) -> list[Tensor]:
+    """The gradient where several values join: a sum hands all of it to each, a concatenation to each its channels."""
+    if isinstance(stage.op, Concat):
+        return [part.contiguous() for part in torch.split(grad, [x.shape[1] for x in inputs], 1)]
+    return [grad, *(grad.clone() for _ in inputs[1:])]
+
+
+def hand_down(
+    trace: Trace,
+    start: Tensor,
+    rule: Rule,
+    share: Share = to_all,
+    scale: Callable[[Tensor], Tensor] = by_largest_,
+    first: int | None = None,
+    stop: int = 0,
+) -> Tensor:
+    """Hand `start`, shaped as values[first] (default: the output), down to values[stop].
+
+    rule(stage, its input, its output, what the output got) -> what its input gets; may write over what it is given.
+    share, the same for stages of several inputs. Where a value was taken by several stages, what comes back is added.
+    `scale` may multiply each frame by a positive number of its own; it is asked wherever all there is stands in one
+    tensor, so that no depth of network leaves the range of numbers. Raises ExplainError at what cannot be explained.
+    """
+    top = len(trace.stages) if first is None else first
+    waiting = {top: start}
+    for i in range(top - 1, stop - 1, -1):
+        got = waiting.pop(i + 1, None)
+        if got is None:
+            continue
+        stage, inputs = trace.stages[i], trace.inputs(i)
+        if isinstance(stage.op, Opaque):
+            raise ExplainError(not_explained(stage))
+        if len(inputs) == 1:
+            parts = [rule(stage, inputs[0], trace.values[i + 1], got)]
+        else:
+            parts = share(stage, inputs, trace.values[i + 1], got)
+        for k, part in zip(sources(trace.stages, i), parts, strict=True):
+            waiting[k] = waiting[k] + part if k in waiting else part
+        if len(waiting) == 1:
+            waiting = {k: scale(part) for k, part in waiting.items()}
+    return waiting[stop] if stop in waiting else torch.zeros_like(trace.values[stop])
+
+
+def not_explained(stage: Stage) -> str:
+    what = stage.op.what if isinstance(stage.op, Opaque) else type(stage.op).__name__
+    return f"layer {stage.name} ({what}) can be run, but not explained, and this method has to pass it"
 
 
 def backward(trace: Trace, grad: Tensor, relu: Callable[[Tensor, Tensor], Tensor], stop: int = 0) -> Tensor:
     """Hand `grad`, shaped as the output, down to values[stop], with a rule for the ReLUs: relu(grad, its output).
 
     Each frame's result may come times a positive number of its own: where maps are small enough for it to cost
-    nothing, they are divided by their largest value, so that no depth of network leaves the range of numbers.
+    nothing, they are divided by their largest value.
     """
-    for i in range(len(trace.stages) - 1, stop - 1, -1):
-        stage = trace.stages[i]
-        if stage.relu:
-            grad = relu(grad, trace.values[i + 1])
-        grad = adjoint(stage.op, trace.values[i], grad)
-        if grad[:1].numel() <= SMALL:
-            grad = by_largest(grad)
-    return grad
+
+    def rule(stage: Stage, x: Tensor, out: Tensor, grad: Tensor) -> Tensor:
+        return adjoint(stage.op, x, relu(grad, out) if stage.relu else grad)
+
+    def share(stage: Stage, inputs: tuple[Tensor, ...], out: Tensor, grad: Tensor) -> list[Tensor]:
+        return to_all(stage, inputs, out, relu(grad, out) if stage.relu else grad)
+
+    return hand_down(trace, grad, rule, share, _scale_small, stop=stop)
+
+
+def _scale_small(grad: Tensor) -> Tensor:
+    return by_largest(grad) if grad[:1].numel() <= SMALL else grad
 
 
 def relu_gradient(grad: Tensor, out: Tensor) -> Tensor:
@@ -113,24 +209,3 @@ def average_back(op: AvgPool, x: Tensor, grad: Tensor) -> Tensor:
     back: Any = torch.ops.aten.avg_pool2d_backward
     out: Tensor = back(grad, x, w.kernel, w.stride, w.padding, op.ceil_mode, op.count_include_pad, None)
     return out
-
-
-def divide_(relevance: Tensor, by: Tensor) -> Tensor:
-    """relevance / by in place, and 0 where there is no relevance or nothing to divide by."""
-    return relevance.div_(by).nan_to_num_(0.0, 0.0, 0.0)
-
-
-def by_largest(maps: Tensor) -> Tensor:
-    """Divide each frame of (N, ...) by its largest magnitude; all zero stays zero."""
-    return maps / _largest(maps)
-
-
-def by_largest_(maps: Tensor) -> Tensor:
-    """The same in place: a map that is as large as a layer costs more to allocate than to divide."""
-    return maps.div_(_largest(maps))
-
-
-def _largest(maps: Tensor) -> Tensor:
-    axes = tuple(range(1, maps.dim()))
-    top = torch.maximum(maps.amax(axes, keepdim=True), -maps.amin(axes, keepdim=True))
-    return torch.where(top > 0, top, torch.ones_like(top))

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from vbp_core.errors import ExplainError
 from vbp_core.explain import target as targets
-from vbp_core.explain.adjoint import adjoint, by_largest
-from vbp_core.explain.chain import AvgPool, Conv, Dense, MaxPool, Window
+from vbp_core.explain.adjoint import adjoint, by_largest, hand_down, to_all
+from vbp_core.explain.graph import AvgPool, Conv, Dense, MaxPool, Stage, Window
 from vbp_core.explain.target import TargetLike, as_target
 from vbp_core.explain.trace import Trace
 from vbp_core.explain.visualbackprop import scale_up
@@ -37,7 +37,8 @@ def fbi(
       least one). `every` True: at each convolution, as in the paper's experiments; False: at the last one alone, as its
       method says;
     - pooling: each value is replicated over its window, averaged where windows overlap, then
-      min(a, a_hat) with a the map before pooling.
+      min(a, a_hat) with a the map before pooling;
+    - where skips join (of which the paper says nothing): as the gradient does.
     The paper's tau = 10 is an absolute number, for VGG-16 on inputs of 0 to 255; where activations are of the order
     of 1 and the output is a tenth of a radian, no product reaches it. `relative` True therefore takes tau as
     thousandths of the largest product of each layer and frame; False is the paper's threshold.
@@ -49,12 +50,12 @@ def fbi(
         raise ExplainError(f"FBI keeps a share of the maps above 0 and up to 1, not {keep:g}")
     last = max((i for i, stage in enumerate(trace.stages) if isinstance(stage.op, Conv)), default=-1)
     with torch.inference_mode():
-        back = _start(trace.output, target)
-        for i in range(len(trace.stages) - 1, -1, -1):
-            stage, x = trace.stages[i], trace.values[i]
+        start = _start(trace.output, target)
+
+        def rule(stage: Stage, x: Tensor, out: Tensor, back: Tensor) -> Tensor:
             if stage.relu:
                 back = back.relu()
-            if isinstance(stage.op, Conv) and (every or i == last):
+            if isinstance(stage.op, Conv) and (every or stage is trace.stages[last]):
                 back = _strongest_maps(back, keep)
             if isinstance(stage.op, Dense):
                 # Where nothing came back, as from a dead layer, the bias alone would make something of it.
@@ -63,9 +64,14 @@ def fbi(
                 back = torch.minimum(x, _replicate(back, stage.op.window, x))
             else:
                 back = adjoint(stage.op, x, back)
-            if i > 0:
-                back = _masked(back, x, tau, relative)
-        return by_largest(back.sum(1))
+            return back if x is trace.input else _masked(back, x, tau, relative)
+
+        def share(stage: Stage, inputs: tuple[Tensor, ...], out: Tensor, back: Tensor) -> list[Tensor]:
+            parts = to_all(stage, inputs, out, back.relu() if stage.relu else back)
+            return [_masked(part, x, tau, relative) for part, x in zip(parts, inputs, strict=True)]
+
+        # Its thresholds and biases are absolute: nothing may be scaled on the way.
+        return by_largest(hand_down(trace, start, rule, share, scale=lambda back: back).sum(1))
 
 
 def _start(output: Tensor, target: TargetLike) -> Tensor:

@@ -7,23 +7,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vbp_core.explain.chain import Chain, Conv
+from vbp_core.explain.graph import Conv, Graph
 from vbp_core.explain.trace import Trace, trace
 
 MAX_SHAPES = 4  # one frame, a batch, and a rest are the sizes that occur together
 
 
 class Forward:
-    """`Forward(chain)(images) -> Trace`, equal to `trace(chain, images)` up to rounding.
+    """`Forward(graph)(images) -> Trace`, equal to `trace(graph, images)` up to rounding.
 
     On a CPU with oneDNN the weights of each convolution are laid out once for the kernel that runs it,
     and its ReLU is fused: no compiler needed, about twice as fast. Where that is not to be had, the plain path
     serves; `path` says which ("onednn" or "plain").
     """
 
-    def __init__(self, chain: Chain) -> None:
-        self.chain = chain
-        first = next((s.op for s in chain.stages if isinstance(s.op, Conv)), None)
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        first = next((s.op for s in graph.stages if isinstance(s.op, Conv)), None)
         usable = (
             first is not None and first.weight.device.type == "cpu" and first.weight.dtype == torch.float32
         )
@@ -37,25 +37,25 @@ class Forward:
 
     def __call__(self, images: Tensor) -> Trace:
         if self.path == "plain":
-            return trace(self.chain, images)
+            return trace(self.graph, images)
         try:
             return self._run_packed(images)
         except (RuntimeError, NotImplementedError):
             # An odd shape, or a build without the kernel: the plain path either works or says why not.
             self.path = "plain"
-            return trace(self.chain, images)
+            return trace(self.graph, images)
 
     def _run_packed(self, images: Tensor) -> Trace:
         packed = self._packed.get(images.shape)
         if packed is None:
-            plain = trace(self.chain, images)
+            plain = trace(self.graph, images)
             if len(self._packed) >= MAX_SHAPES:
                 self._packed.pop(next(iter(self._packed)))
             self._packed[images.shape] = packed = [
-                _pack(stage.op, value.shape) if isinstance(stage.op, Conv) else None
-                for stage, value in zip(plain.stages, plain.values, strict=False)
+                _pack(stage.op, plain.inputs(i)[0].shape) if isinstance(stage.op, Conv) else None
+                for i, stage in enumerate(plain.stages)
             ]
-        return trace(self.chain, images, lambda i, conv, x, relu: _fused(conv, packed[i], x, relu))
+        return trace(self.graph, images, lambda i, conv, x, relu: _fused(conv, packed[i], x, relu))
 
 
 def _pack(conv: Conv, shape: torch.Size) -> Tensor:

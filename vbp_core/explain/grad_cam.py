@@ -9,7 +9,6 @@ from torch import Tensor
 from vbp_core.errors import ExplainError
 from vbp_core.explain import target as targets
 from vbp_core.explain.adjoint import backward, by_largest, relu_gradient
-from vbp_core.explain.chain import Conv
 from vbp_core.explain.target import TargetLike
 from vbp_core.explain.trace import Trace
 
@@ -23,10 +22,9 @@ def grad_cam(trace: Trace, target: TargetLike = None, back: float = 0) -> Tensor
     of the VisualBackProp paper, it tells columns only: look further back.
     Raises ExplainError for a network without a convolution, or an output that is not there.
     """
-    convs = [i for i, stage in enumerate(trace.stages) if isinstance(stage.op, Conv)]
-    if not convs:
+    at = trace.last_maps(round(max(0.0, back)))
+    if at is None:
         raise ExplainError("Grad-CAM needs a convolution, and this network has none")
-    at = convs[max(len(convs) - 1 - round(max(0.0, back)), 0)] + 1
     maps = trace.values[at]
     with torch.inference_mode():
         grad = backward(trace, targets.gradient(trace.output, target), relu_gradient, at)

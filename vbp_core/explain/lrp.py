@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vbp_core.errors import ExplainError
 from vbp_core.explain import target as targets
-from vbp_core.explain.adjoint import adjoint, average_back, by_largest, by_largest_, divide_, transposed
-from vbp_core.explain.chain import Affine, AvgPool, Conv, Dense, Stage
+from vbp_core.explain.adjoint import (
+    Rule,
+    Share,
+    adjoint,
+    average_back,
+    by_largest,
+    divide_,
+    hand_down,
+    to_all,
+    transposed,
+)
+from vbp_core.explain.graph import Add, Affine, AvgPool, Conv, Dense, Stage
 from vbp_core.explain.target import TargetLike
 from vbp_core.explain.trace import Trace
 
 EPS = 100.0
 MIN_EPS, MAX_EPS = 1e-30, 1e30  # float32 ends at 1e-38 and 3e38
-
-Rule: TypeAlias = Callable[[Stage, Tensor, Tensor, Tensor], Tensor]
 
 
 def lrp(trace: Trace, target: TargetLike = None, eps: float = EPS, bias: bool = True) -> Tensor:
@@ -30,7 +35,8 @@ def lrp(trace: Trace, target: TargetLike = None, eps: float = EPS, bias: bool = 
     itself). `bias` True divides by the layer's output, as the code of the rule's authors; False leaves the bias
     out of z_j. ReLU passes relevance through; max-pooling gives it to the winner; average-pooling shares it by
     contribution. R is divided by its maximum per frame after every layer: the rule is linear in R, and at eps = 100
-    float32 would reach zero before the input.
+    float32 would reach zero before the input. Other activations pass relevance through as ReLU does; where a skip joins,
+    the sum is a layer whose weights are 1.
 
     The hidden activations suffice: behind a ReLU, a_j > 0 is z_j, and where a_j = 0 there is no
     relevance to hand down. Where the last hidden layer is dead the map is all zero.
@@ -39,7 +45,12 @@ def lrp(trace: Trace, target: TargetLike = None, eps: float = EPS, bias: bool = 
     eps = checked_eps(eps, "LRP")
     with torch.inference_mode():
         start = targets.relevance(trace.output, target)
-        return sweep(trace, start, lambda stage, x, z, r: epsilon(stage, x, z, r, eps, bias))
+        return sweep(
+            trace,
+            start,
+            lambda stage, x, z, r: epsilon(stage, x, z, r, eps, bias),
+            lambda stage, xs, z, r: epsilon_share(stage, xs, z, r, eps),
+        )
 
 
 def checked_eps(eps: float, method: str) -> float:
@@ -49,15 +60,12 @@ def checked_eps(eps: float, method: str) -> float:
     return eps if eps >= MIN_EPS else 0.0  # 0 has rules of its own for a z_j of 0
 
 
-def sweep(trace: Trace, relevance: Tensor, rule: Rule, first: int | None = None) -> Tensor:
+def sweep(trace: Trace, relevance: Tensor, rule: Rule, share: Share, first: int | None = None) -> Tensor:
     """Hand relevance, shaped as values[first] (default: the output), down to the input by a rule that is linear in it.
 
-    rule(stage, its input, its output, relevance of the output) -> relevance of the input, which may be overwritten.
-    (N, H, W), scaled to max |r| = 1.
+    rule, share: as `hand_down` takes them. (N, H, W), scaled to max |r| = 1.
     """
-    for i in range((len(trace.stages) if first is None else first) - 1, -1, -1):
-        relevance = by_largest_(rule(trace.stages[i], trace.values[i], trace.values[i + 1], relevance))
-    summed: Tensor = relevance.sum(1)
+    summed: Tensor = hand_down(trace, relevance, rule, share, first=first).sum(1)
     return by_largest(summed)
 
 
@@ -81,3 +89,16 @@ def epsilon(stage: Stage, x: Tensor, z: Tensor, relevance: Tensor, eps: float, b
         z = F.avg_pool2d(x, w.kernel, w.stride, w.padding, op.ceil_mode, op.count_include_pad)
         return average_back(op, x, divide_(relevance, z)).mul_(x)
     return adjoint(op, x, relevance)
+
+
+def epsilon_share(
+    stage: Stage, inputs: tuple[Tensor, ...], z: Tensor, relevance: Tensor, eps: float
+) -> list[Tensor]:
+    """The epsilon rule where skips join: a sum is a layer whose weights are 1, R_i = x_i / (z + eps sign(z)) R."""
+    if not isinstance(stage.op, Add):
+        return to_all(stage, inputs, z, relevance)
+    if eps == 0:
+        part = divide_(relevance, z)
+    else:
+        part = relevance.div_(z + eps if stage.relu else torch.where(z >= 0, z + eps, z - eps))
+    return [x * part for x in inputs]

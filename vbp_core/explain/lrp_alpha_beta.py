@@ -9,8 +9,8 @@ from torch import Tensor
 
 from vbp_core.errors import ExplainError
 from vbp_core.explain import target as targets
-from vbp_core.explain.adjoint import adjoint, divide_, transposed
-from vbp_core.explain.chain import Affine, AvgPool, Conv, Dense, Stage
+from vbp_core.explain.adjoint import adjoint, divide_, to_all, transposed
+from vbp_core.explain.graph import Add, Affine, AvgPool, Conv, Dense, Stage
 from vbp_core.explain.lrp import checked_eps, epsilon, sweep
 from vbp_core.explain.target import TargetLike
 from vbp_core.explain.trace import Trace, apply
@@ -34,7 +34,12 @@ def lrp_alpha_beta(
     _check(alpha)
     with torch.inference_mode():
         start = targets.relevance(trace.output, target)
-        return sweep(trace, start, lambda stage, x, z, r: _alpha_beta(stage, x, r, alpha, bias))
+        return sweep(
+            trace,
+            start,
+            lambda stage, x, z, r: _alpha_beta(stage, x, r, alpha, bias),
+            lambda stage, xs, z, r: _share(stage, xs, z, r, alpha),
+        )
 
 
 def lrp_composite(
@@ -54,8 +59,11 @@ def lrp_composite(
             return epsilon(stage, x, z, relevance, eps, True)
         return _alpha_beta(stage, x, relevance, alpha, True)
 
+    def share(stage: Stage, inputs: tuple[Tensor, ...], z: Tensor, relevance: Tensor) -> list[Tensor]:
+        return _share(stage, inputs, z, relevance, alpha)
+
     with torch.inference_mode():
-        return sweep(trace, targets.relevance(trace.output, target), rule)
+        return sweep(trace, targets.relevance(trace.output, target), rule, share)
 
 
 def _check(alpha: float) -> None:
@@ -76,6 +84,21 @@ def _alpha_beta(stage: Stage, x: Tensor, relevance: Tensor, alpha: float, bias: 
     minus = _part(op, positive, negative, relevance * beta, -1, bias) if beta > 0 else None
     plus = _part(op, positive, negative, relevance.mul_(alpha), +1, bias)
     return plus if minus is None else plus.sub_(minus)
+
+
+def _share(
+    stage: Stage, inputs: tuple[Tensor, ...], z: Tensor, relevance: Tensor, alpha: float
+) -> list[Tensor]:
+    """The same where skips join: a sum is a layer whose weights are 1."""
+    if not isinstance(stage.op, Add):
+        return to_all(stage, inputs, z, relevance)
+    positive = [x.clamp(min=0) for x in inputs]
+    plus = divide_(relevance * alpha, apply(stage.op, *positive))
+    if alpha == 1:
+        return [x * plus for x in positive]
+    negative = [x.clamp(max=0) for x in inputs]
+    minus = divide_(relevance * (alpha - 1), apply(stage.op, *negative))
+    return [p * plus - n * minus for p, n in zip(positive, negative, strict=True)]
 
 
 Linear = Conv | Dense | Affine

@@ -13,7 +13,7 @@ from vbp_core.errors import ExplainError
 from vbp_core.explain import target as targets
 from vbp_core.explain.adjoint import by_largest
 from vbp_core.explain.target import TargetLike, as_target
-from vbp_core.explain.trace import Trace, apply
+from vbp_core.explain.trace import Trace, output_of
 
 SIZE = 32.0
 BATCH = 8  # occluded frames that run together
@@ -58,7 +58,7 @@ def _one(trace: Trace, target: targets.Target, side: int) -> Tensor:
         hidden = image.repeat(len(part), 1, 1, 1)
         for k, (y, x) in enumerate(part):
             hidden[k, :, y : y + side, x : x + side] = fill[0]
-        lowered = before - targets.value(_output(trace, hidden), target)
+        lowered = before - targets.value(output_of(trace.stages, hidden), target)
         for k, (y, x) in enumerate(part):
             summed[y : y + side, x : x + side] += lowered[k]
             covered[y : y + side, x : x + side] += 1
@@ -69,13 +69,3 @@ def places(length: int, side: int) -> list[int]:
     """Where patches begin along an axis, so that they cover it."""
     step = max(1, side // 2)
     return [k * step for k in range(max(0, math.ceil((length - side) / step)) + 1)]
-
-
-def _output(trace: Trace, images: Tensor) -> Tensor:
-    """The network's output alone: the activations of so many passes would not fit into memory."""
-    x = images
-    for stage in trace.stages:
-        x = apply(stage.op, x)
-        if stage.relu:
-            x = x.relu()
-    return x

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from vbp_core.errors import ExplainError
-from vbp_core.explain.chain import Conv
-from vbp_core.explain.lrp import epsilon, sweep
+from vbp_core.explain.lrp import epsilon, epsilon_share, sweep
 from vbp_core.explain.target import TargetLike
 from vbp_core.explain.trace import Trace
 
@@ -23,14 +22,19 @@ def phi(trace: Trace, target: TargetLike = None) -> Tensor:
     The sum is taken as one backward sweep: M(v) = a(v) at the last convolution, then
     M(v') = a(v') sum_v w_e M(v) / gamma(v), which is LRP with eps = 0 and the bias left out of the denominator.
     A neuron whose input without the bias is exactly zero hands nothing down. Max-pooling has one path, from the
-    winner; average-pooling is a layer of equal weights.
+    winner; average-pooling is a layer of equal weights, and so is a sum where
+    a skip joins; what starts it then is the value in which the skip past the last convolution ends.
     `target` has no effect: the measure ends at the last feature maps.
     Raises ExplainError for a network without a convolution.
     """
-    convs = [i for i, stage in enumerate(trace.stages) if isinstance(stage.op, Conv)]
-    if not convs:
+    first = trace.last_maps()
+    if first is None:
         raise ExplainError("phi needs a convolution, and this network has none")
-    first = convs[-1] + 1
     with torch.inference_mode():
-        start = trace.values[first].clone()
-        return sweep(trace, start, lambda stage, x, z, r: epsilon(stage, x, z, r, 0.0, False), first)
+        return sweep(
+            trace,
+            trace.values[first].clone(),
+            lambda stage, x, z, r: epsilon(stage, x, z, r, 0.0, False),
+            lambda stage, xs, z, r: epsilon_share(stage, xs, z, r, 0.0),
+            first,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
@@ -11,19 +11,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vbp_core.errors import ExplainError
-from vbp_core.explain.chain import (
+from vbp_core.explain import activations
+from vbp_core.explain.graph import (
+    Activation,
     AdaptiveAvgPool,
+    Add,
     Affine,
     AvgPool,
-    Chain,
+    Concat,
     Conv,
     Dense,
     Flatten,
+    Graph,
     MaxPool,
     Op,
+    Opaque,
     Pad,
     Stage,
     Window,
+    cuts,
+    sources,
 )
 
 
@@ -31,8 +38,8 @@ from vbp_core.explain.chain import (
 class Trace:
     """The activations of one forward pass.
 
-    stages: as run, adaptive pools resolved to fixed windows. values: len(stages) + 1 tensors,
-    values[i] is the input of stage i and values[i + 1] its output, after its ReLU where it has one;
+    stages: as run, adaptive pools resolved to fixed windows. values: len(stages) + 1 tensors, values[i + 1] is the
+    output of stage i, after its ReLU where it has one; `inputs(i)` are what it took, in a chain values[i];
     values[0] is the network's input (N, C, H, W) and values[-1] its output (N, outputs).
     """
 
@@ -47,6 +54,21 @@ class Trace:
     def output(self) -> Tensor:
         return self.values[-1]
 
+    def inputs(self, i: int) -> tuple[Tensor, ...]:
+        """What stage `i` took."""
+        return tuple(self.values[k] for k in sources(self.stages, i))
+
+    def last_maps(self, back: int = 0) -> int | None:
+        """The number of the value that the last convolution's maps are in, after its ReLU; `back`: convolutions before it.
+
+        Where a skip leads past that convolution, the value where it joins. None without a convolution.
+        """
+        convs = [i for i, stage in enumerate(self.stages) if isinstance(stage.op, Conv)]
+        if not convs:
+            return None
+        at = convs[max(len(convs) - 1 - back, 0)] + 1
+        return min(k for k in cuts(self.stages) if k >= at)
+
     def frame(self, n: int) -> Trace:
         """The trace of frame `n` of the batch alone (views, no copies)."""
         return Trace(self.stages, tuple(v[n : n + 1] for v in self.values))
@@ -55,38 +77,63 @@ class Trace:
 ConvRunner: TypeAlias = Callable[[int, Conv, Tensor, bool], Tensor]
 
 
-def trace(chain: Chain, images: Tensor, run_conv: ConvRunner | None = None) -> Trace:
-    """Run `chain` on images (N, C, H, W) of the chain's dtype and device.
+def trace(graph: Graph, images: Tensor, run_conv: ConvRunner | None = None) -> Trace:
+    """Run `graph` on images (N, C, H, W) of the graph's dtype and device.
 
     `run_conv(stage index, conv, x, relu)` may take the convolutions over, ReLU included.
     Raises ExplainError for sizes that do not fit.
     """
     values = [images]
-    stages = []
+    stages: list[Stage] = []
     with torch.inference_mode():
-        for i, stage in enumerate(chain.stages):
-            op = stage.op
-            if isinstance(op, AdaptiveAvgPool):
-                op = resolve(stage.name, op, values[-1].shape)
-                stage = Stage(stage.name, op, stage.relu)
+        for i, stage in enumerate(graph.stages):
+            inputs = [values[k] for k in sources(graph.stages, i)]
+            if isinstance(stage.op, AdaptiveAvgPool):
+                stage = replace(stage, op=resolve(stage.name, stage.op, inputs[0].shape))
             stages.append(stage)
-            if run_conv is not None and isinstance(op, Conv):
-                values.append(run_conv(i, op, values[-1], stage.relu))
-                continue
-            try:
-                out = apply(op, values[-1])
-            except RuntimeError as error:
-                shape = "x".join(str(n) for n in values[-1].shape[1:])
-                raise ExplainError(f"layer {stage.name} cannot take an input of {shape}: {error}") from error
-            if stage.relu:
-                # In place only where the operation has made a new tensor.
-                out = out.relu_() if isinstance(op, Conv | Dense | Affine) else out.relu()
-            values.append(out)
+            if run_conv is not None and isinstance(stage.op, Conv):
+                values.append(run_conv(i, stage.op, inputs[0], stage.relu))
+            else:
+                values.append(_run(stage, inputs))
     return Trace(tuple(stages), tuple(values))
 
 
-def apply(op: Op, x: Tensor) -> Tensor:
+def output_of(stages: tuple[Stage, ...], images: Tensor) -> Tensor:
+    """The network's output alone, for batches whose activations would not fit into memory. Stages as in a Trace."""
+    last_use = {k: i for i in range(len(stages)) for k in sources(stages, i)}
+    values = {0: images}
+    with torch.inference_mode():
+        for i, stage in enumerate(stages):
+            taken = sources(stages, i)
+            values[i + 1] = _run(stage, [values[k] for k in taken])
+            for k in taken:
+                if last_use[k] == i:
+                    values.pop(k, None)
+    return values[len(stages)]
+
+
+def _run(stage: Stage, inputs: list[Tensor]) -> Tensor:
+    op = stage.op
+    try:
+        out = apply(op, *inputs)
+    except (RuntimeError, TypeError) as error:
+        shape = " and ".join("x".join(str(n) for n in x.shape[1:]) for x in inputs)
+        raise ExplainError(f"layer {stage.name} cannot take an input of {shape}: {error}") from error
+    if stage.relu:
+        # In place only where the operation has made a new tensor.
+        out = out.relu_() if isinstance(op, Conv | Dense | Affine | Add) else out.relu()
+    return out
+
+
+def apply(op: Op, x: Tensor, *more: Tensor) -> Tensor:
     """One operation, without its ReLU."""
+    if isinstance(op, Opaque):
+        return op.run(x, *more)
+    if isinstance(op, Add):
+        first, *rest = more
+        return sum(rest, x + first)
+    if isinstance(op, Concat):
+        return torch.cat((x, *more), 1)
     if isinstance(op, Conv):
         w = op.window
         return F.conv2d(x, op.weight, op.bias, w.stride, w.padding, w.dilation, op.groups)
@@ -105,6 +152,8 @@ def apply(op: Op, x: Tensor) -> Tensor:
     if isinstance(op, Flatten):
         # In the order of NCHW, whatever the memory layout.
         return x.flatten(1)
+    if isinstance(op, Activation):
+        return activations.run(op, x)
     return x
 
 

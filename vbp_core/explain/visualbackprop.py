@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from vbp_core.errors import ExplainError
-from vbp_core.explain.chain import AvgPool, Conv, MaxPool, Pad, Window
+from vbp_core.explain import activations
+from vbp_core.explain.adjoint import not_explained
+from vbp_core.explain.graph import Activation, AvgPool, Conv, MaxPool, Opaque, Pad, Stage, Window, sources
 from vbp_core.explain.target import TargetLike
 from vbp_core.explain.trace import Trace, unpad
 
@@ -32,7 +34,9 @@ def visualbackprop(trace: Trace, target: TargetLike = None) -> Tensor:
     The maps after each ReLU are averaged over channels; from the deepest on, the mask is scaled up by a
     transposed convolution of ones (the layer's own window, output padding so that it lands exactly
     on the previous size) and multiplied by the previous layer's averaged map; a last step reaches the
-    input, which itself is not multiplied in. One min-max per frame at the end. Every map is divided
+    input, which itself is not multiplied in. Where branches begin at one value, as before a skip, the mask comes back
+    along each with that branch's own windows, and they are averaged, each by its own maximum. Of other
+    activations than ReLU the positive part counts, of tanh and its like the magnitude. One min-max per frame at the end. Every map is divided
     by its maximum, which the min-max cancels but for overflow: raw maxima reach 1e19.
 
     `target` is taken for the common signature and has no effect: no output takes part in this method.
@@ -48,26 +52,47 @@ def levels(trace: Trace) -> list[Level]:
 
 
 def _backproject(trace: Trace, keep: bool) -> tuple[Tensor, list[Level]]:
-    mask: Tensor | None = None
+    waiting: dict[int, list[Tensor]] = {}  # the masks that have come back to a value
     found: list[Level] = []
     with torch.inference_mode():
         for i in range(len(trace.stages) - 1, -1, -1):
             stage, value = trace.stages[i], trace.values[i + 1]
-            if value.dim() == 4 and stage.relu:
-                average = by_maximum(value.mean(1))
+            mask = _merged(waiting.pop(i + 1, []))
+            if value.dim() == 4 and (stage.relu or isinstance(stage.op, Activation)):
+                seen = activations.seen(stage.op, value) if isinstance(stage.op, Activation) else value
+                average = by_maximum(seen.mean(1))
                 mask = average if mask is None else by_maximum(mask * average)
                 if keep:
                     found.append(Level(stage.name, value.shape[1], average, mask))
-            if mask is not None and isinstance(stage.op, Conv | MaxPool | AvgPool):
-                height, width = trace.values[i].shape[2:]
-                mask = scale_up(mask, stage.op.window, height, width)
-            elif mask is not None and isinstance(stage.op, Pad):
-                mask = unpad(stage.op, mask)
+            if mask is None:
+                continue
+            for k in sources(trace.stages, i):
+                waiting.setdefault(k, []).append(_back(stage, mask, trace.values[k]))
+        mask = _merged(waiting.get(0, []))
     if mask is None:
         raise ExplainError(
             "VisualBackProp needs a convolution that is followed by a ReLU, and this network has none"
         )
     return mask, found[::-1]
+
+
+def _merged(masks: list[Tensor]) -> Tensor | None:
+    """The masks of the branches that begin at a value, averaged, each by its own maximum. None: no mask came back."""
+    if len(masks) < 2:
+        return masks[0] if masks else None
+    return torch.stack([by_maximum(mask) for mask in masks]).mean(0)
+
+
+def _back(stage: Stage, mask: Tensor, x: Tensor) -> Tensor:
+    """The mask at the size of what the stage took."""
+    op = stage.op
+    if isinstance(op, Conv | MaxPool | AvgPool):
+        return scale_up(mask, op.window, *x.shape[2:])
+    if isinstance(op, Pad):
+        return unpad(op, mask)
+    if isinstance(op, Opaque) or x.dim() != 4:
+        raise ExplainError(not_explained(stage))
+    return mask
 
 
 def scale_up(mask: Tensor, window: Window, height: int, width: int) -> Tensor:
