@@ -56,7 +56,8 @@ def make_traffic(seed: int, motion: Motion, conditions: Conditions, fps: float) 
         part = slice(at, min(at + length, n))
         count = part.stop - part.start
         gap = 26.0 + 9.0 * smooth_track(rng, count, 3.0 * fps) + rng.uniform(-6, 25)
-        gap = np.maximum(gap, 11.0)
+        # at least 1.2 s behind its bumper, as driving schools teach: nearer, it hides the lane from the camera
+        gap = np.maximum(gap, 8.0 + 1.2 * motion.speed[part])
         # it is met at a distance and drives off into the distance
         ramp = np.minimum(np.arange(count), np.arange(count)[::-1]) / fps
         gap = gap + 14.0 * np.maximum(4.0 - ramp, 0.0) ** 2 * 0.9
