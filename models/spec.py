@@ -26,6 +26,14 @@ def _check_types(holder: object, names: str, kind: type) -> None:
             )
 
 
+def _check_one_of(holder: object, name: str, accepted: tuple[str, ...]) -> None:
+    value = getattr(holder, name)
+    if value not in accepted:
+        raise ModelFileError(
+            f"{name} of the specification is {str(value)[:40]!r}; accepted: {', '.join(accepted)}"
+        )
+
+
 NOUNS: dict[type, str] = {
     str: "a text",
     int: f"a whole number up to {MAX_NUMBER}",
@@ -75,12 +83,22 @@ class CropRule:
         return 0, 0, frame_width, frame_height
 
 
+OUTPUTS = ("steering_wheel_angle", "class")
+UNITS = ("rad", "deg", "1/m")
+COLOURS = ("rgb", "bgr", "yuv")
+
+
 @dataclass(frozen=True)
 class NetworkSpec:
     """Architecture and its arguments, the input, the crop, the meaning of the output, the training data.
 
-    Input: float32 NCHW, `channels` 1 (grey) or 3 (RGB), scaled to [0, 1], then (x - mean) / std.
-    Output: a steering wheel angle, `output_unit` "rad" or "deg", `output_sign` the side that is positive.
+    Input: float32 NCHW, `channels` 1 (grey) or 3 (in the order of `colour`), scaled to [0, 1], then (x - mean) / std,
+    each one number or one for each channel.
+
+    output "steering_wheel_angle": output number `output_index` times `output_scale` is the angle in `output_unit` "rad"
+    or "deg", or, in "1/m", the inverse turning radius, which becomes the angle steering_ratio * atan(wheelbase_m / r);
+    `output_sign` is the side that is positive. output "class": a score for each of `classes` (logits, or their
+    logarithms of probabilities); the names may be left out.
     """
 
     name: str
@@ -90,34 +108,91 @@ class NetworkSpec:
     input_width: int
     channels: int = 1
     crop: CropRule = field(default_factory=CropRule)
-    mean: float = 0.0
-    std: float = 1.0
+    mean: float | tuple[float, ...] = 0.0
+    std: float | tuple[float, ...] = 1.0
     output: str = "steering_wheel_angle"
     output_unit: str = "rad"
     output_sign: str = "left"
     trained_on: str = ""
+    colour: str = "rgb"
+    output_index: int = 0
+    output_scale: float = 1.0
+    wheelbase_m: float = 0.0
+    steering_ratio: float = 0.0
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_types(self, "name architecture output output_unit output_sign trained_on", str)
-        _check_types(self, "input_height input_width channels", int)
-        _check_types(self, "mean std", float)
+        _check_types(self, "name architecture output output_unit output_sign trained_on colour", str)
+        _check_types(self, "input_height input_width channels output_index", int)
+        _check_types(self, "output_scale wheelbase_m steering_ratio", float)
         _check_types(self, "arguments", dict)
+        for name in ("mean", "std", "classes"):  # lists in files
+            value = getattr(self, name)
+            if isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
         if self.input_height < 1 or self.input_width < 1:
             raise ModelFileError(f"an input of {self.input_height}x{self.input_width} is no picture")
         if self.channels not in (1, 3):
             raise ModelFileError(
                 f"{self.channels} input channels are not supported; accepted: 1 (grey), 3 (RGB)"
             )
-        if not (math.isfinite(self.mean) and math.isfinite(self.std) and self.std > 0):
-            raise ModelFileError(f"a normalisation of mean {self.mean} and std {self.std} cannot be applied")
-        if self.output_unit not in ("rad", "deg") or self.output_sign not in ("left", "right"):
-            raise ModelFileError("the output is in rad or deg, and left or right is positive")
+        _check_one_of(self, "colour", COLOURS)
+        self._check_normalisation()
+        self._check_output()
+
+    def _check_normalisation(self) -> None:
+        for name in ("mean", "std"):
+            value = getattr(self, name)
+            numbers = value if isinstance(value, tuple) else (value,)
+            if isinstance(value, tuple) and len(value) != self.channels:
+                raise ModelFileError(
+                    f"{name} of the specification holds {len(value)} numbers; one, or one for each of the "
+                    f"{self.channels} channels, is accepted"
+                )
+            for number in numbers:
+                good = isinstance(number, int | float) and not isinstance(number, bool)
+                if not good or not math.isfinite(number) or (name == "std" and number <= 0):
+                    raise ModelFileError(
+                        f"a normalisation of mean {self.mean} and std {self.std} cannot be applied"
+                    )
+
+    def _check_output(self) -> None:
+        _check_one_of(self, "output", OUTPUTS)
+        _check_one_of(self, "output_sign", ("left", "right"))
+        _check_one_of(self, "output_unit", UNITS)
+        if self.output_index < 0:
+            raise ModelFileError(f"output_index of the specification is {self.output_index}; 0 is the first")
+        if not (math.isfinite(self.output_scale) and self.output_scale > 0):
+            raise ModelFileError(
+                f"output_scale of the specification is {self.output_scale}; a number above 0 is accepted, and "
+                "output_sign says which side is positive"
+            )
+        turning = (self.wheelbase_m, self.steering_ratio)
+        if self.output_unit == "1/m" and not all(math.isfinite(v) and v > 0 for v in turning):
+            raise ModelFileError(
+                "an output in 1/m (the inverse turning radius) needs wheelbase_m and steering_ratio of the car, "
+                "both above 0, to become a steering wheel angle"
+            )
+        if not all(isinstance(name, str) for name in self.classes):
+            raise ModelFileError("classes of the specification holds something that is no text")
+
+    @property
+    def is_classifier(self) -> bool:
+        return self.output == "class"
 
     @property
     def output_to_radians(self) -> float:
-        """Factor from the network's output to radians of the steering wheel, left positive."""
-        scale = 1.0 if self.output_unit == "rad" else math.pi / 180
+        """Factor from the network's output to radians of the steering wheel, left positive; for 1/m, at straight on."""
+        unit = {"rad": 1.0, "deg": math.pi / 180, "1/m": self.steering_ratio * self.wheelbase_m}
+        scale = unit[self.output_unit] * self.output_scale
         return scale if self.output_sign == "left" else -scale
+
+    def angle(self, output: float) -> float:
+        """The steering wheel angle in radians, left positive, that one number of the network's output means."""
+        if self.output_unit != "1/m":
+            return output * self.output_to_radians
+        bent = self.steering_ratio * math.atan(self.wheelbase_m * output * self.output_scale)
+        return bent if self.output_sign == "left" else -bent
 
     def to_json(self) -> str:
         return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)

@@ -26,7 +26,7 @@ from vbp_core.explain.target import Target, parse_target
 from vbp_core.explain.trace import Trace
 from vbp_core.explain.visualbackprop import levels
 from vbp_core.overlay import Rect
-from vbp_core.preprocess import prepare, to_tensor
+from vbp_core.preprocess import as_shown, prepare, to_tensor
 
 __all__ = ["Engine", "Pass", "describe_device", "devices", "open_network", "pick_device"]
 
@@ -46,9 +46,10 @@ class Pass:
     """What one forward pass of one frame gave.
 
     angle_rad: predicted steering wheel angle, radians, left positive. crop: what the network saw, in
-    the frame's pixels. input: that, as uint8 (h, w) grey or (h, w, 3). maps: method -> float32 (h, w).
+    the frame's pixels. input: that, as uint8 (h, w) grey or (h, w, 3) RGB. maps: method -> float32 (h, w).
     stages_ms: milliseconds of "preprocess", "forward" and each method. warning: one sentence where the
     masks of this frame would mislead, else "". trace: the activations, on the engine's device.
+    probabilities: of a classifier, float64 (classes,), whose angle is NaN; of a steering network None.
     """
 
     angle_rad: float
@@ -58,6 +59,7 @@ class Pass:
     stages_ms: dict[str, float]
     warning: str
     trace: Trace
+    probabilities: NDArray[np.float64] | None = None
 
 
 class Engine:
@@ -111,13 +113,23 @@ class Engine:
         clock.lap("preprocess")
         trace = self._forward(images)
         angle = float(self.angles(trace)[0])
+        probabilities = self.probabilities(trace)[0] if self.spec.is_classifier else None
         clock.lap("forward")
         maps = {}
         for method in methods:
             values = (parameters or {}).get(method, {})
             maps[method] = _to_numpy(explain(trace, method, target or self.target(), **values)[0])
             clock.lap(method)
-        return Pass(angle, rect, inputs, maps, clock.laps, self._warning(trace, angle), trace)
+        return Pass(
+            angle,
+            rect,
+            as_shown(inputs, self.spec),
+            maps,
+            clock.laps,
+            self._warning(trace, angle),
+            trace,
+            probabilities,
+        )
 
     def __call__(
         self, frames: Sequence[Image] | NDArray[np.uint8], methods: Sequence[str] = (VBP,)
@@ -143,24 +155,39 @@ class Engine:
         return self._forward(to_tensor(inputs, self.spec, self._device, self._dtype))
 
     def angles(self, trace: Trace) -> NDArray[np.float64]:
-        """Predicted steering wheel angles (N,) of a trace, radians, left positive."""
-        output: Tensor = trace.output[:, 0]
-        return output.cpu().double().numpy() * self.spec.output_to_radians
+        """Predicted steering wheel angles (N,) of a trace, radians, left positive; NaN of a classifier."""
+        if self.spec.is_classifier:
+            return np.full(len(trace.output), np.nan)
+        if self.spec.output_index >= trace.output.shape[1]:
+            raise ModelError(
+                f"{self.spec.name} has {trace.output.shape[1]} outputs, so its specification's output_index "
+                f"{self.spec.output_index} is none of them"
+            )
+        output: Tensor = trace.output[:, self.spec.output_index]
+        return np.array([self.spec.angle(v) for v in output.cpu().double().tolist()])
+
+    def probabilities(self, trace: Trace) -> NDArray[np.float64]:
+        """Of a classifier, (N, classes): the softmax of its scores."""
+        found = torch.softmax(trace.output.cpu().double(), 1).numpy()
+        return np.asarray(found, dtype=np.float64)
 
     def target(
-        self, wanted: Target | str = "output", driven_rad: float | NDArray[np.float64] = float("nan")
+        self, wanted: Target | str | None = None, driven_rad: float | NDArray[np.float64] = float("nan")
     ) -> Target:
         """What is explained, of the steering wheel angle: a network whose right is positive is turned round.
 
-        wanted: a Target or its words (`parse_target`). driven_rad: the driven angle, for all frames or (N,); NaN where
+        wanted: a Target or its words (`parse_target`); None is the angle, and of a classifier the predicted class. driven_rad: the driven angle, for all frames or (N,); NaN where
         it is not known. Raises ExplainError for words that are none.
         """
+        if wanted is None:
+            wanted = "class" if self.spec.is_classifier else "output"
         chosen = parse_target(wanted) if isinstance(wanted, str) else wanted
-        if chosen.kind == "class":
+        if chosen.kind == "class" or self.spec.is_classifier:
             return chosen
         factor = self.spec.output_to_radians
         driven = torch.as_tensor(np.asarray(driven_rad, dtype=np.float64) / abs(factor))
-        return replace(chosen, sign=float(np.sign(factor)), driven=driven)
+        index = self.spec.output_index if chosen.index is None else chosen.index
+        return replace(chosen, index=index, sign=float(np.sign(factor)), driven=driven)
 
     def explain(
         self, done: Pass, method: str, target: Target | None = None, **parameters: float
@@ -178,12 +205,13 @@ class Engine:
         return out
 
     def _warning(self, trace: Trace, angle: float) -> str:
-        if not np.isfinite(angle):
+        if not bool(torch.isfinite(trace.output[0]).all()):
             return "The network's output is not a number on this frame: its weights or its input are broken"
         dead = dead_layer(trace)
         if dead:
+            constant = "a constant" if self.spec.is_classifier else f"the constant {np.degrees(angle):+.2f}°"
             return (
-                f"{dead} is dead on this frame: the prediction is the constant {np.degrees(angle):+.2f}°, whatever "
+                f"{dead} is dead on this frame: the prediction is {constant}, whatever "
                 "the picture shows, and LRP is zero; VisualBackProp paints all the same, as it ignores the head"
             )
         return ""

@@ -45,7 +45,7 @@ def parse_crop(text: str) -> Rect:
 
 
 def prepare(frame: Image, spec: NetworkSpec, crop: Rect | None = None) -> tuple[NDArray[np.uint8], Rect]:
-    """Frame (H, W, 3) uint8 RGB -> the network's input as uint8, (h, w) grey or (h, w, 3), and the crop.
+    """Frame (H, W, 3) uint8 RGB -> the network's input as uint8, (h, w) grey or (h, w, 3) in the spec's colours, and the crop.
 
     crop: the part to take, in the frame's pixels, instead of what the network's own rule says.
     Grey is Rec. 601 luma, as the decoders of the networks' training pictures make it. It stays uint8 until it is on
@@ -55,6 +55,9 @@ def prepare(frame: Image, spec: NetworkSpec, crop: Rect | None = None) -> tuple[
     part = frame[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width]
     if spec.channels == 1:
         part = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    elif spec.colour != "rgb":
+        code = {"bgr": cv2.COLOR_RGB2BGR, "yuv": cv2.COLOR_RGB2YUV}[spec.colour]
+        part = np.asarray(cv2.cvtColor(part, code), dtype=np.uint8)
     size = (spec.input_width, spec.input_height)
     if (rect.width, rect.height) != size:
         shrinks = rect.width >= size[0] and rect.height >= size[1]
@@ -69,5 +72,23 @@ def to_tensor(
     """(N, h, w) or (N, h, w, 3) uint8 -> (N, C, h, w) on `device`: scaled to [0, 1], then (x - mean) / std."""
     tensor = torch.from_numpy(inputs).to(device)
     tensor = tensor.unsqueeze(1) if spec.channels == 1 else tensor.permute(0, 3, 1, 2)
-    images = tensor.to(dtype).div_(255.0)
-    return images if (spec.mean, spec.std) == (0.0, 1.0) else images.sub_(spec.mean).div_(spec.std)
+    return normalise(tensor.to(dtype).div_(255.0), spec)
+
+
+def normalise(images: Tensor, spec: NetworkSpec) -> Tensor:
+    """(x - mean) / std of images (N, C, h, w) in [0, 1], in place."""
+    if (spec.mean, spec.std) == (0.0, 1.0):
+        return images
+    return images.sub_(_of_channels(spec.mean, images)).div_(_of_channels(spec.std, images))
+
+
+def _of_channels(value: float | tuple[float, ...], images: Tensor) -> Tensor:
+    return torch.as_tensor(value, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
+
+
+def as_shown(inputs: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:
+    """A network's input as people see it: RGB where the network takes other colours. Shaped as `inputs`."""
+    if spec.channels == 1 or spec.colour == "rgb":
+        return inputs
+    code = {"bgr": cv2.COLOR_BGR2RGB, "yuv": cv2.COLOR_YUV2RGB}[spec.colour]
+    return np.asarray(cv2.cvtColor(inputs, code), dtype=np.uint8)

@@ -19,6 +19,7 @@ from vbp_core.explain.visualbackprop import levels
 from vbp_core.export.ahead import ahead
 from vbp_core.export.job import Job
 from vbp_core.overlay import Rect
+from vbp_core.preprocess import as_shown
 
 BATCH = 4  # on a processor, larger ones fall out of its caches
 BATCH_BYTES = 32 * 2**20  # of pictures in one batch; three of them are on their way at a time
@@ -160,7 +161,11 @@ class Source:
                 predicted = float(angles[n])
                 found = {m: values[n] for m, values in maps.items()}
                 layers = tuple(Layer(name, channels, f[n], m[n]) for name, channels, f, m in seen)
-                warning = "" if np.isfinite(predicted) else "the network's output is not a number"
+                warning = (
+                    ""
+                    if np.isfinite(predicted) or self.engine.spec.is_classifier
+                    else "the network's output is not a number"
+                )
                 if not warning and (dead := dead_layer(trace, n)):
                     warning = f"{dead[0].lower()}{dead[1:]} is dead: the prediction is a constant"
             drive, i = self.drive, d.index
@@ -174,7 +179,7 @@ class Source:
                 speed_mps=float(drive.speed_mps[i]),
                 maps=found,
                 crop=d.crop,
-                input=d.input,
+                input=None if d.input is None else as_shown(d.input, self.engine.spec),
                 layers=layers,
                 warning=warning,
                 encoded=d.encoded,

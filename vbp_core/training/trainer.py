@@ -16,7 +16,7 @@ from models.network import Network, build, load_checkpoint, save_checkpoint
 from models.spec import ModelFileError, NetworkSpec
 from vbp_core.analysis import Scores, score
 from vbp_core.errors import ModelError, VbpError
-from vbp_core.preprocess import to_tensor
+from vbp_core.preprocess import normalise, to_tensor
 from vbp_core.training.augment import augment, draw
 from vbp_core.training.fast import Trainable, autocast, first_output
 from vbp_core.training.folder import BEST, LAST, Config, Row, checkpoint_path, write_metrics
@@ -234,11 +234,7 @@ def predict(
             images = to_tensor(pictures[rows[start : start + TEST_BATCH]], spec, device)
             images = images.contiguous(memory_format=torch.channels_last)
             found.append(first_output(module(images)).cpu().numpy().astype(np.float64))
-    return np.concatenate(found) * spec.output_to_radians
-
-
-def normalise(images: Tensor, spec: NetworkSpec) -> Tensor:
-    return images if (spec.mean, spec.std) == (0.0, 1.0) else (images - spec.mean) / spec.std
+    return np.array([spec.angle(float(v)) for v in np.concatenate(found)])
 
 
 def _begin(config: Config) -> Network:
