@@ -136,7 +136,8 @@ def load_checkpoint(path: str | Path) -> Network:
             head = file.read(16)
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
-    if head[:2] == b"PK" or head[:1] == b"\x80":
+    # A safetensors file begins with the length of its header, which may begin as a pickle does; then comes the header.
+    if head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:9] != b"{"):
         raise ModelFileError(
             f"{path} is a pickle, which can run code when it is opened; save the weights as safetensors instead"
         )

@@ -150,8 +150,16 @@ class NetworkSpec:
                     f"{self.channels} channels, is accepted"
                 )
             for number in numbers:
-                good = isinstance(number, int | float) and not isinstance(number, bool)
-                if not good or not math.isfinite(number) or (name == "std" and number <= 0):
+                if (
+                    isinstance(number, bool)
+                    or not isinstance(number, int | float)
+                    or abs(number) > MAX_NUMBER
+                ):
+                    raise ModelFileError(
+                        f"{name} of the specification is {str(number)[:40]!r}; a number, or one for each channel, "
+                        "is accepted"
+                    )
+                if not math.isfinite(number) or (name == "std" and number <= 0):
                     raise ModelFileError(
                         f"a normalisation of mean {self.mean} and std {self.std} cannot be applied"
                     )
