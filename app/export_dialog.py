@@ -113,8 +113,10 @@ class ExportDialog(QDialog):
         self.facts = _note()
         self.problem = _note()
         self.export_button = QPushButton("Export")
-        self.export_button.setDefault(True)
         self.cancel_button = QPushButton("Close")
+        for button in (self.browse, self.cancel_button):
+            button.setAutoDefault(False)  # else Enter in a field presses the one that comes first
+        self.export_button.setDefault(True)
         self._lay_out(grid)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -281,7 +283,8 @@ class ExportDialog(QDialog):
         part = (
             f"-{first}" if first == last else "" if (first, last) == (0, s.frames - 1) else f"-{first}-{last}"
         )
-        stem = Path(s.name).stem or "drive"
+        suffix = Path(s.name).suffix  # of a camera's address, as in 127.0.0.1-camera, it is no extension
+        stem = (s.name.removesuffix(suffix) if suffix[1:].isalnum() else s.name) or "drive"
         return f"{stem}{part}-vbp{kind.suffix}"
 
     def _check_output(self) -> None:

@@ -113,6 +113,23 @@ def test_the_preview_follows_the_choices(qtbot, open_window) -> None:
     qtbot.waitUntil(lambda: dialog.preview._rgb.shape == (720, 1920, 3), timeout=WAIT)
 
 
+def test_enter_in_a_field_exports(qtbot, open_window, tmp_path) -> None:
+    window = open_window(network="NetSVF")
+    dialog = ask(qtbot, window, tmp_path / "clip.mp4")
+    qtbot.keyClick(dialog.output, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: (tmp_path / "clip.mp4").exists(), timeout=LONG)
+    assert decoded(tmp_path / "clip.mp4") == window.player.frames
+
+
+def test_a_name_is_proposed_that_keeps_the_address_of_a_camera(qtbot, open_window) -> None:
+    dialog = ask(qtbot, open_window())
+    subject = dialog._subject
+    assert subject is not None
+    for name, proposed in (("day-http-127.0.0.1-4515-camera", "day-http-127.0.0.1-4515-camera"), ("a.bag", "a")):
+        dialog._subject = replace(subject, name=name)
+        assert dialog._proposed() == f"{proposed}-vbp.mp4"
+
+
 def test_what_is_wrong_is_said_before_it_starts(qtbot, open_window, tmp_path) -> None:
     window = open_window(network="NetSVF")
     dialog = ask(qtbot, window, tmp_path / "clip.mp4")
