@@ -60,6 +60,17 @@ def test_what_the_command_line_does_not_understand(drive: Path, tmp_path: Path, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_option_that_would_be_ignored_is_said(drive: Path, tmp_path: Path, capsys) -> None:
+    for name, options, words in (
+        ("a.csv", ["--fps", "5"], "--fps means nothing for a .csv file"),
+        ("a.mcap", ["--fps", "5", "--size", "640x480"], "--fps and --size mean nothing for a .mcap file"),
+        ("a.png", ["--fps", "5", "--start", "1"], "one picture has no rate"),
+    ):
+        out = tmp_path / name
+        assert words in said(capsys, drive, "--model", "NetHVF", "-o", out, *options)
+        assert not out.exists()
+
+
 def test_places_that_cannot_be_written(drive: Path, tmp_path: Path, capsys) -> None:
     assert "is no folder" in said(capsys, drive, "-o", tmp_path / "none" / "clip.mp4")
     (tmp_path / "file").write_text("mine")

@@ -90,6 +90,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--background", action="store_true", help="give way to whatever else runs")
 
 
+def check_meant(kind: str, args: argparse.Namespace) -> None:
+    """Raises VbpError for an option that this kind of file would ignore."""
+    vain = []
+    if kind in (".csv", ".parquet", ".mcap"):
+        vain = [option for option, value in (("--fps", args.fps), ("--size", args.size)) if value is not None]
+    elif kind == ".png" and args.fps is not None:
+        vain = ["--fps"]
+    if vain:
+        what = "one picture has no rate" if kind == ".png" else "it keeps every frame as it was recorded"
+        raise VbpError(
+            f"{' and '.join(vain)} mean{'s' if len(vain) == 1 else ''} nothing for a {kind} file: {what}; leave it out"
+        )
+
+
 def _choices(table: dict[str, str]) -> str:
     return "; ".join(f"{name}: {words}" for name, words in table.items())
 
@@ -135,6 +149,7 @@ def run(args: argparse.Namespace) -> int:
         crop=args.crop,
     )
     kind = format_of(job)  # before a long recording is opened
+    check_meant(kind, args)
     with open_source(args) as drive:
         first, last = chosen(drive, args.start, args.end, single=kind == ".png")
         seconds = float(drive.timestamps_ns[last] - drive.timestamps_ns[first]) / 1e9
