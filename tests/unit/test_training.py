@@ -135,6 +135,22 @@ def test_interrupted_and_resumed_is_the_same_to_the_bit(drive: Path, tmp_path: P
     assert all(torch.equal(before[k], after_all[k]) for k in before)
 
 
+def test_a_run_that_is_being_trained_is_not_trained_by_another(drive: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "vbp_core", "train", "--resume", str(run)]
+    said: list[str] = []
+
+    class Meddler(Listener):
+        def stepped(self, step: int, steps: int, epoch: float, loss: float) -> None:
+            if step == 2:
+                other = subprocess.run(command, capture_output=True, text=True)
+                said.append(f"{other.returncode} {other.stderr.strip()}")
+
+    assert train(sources(drive), tiny_spec(), RICH, run, "cpu", listener=Meddler()).finished
+    assert len(said) == 1 and said[0].startswith("2 ") and "being trained by another process" in said[0]
+    assert len(said[0].splitlines()) == 1
+
+
 PATHS = [str(folder) for folder in Path(__file__).parents[:3]]
 KILLED = """
 import sys

@@ -23,6 +23,7 @@ from vbp_core.training.files import clear_parts, saying_where
 from vbp_core.training.folder import Config, Row, Run, Source, start_folder
 from vbp_core.training.frames import decode, is_decoded, load
 from vbp_core.training.group import Group, joined
+from vbp_core.training.lock import held
 from vbp_core.training.recipe import Recipe
 from vbp_core.training.stopping import stopping
 from vbp_core.training.trainer import Trainer
@@ -64,7 +65,7 @@ def train(
     if init:
         init = str(Path(init).expanduser().resolve())
         spec = _init_spec(init)
-    with joined(device) as group:
+    with joined(device) as group, ExitStack() as hold:
         if recipe.precision == "auto":
             fast = "bfloat16" if bfloat16_is_fast(group.device) else "float32"
             recipe = replace(recipe, precision=fast)
@@ -80,6 +81,7 @@ def train(
                 config = Config(spec, recipe, tuple(described), init, torch.get_num_threads())
                 with saying_where(folder):
                     start_folder(folder, config)
+                    hold.enter_context(held(folder))
                 _tell(drives, chosen, listener)
                 decode(drives, chosen, spec, folder / FRAMES, listener.decoded)
         group.wait()
@@ -97,9 +99,10 @@ def resume(
         if not keep_frames:
             shutil.rmtree(folder / FRAMES, ignore_errors=True)
         return run
-    with joined(device) as group:
+    with joined(device) as group, ExitStack() as hold:
         if group.first:
             with ExitStack() as stack, saying_where(folder):
+                hold.enter_context(held(folder))
                 clear_parts(folder)
                 if not is_decoded(folder / FRAMES):
                     drives = _open(run.config.sources, stack)
