@@ -18,7 +18,7 @@ from models.spec import ModelFileError
 from vbp_core.devices import describe_device, devices, pick_device
 from vbp_core.drives.base import Image
 from vbp_core.errors import ModelError
-from vbp_core.explain.chain import read_chain
+from vbp_core.explain.exported import read_network
 from vbp_core.explain.forward import Forward
 from vbp_core.explain.graph import Dense, cuts
 from vbp_core.explain.registry import explain
@@ -83,7 +83,9 @@ class Engine:
         self.crop = crop
         self._device = pick_device(device, dtype)
         self._dtype = dtype
-        self._forward = Forward(read_chain(network.module).to(self._device, dtype))
+        shape = (self.spec.channels, self.spec.input_height, self.spec.input_width)
+        graph = read_network(network.module, shape, dtype, scores=self.spec.is_classifier)
+        self._forward = Forward(graph.to(self._device, dtype))
 
     @property
     def device(self) -> str:

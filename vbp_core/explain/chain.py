@@ -31,12 +31,24 @@ from vbp_core.explain.graph import (
 )
 
 
-def read_chain(module: nn.Module) -> Graph:
+def is_chain(module: nn.Module) -> bool:
+    """Nothing but layers of torch.nn behind one another, as they are: no code of the user's own, no hooks."""
+    hooks = any(
+        getattr(part, name, None)
+        for part in module.modules()
+        for name in ("_forward_hooks", "_forward_pre_hooks")
+    )
+    return not hooks and all(
+        type(layer).forward.__module__.startswith("torch.nn.modules.") for _, layer in _leaves(module, "")
+    )
+
+
+def read_chain(module: nn.Module, dtype: torch.dtype = torch.float32) -> Graph:
     """The chain of an nn.Sequential (nested ones included) of conv, BN, ReLU, pooling and FC layers.
 
     BatchNorm counts with its running statistics, as in eval mode, and is folded, in float64, into the
     convolution or the dense layer beside it where that is exact; Dropout and Identity vanish.
-    The result is float32 on the CPU and shares nothing with the module. Raises ExplainError that names
+    The result is of `dtype` on the CPU and shares nothing with the module. Raises ExplainError that names
     the layer.
     """
     stages: list[Stage] = []
@@ -44,7 +56,7 @@ def read_chain(module: nn.Module) -> Graph:
         _append(stages, name, layer)
     if not stages:
         raise ExplainError("the network has no layers")
-    return Graph(tuple(fold(stages))).to("cpu", torch.float32)
+    return Graph(tuple(fold(stages))).to("cpu", dtype)
 
 
 def _leaves(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:

@@ -35,7 +35,8 @@ def fold(stages: Sequence[Stage]) -> list[Stage]:
     for node in nodes:
         node.inputs = [instead.get(id(source), source) for source in node.inputs]
         source = node.inputs[0]
-        if isinstance(node.op, Identity) and not node.relu and source is not None:
+        nothing = isinstance(node.op, Identity) and source is not None and (source.relu or not node.relu)
+        if nothing and source is not None:
             uses[id(source)] += uses[id(node)] - 1
             instead[id(node)] = source
         elif source is not None and uses[id(source)] == 1 and _absorb(source, node):

@@ -1,0 +1,191 @@
+"""Any nn.Module read into a graph, through torch.export; the module itself is copied first, and left as it is."""
+
+from __future__ import annotations
+
+import copy
+import operator
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from models.program import Node, Program, Ref
+from vbp_core.errors import ExplainError
+from vbp_core.explain.aten import WritesIntoPartError, read_program
+from vbp_core.explain.chain import is_chain, read_chain
+from vbp_core.explain.graph import Graph
+
+EXAMPLES = 2  # frames in the batch that the module is followed with: 1 would be taken for a fixed size
+
+
+def read_network(
+    module: nn.Module,
+    input_shape: tuple[int, int, int],
+    dtype: torch.dtype = torch.float32,
+    scores: bool = True,
+) -> Graph:
+    """The graph of a network of any kind, of `dtype` on the CPU; BatchNorm folded, Dropout gone, as in eval mode.
+
+    input_shape: (C, H, W) of one input; the module takes (N, C, H, W) and puts out (N,), (N, outputs) or several
+    of these, which stand behind one another in the graph's (N, outputs). scores: a softmax or log-softmax at the end is
+    left out, so that what is explained are the scores before it. What the graph has no word for becomes an Opaque stage,
+    which is run and cannot be explained. The graph shares nothing with the module, which is copied, never run, hooked
+    or changed. Raises ExplainError that says what cannot be followed.
+    """
+    if isinstance(module, Program):
+        return read_program(module, input_shape, dtype, scores)
+    if is_chain(module):
+        try:
+            return read_chain(module, dtype)
+        except ExplainError:
+            pass  # a layer that chains have no word for
+    exported = _export(module, input_shape)
+    try:
+        return read_program(_program(exported), input_shape, dtype, scores)
+    except WritesIntoPartError:
+        # torch.export can turn these into functions, at the price of operations that say less.
+        return read_program(_program(exported.run_decompositions({})), input_shape, dtype, scores)
+
+
+def _export(module: nn.Module, input_shape: tuple[int, int, int]) -> Any:
+    """torch.export's program of a copy of the module, of any batch size where the module allows it."""
+    import torch.export  # takes a while, and chains do without
+
+    try:
+        own = copy.deepcopy(module).eval().requires_grad_(False).to("cpu")
+    except Exception as error:  # whatever the module's own code raises
+        raise ExplainError(f"the network cannot be copied, so it cannot be read: {_line(error)}") from error
+    if any(t.is_floating_point() and t.dtype in (torch.float16, torch.bfloat16) for t in _tensors(own)):
+        own = own.float()
+    kind = next((t.dtype for t in _tensors(own) if t.is_floating_point()), torch.float32)
+    failures: list[Exception] = []
+    for frames, sizes in ((EXAMPLES, ({0: torch.export.Dim.AUTO},)), (1, None)):
+        example = torch.rand((frames, *input_shape), dtype=kind)
+        try:
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return torch.export.export(own, (example,), dynamic_shapes=sizes, strict=False)
+        except Exception as error:  # whatever the module's own code raises
+            failures.append(error)
+    raise ExplainError(_why_not(failures[0], input_shape)) from failures[0]
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
+def _why_not(error: Exception, input_shape: tuple[int, int, int]) -> str:
+    size = "x".join(str(n) for n in input_shape)
+    kind, text = type(error).__name__, _line(error)
+    if "missing" in text and "positional argument" in text:
+        return "the network takes several inputs; vbp gives it one picture"
+    if (
+        "GuardOnDataDependent" in kind
+        or "data-dependent" in text
+        or "Could not guard" in text
+        or "control flow" in text
+    ):
+        return (
+            "the network decides what it computes by looking at the values in the picture (an if or a loop on a tensor), "
+            f"which cannot be followed: {text}"
+        )
+    return f"the network cannot be followed with an input of {size}: {text}"
+
+
+def _line(error: Exception) -> str:
+    """The first line that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:240]
+
+
+def _program(exported: Any) -> Program:
+    """torch.export's own graph as plain data."""
+    signature = exported.graph_signature
+    weights = {**exported.state_dict, **exported.constants}
+    tensors: dict[str, Tensor] = {}
+    names: dict[str, Any] = {}  # of fx nodes that are no Node: what stands for them
+    inputs: list[str] = []
+    for spec in signature.input_specs:
+        if spec.kind.name in ("PARAMETER", "BUFFER", "CONSTANT_TENSOR"):
+            tensors[spec.arg.name] = weights[spec.target].detach()
+        elif spec.kind.name == "USER_INPUT":
+            if hasattr(spec.arg, "value"):  # an argument with a default
+                names[spec.arg.name] = spec.arg.value
+            else:
+                inputs.append(spec.arg.name)
+        else:
+            raise ExplainError(f"the network holds {spec.target}, which is no tensor and cannot be read")
+    if len(inputs) != 1:
+        raise ExplainError(f"the network takes {len(inputs)} inputs; vbp gives it one picture")
+    nodes: list[Node] = []
+    shape: tuple[int | None, ...] = ()
+    outputs: tuple[str, ...] = ()
+    for node in exported.graph.nodes:
+        if node.op == "placeholder":
+            if node.name == inputs[0]:
+                shape = tuple(n if isinstance(n, int) else None for n in node.meta["val"].shape)
+        elif node.op == "call_function" and node.target is operator.getitem:
+            names[node.name] = Ref(f"{node.args[0].name}.{node.args[1]}")
+        elif node.op == "call_function":
+            nodes.append(_node(node, names))
+        elif node.op == "output":
+            outputs = _outputs(signature, names)
+        else:
+            raise ExplainError(
+                f"the network holds a part that cannot be followed (layer {_layer(node)}: {node.target})"
+            )
+    return Program(nodes, tensors, inputs[0], shape, outputs)
+
+
+def _outputs(signature: Any, names: dict[str, Any]) -> tuple[str, ...]:
+    found = []
+    for spec in signature.output_specs:
+        if spec.kind.name == "USER_OUTPUT" and hasattr(spec.arg, "name") and not hasattr(spec.arg, "value"):
+            ref = names.get(spec.arg.name, Ref(spec.arg.name))
+            if isinstance(ref, Ref):
+                found.append(ref.name)
+    return tuple(found)
+
+
+def _node(node: fx.Node, names: dict[str, Any]) -> Node:
+    target: Any = node.target
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, fx.Node):
+            return names.get(value.name, Ref(value.name))
+        if isinstance(value, list | tuple):
+            return [plain(v) for v in value]
+        return value
+
+    if isinstance(target, torch._ops.OpOverload):
+        op = str(target).replace("::", ".")
+        schema = [argument.name for argument in target._schema.arguments]
+        arguments = dict(zip(schema, map(plain, node.args), strict=False))
+        arguments |= {k: plain(v) for k, v in node.kwargs.items()}
+    else:
+        module = getattr(target, "__module__", None) or ""
+        op = f"{module.lstrip('_').split('.')[0]}.{getattr(target, '__name__', target)}"
+        arguments = {str(i): plain(v) for i, v in enumerate(node.args)}
+    value = node.meta.get("val")
+    many = isinstance(value, list | tuple)
+    outputs = (
+        tuple(f"{node.name}.{i}" for i in range(len(value))) if many else (node.name,)  # type: ignore[arg-type]
+    )
+    return Node(op, arguments, outputs, _layer(node), many)
+
+
+def _layer(node: fx.Node) -> str:
+    """The path of a layer of torch.nn; of what stands in a module's own code, the module's path and the node's name."""
+    stack = [v for v in (node.meta.get("nn_module_stack") or {}).values() if not v[0].startswith("_empty")]
+    return layer_name([(path, str(kind)) for path, kind in stack], node.name)
+
+
+def layer_name(stack: list[tuple[str, str]], name: str) -> str:
+    """stack: (path, class) of the modules that a node stands in, the innermost last."""
+    if not stack:
+        return name
+    path, kind = stack[-1]
+    if path and "torch.nn.modules." in kind:
+        return path
+    return f"{path}.{name}" if path else name
