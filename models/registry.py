@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.network import Network, build, load_checkpoint
+from models.signs import netsign
 from models.spec import ModelFileError, NetworkSpec
 from models.steering import nethvf, netsvf
 
 WEIGHTS = Path(__file__).parent / "weights"
 
 # A new network is one line here.
-SPECS: dict[str, Callable[[], NetworkSpec]] = {"NetSVF": netsvf, "NetHVF": nethvf}
+SPECS: dict[str, Callable[[], NetworkSpec]] = {"NetSVF": netsvf, "NetHVF": nethvf, "NetSign": netsign}
 
 
 @dataclass(frozen=True)

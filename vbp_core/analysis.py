@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp_core.classes import UNKNOWN
 from vbp_core.drives.base import Drive, Image
 from vbp_core.drives.labels import speed_filter
 from vbp_core.engine import Engine
@@ -69,12 +70,16 @@ class Chunk:
     """Results of some frames: indices (n,), predicted_rad (n,) with NaN for gaps, maps name -> (n, h, w).
 
     decoded (n,): False for gaps. Where a decoded frame's prediction is not finite, the network is broken.
+    Of a classifier the angles are NaN; classes (n,) int64 is the most probable class, UNKNOWN for gaps and otherwise,
+    and probability (n,) its probability, NaN there.
     """
 
     indices: NDArray[np.int64]
     predicted_rad: NDArray[np.float64]
     maps: dict[str, NDArray[np.float32]]
     decoded: NDArray[np.bool_]
+    classes: NDArray[np.int64]
+    probability: NDArray[np.float64]
 
 
 def analyse(
@@ -99,14 +104,24 @@ def analyse(
             predicted = np.full(len(part), np.nan)
             size = (len(part), engine.spec.input_height, engine.spec.input_width)
             maps = {m: np.zeros(size, dtype=np.float32) for m in methods}
+            classes, probability = np.full(len(part), UNKNOWN, dtype=np.int64), np.full(len(part), np.nan)
             if good.any():
                 trace = engine.trace(inputs)
                 predicted[good] = engine.angles(trace)
+                if engine.spec.is_classifier:
+                    classes[good], probability[good] = most_probable(engine.probabilities(trace))
                 what = engine.target(target, drive.angle_rad[part][good])
                 for method in methods:
                     values = explain(trace, method, what, **(parameters or {}).get(method, {}))
                     maps[method][good] = values.float().cpu().numpy()
-            yield Chunk(part, predicted, maps, good)
+            yield Chunk(part, predicted, maps, good, classes, probability)
+
+
+def most_probable(probabilities: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Of (n, classes): the class (n,) with the highest probability, and that; UNKNOWN and NaN where it is no number."""
+    good = np.isfinite(probabilities).all(1)
+    classes = np.where(good, np.nan_to_num(probabilities).argmax(1), UNKNOWN)
+    return classes, np.where(good, np.nan_to_num(probabilities).max(1), np.nan)
 
 
 Prepared = tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.bool_]]

@@ -17,7 +17,7 @@ from models.registry import load_network
 from models.spec import ModelFileError
 from vbp_core.devices import describe_device, devices, pick_device
 from vbp_core.drives.base import Image
-from vbp_core.errors import ModelError
+from vbp_core.errors import ExplainError, ModelError
 from vbp_core.explain.exported import read_network
 from vbp_core.explain.forward import Forward
 from vbp_core.explain.graph import Dense, cuts
@@ -178,18 +178,31 @@ class Engine:
     ) -> Target:
         """What is explained, of the steering wheel angle: a network whose right is positive is turned round.
 
-        wanted: a Target or its words (`parse_target`); None is the angle, and of a classifier the predicted class. driven_rad: the driven angle, for all frames or (N,); NaN where
-        it is not known. Raises ExplainError for words that are none.
+        wanted: a Target or its words (`parse_target`); None is the angle, and of a classifier the predicted class, as
+        is "output" there. driven_rad: the driven angle, for all frames or (N,); NaN where it is not known. Raises
+        ExplainError for words that are none, and for what a classifier has not (an angle, its error).
         """
         if wanted is None:
-            wanted = "class" if self.spec.is_classifier else "output"
+            wanted = "output"
         chosen = parse_target(wanted) if isinstance(wanted, str) else wanted
-        if chosen.kind == "class" or self.spec.is_classifier:
+        if self.spec.is_classifier:
+            return self._of_classes(chosen)
+        if chosen.kind == "class":
             return chosen
         factor = self.spec.output_to_radians
         driven = torch.as_tensor(np.asarray(driven_rad, dtype=np.float64) / abs(factor))
         index = self.spec.output_index if chosen.index is None else chosen.index
         return replace(chosen, index=index, sign=float(np.sign(factor)), driven=driven)
+
+    def _of_classes(self, chosen: Target) -> Target:
+        if chosen.kind == "output" and chosen.index is None:
+            return replace(chosen, kind="class")
+        if chosen.kind.startswith("error") or (chosen.kind != "class" and chosen.index is None):
+            raise ExplainError(
+                f"{self.spec.name} tells classes and has no angle, so there is no {chosen.kind} to explain; "
+                "accepted: class (the predicted one), class:N"
+            )
+        return chosen
 
     def explain(
         self, done: Pass, method: str, target: Target | None = None, **parameters: float

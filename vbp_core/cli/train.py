@@ -28,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     # What is not given is not in the namespace: a resumed run takes all of it from the run.
     parser.argument_default = argparse.SUPPRESS
     parser.add_argument(
-        "sources", nargs="*", metavar="SOURCE", default=[], help="recordings with a measured angle"
+        "sources",
+        nargs="*",
+        metavar="SOURCE",
+        default=[],
+        help="recordings with a measured angle; for a classifier, one folder with a folder for each class",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="RUN", help="a new folder for the run")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with an interrupted run")
@@ -111,13 +115,20 @@ def run(args: argparse.Namespace) -> int:
                 )
             done = resume(folder, device, bars, keep)
         else:
-            done = _begin(given, device, keep, bars)
+            _check(given)
+            spec = _spec(given)
+            if spec.is_classifier:
+                from vbp_core.cli import train_classes
+
+                return train_classes.run(given, spec, recipe_of(given), device, as_json)
+            done = _begin(given, spec, device, keep, bars)
     if int(os.environ.get("RANK", "0")) == 0:
         _report(done, as_json)
     return 0
 
 
-def _begin(given: dict[str, Any], device: str, keep: bool, bars: Listener) -> Run:
+def _check(given: dict[str, Any]) -> None:
+    """What every new run needs. Raises VbpError."""
     if not given["sources"]:
         raise VbpError("give the recordings to learn from, or --resume RUN")
     if "output" not in given:
@@ -129,6 +140,9 @@ def _begin(given: dict[str, Any], device: str, keep: bool, bars: Listener) -> Ru
         raise VbpError(f"--threads {threads} makes no sense")
     if threads:
         torch.set_num_threads(threads)
+
+
+def _begin(given: dict[str, Any], spec: NetworkSpec, device: str, keep: bool, bars: Listener) -> Run:
     reading = {
         "camera": given.get("camera"),
         "angle_unit": given.get("angle_unit"),
@@ -138,7 +152,7 @@ def _begin(given: dict[str, Any], device: str, keep: bool, bars: Listener) -> Ru
     sources = [Source(path, **reading) for path in given["sources"]]
     return train(
         sources,
-        _spec(given),
+        spec,
         recipe_of(given),
         given["output"].expanduser(),
         device,
@@ -160,10 +174,12 @@ def _spec(given: dict[str, Any]) -> NetworkSpec:
         raise VbpError(f"there is no network {name!r} to train; accepted: {', '.join(SPECS)}")
     from models.steering import nethvf, netsvf
 
+    makers = {"netsvf": netsvf, "nethvf": nethvf}
+    if name.lower() not in makers:
+        return known[name.lower()]()
     rows = given.get("rows", 125)
     if not 125 <= rows <= 480:
         raise VbpError(f"--rows {rows} does not fit these networks; accepted: 125 to 480")
-    makers = {"netsvf": netsvf, "nethvf": nethvf}
     return makers[name.lower()](rows)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,13 @@ class DriveInfo:
     angle_source: str = ""  # where unit and sign are known from
     notes: list[str] = field(default_factory=list)  # warnings, one sentence each
     gaps: list[Gap] = field(default_factory=list)
+    classes: tuple[str, ...] = ()  # of a folder of class images: the folders' names
 
     def to_json(self) -> dict[str, Any]:
         out = dict(self.__dict__)
         out["path"] = str(self.path)
         out["cameras"] = list(self.cameras)
+        out["classes"] = list(self.classes)
         out["gaps"] = [dict(g.__dict__) for g in self.gaps]
         return out
 
@@ -76,13 +79,16 @@ class Drive(ABC):
 
     timestamps_ns: (N,) int64, sorted. angle_rad: (N,) float64, steering WHEEL angle in radians,
     positive to the left, NaN where unlabelled. speed_mps: (N,) float64, metres per second, NaN
-    where unknown.
+    where unknown. labels: (N,) int64, the number in `info.classes` of what each picture shows, None for a
+    recording without classes. names: each frame's picture as the recording calls it, where it has such names.
     """
 
     info: DriveInfo
     timestamps_ns: NDArray[np.int64]
     angle_rad: NDArray[np.float64]
     speed_mps: NDArray[np.float64]
+    labels: NDArray[np.int64] | None = None
+    names: Sequence[str] = ()
 
     def __init__(self, cache_bytes: int = CACHE_BYTES) -> None:
         self._cache: OrderedDict[int, Image] = OrderedDict()

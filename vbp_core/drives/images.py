@@ -31,7 +31,7 @@ def sniff(path: Path) -> bool:
         return next(_walk(path), None) is not None
     if not path.is_file():
         return False
-    return _named_picture(path.name) or read_header(_head(path)) is not None
+    return named_picture(path.name) or read_header(_head(path)) is not None
 
 
 def open(path: Path, options: OpenOptions) -> Drive:
@@ -54,10 +54,10 @@ def open(path: Path, options: OpenOptions) -> Drive:
     names = [os.path.relpath(file, root) if path.is_dir() else path.name for file in files]
     drive = PictureDrive(info, times, unknown, unknown.copy(), files, names=names, same_size=False)
     if info.width == 0:
-        raise DriveError(_why_none(path, files, names))
+        raise DriveError(why_none(path, files, names))
     if len(files) > 1:
         info.notes.append(f"pictures have no times; {NOMINAL_HZ} frames per second are taken for granted")
-        _note_sizes(files, info)
+        note_sizes(files, info)
     return drive
 
 
@@ -78,7 +78,7 @@ def _walk(folder: Path, depth: int = 0, seen: list[int] | None = None) -> Iterat
                     continue  # hidden, such as the ._x.jpg of macOS
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.name)
-                elif _named_picture(entry.name) and is_file(entry):
+                elif named_picture(entry.name) and is_file(entry):
                     pictures.append(entry.name)
     except OSError:
         return
@@ -95,7 +95,7 @@ def _camera_folder(path: Path, options: OpenOptions, info: DriveInfo) -> Path:
     found = {
         name: path / name for name in CAMERAS if (path / name).is_dir() and not (path / name).is_symlink()
     }
-    if not any(_named_picture(file.name) for file in path.iterdir()):
+    if not any(named_picture(file.name) for file in path.iterdir()):
         found = {name: folder for name, folder in found.items() if next(_walk(folder), None) is not None}
         if len(found) > 1 or (options.camera is not None and found):
             info.cameras = tuple(sorted(found))
@@ -107,7 +107,7 @@ def _camera_folder(path: Path, options: OpenOptions, info: DriveInfo) -> Path:
     return path
 
 
-def _named_picture(name: str) -> bool:
+def named_picture(name: str) -> bool:
     return os.path.splitext(name)[1].casefold() in EXTENSIONS
 
 
@@ -120,7 +120,7 @@ def _head(file: str | Path) -> bytes:
         return b""
 
 
-def _note_sizes(files: list[str], info: DriveInfo) -> None:
+def note_sizes(files: list[str], info: DriveInfo) -> None:
     step = max(1, len(files) // SIZES_LOOKED_AT)
     headers = [header for file in files[::step] if (header := read_header(_head(file))) is not None]
     sizes = {(header.width, header.height) for header in headers if header.width and header.height}
@@ -128,7 +128,7 @@ def _note_sizes(files: list[str], info: DriveInfo) -> None:
         info.notes.append(f"the pictures have different sizes, {info.width} x {info.height} among them")
 
 
-def _why_none(path: Path, files: list[str], names: list[str]) -> str:
+def why_none(path: Path, files: list[str], names: list[str]) -> str:
     try:
         read_picture(files[0])
         why = "cannot be decoded"

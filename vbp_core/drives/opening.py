@@ -48,6 +48,9 @@ FORMATS: tuple[Format, ...] = (
         "vbp-recording", "vbp_core.drives.recording", "a live session that vbp recorded (vbp-recording.json)"
     ),
     Format("video", "vbp_core.drives.video", "a video, with or without a steering CSV beside it"),
+    Format(
+        "class-folders", "vbp_core.drives.class_folders", "a folder of class images, a folder for each class"
+    ),
     Format("images", "vbp_core.drives.images", "a picture or a folder of pictures"),
 )
 

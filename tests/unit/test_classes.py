@@ -1,0 +1,224 @@
+"""The sign network against Table 2, folders of class images, and learning from them."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from models.network import build, load_checkpoint
+from models.signs import SIGNS, netsign
+from vbp_core.classes import UNKNOWN, class_name, labels_for, score_classes
+from vbp_core.cli.main import main
+from vbp_core.drives import OpenOptions, class_folders, open_drive
+from vbp_core.errors import DriveError, VbpError
+from vbp_core.training.classifier import split_tracks
+
+# Table 2 of the paper, typed from it row by row: maps, height, width; then the FC sizes.
+TABLE_2 = "16x123x123 16x61x61 24x59x59 24x29x29 32x27x27 32x13x13 48x11x11 48x5x5"
+
+
+def signs(folder: Path, classes: list[str], tracks: int = 4, each: int = 3) -> Path:
+    """Pictures of one colour and brightness per class, of several sizes, named as those of GTSRB."""
+    rng = np.random.default_rng(0)
+    for k, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for track in range(tracks):
+            for n in range(each):
+                side = 20 + 3 * track + n
+                picture = np.full((side, side + k, 3), 40, np.uint8)
+                picture[4:-4, 4:-4, k % 3] = 150 + 20 * track
+                picture += rng.integers(0, 20, picture.shape, dtype=np.uint8)
+                cv2.imwrite(str(folder / name / f"{track:05}_{n:05}.png"), picture)
+    return folder
+
+
+def test_layers_are_those_of_table_2() -> None:
+    network = build(netsign())
+    sizes, kinds = [], []
+    x = torch.zeros(1, 3, 125, 125)
+    for layer in (*network.module.features, *network.module.head):  # type: ignore[union-attr,misc]
+        x = layer(x)
+        kinds.append(type(layer).__name__)
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            sizes.append(tuple(x.shape[1:]))
+    expected = [tuple(int(n) for n in row.split("x")) for row in TABLE_2.split()]
+    assert sizes == [*expected, (64,), (43,)]
+    assert kinds == ["BatchNorm2d", "Conv2d", "ReLU"] * 8 + ["Flatten", "Linear", "ReLU", "Linear"]
+    assert all(m.kernel_size == (3, 3) for m in network.module.modules() if isinstance(m, nn.Conv2d))
+
+
+def test_a_folder_for_each_class(tmp_path: Path) -> None:
+    folder = signs(tmp_path / "Final/Images", ["00000", "00010", "00002"], tracks=1, each=2)
+    (folder / "00002" / "GT-00002.csv").write_text("Filename;ClassId\n")
+    (tmp_path / "names.csv").write_text("ClassId,SignName\n")
+    with open_drive(tmp_path) as drive:
+        assert drive.info.kind == "class-folders" and drive.info.classes == ("00000", "00002", "00010")
+        assert drive.labels is not None and drive.labels.tolist() == [0, 0, 1, 1, 2, 2]
+        assert drive.names[2] == "Final/Images/00002/00000_00000.png"
+        assert labels_for(drive, netsign()).tolist() == [0, 0, 2, 2, 10, 10]
+        sizes = {drive.frame(i).shape for i in range(len(drive))}
+        assert len(sizes) == 6  # each its own
+        assert np.isnan(drive.angle_rad).all()
+        assert labels_for(drive, netsign(["a", "b"])).tolist() == [0, 0] + [UNKNOWN] * 4
+        with pytest.raises(DriveError, match="leave the camera out"):
+            class_folders.open(tmp_path, OpenOptions(camera="left"))
+
+
+def test_what_is_no_folder_of_classes(tmp_path: Path) -> None:
+    one = signs(tmp_path / "one", ["a"])
+    assert open_drive(one).info.kind == open_drive(one / "a").info.kind == "images"
+    cameras = signs(tmp_path / "cameras", ["left", "right", "center"])
+    assert open_drive(cameras).info.kind == "images"
+    beside = signs(tmp_path / "beside", ["a", "b"])
+    cv2.imwrite(str(beside / "x.png"), np.zeros((4, 4), np.uint8))
+    assert open_drive(beside).info.kind == "images"
+    deeper = signs(tmp_path / "deeper", ["a", "b", "c/d"])
+    assert open_drive(deeper).info.kind == "images"
+    (deeper / "z").symlink_to(deeper)  # a circle
+    assert not class_folders.sniff(deeper) and not class_folders.sniff(tmp_path / "nothing")
+
+
+def test_classes_by_name(tmp_path: Path) -> None:
+    with open_drive(signs(tmp_path / "s", ["Keep_right", "stop", "something"], tracks=1, each=1)) as drive:
+        found = labels_for(drive, netsign()).tolist()
+    assert [class_name(netsign(), k) for k in found] == ["Keep right", "", "Stop"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), max_size=40), st.floats(0, 1), st.integers(0, 9)
+)
+def test_a_track_is_learnt_or_held_out_never_both(
+    rows: list[tuple[int, int]], fraction: float, seed: int
+) -> None:
+    labels = np.array([label for label, _ in rows], dtype=np.int64)
+    names = tuple(f"{label}/{track:05}_{i:05}.ppm" for i, (label, track) in enumerate(rows))
+    held = split_tracks(labels, names, fraction, seed)
+    for label in set(labels.tolist()):
+        tracks = {t for c, t in rows if c == label}
+        out = {t for (c, t), h in zip(rows, held, strict=True) if c == label and h}
+        kept = {t for (c, t), h in zip(rows, held, strict=True) if c == label and not h}
+        assert not out & kept and kept  # of each class something is learnt
+        assert bool(out) == (fraction > 0 and len(tracks) > 1)
+
+
+def test_scores_of_classes() -> None:
+    truth = np.array([0, 0, 0, 1, 1, UNKNOWN, 2])
+    found = np.array([0, 1, 1, 1, 0, 2, UNKNOWN])
+    scores = score_classes(truth, found)
+    assert (scores.frames, scores.right, scores.accuracy) == (5, 2, 0.4)
+    assert scores.confusion == [(0, 1, 2), (1, 0, 1)]
+    assert scores.by_class == {0: (3, 1), 1: (2, 1)}
+    assert np.isnan(score_classes(truth[:0], found[:0]).accuracy)
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A folder of three classes, and the run that learnt them."""
+    root = tmp_path_factory.mktemp("learnt")
+    folder = signs(root / "data", ["00000", "00001", "00002"])
+    command = [
+        "train",
+        str(folder),
+        "--network",
+        "netsign",
+        "-o",
+        str(root / "run"),
+        "--epochs",
+        "6",
+        "--lr",
+        "0.005",
+    ]
+    assert (
+        main(
+            [
+                *command,
+                "--batch",
+                "9",
+                "--threads",
+                "1",
+                "--schedule",
+                "cosine",
+                "--augment",
+                "all",
+                "--seed",
+                "3",
+            ]
+        )
+        == 0
+    )
+    return folder, root / "run"
+
+
+def test_a_network_learns_the_classes(learnt: tuple[Path, Path]) -> None:
+    _, run = learnt
+    network = load_checkpoint(run / "last.safetensors")
+    assert network.spec.classes == SIGNS and "after 6 of 6 epochs" in network.spec.trained_on
+    facts = json.loads((run / "classes.json").read_text())
+    assert facts["classes"] == {"00000": "20 km/h", "00001": "30 km/h", "00002": "50 km/h"}
+    assert facts["train_pictures"] == 27 and len(facts["test_pictures"]) == 9
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+    assert not list(run.glob(".*")) and not list(run.glob("*.part"))
+
+
+def test_a_stopped_run_leaves_its_last_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vbp_core.training import classifier
+
+    folder = signs(tmp_path / "data", ["cat", "dog"])
+
+    def stop(row: classifier.EpochRow) -> None:
+        if row.epoch == 2:
+            raise KeyboardInterrupt
+
+    recipe = classifier.Recipe(epochs=5, batch=6)
+    with open_drive(folder) as drive, pytest.raises(KeyboardInterrupt):
+        classifier.train_classes(drive, netsign(), recipe, tmp_path / "run", "cpu", measured=stop)
+    network = load_checkpoint(tmp_path / "run/last.safetensors")
+    assert network.spec.classes == ("cat", "dog") and "after 2 of 5 epochs" in network.spec.trained_on
+    assert not network.module.training
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--augment", "flip"], "keep left"),
+        (["--ema", "0.9"], "--ema does nothing for NetSign"),
+        (["--min-speed", "3"], "--min-speed does nothing"),
+        (["--test-fraction", "2"], "--test-fraction 2"),
+    ],
+)
+def test_options_that_make_no_sense(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = signs(tmp_path / "data", ["a", "b"], tracks=2, each=1)
+    command = ["train", str(folder), "--network", "NetSign", "-o", str(tmp_path / "run")]
+    assert main([*command, *options]) == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_cannot_be_learnt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = signs(tmp_path / "data", ["a", "b"], tracks=2, each=1)
+    network = ["--network", "NetSign", "-o", str(tmp_path / "run")]
+    assert main(["train", str(folder / "a"), *network]) == 2
+    assert "has no classes to learn" in capsys.readouterr().err
+    assert main(["train", str(folder), str(folder), *network]) == 2
+    assert "learns from one folder" in capsys.readouterr().err
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/mine").touch()
+    assert main(["train", str(folder), *network]) == 2
+    assert "is not empty" in capsys.readouterr().err
+    far = signs(tmp_path / "far", ["0", "90000"], tracks=2, each=1)
+    with open_drive(far) as drive, pytest.raises(VbpError, match="number them from 0"):
+        from vbp_core.training.classifier import spec_for
+
+        spec_for(netsign(), drive)
