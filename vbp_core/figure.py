@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from vbp_core.classes import UNKNOWN, class_name, labels_for
 from vbp_core.drives.base import Drive, Image
 from vbp_core.engine import Engine, Pass
 from vbp_core.errors import FrameError, VbpError
@@ -17,6 +21,7 @@ from vbp_core.overlay import blend, grey_to_rgb
 PAPER, INK, QUIET = (255, 255, 255), (25, 25, 25), (105, 105, 105)
 MARGIN, LINE, TEXT = 12, 26, 17
 LARGEST_SIDE = 8192
+SMALL, ENLARGED, WIDE = 160, 2, 1600  # an input up to so many pixels wide is drawn larger
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def sheet(title: str, blocks: Sequence[Sequence[Sequence[Tile]]]) -> Image:
         for row in block:
             for n, tile in enumerate(row):
                 x = n * step_x + MARGIN
-                write(canvas, tile.label, x, y + LINE - 7, TEXT - 2, QUIET)
+                write(canvas, _elided(tile.label, width), x, y + LINE - 7, TEXT - 2, QUIET)
                 high, wide = tile.picture.shape[:2]
                 canvas[y + LINE : y + LINE + high, x : x + wide] = tile.picture
             y += step_y
@@ -95,9 +100,16 @@ def side_by_side(
             what = engine.target(target, driven)
             passes.append((frame, engine, engine.run(picture, methods, target=what, parameters=parameters)))
     size = max(p.input.shape[0] for _, _, p in passes), max(p.input.shape[1] for _, _, p in passes)
-    blocks = []
-    for n in range(0, len(passes), len(engines)):
-        blocks.append([_row(drive, *one, methods, style, size) for one in passes[n : n + len(engines)]])
+    rows = [_row(drive, *one, methods, style, size) for one in passes]
+    per_block = len(engines)
+    if size[1] <= SMALL and all(
+        engine.spec.is_classifier for engine in engines
+    ):  # readable, and several frames beside each other as in Figures 10 and 20
+        rows = [[replace(tile, picture=_enlarged(tile.picture)) for tile in row] for row in rows]
+        beside = max(1, WIDE // sum(tile.picture.shape[1] + MARGIN for tile in rows[0]))
+        rows = [list(chain(*rows[n : n + beside])) for n in range(0, len(rows), beside)]
+        per_block = len(rows)
+    blocks = [rows[n : n + per_block] for n in range(0, len(rows), per_block)]
     names = ", ".join(dict.fromkeys(engine.spec.name for engine in engines))
     return sheet(f"{names}: {', '.join(METHODS[m].title for m in methods)}", blocks), passes
 
@@ -113,13 +125,38 @@ def _row(
 ) -> list[Tile]:
     seen = grey_to_rgb(done.input)
     driven = float(drive.angle_rad[frame])
-    row = [Tile(f"frame {frame}{angle_words(', driven', driven)}", _framed(seen, size))]
+    title = f"frame {frame}"
+    known, found = angle_words(", driven", driven), angle_words(", error", driven - done.angle_rad)
+    if done.probabilities is not None:
+        title, known, found = _class_words(drive, frame, engine, done.probabilities), "", ""
+    row = [Tile(f"{title}{known}", _framed(seen, size))]
     for k, method in enumerate(methods):
         label = METHODS[method].title
         if k == 0:
-            label += f", {engine.spec.name}{angle_words(', error', driven - done.angle_rad)}"
+            label += f", {engine.spec.name}{found}"
         row.append(Tile(label, _framed(blend(seen, done.maps[method], style=style), size)))
     return row
+
+
+def _class_words(drive: Drive, frame: int, engine: Engine, probabilities: NDArray[np.float64]) -> str:
+    """What the picture shows, and for what it is taken where that is something else."""
+    best, truth = int(probabilities.argmax()), int(labels_for(drive, engine.spec)[frame])
+    told = f"{class_name(engine.spec, best)}, {100 * probabilities[best]:.0f} %"
+    if truth in (best, UNKNOWN):
+        return told
+    return f"{class_name(engine.spec, truth)} → {told}"
+
+
+def _enlarged(picture: Image) -> Image:
+    height, width = picture.shape[:2]
+    size = (width * ENLARGED, height * ENLARGED)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
+def _elided(text: str, width: int) -> str:
+    """As much of a label as stands over a picture of this width."""
+    most = int(width / (0.5 * TEXT))
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _framed(picture: Image, size: tuple[int, int]) -> Image:

@@ -17,6 +17,7 @@ from models.signs import SIGNS, netsign
 from vbp_core.classes import UNKNOWN, class_name, labels_for, score_classes
 from vbp_core.cli.main import main
 from vbp_core.drives import OpenOptions, class_folders, open_drive
+from vbp_core.engine import Engine, open_network
 from vbp_core.errors import DriveError, VbpError
 from vbp_core.training.classifier import split_tracks
 
@@ -222,3 +223,67 @@ def test_what_cannot_be_learnt(tmp_path: Path, capsys: pytest.CaptureFixture[str
         from vbp_core.training.classifier import spec_for
 
         spec_for(netsign(), drive)
+
+
+def test_the_command_line_with_a_classifier(
+    learnt: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, run = learnt
+    command = [str(folder), "--model", str(run / "last.safetensors")]
+    assert main(["predict", *command, "-o", str(tmp_path / "p.csv"), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    with (tmp_path / "p.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    right = sum(row["class"] == row["label"] for row in rows)
+    assert (facts["rows"], facts["right"], facts["accuracy"], facts["not_finite"]) == (
+        36,
+        right,
+        right / 36,
+        0,
+    )
+    assert sum(int(row["right"]) for row in rows) == right
+    assert rows[13]["label_name"] == "30 km/h" and 0 < float(rows[13]["probability"]) <= 1
+    assert main(["predict", *command, "-o", str(tmp_path / "p.csv")]) == 0  # its own file is replaced
+
+    assert main(["eval", *command, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.partition("{")[2].join(["{", ""]))
+    assert told["right"] == right and [c["frames"] for c in told["by_class"]] == [12, 12, 12]
+    assert sum(pair["frames"] for pair in told["confusion"]) == 36 - right
+    assert main(["eval", *command]) == 0
+    assert f"{right} of 36 frames" in capsys.readouterr().out
+
+    assert main(["info", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["class_frames"] == {"00000": 12, "00001": 12, "00002": 12}
+    assert main(["eval", str(folder), "--model", "NetSVF"]) == 2
+    assert "no measured steering angle" in capsys.readouterr().err
+
+
+def test_maps_of_classes(
+    learnt: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, run = learnt
+    command = ["explain", str(folder), "--model", str(run / "last.safetensors"), "--method", "saliency"]
+    command += ["--frames", "0:3", "--force", "-o"]
+    maps = {}
+    with open_drive(folder) as drive:
+        shot = Engine(open_network(run / "last.safetensors"), "cpu").run(drive.frame(0), methods=())
+    assert shot.probabilities is not None
+    first = f"class:{shot.probabilities.argmax()}"
+    for target in ("output", "class", "class:41", "class:42", first):
+        assert main([*command, str(tmp_path / f"{target}.npz"), "--target", target]) == 0
+        with np.load(tmp_path / f"{target}.npz") as found:
+            maps[target] = found["saliency"]
+            assert first == f"class:{found['class'][0]}"
+    assert "not a number" not in capsys.readouterr().out
+    np.testing.assert_array_equal(maps["output"], maps["class"])
+    np.testing.assert_array_equal(maps["class"][0], maps[first][0])
+    assert not np.array_equal(maps["class:41"], maps["class:42"])
+    for target, said in (("magnitude", "no magnitude"), ("class:99", "no output 99"), ("error", "error")):
+        assert main([*command, str(tmp_path / "x.npz"), "--target", target]) == 2
+        assert said in capsys.readouterr().err
+    figure = tmp_path / "f.png"
+    command = ["figure", str(folder), "--model", str(run / "last.safetensors"), "-o", str(figure)]
+    assert main([*command, "--frame", "0", "--frame", "20", "--target", "class:2", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert [row["label"] for row in facts["rows"]] == [0, 1]
+    assert cv2.imread(str(figure)).shape[:2] == (facts["height"], facts["width"])

@@ -1,4 +1,4 @@
-"""`vbp eval`: how well a network steers a recording, overall, by speed and by curvature."""
+"""`vbp eval`: how well a network steers a recording, by speed and by curvature, or how often it tells the right class."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from models.network import Network
 from vbp_core.analysis import analyse, choose_frames
+from vbp_core.classes import labels_for
+from vbp_core.cli import class_tables
 from vbp_core.cli.common import add_crop, add_frames, add_network, add_source, open_source
 from vbp_core.cli.main import print_json
+from vbp_core.drives import Drive
 from vbp_core.engine import Engine, open_network
 from vbp_core.errors import VbpError
 from vbp_core.training.evaluation import STEERING_RATIO, WHEELBASE_M, evaluate
@@ -29,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
     network = open_network(args.model)
     with open_source(args) as drive:
         indices = choose_frames(drive, args.frames, args.min_speed)
+        if network.spec.is_classifier:
+            return _classes(args, drive, network, indices)
         labelled = indices[np.isfinite(drive.angle_rad[indices])]
         if not len(labelled):
             raise VbpError(
@@ -57,6 +64,45 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _classes(args: argparse.Namespace, drive: Drive, network: Network, indices: NDArray[np.int64]) -> int:
+    known = class_tables.labelled(drive, network, indices)
+    engine = Engine(network, args.device, crop=args.crop)
+    found = []
+    with tqdm(total=len(known), unit="frame", disable=None) as bar:
+        for chunk in analyse(drive, engine, known):
+            found.append(chunk.classes)
+            bar.update(len(chunk.indices))
+    labels, classes = labels_for(drive, network.spec)[known], np.concatenate(found)
+    if args.json:
+        print_json(
+            {
+                "source": str(drive.info.path),
+                "model": network.spec.name,
+                "trained": network.trained,
+                "trained_on": network.spec.trained_on,
+                **class_tables.facts(network, labels, classes),
+                "unlabelled": len(indices) - len(known),
+                "gaps": int((classes < 0).sum()),
+            }
+        )
+        return 0
+    class_tables.print_text(network, labels, classes)
+    lost = int((classes < 0).sum())
+    if lost or len(known) < len(indices):
+        print(
+            f"left out: {len(indices) - len(known)} frames of no known class, {lost} that cannot be decoded"
+        )
+    _about(network.spec.name, network.trained, network.spec.trained_on)
+    return 0
+
+
+def _about(model: str, trained: bool, trained_on: str) -> None:
+    if not trained:
+        print(f"{model} has random weights: these numbers mean nothing; give a trained network")
+    elif trained_on:
+        print(f"trained on: {trained_on}")
+
+
 def print_text(facts: dict[str, Any]) -> None:
     head = f"{'':<24}{'frames':>7}{'RMSE rad':>11}{'zero':>9}{'mean |error|':>14}{'bias':>9}{'corr':>8}"
     print(head)
@@ -74,10 +120,7 @@ def print_text(facts: dict[str, Any]) -> None:
         print(
             f"left out: {facts['unlabelled']} frames without an angle, {facts['gaps']} that cannot be decoded"
         )
-    if not facts["trained"]:
-        print(f"{facts['model']} has random weights: these numbers mean nothing; give a trained network")
-    elif facts["trained_on"]:
-        print(f"trained on: {facts['trained_on']}")
+    _about(facts["model"], facts["trained"], facts["trained_on"])
 
 
 def _line(name: str, part: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vbp_core.analysis import analyse, choose_frames
+from vbp_core.classes import UNKNOWN
 from vbp_core.cli.common import (
     add_crop,
     add_frames,
@@ -83,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
             spec = engine.spec
             shape = (len(indices), spec.input_height, spec.input_width)
             predicted = np.full(len(indices), np.nan)
+            classes = np.full(len(indices), UNKNOWN, dtype=np.int64)
             decoded = np.zeros(len(indices), dtype=np.bool_)
             with ExitStack() as open_files:
                 # The maps go to disk as they come: a drive's masks are larger than memory.
@@ -98,19 +100,23 @@ def run(args: argparse.Namespace) -> int:
                 for chunk in analyse(drive, engine, indices, methods, parameters, target=args.target):
                     part = slice(at, at + len(chunk.indices))
                     predicted[part], decoded[part] = chunk.predicted_rad, chunk.decoded
+                    classes[part] = chunk.classes
                     for method, file in files.items():
                         file.write(chunk.maps[method].tobytes())
                     at = part.stop
                     bar.update(len(chunk.indices))
                 for file in files.values():
                     file.close()
-                arrays = {
+                arrays: dict[str, NDArray[np.generic]] = {
                     "frame": indices,
                     "timestamp_ns": drive.timestamps_ns[indices],
                     "predicted_rad": predicted,
                 }
+                if spec.is_classifier:
+                    arrays["class"] = classes
                 write_npz(temporary, arrays, names)
-    gaps, broken = count_lost(predicted, decoded)
+    told = np.where(classes < 0, np.nan, 0.0) if spec.is_classifier else predicted
+    gaps, broken = count_lost(told, decoded)
     facts = {
         "output": str(args.output),
         "frames": len(indices),

@@ -1,14 +1,17 @@
-"""`vbp figure`: frames with the masks of several methods beside each other (Figures 6 to 9, 15 to 19), as a picture."""
+"""`vbp figure`: frames with the masks of several methods beside each other (Figures 6 to 10, 15 to 20), as a picture."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
+from vbp_core.classes import class_name, labels_for
 from vbp_core.cli.common import add_source, check_png, open_source, write_png
 from vbp_core.cli.main import print_json
 from vbp_core.cli.targets import add_target, check_target, read_settings
-from vbp_core.engine import Engine, open_network
+from vbp_core.drives import Drive
+from vbp_core.engine import Engine, Pass, open_network
 from vbp_core.explain import METHODS
 from vbp_core.figure import side_by_side
 from vbp_core.overlay import STYLES
@@ -71,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
                         "model": engine.spec.name,
                         "driven_rad": float(driven[frame]),
                         "predicted_rad": done.angle_rad,
+                        **_class(drive, frame, engine, done),
                         "warning": done.warning,
                     }
                     for frame, engine, done in passes
@@ -86,3 +90,16 @@ def run(args: argparse.Namespace) -> int:
         if not engine.network.trained:
             print(f"{engine.spec.name} has random weights: give a trained network with --model")
     return 0
+
+
+def _class(drive: Drive, frame: int, engine: Engine, done: Pass) -> dict[str, Any]:
+    """What a classifier says of a frame; nothing for a steering network."""
+    if done.probabilities is None:
+        return {}
+    best = int(done.probabilities.argmax())
+    return {
+        "class": best,
+        "class_name": class_name(engine.spec, best),
+        "probability": float(done.probabilities[best]),
+        "label": int(labels_for(drive, engine.spec)[frame]),
+    }

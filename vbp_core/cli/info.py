@@ -11,6 +11,8 @@ from vbp_core.cli.common import add_source, open_source
 from vbp_core.cli.main import print_json
 from vbp_core.drives import Drive
 
+CLASSES_LISTED = 50
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
@@ -37,6 +39,7 @@ def summary(drive: Drive) -> dict[str, Any]:
         **drive.info.to_json(),
         "frames": len(drive),
         "labelled_frames": int(labelled.sum()),
+        "class_frames": class_counts(drive),
         "duration_s": float(int(times[-1]) - int(times[0])) / 1e9 if len(times) else 0.0,
         "first_timestamp_ns": int(times[0]) if len(times) else None,
         "last_timestamp_ns": int(times[-1]) if len(times) else None,
@@ -48,6 +51,14 @@ def summary(drive: Drive) -> dict[str, Any]:
     }
 
 
+def class_counts(drive: Drive) -> dict[str, int]:
+    """Pictures of each class; none where the recording has no classes."""
+    if drive.labels is None:
+        return {}
+    counts = np.bincount(drive.labels, minlength=len(drive.info.classes))
+    return dict(zip(drive.info.classes, counts.tolist(), strict=True))
+
+
 def print_text(facts: dict[str, Any]) -> None:
     rows = [
         ("recording", facts["path"]),
@@ -56,6 +67,15 @@ def print_text(facts: dict[str, Any]) -> None:
         ("duration", f"{facts['duration_s']:.2f} s at {facts['fps']:.2f} frames per second"),
         ("picture", f"{facts['width']} x {facts['height']}"),
     ]
+    if counts := facts["class_frames"]:
+        rows[2] = ("frames", str(facts["frames"]))
+        listed = ", ".join(f"{name} ({n})" for name, n in list(counts.items())[:CLASSES_LISTED])
+        more = (
+            f" and {len(counts) - CLASSES_LISTED} more; --json lists them"
+            if len(counts) > CLASSES_LISTED
+            else ""
+        )
+        rows.append(("classes", f"{len(counts)}, with pictures: {listed}{more}"))
     if facts["camera"]:
         others = [c for c in facts["cameras"] if c != facts["camera"]]
         rows.append(("camera", facts["camera"] + (f" (also: {', '.join(others)})" if others else "")))

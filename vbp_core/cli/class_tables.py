@@ -1,0 +1,107 @@
+"""What `vbp predict` and `vbp eval` write of a classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.network import Network
+from vbp_core.analysis import Chunk
+from vbp_core.classes import ClassScores, class_name, labels_for, score_classes
+from vbp_core.drives import Drive
+from vbp_core.errors import VbpError
+
+COLUMNS = [
+    "frame",
+    "timestamp_ns",
+    "picture",
+    "class",
+    "class_name",
+    "probability",
+    "label",
+    "label_name",
+    "right",
+]
+LISTED = 10
+
+
+def rows(drive: Drive, network: Network, labels: NDArray[np.int64], chunk: Chunk) -> list[list[object]]:
+    """The values of COLUMNS for each frame; empty where they are not known. labels: of the whole drive."""
+    out: list[list[object]] = []
+    for i, found, probability in zip(chunk.indices, chunk.classes, chunk.probability, strict=True):
+        label, known = int(labels[i]), found >= 0
+        name = drive.names[i] if len(drive.names) else ""
+        out.append(
+            [
+                int(i),
+                int(drive.timestamps_ns[i]),
+                name,
+                int(found) if known else "",
+                class_name(network.spec, int(found)),
+                f"{probability:.6f}" if known else "",
+                label if label >= 0 else "",
+                class_name(network.spec, label),
+                int(found == label) if known and label >= 0 else "",
+            ]
+        )
+    return out
+
+
+def labelled(drive: Drive, network: Network, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The frames of `indices` whose class the network could tell. Raises VbpError where there are none."""
+    known = indices[labels_for(drive, network.spec)[indices] >= 0]
+    if not len(known):
+        why = "has no classes" if drive.labels is None else f"has no class that {network.spec.name} knows"
+        raise VbpError(
+            f"{drive.info.path} {why} on these frames to compare with; a folder with a folder of pictures for each "
+            "class has them"
+        )
+    return known
+
+
+def facts(network: Network, labels: NDArray[np.int64], found: NDArray[np.int64]) -> dict[str, Any]:
+    """What `--json` prints: accuracy, what is taken for what, and each class's share."""
+    scores = score_classes(labels, found)
+    spec = network.spec
+    return {
+        "frames": scores.frames,
+        "right": scores.right,
+        "accuracy": scores.accuracy,
+        "confusion": [
+            {
+                "label": a,
+                "label_name": class_name(spec, a),
+                "class": b,
+                "class_name": class_name(spec, b),
+                "frames": n,
+            }
+            for a, b, n in scores.confusion
+        ],
+        "by_class": [
+            {"label": k, "label_name": class_name(spec, k), "frames": n, "right": right}
+            for k, (n, right) in scores.by_class.items()
+        ],
+    }
+
+
+def accuracy_words(scores: ClassScores) -> str:
+    return (
+        f"{100 * scores.accuracy:.1f} % right: {scores.right} of {scores.frames} frames whose class is known"
+    )
+
+
+def print_text(network: Network, labels: NDArray[np.int64], found: NDArray[np.int64]) -> None:
+    """Accuracy, what is most often taken for what, and the classes told worst."""
+    scores = score_classes(labels, found)
+    spec = network.spec
+    print(accuracy_words(scores))
+    if scores.confusion:
+        print("most often taken for another")
+        for a, b, n in scores.confusion[:LISTED]:
+            print(f"  {n:>5} of {scores.by_class[a][0]:<5} {class_name(spec, a)} → {class_name(spec, b)}")
+        if len(scores.confusion) > LISTED:
+            print(f"  and {len(scores.confusion) - LISTED} other pairs; --json lists them")
+    whole = sum(n == right for n, right in scores.by_class.values())
+    print(f"{whole} of {len(scores.by_class)} classes are always right")
