@@ -151,3 +151,13 @@ def with_defaults(op: str, arguments: dict[str, Any]) -> dict[str, Any]:
         elif argument.has_default_value():
             found[argument.name] = argument.default_value
     return found
+
+
+def layer_name(stack: list[tuple[str, str]], name: str) -> str:
+    """stack: (path, class) of the modules that a node stands in, the innermost last."""
+    if not stack:
+        return name
+    path, kind = stack[-1]
+    if path and "torch.nn.modules." in kind:
+        return path
+    return f"{path}.{name}" if path else name

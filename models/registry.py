@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.factory import load_factory
 from models.network import Network, build, load_checkpoint
+from models.pt2 import is_pt2, load_pt2
 from models.signs import netsign
+from models.source import NetworkSource
 from models.spec import ModelFileError, NetworkSpec
 from models.steering import nethvf, netsvf
 
@@ -37,18 +40,37 @@ def available() -> list[NetworkEntry]:
     return entries
 
 
-def load_network(name_or_path: str | Path) -> Network:
-    """A network by name ("NetSVF", any case) or from a .safetensors file. Raises ModelFileError."""
-    text = str(name_or_path)
+def load_network(source: str | Path | NetworkSource) -> Network:
+    """A network by name ("NetSVF", any case), from a .safetensors or .pt2 file, or of the user's own code.
+
+    Text is read as NetworkSource.parse does: MODEL?weights=FILE&spec=FILE. Raises ModelFileError.
+    """
+    if not isinstance(source, NetworkSource):
+        source = NetworkSource.parse(source)
     for entry in available():
-        if text.lower() == entry.name.lower():
+        if source.model.lower() == entry.name.lower():
+            _has_its_own(source)
             return load_checkpoint(entry.path) if entry.path else build(SPECS[entry.name]())
-    path = Path(text).expanduser()
-    if not path.exists():
+    if source.is_factory:
+        return load_factory(source)
+    path = Path(source.model).expanduser()
+    if not source.model or not path.exists():
         names = ", ".join(SPECS)
         raise ModelFileError(
-            f"there is no network {text}; give the path of a .safetensors file, or one of: {names}"
+            f"there is no network {source.model or 'without a name'}; give the path of a .safetensors or .pt2 file, "
+            f"package.module:factory of your own code, or one of: {names}"
         )
     if path.is_dir():
         raise ModelFileError(f"{path} is a folder; give the .safetensors file in it")
+    if is_pt2(path):
+        return load_pt2(path, source)
+    _has_its_own(source)
     return load_checkpoint(path)
+
+
+def _has_its_own(source: NetworkSource) -> None:
+    for what, given in (("weights", source.weights), ("specification", source.spec)):
+        if given:
+            raise ModelFileError(
+                f"{source.model} has {what} of its own, and {given} was given too; leave it out"
+            )

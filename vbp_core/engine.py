@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.network import Network
 from models.registry import load_network
+from models.source import NetworkSource
 from models.spec import ModelFileError
 from vbp_core.devices import describe_device, devices, pick_device
 from vbp_core.drives.base import Image
@@ -33,10 +34,17 @@ __all__ = ["Engine", "Pass", "describe_device", "devices", "open_network", "pick
 VBP = "visualbackprop"
 
 
-def open_network(name_or_path: str | Path) -> Network:
-    """A network by name or from its file. Raises ModelError with one sentence."""
+def open_network(
+    source: str | Path | NetworkSource, weights: str | Path = "", spec: str | Path = ""
+) -> Network:
+    """A network by name, from its file, or of one's own code (package.module:factory). Raises ModelError.
+
+    weights, spec: files, for the networks that need them; a source that is text may hold them itself.
+    """
     try:
-        return load_network(name_or_path)
+        if weights or spec:
+            source = NetworkSource(str(source), str(weights), str(spec))
+        return load_network(source)
     except ModelFileError as error:
         raise ModelError(str(error)) from error
 

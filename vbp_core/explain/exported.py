@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import logging
 import operator
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from models.program import Node, Program, Ref
+from models.program import Node, Program, Ref, layer_name
 from vbp_core.errors import ExplainError
 from vbp_core.explain.aten import WritesIntoPartError, read_program
 from vbp_core.explain.chain import is_chain, read_chain
@@ -63,12 +66,27 @@ def _export(module: nn.Module, input_shape: tuple[int, int, int]) -> Any:
     for frames, sizes in ((EXAMPLES, ({0: torch.export.Dim.AUTO},)), (1, None)):
         example = torch.rand((frames, *input_shape), dtype=kind)
         try:
-            with torch.no_grad(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with torch.no_grad(), _quiet():
                 return torch.export.export(own, (example,), dynamic_shapes=sizes, strict=False)
         except Exception as error:  # whatever the module's own code raises
             failures.append(error)
     raise ExplainError(_why_not(failures[0], input_shape)) from failures[0]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch.export writes pages about what fails; one sentence is told instead."""
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "torch"]
+    before = {name: logging.getLogger(name).level for name in names}
+    try:
+        for name in names:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:
@@ -179,13 +197,3 @@ def _layer(node: fx.Node) -> str:
     """The path of a layer of torch.nn; of what stands in a module's own code, the module's path and the node's name."""
     stack = [v for v in (node.meta.get("nn_module_stack") or {}).values() if not v[0].startswith("_empty")]
     return layer_name([(path, str(kind)) for path, kind in stack], node.name)
-
-
-def layer_name(stack: list[tuple[str, str]], name: str) -> str:
-    """stack: (path, class) of the modules that a node stands in, the innermost last."""
-    if not stack:
-        return name
-    path, kind = stack[-1]
-    if path and "torch.nn.modules." in kind:
-        return path
-    return f"{path}.{name}" if path else name

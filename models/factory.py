@@ -1,0 +1,77 @@
+"""The user's own network: code of theirs, imported by name because they ask for it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from models.network import Network
+from models.source import NetworkSource
+from models.spec import ModelFileError
+from models.spec_file import HINT, read_spec
+from models.weights import load_weights
+
+
+def load_factory(source: NetworkSource) -> Network:
+    """The network that package.module:factory makes: a function without arguments, a class, or a module that is there.
+
+    The package is looked for where Python finds packages, and in the folder that the program was started in. What the
+    factory gives is a module, which needs `source.spec`, or a Network with its own. Without weights the
+    network counts as untrained. Raises ModelFileError.
+    """
+    made = _call(source.model)
+    if isinstance(made, Network):
+        module, spec, trained = made.module, made.spec, made.trained
+    elif isinstance(made, nn.Module):
+        module, spec, trained = made, None, False
+    else:
+        raise ModelFileError(f"{source.model} gives a {type(made).__name__}, and a torch.nn.Module is wanted")
+    if source.spec:
+        spec = read_spec(source.spec, name=source.model.rpartition(":")[2])
+    if spec is None:
+        raise ModelFileError(
+            f"{source.model} needs a specification of what goes in and comes out: --spec FILE.toml, {HINT}"
+        )
+    path = None
+    if source.weights:
+        path = Path(source.weights).expanduser()
+        load_weights(module, path, source.model)
+        trained = True
+    return Network(spec, module.eval(), path, trained)
+
+
+def _call(name: str) -> Any:
+    package, _, attribute = name.partition(":")
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name and (package == error.name or package.startswith(f"{error.name}.")):
+            raise ModelFileError(
+                f"there is no Python package {error.name}, in {here} or among those installed"
+            ) from error
+        raise ModelFileError(f"{package} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever the user's own code raises
+        raise ModelFileError(f"{package} cannot be imported: {type(error).__name__}: {error}") from error
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError as error:
+            raise ModelFileError(f"{package} has no {attribute}") from error
+    if isinstance(found, nn.Module | Network):
+        return found
+    if not callable(found):
+        raise ModelFileError(f"{name} is a {type(found).__name__}, which cannot be called to make a network")
+    try:
+        return found()
+    except (Exception, SystemExit) as error:
+        raise ModelFileError(
+            f"{name}() failed with {type(error).__name__}: {error}; it is called without arguments"
+        ) from error

@@ -1,0 +1,108 @@
+"""A specification written by hand: a TOML file with the fields of NetworkSpec."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from models.spec import CropRule, ModelFileError, NetworkSpec
+
+MAX_BYTES = 1_000_000
+NOT_BY_HAND = ("architecture", "arguments")
+ACCEPTED = tuple(f.name for f in fields(NetworkSpec) if f.name not in NOT_BY_HAND)
+OF_CROP = tuple(f.name for f in fields(CropRule))
+
+
+def read_spec(path: str | Path, name: str = "", known: dict[str, int] | None = None) -> NetworkSpec:
+    """The specification in a TOML file. name: the network's, where the file gives none.
+
+    known: fields that the network itself says (input_height, input_width, channels of a .pt2 file); the file may leave
+    them out. input_range = [low, high] stands for mean and std: what black and white become. The unit and the
+    side of an angle have to be there: they are never guessed. Raises ModelFileError of one sentence.
+    """
+    path = Path(path).expanduser()
+    data = _load(path)
+    try:
+        for field, value in (known or {}).items():
+            if data.setdefault(field, value) != value:
+                raise ModelFileError(f"{field} is {data[field]}, and the network itself says {value}")
+        _check_names(data, (*ACCEPTED, "input_range"), "")
+        crop = data.pop("crop", {})
+        if not isinstance(crop, dict):
+            raise ModelFileError(
+                "crop is no table; write [crop] and below it kind, rows and of_width, or rect"
+            )
+        _check_names(crop, OF_CROP, "crop.")
+        if "rect" in crop:
+            crop["rect"] = _numbers("crop.rect", crop["rect"], 4)
+            crop.setdefault("kind", "rect")
+        elif "rows" in crop:
+            crop.setdefault("kind", "bottom")
+        _normalise(data)
+        _check_complete(data)
+        data.setdefault("name", name or path.stem)
+        return NetworkSpec(architecture="", arguments={}, crop=CropRule(**crop), **data)
+    except (ModelFileError, TypeError, OverflowError) as error:
+        raise ModelFileError(f"{path}: {error}") from error
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ModelFileError(f"the specification {path} cannot be read: {reason}") from error
+    if len(text) > MAX_BYTES:
+        raise ModelFileError(f"{path} is larger than a specification ever is; give a TOML file")
+    try:
+        return tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ModelFileError(f"{path} is no TOML file: {error}") from error
+
+
+def _check_names(table: dict[str, Any], accepted: tuple[str, ...], prefix: str) -> None:
+    for name in table:
+        if name not in accepted:
+            near = get_close_matches(name, accepted, 1)
+            meant = f" ({prefix}{near[0]} was meant?)" if near else ""
+            raise ModelFileError(
+                f"there is no field {prefix}{name[:40]}{meant}; accepted: {', '.join(accepted)}"
+            )
+
+
+def _normalise(data: dict[str, Any]) -> None:
+    """input_range in mean and std: a picture in [0, 1] becomes (x - mean) / std."""
+    if "input_range" not in data:
+        return
+    if "mean" in data or "std" in data:
+        raise ModelFileError("input_range stands for mean and std; give the one or the others")
+    low, high = _numbers("input_range", data.pop("input_range"), 2)
+    if not high > low:
+        raise ModelFileError(f"input_range is [{low}, {high}]; the second has to be the larger")
+    data["mean"], data["std"] = -low / (high - low), 1 / (high - low)
+
+
+def _numbers(name: str, value: Any, count: int) -> tuple[float, ...]:
+    good = isinstance(value, list) and len(value) == count
+    if not good or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):
+        raise ModelFileError(f"{name} is {str(value)[:40]}; a list of {count} numbers is accepted")
+    return tuple(float(v) for v in value)
+
+
+def _check_complete(data: dict[str, Any]) -> None:
+    wanted = ["input_height", "input_width", "channels"]
+    if data.get("output") != "class":
+        wanted += ["output_unit", "output_sign"]
+    missing = [name for name in wanted if name not in data]
+    if missing:
+        raise ModelFileError(f"{' and '.join(missing)} must be said; {HINT}")
+
+
+HINT = (
+    'for example input_height = 66, input_width = 200, channels = 3, output_unit = "rad" (or "deg", "1/m"), '
+    'output_sign = "left"; a classifier has output = "class" instead'
+)

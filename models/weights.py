@@ -1,0 +1,105 @@
+"""Weights of any network from a file: safetensors, or a state dict of torch.save, read without running its pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from models.spec import ModelFileError
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "ema")
+PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
+
+
+def load_weights(module: nn.Module, path: str | Path, who: str) -> None:
+    """Put the weights in `path` into the module, every one of them, and no others.
+
+    Accepted are safetensors and state dicts by torch.save, also inside {"state_dict": ...} and with the "module." of
+    DataParallel before each name. who: the network, for people. Raises ModelFileError that names what does not fit.
+    """
+    path = Path(path).expanduser()
+    wanted = {**module.state_dict()}
+    found = _without_prefix(read_weights(path), set(wanted))
+    optional = {k for k in wanted if k.endswith("num_batches_tracked")}
+    missing = sorted(set(wanted) - set(found) - optional)
+    extra = sorted(set(found) - set(wanted))
+    if missing or extra:
+        parts = [f"it lacks {_some(missing)}"] * bool(missing) + [
+            f"it has {_some(extra)}, which the network has not"
+        ] * bool(extra)
+        raise ModelFileError(f"{path} does not fit {who}: {'; '.join(parts)}")
+    for name, tensor in found.items():
+        if tensor.shape != wanted[name].shape:
+            sizes = ("x".join(map(str, t.shape)) or "one number" for t in (tensor, wanted[name]))
+            raise ModelFileError(
+                f"{path} does not fit {who}: {name} is {next(sizes)}, and {next(sizes)} is expected"
+            )
+        if not bool(torch.isfinite(tensor).all()):
+            raise ModelFileError(f"{path} holds values that are not finite in {name}; its weights are broken")
+        if name.endswith("running_var") and bool((tensor < 0).any()):
+            raise ModelFileError(f"{path} holds a variance below 0 in {name}; its weights are damaged")
+    module.load_state_dict(found, strict=False)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Every tensor in the file by its name, on the CPU. Nothing in it is run. Raises ModelFileError."""
+    try:
+        if not path.is_file():
+            raise ModelFileError(f"there is no weights file {path}")
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
+    if head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:9] != b"{"):
+        return _state_dict(path)
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelFileError(
+            f"{path} is no weights file; accepted: .safetensors, or a state dict by torch.save"
+        ) from error
+
+
+def _state_dict(path: Path) -> dict[str, Tensor]:
+    try:
+        data: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged or hostile file makes of it
+        raise ModelFileError(
+            f"{path} holds more than tensors, or is damaged, and opening it could run code; "
+            "save its state_dict() alone, best as .safetensors"
+        ) from error
+    for _ in range(3):
+        inner = next(
+            (data[k] for k in WRAPPERS if isinstance(data, Mapping) and isinstance(data.get(k), Mapping)),
+            None,
+        )
+        if inner is None:
+            break
+        data = inner
+    if not isinstance(data, Mapping) or not data:
+        raise ModelFileError(f"{path} holds no state dict: a table of tensors by name is wanted")
+    for name, tensor in data.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
+            raise ModelFileError(f"{path} holds no state dict: {str(name)[:60]} is no tensor")
+    return dict(data)
+
+
+def _without_prefix(found: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+    """Names without what wrappers put before each of them."""
+    for _ in range(3):
+        prefix = next((p for p in PREFIXES if found and all(k.startswith(p) for k in found)), None)
+        if prefix is None or set(found) <= wanted:
+            break
+        found = {k[len(prefix) :]: v for k, v in found.items()}
+    return found
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
