@@ -29,6 +29,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "camera": ("vbp_core.cli.camera", "a live camera: in the window, or as figures and a recording"),
     "bench": ("vbp_core.cli.bench", "how fast this machine is at it, with what it is compared to"),
     "models": ("vbp_core.cli.models", "the networks known by name"),
+    "check-model": (
+        "vbp_core.cli.check_model",
+        "a network's layers, the methods that work on it, and their cost",
+    ),
     "import-torch7": (
         "vbp_core.cli.import_torch7",
         "turn a Torch7 steering network into a .safetensors file",

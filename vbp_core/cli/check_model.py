@@ -1,0 +1,153 @@
+"""`vbp check-model`: what vbp makes of a network."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from models.spec import NetworkSpec
+from vbp_core.cli.common import add_network
+from vbp_core.cli.main import print_json
+from vbp_core.drives import OpenOptions, open_drive
+from vbp_core.drives.base import Image
+from vbp_core.engine import Engine, describe_device, open_network
+from vbp_core.model_check import ModelCheck, check_model
+
+FRAMES = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("network", nargs="?", metavar="MODEL", help="the same as --model MODEL")
+    add_network(parser, default=None)
+    parser.add_argument("--drive", metavar="SOURCE", help=f"{FRAMES} frames of a recording, instead of noise")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    network = open_network(_source(args))
+    engine = Engine(network, device=args.device)
+    found = check_model(engine, _frames(args.drive) if args.drive else ())
+    facts = summary(engine, found)
+    if args.json:
+        print_json(facts)
+    else:
+        print_text(engine, found, facts)
+    return 0
+
+
+def _source(args: argparse.Namespace) -> str:
+    if args.network is None:
+        return str(args.model or "NetSVF")
+    rest = str(args.model or "")  # ?weights=FILE&spec=FILE, or another model
+    return str(args.network) + (rest if rest.startswith("?") else "")
+
+
+def _frames(source: str) -> list[Image]:
+    with open_drive(source, OpenOptions()) as drive:
+        wanted = np.unique(np.linspace(0, len(drive) - 1, FRAMES).astype(int))
+        return [drive.frame(int(i)) for i in wanted]
+
+
+def summary(engine: Engine, found: ModelCheck) -> dict[str, Any]:
+    """What --json prints. Milliseconds of one frame, the fastest of several runs."""
+    spec = engine.spec
+    return {
+        "name": spec.name,
+        "file": str(engine.network.path) if engine.network.path else None,
+        "trained": engine.network.trained,
+        "device": engine.device,
+        "input": {
+            "channels": spec.channels,
+            "height": spec.input_height,
+            "width": spec.input_width,
+            "colour": spec.colour if spec.channels == 3 else "grey",
+            "mean": spec.mean,
+            "std": spec.std,
+            "crop": asdict(spec.crop),
+        },
+        "output": {
+            "meaning": spec.output,
+            "unit": spec.output_unit,
+            "sign": spec.output_sign,
+            "index": spec.output_index,
+            "scale": spec.output_scale,
+            "ranges": [list(r) for r in found.outputs],
+        },
+        "forward_ms": found.forward_ms,
+        "parameters": sum(layer.parameters for layer in found.layers),
+        "layers": [{k: v for k, v in asdict(layer).items() if v not in (None, ())} for layer in found.layers],
+        "methods": [asdict(method) for method in found.methods],
+        "notes": list(found.notes),
+    }
+
+
+def print_text(engine: Engine, found: ModelCheck, facts: dict[str, Any]) -> None:
+    spec = engine.spec
+    print(f"{spec.name}, {facts['parameters']:,} parameters, on {describe_device(engine.device)}")
+    print(f"in   {_input(spec)}")
+    print(f"out  {_output(spec, len(found.outputs))}")
+    rows: list[tuple[str, ...]] = [("layer", "operation", "output", "sees", "parameters")]
+    for layer in found.layers:
+        what = layer.operation
+        if layer.inputs:
+            what += f"  <- {', '.join(layer.inputs)}"
+        sees = f"{layer.field[0]}x{layer.field[1]}" if layer.field else "?"
+        size = "x".join(str(n) for n in layer.output)
+        rows.append((layer.name, what, size, sees, f"{layer.parameters:,}" if layer.parameters else ""))
+    print()
+    _table(rows, right=(2, 3, 4))
+    print(f"\nforward pass {found.forward_ms:.2f} ms a frame ({engine.path})\n")
+    costs: list[tuple[str, ...]] = [("method", "ms", "of forward", "")]
+    for method in found.methods:
+        if not method.works:
+            costs.append((method.name, "-", "", method.reason))
+        elif method.ms is None or method.of_forward is None:
+            costs.append((method.name, "slow", "", "not measured: it runs the network hundreds of times"))
+        else:
+            costs.append((method.name, f"{method.ms:.2f}", f"{method.of_forward:.2f}", ""))
+    _table(costs, right=(1, 2))
+    if found.notes:
+        print()
+    for note in found.notes:
+        print(f"note: {note}")
+
+
+def _input(spec: NetworkSpec) -> str:
+    colours = "grey" if spec.channels == 1 else spec.colour.upper()
+    crop = {
+        "none": "the whole frame",
+        "bottom": f"the bottom {spec.crop.rows} rows of a frame {spec.crop.of_width} wide",
+        "rect": f"the part {', '.join(f'{v:g}' for v in spec.crop.rect)} of the frame",
+    }[spec.crop.kind]
+    means = np.atleast_1d(spec.mean), np.atleast_1d(spec.std)
+    ends = [
+        " ".join(f"{(v - m) / s:.3g}" for m, s in zip(*np.broadcast_arrays(*means), strict=True))
+        for v in (0, 1)
+    ]
+    return f"{spec.input_height}x{spec.input_width} {colours} of {crop}; black is {ends[0]}, white {ends[1]}"
+
+
+def _output(spec: NetworkSpec, count: int) -> str:
+    if spec.is_classifier:
+        return f"the scores of {count} classes" + (f": {', '.join(spec.classes[:6])}" if spec.classes else "")
+    scale = f" times {spec.output_scale:g}" if spec.output_scale != 1 else ""
+    which = f"number {spec.output_index} of {count}" if count > 1 else "one number"
+    meaning = (
+        "the inverse turning radius in 1/m"
+        if spec.output_unit == "1/m"
+        else f"the angle in {spec.output_unit}"
+    )
+    return f"{which}{scale} is {meaning}, {spec.output_sign} positive"
+
+
+def _table(rows: list[tuple[str, ...]], right: tuple[int, ...]) -> None:
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if k in right else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
