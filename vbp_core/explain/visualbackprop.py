@@ -10,6 +10,7 @@ from torch import Tensor
 from vbp_core.errors import ExplainError
 from vbp_core.explain import activations
 from vbp_core.explain.adjoint import not_explained
+from vbp_core.explain.chain_mask import chain_mask
 from vbp_core.explain.graph import Activation, AvgPool, Conv, MaxPool, Opaque, Pad, Stage, Window, sources
 from vbp_core.explain.target import TargetLike
 from vbp_core.explain.trace import Trace, unpad
@@ -42,6 +43,9 @@ def visualbackprop(trace: Trace, target: TargetLike = None) -> Tensor:
     `target` is taken for the common signature and has no effect: no output takes part in this method.
     Raises ExplainError for a network without a convolution followed by a ReLU.
     """
+    fast = chain_mask(trace)
+    if fast is not None:
+        return fast
     mask, _ = _backproject(trace, keep=False)
     return min_max(mask)
 
