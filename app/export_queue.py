@@ -16,6 +16,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
+from models.source import NetworkSource
 from vbp_core.export.job import Job
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def arguments(job: Job) -> list[str]:
 
 
 def _model(name: str) -> str:
-    return str(Path(name).absolute()) if Path(name).is_file() else name
+    return str(NetworkSource.parse(name).absolute())
 
 
 def command(job: Job) -> tuple[str, list[str]]:

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from app.run_folder import looks_like_run
 from app.threads import wait_quietly
+from models.source import NetworkSource
 from vbp_core.cli import COMMANDS
 from vbp_core.cli import main as cli_main
 from vbp_core.cli.main import INTERRUPTED, Parser, fail
+from vbp_core.cli.network import add_network
 from vbp_core.errors import VbpError
 
 DESCRIPTION = "See, live, which pixels drive a steering network's prediction."
@@ -78,8 +80,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--run", type=Path, metavar="RUN", help="a training run, to step through its checkpoints"
     )
-    parser.add_argument("--model", metavar="M", help="a network's name or its .safetensors file")
-    parser.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
+    add_network(parser, default=None)
     parser.add_argument("--camera", help="which camera: center (default), left, right, or a topic")
     parser.add_argument(
         "--angle-unit", metavar="U", help="unit of the recorded angle: rad, deg, unit, unit:DEG"
@@ -94,7 +95,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--size", type=_size, metavar="WxH", help="size of the window")
     parser.add_argument("--scheme", choices=("dark", "light"), help="colours, whatever the system says")
-    parser.set_defaults(live=None)
+    parser.set_defaults(live=None, device=None)  # the window remembers its own
     return parser
 
 
@@ -134,13 +135,8 @@ def _check(args: argparse.Namespace) -> None:
         raise VbpError(f"{args.run} is no training run; give the folder that vbp train wrote (-o)")
     if args.source is not None and args.run is None and looks_like_run(Path(args.source).expanduser()):
         args.run, args.source = Path(args.source), None
-    model = args.model
-    if (
-        model is not None
-        and (model.endswith(".safetensors") or os.sep in model)
-        and not Path(model).is_file()
-    ):
-        raise VbpError(f"there is no network file {model}")
+    if args.model is not None:
+        _check_network(args.model)
     if args.screenshot is not None:
         if args.source is None:
             raise VbpError("--screenshot needs a recording: vbp SOURCE --frame N --screenshot FILE.png")
@@ -148,6 +144,18 @@ def _check(args: argparse.Namespace) -> None:
             raise VbpError(f"{args.screenshot} is no name for a picture; it must end in .png")
         if not args.screenshot.parent.is_dir():
             raise VbpError(f"{args.screenshot.parent} is no folder")
+
+
+def _check_network(text: str) -> None:
+    network = NetworkSource.parse(text)
+    file = network.model.endswith((".safetensors", ".pt2")) or os.sep in network.model
+    for what, path in (
+        ("network", network.model if file else ""),
+        ("weights", network.weights),
+        ("specification", network.spec),
+    ):
+        if path and not Path(path).expanduser().is_file():
+            raise VbpError(f"there is no {what} file {path}")
 
 
 def prepare_qt() -> None:

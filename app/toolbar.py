@@ -12,6 +12,7 @@ from app import theme
 from app.actions import PANELS
 from app.messages import Choices
 from app.panels.masked import STYLE_TITLES, Overlay
+from models.source import NetworkSource
 
 OPEN_OTHER = "\0open"  # no path holds it
 
@@ -110,7 +111,7 @@ class TopBar(QToolBar):
             self.network.removeItem(at)
 
     def _add_file(self, path: str) -> None:
-        self.network.addItem(Path(path).stem, path)
+        self.network.addItem(_label(path), path)
         self.network.setItemData(self.network.count() - 1, path, Qt.ItemDataRole.ToolTipRole)
 
     def set_network(self, name: str) -> None:
@@ -122,7 +123,7 @@ class TopBar(QToolBar):
         if at < 0:
             others = self.network.findData(OPEN_OTHER)
             if others > 0:  # files stand above the separator
-                self.network.insertItem(others - 1, Path(name).stem, name)
+                self.network.insertItem(others - 1, _label(name), name)
                 self.network.setItemData(others - 1, name, Qt.ItemDataRole.ToolTipRole)
             else:
                 self._add_file(name)
@@ -163,3 +164,9 @@ class TopBar(QToolBar):
         overlay = Overlay(str(self.style_box.currentData()), self.opacity.value() / 100, self._overlay.shown)
         self._overlay = overlay
         self.overlay_changed.emit(overlay)
+
+
+def _label(name: str) -> str:
+    """Of a network that is no built-in one: the file's name, or what the user's own code is called."""
+    source = NetworkSource.parse(name)
+    return source.model if source.is_factory else Path(source.model).stem

@@ -48,6 +48,7 @@ from app.widgets.notice import Notice
 from app.widgets.plot import AnglePlot
 from app.widgets.start_page import StartPage
 from app.widgets.wheel import SteeringView
+from models.source import NetworkSource
 from vbp_core.demo import demo_drive
 from vbp_core.drives.base import Drive, OpenOptions
 
@@ -373,21 +374,33 @@ class MainWindow(LiveCommands):
         recent = self.settings.recent("networks")
         start = str(Path(recent[0]).parent) if recent else str(Path.home())
         name, _ = QFileDialog.getOpenFileName(
-            self, "Open a network", start, "Networks (*.safetensors);;All files (*)"
+            self, "Open a network", start, "Networks (*.safetensors *.pt2);;All files (*)"
         )
         if name:
-            self.use_network(name)
+            self.open_network(Path(name))
+
+    def open_network(self, path: Path) -> None:
+        """A network's file; of a .pt2 file without a specification beside it, that is asked for."""
+        source = NetworkSource(str(path))
+        if path.suffix == ".pt2" and not path.with_suffix(".toml").is_file():
+            title = f"The specification of {path.name}: what goes in and comes out"
+            spec, _ = QFileDialog.getOpenFileName(self, title, str(path.parent), "Specifications (*.toml)")
+            source = NetworkSource(str(path), spec=spec)
+        self.use_network(str(source))
 
     def _on_choices(self, choices: Choices) -> None:
-        files = [p for p in self.settings.recent("networks") if Path(p).is_file()]
+        files = [p for p in self.settings.recent("networks") if Path(NetworkSource.parse(p).model).is_file()]
         self.top.set_choices(choices, files)
 
     def _on_network(self, ready: NetworkReady) -> None:
         self.top.set_network(ready.name)
         if self.run.owns(ready.name):
             return  # passed through on the way; the network that is remembered is the one before
-        if Path(ready.name).is_file():
-            self.settings.add_recent(str(Path(ready.name).resolve()), "networks")
+        source = NetworkSource.parse(ready.name)
+        if source.is_factory:
+            return  # the user's own code is run when they ask for it, not because it was run before
+        if Path(source.model).is_file():
+            self.settings.add_recent(str(source.absolute()), "networks")
         self.settings.set("network", ready.name)
 
     # A training run.
@@ -425,9 +438,8 @@ class MainWindow(LiveCommands):
     def _on_network_failed(self, failed: NetworkFailed) -> None:
         self.notice.show_message(failed.text, "error")
         ready = self.player.ready
-        known = Path(failed.name).is_file() and str(Path(failed.name).resolve()) in self.settings.recent(
-            "networks"
-        )
+        source = NetworkSource.parse(failed.name)
+        known = Path(source.model).is_file() and str(source.absolute()) in self.settings.recent("networks")
         if not known and (ready is None or failed.name != ready.name):
             self.top.forget_file(failed.name)
         if ready is not None:
@@ -545,8 +557,8 @@ class MainWindow(LiveCommands):
             self.drop(paths[0])
 
     def drop(self, path: Path) -> None:
-        if path.suffix == ".safetensors":
-            self.use_network(str(path))
+        if path.suffix in (".safetensors", ".pt2"):
+            self.open_network(path)
         elif looks_like_run(path):
             self.show_run(path)
         else:

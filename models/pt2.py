@@ -44,7 +44,7 @@ def is_pt2(path: Path) -> bool:
 
 
 def load_pt2(path: Path, source: NetworkSource) -> Network:
-    """The network in the file, with the specification that `source.spec` names. Raises ModelFileError."""
+    """The network in the file, with the specification that `source.spec` names, or the .toml file beside it. Raises ModelFileError."""
     if source.weights:
         raise ModelFileError(
             f"{path} has weights of its own, and {source.weights} was given too; leave it out"
@@ -57,12 +57,14 @@ def load_pt2(path: Path, source: NetworkSource) -> Network:
         )
         if size is not None
     }
-    if not source.spec:
+    beside = path.with_suffix(".toml")
+    spec_file = source.spec or (str(beside) if beside.is_file() else "")
+    if not spec_file:
         shape = "x".join("any" if n is None else str(n) for n in program.input_shape[1:])
         raise ModelFileError(
-            f"{path} takes an input of {shape} and does not say what its output means: give --spec FILE.toml, {HINT}"
+            f"{path} takes an input of {shape} and does not say what its output means: give --spec FILE.toml, or put {beside.name} beside it: {HINT}"
         )
-    spec = read_spec(source.spec, name=path.stem, known=known)
+    spec = read_spec(spec_file, name=path.stem, known=known)
     return Network(spec, program, path, trained=True)
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote
 
-from models.spec import ModelFileError
-
 FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 PLAIN = "/:\\ "  # of what is in names of files; ? & = % + and the rest are written as %XX
 
@@ -37,16 +35,12 @@ class NetworkSource:
 
     @classmethod
     def parse(cls, text: str | Path) -> NetworkSource:
-        """The text of a source; a file of that very name is that file. Raises ModelFileError."""
+        """The text of a source; a file of that very name is that file, and what is no such text is a name."""
         text = str(text)
         model, question, rest = text.partition("?")
-        if not question or _exists(text):
-            return cls(text)
         given = dict(parse_qsl(rest.replace("+", "%2B"), keep_blank_values=True))
-        if unknown := sorted(set(given) - {"weights", "spec"}):
-            raise ModelFileError(
-                f"{text} names a network with {unknown[0]!r}; accepted: MODEL?weights=FILE&spec=FILE"
-            )
+        if not question or _exists(text) or not given or set(given) - {"weights", "spec"}:
+            return cls(text)
         return cls(unquote(model), **given)
 
     def absolute(self) -> NetworkSource:

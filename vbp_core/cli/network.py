@@ -1,0 +1,54 @@
+"""The options that say which network; imported by the window before it stands, so nothing heavy is here."""
+
+from __future__ import annotations
+
+import argparse
+
+from models.source import NetworkSource
+
+
+def add_network(parser: argparse.ArgumentParser, default: str | None = "NetSVF") -> None:
+    """--model, --weights and --spec, which together are args.model, as NetworkSource writes it; and --device."""
+    parser.add_argument(
+        "--model",
+        default=default,
+        action=_NetworkPart,
+        metavar="M",
+        help="a network's name, a .safetensors or .pt2 file, or package.module:factory: your own code, which is run",
+    )
+    parser.add_argument(
+        "--weights",
+        action=_NetworkPart,
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="the weights of what a factory makes: .safetensors, or a state dict by torch.save",
+    )
+    parser.add_argument(
+        "--spec",
+        action=_NetworkPart,
+        default=argparse.SUPPRESS,
+        metavar="FILE.toml",
+        help="what goes in and comes out of a .pt2 file or a factory's network",
+    )
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
+
+
+class _NetworkPart(argparse.Action):
+    """Puts the parts of a network's source together, in whatever order they come."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        parts = {**getattr(namespace, "network_parts", {}), self.dest: str(values)}
+        namespace.network_parts = parts
+        model = parts.get("model")
+        if model is None:
+            model = parser.get_default("model") or ""
+        if len(parts) == 1 and "model" in parts:
+            namespace.model = model
+        else:
+            namespace.model = str(NetworkSource(model, parts.get("weights", ""), parts.get("spec", "")))
