@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("vbp_core.cli.train", "train a network on recordings, or resume a run"),
     "eval": ("vbp_core.cli.eval", "how well a network steers: overall, by speed, by curvature"),
     "measure": ("vbp_core.cli.measure", "what the masks lie on, against the truth of a simulated drive"),
+    "evidence": ("vbp_core.cli.evidence", "are the maps true? experiments on them, as a report and numbers"),
     "figure": ("vbp_core.cli.figure", "frames with the masks of several methods side by side, as a picture"),
     "evolution": ("vbp_core.cli.evolution", "masks through a training run (Figure 5), as a picture"),
     "angles": ("vbp_core.cli.angles", "what a live source of angles sends (UDP, CAN), to check the wiring"),
@@ -132,14 +133,15 @@ def _join_negatives(argv: Sequence[str]) -> list[str]:
 
 def print_json(data: Any) -> None:
     """JSON that every reader takes: what is not a number is null."""
-    print(json.dumps(_clean(data), indent=2))
+    print(json.dumps(clean(data), indent=2))
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
+    """What is not a number as None, all the way down."""
     if isinstance(value, dict):
-        return {k: _clean(v) for k, v in value.items()}
+        return {k: clean(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_clean(v) for v in value]
+        return [clean(v) for v in value]
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     return value

@@ -1,0 +1,111 @@
+"""What the experiments measure with, against naive float64 loops."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vbp_core.evidence import measures, perturbation, theory
+from vbp_core.evidence.plots import ticks
+
+RNG = np.random.default_rng(5)
+
+
+def naive_ranks(values: list[float]) -> list[float]:
+    return [
+        sum(other < value for other in values) + (sum(other == value for other in values) - 1) / 2
+        for value in values
+    ]
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=30))
+def test_ranks_share_ties(values: list[int]) -> None:
+    assert measures.ranks(values).tolist() == naive_ranks([float(v) for v in values])
+
+
+def test_correlations_against_numpy() -> None:
+    a, b = RNG.normal(size=(2, 7, 9))
+    assert measures.pearson(a, b) == pytest.approx(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+    ranked = [naive_ranks(v.ravel().tolist()) for v in (a, b)]
+    assert measures.spearman(a, b) == pytest.approx(np.corrcoef(*ranked)[0, 1])
+    assert measures.spearman(a, np.exp(a)) == pytest.approx(1.0)
+    assert math.isnan(measures.pearson(a, np.ones_like(a)))
+
+
+def test_ssim_against_a_loop_over_windows() -> None:
+    a = RNG.random((15, 17))
+    b = np.clip(a + 0.2 * RNG.normal(size=a.shape), 0, 1)
+    offsets = np.arange(-5, 6)
+    line = np.exp(-(offsets**2) / (2 * 1.5**2))
+    weights = np.outer(line, line) / line.sum() ** 2
+    values = []
+    for y in range(15 - 10):
+        for x in range(17 - 10):
+            p, q = a[y : y + 11, x : x + 11], b[y : y + 11, x : x + 11]
+            mp, mq = (weights * p).sum(), (weights * q).sum()
+            vp, vq = (weights * (p - mp) ** 2).sum(), (weights * (q - mq) ** 2).sum()
+            cov = (weights * (p - mp) * (q - mq)).sum()
+            top = (2 * mp * mq + 0.01**2) * (2 * cov + 0.03**2)
+            values.append(top / ((mp**2 + mq**2 + 0.01**2) * (vp + vq + 0.03**2)))
+    assert measures.ssim(a, b) == pytest.approx(np.mean(values), rel=1e-9)
+    assert measures.ssim(a, a) == pytest.approx(1.0)
+
+
+def test_area_and_interval() -> None:
+    assert measures.area([0, 1, 3], [0.0, 2.0, 4.0]) == pytest.approx((1 + 6) / 3)
+    low, high = measures.interval([1.0, 2.0, 3.0, float("nan")])
+    assert 1.0 <= low < 2.0 < high <= 3.0
+    assert measures.interval([2.0, 2.0]) == (2.0, 2.0)
+
+
+def test_edges_of_a_step() -> None:
+    image = np.zeros((5, 6), np.uint8)
+    image[:, 3:] = 10
+    assert measures.edges(image)[2].tolist() == [0, 0, 40, 40, 0, 0]  # Sobel's column weighs 1 + 2 + 1
+
+
+def test_regions_are_cut_off_at_the_edges() -> None:
+    relevance = -np.arange(20, dtype=np.float64).reshape(4, 5)
+    got = perturbation.region_values(relevance, side=3)
+    want = [
+        np.abs(relevance[:3, :3]).mean(),
+        np.abs(relevance[:3, 3:]).mean(),
+        np.abs(relevance[3:, :3]).mean(),
+        np.abs(relevance[3:, 3:]).mean(),
+    ]
+    assert got.tolist() == pytest.approx(want)
+    image = torch.arange(20.0).reshape(1, 1, 4, 5)
+    changed = perturbation.replaced(image, np.array([1, 2]), torch.full_like(image, -1.0), side=3)
+    assert changed[0, 0].tolist() == [
+        [0, 1, 2, -1, -1],
+        [5, 6, 7, -1, -1],
+        [10, 11, 12, -1, -1],
+        [-1, -1, -1, 18, 19],
+    ]
+
+
+def test_aopc_is_the_mean_over_the_steps() -> None:
+    counts = [0, 1, 2, 3, 4, 5]
+    changes = np.array([0.0, 3.0, 1.0, 4.0, 1.0, 5.0])
+    assert perturbation.aopc(counts, changes, steps=3) == pytest.approx((0 + 3 + 1 + 4) / 4)
+    assert perturbation.aopc(counts, changes, steps=100) == pytest.approx(14 / 6)
+    # Between what was asked the curve is straight.
+    assert perturbation.aopc([0, 4], np.array([0.0, 8.0]), steps=4) == pytest.approx(4.0)
+
+
+def test_half_of_a_map() -> None:
+    assert theory.half(np.array([[0.0, -8.0], [4.0, 3.0]])) == 0.25
+    assert theory.half(np.ones((2, 5))) == 0.5
+    assert math.isnan(theory.half(np.zeros((2, 2))))
+
+
+@given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e3))
+def test_ticks_hold_the_range(low: float, span: float) -> None:
+    got = ticks(low, low + span)
+    assert got[0] <= low + 1e-6 * (1 + abs(low)) and got[-1] >= low + span - 1e-6 * (1 + abs(low) + span)
+    assert 2 <= len(got) <= 8

@@ -1,0 +1,139 @@
+"""Copies of a network with other weights or other layers. The user's module and the engine's graph stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from vbp_core.errors import ExplainError
+from vbp_core.explain.graph import (
+    AdaptiveAvgPool,
+    AvgPool,
+    Conv,
+    Dense,
+    Flatten,
+    Graph,
+    MaxPool,
+    Stage,
+    Window,
+    sources,
+)
+from vbp_core.explain.trace import apply, resolve
+
+__all__ = ["fully_connected", "layers", "random_network", "redrawn", "toggle_pooling"]
+
+HIDDEN = 256  # units of the fully connected network
+
+
+def layers(graph: Graph) -> list[int]:
+    """The stages that have weights to draw, from the input to the output."""
+    return [i for i, stage in enumerate(graph.stages) if isinstance(stage.op, Conv | Dense)]
+
+
+def redrawn(graph: Graph, which: Collection[int], seed: int) -> Graph:
+    """The graph with new weights in the stages `which`, drawn from each one's own normal distribution.
+
+    Weights and biases come from the normal distribution of their layer's mean and standard deviation (BatchNorm
+    folded), so that activations stay of the size that the other layers were trained for. A layer's draw depends on
+    its number and the seed alone: cascading and independent randomisation put the same weights into it.
+    """
+    stages = list(graph.stages)
+    for i in which:
+        stage = stages[i]
+        if isinstance(stage.op, Conv | Dense):
+            generator = torch.Generator().manual_seed(seed * 1009 + i)
+            op = replace(
+                stage.op, weight=_like(stage.op.weight, generator), bias=_like(stage.op.bias, generator)
+            )
+            stages[i] = replace(stage, op=op)
+    return Graph(tuple(stages))
+
+
+def _like(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    spread = tensor.double().std() if tensor.numel() > 1 else tensor.double().abs().sum()
+    drawn = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+    return (tensor.double().mean() + spread * drawn.to(tensor.device)).to(tensor.dtype)
+
+
+def random_network(graph: Graph, image: Tensor, seed: int) -> Graph:
+    """The same layers with He's random weights, N(0, 2 / fan in), and no biases, for inputs like image (1, C, h, w).
+
+    Layers whose input has changed size, as behind another pooling, get as many weights as they need.
+    Raises ExplainError where the layers do not fit together.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    stages: list[Stage] = []
+    values = [image]
+    with torch.inference_mode():
+        for i, stage in enumerate(graph.stages):
+            inputs = [values[k] for k in sources(graph.stages, i)]
+            op = stage.op
+            if isinstance(op, Conv | Dense):
+                shape = list(op.weight.shape)
+                if isinstance(op, Dense):
+                    shape[1] = inputs[0].shape[-1]
+                fan = 1
+                for n in shape[1:]:
+                    fan *= n
+                weight = torch.randn(shape, generator=generator) * (2.0 / fan) ** 0.5
+                op = replace(op, weight=weight.to(image.device, image.dtype), bias=torch.zeros_like(op.bias))
+                stage = replace(stage, op=op)
+            stages.append(stage)
+            if isinstance(op, AdaptiveAvgPool):
+                op = resolve(stage.name, op, inputs[0].shape)
+            try:
+                out = apply(op, *inputs)
+            except RuntimeError as error:
+                raise ExplainError(f"layer {stage.name} does not fit behind the others: {error}") from error
+            values.append(out.relu() if stage.relu else out)
+    return Graph(tuple(stages))
+
+
+def toggle_pooling(graph: Graph) -> tuple[Graph, str]:
+    """The layers with max-pooling where there is none, and without where there is; and which of the two, in words.
+
+    With: each convolution of a stride above 1 takes every step, and a max-pooling of that stride follows it (behind its
+    ReLU, rounding up: the sizes stay). Without: each max-pooling becomes the average of the same window, which has no winner. The weights
+    are those of the graph, and do not fit behind it: draw them with `random_network`.
+    """
+    if any(isinstance(stage.op, MaxPool) for stage in graph.stages):
+        return Graph(tuple(_averaged(stage) for stage in graph.stages)), "without max-pooling"
+    stages: list[Stage] = []
+    number = {0: 0}  # of each value, among the new ones
+    for i, stage in enumerate(graph.stages):
+        inputs = tuple(number[k] for k in stage.inputs)
+        op = stage.op
+        if isinstance(op, Conv) and max(op.window.stride) > 1:
+            stride = op.window.stride
+            stages.append(
+                replace(stage, op=replace(op, window=replace(op.window, stride=(1, 1))), inputs=inputs)
+            )
+            stages.append(
+                Stage(f"{stage.name}.pool", MaxPool(Window(stride, stride, (0, 0)), ceil_mode=True))
+            )
+        else:
+            stages.append(replace(stage, inputs=inputs))
+        number[i + 1] = len(stages)
+    return Graph(tuple(stages)), "with max-pooling"
+
+
+def _averaged(stage: Stage) -> Stage:
+    if not isinstance(stage.op, MaxPool):
+        return stage
+    return replace(stage, op=AvgPool(replace(stage.op.window, dilation=(1, 1)), stage.op.ceil_mode))
+
+
+def fully_connected(image: Tensor, outputs: int, seed: int) -> Graph:
+    """A random network without local connections: every pixel to 256 units with ReLU, those to 256, those to the outputs."""
+    generator = torch.Generator().manual_seed(seed)
+    fans = [image[0].numel(), HIDDEN, HIDDEN, outputs]
+    stages = [Stage("flatten", Flatten())]
+    for k, (fan, units) in enumerate(pairwise(fans)):
+        weight = torch.randn((units, fan), generator=generator) * (2.0 / fan) ** 0.5
+        op = Dense(weight.to(image.device, image.dtype), image.new_zeros(units))
+        stages.append(Stage(f"dense {k + 1}", op, relu=k < 2))
+    return Graph(tuple(stages))

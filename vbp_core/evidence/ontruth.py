@@ -1,0 +1,158 @@
+"""Against the truth of a simulated drive: markings, the pointing game, and a cue that was planted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbp_core.evidence.measures import edges
+from vbp_core.evidence.outcome import Outcome, Table, Tick
+from vbp_core.evidence.subject import Subject
+from vbp_core.explain.registry import METHODS
+from vbp_core.overlay import Rect
+from vbp_core.simulate.measure import Share, shares
+from vbp_core.simulate.truth import Truth
+
+EDGES = "edges of the image"
+LANES, CUE = "lane markings", "planted cue"
+FINDS = 0.5  # of the strongest hundredth of the pixels, on the cue
+
+
+def of_all(subject: Subject, truth: Truth) -> dict[str, tuple[list[Share], int]]:
+    """What each method's |map| lies on, and what the edges of the image do. Frames without classes are left out."""
+    found = {}
+    for method in (*subject.maps, EDGES):
+        found[method] = shares(truth, _masks(subject, truth, method))
+    return found
+
+
+def _masks(subject: Subject, truth: Truth, method: str) -> Iterator[tuple[int, NDArray[np.floating], Rect]]:
+    every = range(len(subject)) if method == EDGES else subject.of(method, len(subject))
+    for n in every:
+        number = subject.frames.numbers[n]
+        if truth.has(number):
+            made = edges(subject.frames.inputs[n]) if method == EDGES else np.abs(subject.map(method, n))
+            yield number, made, subject.frames.crops[n]
+
+
+def run(subject: Subject, tick: Tick, truth: Truth) -> Outcome:
+    """The share of |map| on the lane markings over their share of the area, and how often the strongest pixel is one.
+
+    1 is what a constant map scores (`vbp measure`); the pointing game is that of Zhang et al. 2016. Markings are bright
+    and have edges, so the edges of the image (Sobel) score too: only what is above them speaks of the network. A network
+    may steer by something else than markings, as the edge of the road: a low score is a fact, and no fault in itself.
+    """
+    found = of_all(subject, truth)
+    out = Outcome(numbers={m: _facts(s, n) for m, (s, n) in found.items()})
+    rows: list[list[str | float]] = []
+    times: dict[str, float] = {}
+    for method, (kinds, frames) in found.items():
+        lanes = _of(kinds, LANES)
+        title = METHODS[method].title if method in METHODS else method
+        if lanes is None:
+            continue
+        if method == EDGES or not METHODS[method].slow:
+            times[method] = lanes.times
+        rows.append(
+            [title, frames, 100 * lanes.energy, lanes.times, 100 * lanes.strongest, 100 * lanes.pointed]
+        )
+    tick(1)
+    if not rows:
+        out.notes.append("There is no lane marking in what the network sees of these frames.")
+        return out
+    out.tables.append(
+        Table(
+            "On lane markings",
+            ["|map|", "frames", "% of it", "times its area", "% of strongest 1 %", "% of frames pointed at"],
+            rows,
+            "Times: the share of the map over the share of the area; 1 is a map that is the same everywhere.",
+            1,
+        )
+    )
+    base = times.pop(EDGES, float("nan"))
+    above = [METHODS[m].title for m, t in times.items() if t > base]
+    below = [METHODS[m].title for m, t in times.items() if t <= base]
+    if above:
+        out.findings.append(
+            f"More on the markings than the edges of the image are ({base:.1f} times their area): {', '.join(above)}."
+        )
+    if below:
+        out.findings.append(f"No more on the markings than the edges of the image: {', '.join(below)}.")
+    return out
+
+
+def planted(deceived: Subject, honest: Subject | None, truth: Truth, tick: Tick) -> Outcome:
+    """A network that was trained where a reflection tells the angle: which methods show that it looks there?
+
+    A method finds the cue where at least half of the strongest hundredth of its pixels lie on it, of the mean
+    frame. Beside it the same of a network that was trained without: a bright thing draws it as well, so a method that shows
+    the cue in both has found something bright, not what was learnt.
+    """
+    mine = of_all(deceived, truth)
+    other = of_all(honest, truth) if honest is not None else {}
+    out = Outcome(numbers={"planted": {m: _facts(s, n) for m, (s, n) in mine.items()}})
+    if honest is not None:
+        out.numbers["without"] = {"model": honest.name, **{m: _facts(s, n) for m, (s, n) in other.items()}}
+    rows: list[list[str | float]] = []
+    finds, misses, both = [], [], []
+    for method, (kinds, frames) in mine.items():
+        cue = _of(kinds, CUE)
+        if cue is None:
+            continue
+        base = _of(other[method][0], CUE) if method in other else None
+        title = METHODS[method].title if method in METHODS else method
+        rows.append([title, frames, 100 * cue.energy, 100 * cue.strongest, 100 * cue.pointed])
+        rows[-1] += [100 * base.strongest, 100 * base.pointed] if base else [float("nan")] * 2
+        if method in METHODS:
+            if cue.strongest < FINDS:
+                misses.append(title)
+            elif base is not None and base.strongest >= FINDS:
+                both.append(title)
+            else:
+                finds.append(title)
+    tick(1)
+    if not rows:
+        out.notes.append(
+            "The frames show no planted cue: vbp simulate --plant reflection makes drives that have one."
+        )
+        return out
+    name = honest.name if honest is not None else "a network trained without"
+    out.tables.append(
+        Table(
+            f"On the planted cue: {deceived.name} trained with it, and {name}",
+            [
+                "|map|",
+                "frames",
+                "% of it",
+                "% of strongest 1 %",
+                "% pointed at",
+                "without: strongest 1 %",
+                "pointed at",
+            ],
+            rows,
+            "The last two columns are of the network that was trained without the cue, on the same frames.",
+            1,
+        )
+    )
+    for words, titles in (
+        ("Finds the cue, and only in the network that learnt it", finds),
+        ("Shows the cue in both networks, so it says little of what was learnt", both),
+        ("Misses the cue", misses),
+    ):
+        if titles:
+            out.findings.append(
+                f"{words} (from {FINDS:.0%} of the strongest hundredth on): {', '.join(titles)}."
+            )
+    return out
+
+
+def _of(kinds: list[Share], name: str) -> Share | None:
+    return next((share for share in kinds if share.name == name), None)
+
+
+def _facts(kinds: list[Share], frames: int) -> Mapping[str, Any]:
+    return {"frames": frames, "shares": [asdict(share) for share in kinds]}

@@ -1,0 +1,330 @@
+"""Do the maps show the decision or recover the image? The experiments of Nie, Zhang and Patel (ICML 2018).
+
+Their finding: Guided Backprop and DeconvNet recover the image, whatever the network decides, because of the backward
+ReLU and of local connections. They are asked here of every method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vbp_core.engine import Engine
+from vbp_core.errors import ExplainError
+from vbp_core.evidence.altered import fully_connected, random_network, toggle_pooling
+from vbp_core.evidence.measures import edges, mean, pearson, spearman
+from vbp_core.evidence.outcome import Outcome, Plot, Series, Table, Tick
+from vbp_core.evidence.subject import Maps, Subject
+from vbp_core.evidence.subject import cost as cost_of
+from vbp_core.explain import target as targets
+from vbp_core.explain.adjoint import backward, relu_gradient
+from vbp_core.explain.forward import Forward
+from vbp_core.explain.graph import Graph
+from vbp_core.explain.registry import METHODS
+from vbp_core.explain.target import Target
+from vbp_core.explain.trace import Trace
+from vbp_core.preprocess import to_tensor
+from vbp_core.training.folder import Run
+
+FRAMES = 3
+NETWORKS = 2  # random ones of each kind
+STEPS, SIZE = 10, 2 / 255  # of the adversarial change, of a pixel's range
+RECOVERS = 0.3  # correlation with image or edges in a random network, from which on the image is there
+SAME, MOVED = 0.99, 0.8  # Spearman of two maps' sizes: the same; below the second, moved
+
+
+def cost(subject: Subject) -> float:
+    each = 1 + sum(cost_of(m) for m in subject.methods if not METHODS[m].slow)
+    return len(subject.some(FRAMES)) * (each * (3 * NETWORKS + 3) + 3.0 * STEPS)
+
+
+def run(subject: Subject, tick: Tick, training: Path | None = None) -> Outcome:
+    """Random and partly trained networks, two targets, and an adversarial frame. The numbers: `Outcome.tables`.
+
+    Random: He's weights and no biases in the same layers; in the same layers with max-pooling (or without, where they
+    have it); and in a network of fully connected layers instead of local ones. Pearson's correlation of |map| with the
+    grey image and with its edges (Sobel); a map that has them in a network that has learnt nothing shows the image.
+    Partly trained: the checkpoints of the run in the folder `training`; without one this is left out, as weights between
+    random and trained ones are no training. Two targets: the angle against its negative and its magnitude (of
+    a classifier the told class against the second). Adversarial: sign-gradient steps within 2/255 of each pixel
+    move the angle to the other side; what does the map do, beside noise of the same size?
+    Raises VbpError where the run cannot be read.
+    """
+    out = Outcome()
+    _random(subject, tick, out)
+    if training is not None:
+        _partly(subject, out, training)
+    else:
+        out.notes.append(
+            "Partly trained networks: left out, as no run was given (--run); weights in between would be no training."
+        )
+    _two_targets(subject, tick, out)
+    _adversarial(subject, tick, out)
+    slow = [METHODS[m].title for m in subject.maps if METHODS[m].slow]
+    if slow:
+        out.notes.append(f"{', '.join(slow)}: left out here, seconds a map.")
+    return out
+
+
+def _to_image(subject: Subject, relevance: Maps, n: int) -> tuple[float, float]:
+    """Pearson's correlation of |map| with the grey image, and with its edges."""
+    image = subject.frames.inputs[n]
+    grey = image.astype(np.float64)
+    grey = grey.mean(2) if grey.ndim == 3 else grey
+    size = np.abs(relevance)
+    return pearson(size, grey), pearson(size, edges(image))
+
+
+def _random(subject: Subject, tick: Tick, out: Outcome) -> None:
+    image = subject.images[:1]
+    kinds: dict[str, list[Graph]] = {}
+    seeds = [subject.seed + 11 + k for k in range(NETWORKS)]
+    kinds["random"] = [random_network(subject.graph, image, s) for s in seeds]
+    pooled, words = toggle_pooling(subject.graph)
+    try:
+        kinds[f"random, {words}"] = [random_network(pooled, image, s) for s in seeds]
+    except ExplainError as error:
+        out.notes.append(f"Random network {words}: left out, {error}")
+    kinds["random, fully connected"] = [fully_connected(image, subject.outputs[0].shape[1], s) for s in seeds]
+    numbers: dict[str, Any] = {"trained": {}}
+    for method in subject.quick:
+        pairs = [_to_image(subject, subject.map(method, n), n) for n in subject.some(FRAMES)]
+        numbers["trained"][method] = _pair(pairs)
+    for kind, graphs in kinds.items():
+        runners = [Forward(graph) for graph in graphs]
+        found: dict[str, list[tuple[float, float]]] = {}
+        for n in subject.some(FRAMES):
+            for runner in runners:
+                trace = runner(subject.images[n : n + 1])
+                tick(1)
+                for method in subject.quick:
+                    made = _tried(subject, trace, method)
+                    if made is not None:
+                        found.setdefault(method, []).append(_to_image(subject, made, n))
+                    tick(cost_of(method))
+        numbers[kind] = {method: _pair(pairs) for method, pairs in found.items()}
+    out.numbers["image"] = numbers
+    columns = ["method"]
+    for kind in numbers:
+        columns += [f"{kind}: image", "edges"]
+    rows: list[list[str | float]] = []
+    for method in subject.quick:
+        row: list[str | float] = [METHODS[method].title]
+        for values in numbers.values():
+            pair = values.get(method, {"image": float("nan"), "edges": float("nan")})
+            row += [pair["image"], pair["edges"]]
+        rows.append(row)
+    count = len(subject.some(FRAMES))
+    note = f"{count} frames, {NETWORKS} random networks of each kind. – : the method cannot explain such a network, or a constant map."
+    out.tables.append(Table("Correlation of |map| with the image and its edges", columns, rows, note))
+    for kind in list(numbers)[1:]:
+        tops = {m: max(v["image"], v["edges"]) for m, v in numbers[kind].items() if np.isfinite(v["image"])}
+        shows = [f"{METHODS[m].title} ({v:.2f})" for m, v in tops.items() if v >= RECOVERS]
+        out.findings.append(
+            f"In a {kind} network, where nothing was learnt, image or edges are in the map (correlation from {RECOVERS} on) of: "
+            f"{', '.join(shows) or 'no method'}."
+        )
+
+
+def _pair(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
+    return {"image": mean([p[0] for p in pairs]), "edges": mean([p[1] for p in pairs])}
+
+
+def _tried(subject: Subject, trace: Trace, method: str, target: Target | None = None) -> Maps | None:
+    """None where the method has nothing to say of such a network."""
+    try:
+        return subject.explain(trace, method, target)
+    except ExplainError:
+        return None
+
+
+def _partly(subject: Subject, out: Outcome, training: Path) -> None:
+    checkpoints = Run(training).checkpoints()
+    chosen = [
+        checkpoints[k]
+        for k in sorted(set(np.linspace(0, len(checkpoints) - 1, 6).round().astype(int).tolist()))
+    ]
+    some = subject.some(FRAMES)
+    curves: dict[str, list[float]] = {m: [] for m in subject.quick}
+    epochs = [c.epoch for c in chosen]
+    rows: list[dict[str, Any]] = []
+    last: dict[tuple[str, int], Maps] = {}
+    for checkpoint in chosen[::-1]:
+        engine = Engine(checkpoint.load(), subject.engine.device)
+        spec = engine.spec
+        if (spec.input_height, spec.input_width, spec.channels) != (
+            subject.spec.input_height,
+            subject.spec.input_width,
+            subject.spec.channels,
+        ):
+            out.notes.append(
+                f"Partly trained networks: left out, {training} is of a network of another input."
+            )
+            return
+        images = to_tensor(subject.frames.inputs, spec, torch.device(engine.device))
+        each: dict[str, list[tuple[float, float, float]]] = {m: [] for m in subject.quick}
+        for n in some:
+            trace = engine.forward(images[n : n + 1])
+            for method in subject.quick:
+                made = subject.explain(trace, method, engine.target())
+                last.setdefault((method, n), made)
+                like = spearman(np.abs(made), np.abs(last[method, n]))
+                each[method].append((*_to_image(subject, made, n), like))
+        row: dict[str, Any] = {"epoch": checkpoint.epoch}
+        for method, values in each.items():
+            picture, edge, like = (mean([v[k] for v in values]) for k in range(3))
+            row[method] = {"image": picture, "edges": edge, "spearman_to_last": like}
+            curves[method].insert(0, like)
+        rows.insert(0, row)
+    out.numbers["partly_trained"] = rows
+    lines = [Series(METHODS[m].title, epochs, y) for m, y in curves.items()]
+    out.plots.append(Plot("While it was trained", "epoch", "Spearman to the last checkpoint", lines))
+
+
+def _two_targets(subject: Subject, tick: Tick, out: Outcome) -> None:
+    some = subject.some(FRAMES)
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for n in some:
+        trace = subject.trace(n)
+        for words, other in _others(subject, trace).items():
+            for method in subject.quick:
+                made, first = subject.explain(trace, method, other), subject.map(method, n)
+                pair = spearman(np.abs(first), np.abs(made)), spearman(first, made)
+                found.setdefault(words, {}).setdefault(method, []).append(pair)
+                tick(cost_of(method))
+    numbers = {
+        words: {
+            m: {"sizes": mean([p[0] for p in pairs]), "signed": mean([p[1] for p in pairs])}
+            for m, pairs in by_method.items()
+        }
+        for words, by_method in found.items()
+    }
+    out.numbers["targets"] = numbers
+    columns = ["method"]
+    for words in numbers:
+        columns += [f"{words}: sizes", "signed"]
+    rows: list[list[str | float]] = []
+    for m in subject.quick:
+        row: list[str | float] = [METHODS[m].title]
+        for values in numbers.values():
+            row += [values[m]["sizes"], values[m]["signed"] if METHODS[m].signed else float("nan")]
+        rows.append(row)
+    what = "told class against" if subject.spec.is_classifier else "angle against"
+    note = (
+        "Spearman of two maps of the same frame. Where a method is linear in what is explained, the map of −angle is that of "
+        "the angle with the other sign: sizes 1, signed −1, which is no insensitivity."
+    )
+    out.tables.append(Table(f"Two targets: the {what} …", columns, rows, note))
+    deaf = [
+        METHODS[m].title
+        for m in subject.quick
+        if all(v[m]["signed" if METHODS[m].signed else "sizes"] >= SAME for v in numbers.values())
+    ]
+    by_design = [t for t in deaf if t in {m.title for m in METHODS.values() if not m.targeted}]
+    if deaf:
+        why = f" {', '.join(by_design)}: by construction, as no output takes part." if by_design else ""
+        out.findings.append(
+            f"The map is the same whatever is asked (Spearman from {SAME} on): {', '.join(deaf)}.{why}"
+        )
+
+
+def _others(subject: Subject, trace: Trace) -> dict[str, Target]:
+    if subject.spec.is_classifier:
+        second = int(trace.output[0].topk(2).indices[1]) if trace.output.shape[1] > 1 else 0
+        return {"second class": subject.engine.target(Target("class", second))}
+    return {kind: subject.engine.target(kind) for kind in ("negative", "magnitude")}
+
+
+def adversarial(subject: Subject, n: int, size: float = SIZE, steps: int = STEPS) -> Tensor:
+    """Frame `n`, (1, C, h, w), changed by at most `size` of a pixel's range so that the response moves far.
+
+    Sign-gradient steps of a quarter of `size` (Madry et al. 2018), each back into the ball of that size and the range of pixels;
+    an angle is driven to the other side, a told class down. The farthest of the steps counts.
+    """
+    image = subject.images[n : n + 1]
+    scale, low, high = _range(subject, image)
+    told = subject.outputs[n]
+    down = subject.spec.is_classifier or float(subject.angles[n]) >= 0
+    target = Target("class", int(told.argmax())) if subject.spec.is_classifier else subject.target
+    best, farthest, now = image, 0.0, image
+    with torch.inference_mode():
+        for _ in range(steps):
+            trace = subject.run(now)
+            gradient = backward(trace, targets.gradient(trace.output, target), relu_gradient)
+            now = now + (-1.0 if down else 1.0) * (size / 4) * scale * gradient.sign()
+            now = torch.maximum(torch.minimum(now, image + size * scale), image - size * scale)
+            now = torch.maximum(torch.minimum(now, high), low)
+            change = abs(subject.respond(now, n) - subject.angles[n])
+            if change > farthest:
+                best, farthest = now, change
+    return best
+
+
+def _range(subject: Subject, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What 1 of a pixel's range is in the network's input, and the range's ends, each (1, C, 1, 1)."""
+
+    def of(value: float | tuple[float, ...]) -> Tensor:
+        values = torch.as_tensor(value, dtype=image.dtype, device=image.device).reshape(1, -1, 1, 1)
+        return values.expand(1, image.shape[1], 1, 1)
+
+    mean_, std = of(subject.spec.mean), of(subject.spec.std)
+    return 1 / std, -mean_ / std, (1 - mean_) / std
+
+
+def _adversarial(subject: Subject, tick: Tick, out: Outcome) -> None:
+    rng = np.random.default_rng(subject.seed + 5)
+    changes: dict[str, list[float]] = {"adversarial": [], "noise": []}
+    alike: dict[str, dict[str, list[float]]] = {"adversarial": {}, "noise": {}}
+    for n in subject.some(FRAMES):
+        image = subject.images[n : n + 1]
+        scale, low, high = _range(subject, image)
+        signs = torch.from_numpy(rng.choice((-1.0, 1.0), tuple(image.shape))).to(image.device, image.dtype)
+        noisy = torch.maximum(torch.minimum(image + SIZE * scale * signs, high), low)
+        attacked = adversarial(subject, n)
+        tick(3 * STEPS)
+        for kind, changed in (("adversarial", attacked), ("noise", noisy)):
+            trace = subject.run(changed)
+            changes[kind].append(subject.respond_to(trace.output, n) - float(subject.angles[n]))
+            for method in subject.quick:
+                like = spearman(np.abs(subject.explain(trace, method)), np.abs(subject.map(method, n)))
+                alike[kind].setdefault(method, []).append(like)
+    moved, shaken = (mean(np.abs(changes[kind])) for kind in ("adversarial", "noise"))
+    out.numbers["adversarial"] = {
+        "size": SIZE,
+        "steps": STEPS,
+        "frames": [subject.frames.numbers[n] for n in subject.some(FRAMES)],
+        "change": changes,
+        "spearman": {kind: {m: mean(v) for m, v in each.items()} for kind, each in alike.items()},
+    }
+    rows: list[list[str | float]] = [
+        [METHODS[m].title, mean(alike["adversarial"][m]), mean(alike["noise"][m])] for m in subject.quick
+    ]
+    unit = subject.unit
+    out.tables.append(
+        Table(
+            f"An adversarial frame: the response moves by {moved:.1f}{unit}; by {shaken:.2f}{unit} under noise of the same size",
+            ["method", "map to the clean map", "under noise"],
+            rows,
+            f"Spearman of sizes, {len(changes['noise'])} frames; every pixel within {SIZE * 255:.0f} of 255.",
+        )
+    )
+    stays = [
+        f"{METHODS[m].title} ({mean(alike['adversarial'][m]):.2f})"
+        for m in subject.quick
+        if mean(alike["adversarial"][m]) >= MOVED
+    ]
+    if moved > 3 * shaken:
+        out.findings.append(
+            f"A change of at most {SIZE * 255:.0f}/255 of each pixel moves the response by {moved:.1f}{unit} (random noise of that "
+            f"size: {shaken:.2f}{unit}); the map hardly moves (Spearman from {MOVED} on) of: {', '.join(stays) or 'no method'}."
+        )
+    else:
+        out.findings.append(
+            f"Sign-gradient steps within {SIZE * 255:.0f}/255 move the response by {moved:.1f}{unit}, no more than three times what "
+            f"random noise does ({shaken:.2f}{unit}), so they say nothing about the maps here."
+        )

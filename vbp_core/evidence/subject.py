@@ -1,0 +1,168 @@
+"""A network on some frames: what all experiments work on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.network import Network
+from vbp_core.drives.base import Drive
+from vbp_core.engine import Engine, dead_layer
+from vbp_core.errors import ExplainError, FrameError, VbpError
+from vbp_core.evidence.outcome import Tick
+from vbp_core.explain.exported import read_network
+from vbp_core.explain.forward import Forward
+from vbp_core.explain.graph import Graph
+from vbp_core.explain.registry import METHODS, explain
+from vbp_core.explain.target import Target
+from vbp_core.explain.trace import Trace
+from vbp_core.overlay import Rect
+from vbp_core.preprocess import to_tensor
+
+SLOW_FRAMES = 1  # that a method of seconds a frame is computed on
+COSTS = {
+    "visualbackprop": 0.1,
+    "grad-cam": 0.1,
+    "lrp-alpha-beta": 8.0,
+    "lrp-composite": 4.0,
+    "occlusion": 300.0,
+}
+Maps = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Decoded frames: their numbers in the drive, the part that the network sees, and that as uint8 (N, h, w[, 3])."""
+
+    numbers: tuple[int, ...]
+    crops: tuple[Rect, ...]
+    inputs: NDArray[np.uint8]
+
+
+def load_frames(drive: Drive, engine: Engine, numbers: Sequence[int]) -> Frames:
+    """The frames that can be decoded. Raises VbpError where none can."""
+    kept, crops, inputs = [], [], []
+    for i in numbers:
+        try:
+            prepared, rect = engine.prepare(drive.frame(int(i)))
+        except FrameError:
+            continue
+        kept.append(int(i))
+        crops.append(rect)
+        inputs.append(prepared)
+    if not kept:
+        raise VbpError(f"none of the {len(numbers)} frames of {drive.info.path} can be decoded")
+    return Frames(tuple(kept), tuple(crops), np.stack(inputs))
+
+
+def cost(method: str) -> float:
+    """Of one map, in forward passes: a rough figure, for the time that is left."""
+    return COSTS.get(method, 2.0)
+
+
+class Subject:
+    """A network, frames, and the methods asked about. Maps of the network as it is are computed once.
+
+    response: what is watched while pixels change: the steering angle in degrees; of a classifier the probability, in
+    per cent, of the class that it tells on the unchanged frame. The engine's network is read, never changed.
+    """
+
+    def __init__(
+        self, network: Network, engine: Engine, frames: Frames, methods: Sequence[str], seed: int
+    ) -> None:
+        self.engine, self.frames, self.seed = engine, frames, seed
+        self.spec = network.spec
+        self.name = network.spec.name
+        self.trained = network.trained
+        self.methods = tuple(methods)
+        device = torch.device(engine.device)
+        self.images = to_tensor(frames.inputs, self.spec, device)
+        shape = (self.spec.channels, self.spec.input_height, self.spec.input_width)
+        graph = read_network(network.module, shape, torch.float32, scores=self.spec.is_classifier)
+        self.graph: Graph = graph.to(device, torch.float32)
+        self.run = Forward(self.graph)
+        self.refused: dict[str, str] = {}  # methods that cannot explain this network, and why
+        self.maps: dict[str, Maps] = {}
+        self.angles: NDArray[np.float64] = np.zeros(0)
+        self.outputs: list[Tensor] = []
+        self.dead: list[int] = []  # frames whose output is dead
+
+    @property
+    def unit(self) -> str:
+        return "%" if self.spec.is_classifier else "°"
+
+    @property
+    def quick(self) -> tuple[str, ...]:
+        """The methods that take milliseconds."""
+        return tuple(m for m in self.maps if not METHODS[m].slow)
+
+    @property
+    def target(self) -> Target:
+        return self.engine.target()
+
+    def __len__(self) -> int:
+        return len(self.frames.numbers)
+
+    def some(self, count: int) -> list[int]:
+        """At most `count` of the frames, evenly spread: their places among the loaded ones."""
+        return sorted(set(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int).tolist()))
+
+    def of(self, method: str, count: int) -> list[int]:
+        """The frames that `method` is asked about, where a quick one is asked about `count`."""
+        return self.some(SLOW_FRAMES if METHODS[method].slow else count)
+
+    def prepare_cost(self) -> float:
+        return sum(cost(m) * (SLOW_FRAMES if METHODS[m].slow else len(self)) for m in self.methods) + len(
+            self
+        )
+
+    def prepare(self, tick: Tick) -> None:
+        """The maps of every method. A method that cannot explain the network is left out, and `refused` says why."""
+        found: dict[str, list[Maps]] = {m: [] for m in self.methods}
+        for n in range(len(self)):
+            trace = self.trace(n)
+            self.outputs.append(trace.output.clone())
+            if dead_layer(trace):
+                self.dead.append(n)
+            tick(1)
+            for method in self.methods:
+                if method in self.refused or n not in self.of(method, len(self)):
+                    continue
+                try:
+                    found[method].append(self.explain(trace, method))
+                except ExplainError as error:
+                    self.refused[method] = str(error)
+                tick(cost(method))
+        self.maps = {m: np.stack(v) for m, v in found.items() if m not in self.refused}
+        self.angles = np.array([self.respond_to(out, n) for n, out in enumerate(self.outputs)])
+
+    def trace(self, n: int) -> Trace:
+        """The pass of frame `n` of the loaded ones."""
+        return self.run(self.images[n : n + 1])
+
+    def map(self, method: str, n: int) -> Maps:
+        """The map of frame `n`, one of `of(method, ...)`."""
+        made: Maps = self.maps[method][self.of(method, len(self)).index(n)]
+        return made
+
+    def explain(self, trace: Trace, method: str, target: Target | None = None) -> Maps:
+        """(h, w) of a trace of one frame."""
+        relevance = explain(trace, method, target or self.target)[0]
+        return np.asarray(relevance.float().cpu().numpy(), dtype=np.float32)
+
+    def respond(self, image: Tensor, n: int) -> float:
+        """The response to `image` (1, C, h, w), a changed frame `n`."""
+        return self.respond_to(self.run(image).output, n)
+
+    def respond_to(self, output: Tensor, n: int) -> float:
+        """The response that an output (1, outputs) to frame `n` is."""
+        if self.spec.is_classifier:
+            told = int(self.outputs[n].argmax())
+            return 100.0 * float(torch.softmax(output.double(), 1)[0, told])
+        return float(np.degrees(self.spec.angle(float(output[0, self.spec.output_index]))))
