@@ -28,6 +28,7 @@ def fold(stages: Sequence[Stage]) -> list[Stage]:
     nobody uses is dropped. Where several stages take a value, it stays as it is.
     """
     nodes = _linked(stages)
+    nodes = _leading_to(nodes[-1], nodes)
     uses = Counter(id(source) for node in nodes for source in node.inputs)
     uses[id(nodes[-1])] += 1  # by whoever reads the output
     instead: dict[int, _Node | None] = {}
@@ -63,22 +64,22 @@ def _linked(stages: Sequence[Stage]) -> list[_Node]:
     return nodes
 
 
-def _numbered(nodes: list[_Node], last: _Node) -> list[Stage]:
-    """As stages, without those that do not lead to the last."""
+def _leading_to(last: _Node, nodes: list[_Node]) -> list[_Node]:
+    """Those of the nodes without which there would be no `last`."""
     wanted = {id(last)}
     for node in reversed(nodes):
         if id(node) in wanted:
             wanted |= {id(source) for source in node.inputs}
+    return [node for node in nodes if id(node) in wanted]
+
+
+def _numbered(nodes: list[_Node], last: _Node) -> list[Stage]:
     numbers: dict[int, int] = {id(None): 0}
     stages: list[Stage] = []
-    for node in nodes:
-        if id(node) not in wanted:
-            continue
+    for node in _leading_to(last, nodes):
         inputs = tuple(numbers[id(source)] for source in node.inputs)
         stages.append(Stage(node.name, node.op, node.relu, () if inputs == (len(stages),) else inputs))
         numbers[id(node)] = len(stages)
-        if node is last:
-            break
     return stages
 
 
@@ -125,7 +126,7 @@ def _fold_before(op: Op, norm: Affine) -> Op | None:
         if rest:
             return None
         scale, shift = norm.scale.repeat_interleave(repeats), norm.shift.repeat_interleave(repeats)
-        return replace(op, weight=op.weight * scale, bias=op.bias + op.weight @ shift)
+        return replace(op, weight=op.weight * scale, bias=op.bias + op.weight.to(shift.dtype) @ shift)
     if isinstance(op, Conv) and (op.window.padding == (0, 0) or not bool(norm.shift.any())):
         # With padding the border sees zeros instead of `shift`: exact only without a shift.
         scale, shift = (_per_input(t, op) for t in (norm.scale, norm.shift))

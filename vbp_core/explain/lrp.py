@@ -19,7 +19,7 @@ from vbp_core.explain.adjoint import (
     to_all,
     transposed,
 )
-from vbp_core.explain.graph import Add, Affine, AvgPool, Conv, Dense, Stage
+from vbp_core.explain.graph import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
 from vbp_core.explain.target import TargetLike
 from vbp_core.explain.trace import Trace
 
@@ -84,11 +84,18 @@ def epsilon(stage: Stage, x: Tensor, z: Tensor, relevance: Tensor, eps: float, b
             denominator = z + eps if plain else torch.where(z >= 0, z + eps, z - eps)
         share = relevance.div_(denominator) if eps > 0 else divide_(relevance, denominator)
         return transposed(op, share, x).mul_(x)
+    if isinstance(op, Activation):
+        return through(x, relevance)
     if isinstance(op, AvgPool):
         w = op.window
         z = F.avg_pool2d(x, w.kernel, w.stride, w.padding, op.ceil_mode, op.count_include_pad)
         return average_back(op, x, divide_(relevance, z)).mul_(x)
     return adjoint(op, x, relevance)
+
+
+def through(x: Tensor, relevance: Tensor) -> Tensor:
+    """Through an activation other than ReLU: all of it, but where the input x is zero, as a ReLU leaves it, none."""
+    return relevance.where(x != 0, 0.0)
 
 
 def epsilon_share(

@@ -10,8 +10,8 @@ from torch import Tensor
 from vbp_core.errors import ExplainError
 from vbp_core.explain import target as targets
 from vbp_core.explain.adjoint import adjoint, divide_, to_all, transposed
-from vbp_core.explain.graph import Add, Affine, AvgPool, Conv, Dense, Stage
-from vbp_core.explain.lrp import checked_eps, epsilon, sweep
+from vbp_core.explain.graph import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
+from vbp_core.explain.lrp import checked_eps, epsilon, sweep, through
 from vbp_core.explain.target import TargetLike
 from vbp_core.explain.trace import Trace, apply
 
@@ -73,6 +73,8 @@ def _check(alpha: float) -> None:
 
 def _alpha_beta(stage: Stage, x: Tensor, relevance: Tensor, alpha: float, bias: bool) -> Tensor:
     op = stage.op
+    if isinstance(op, Activation):
+        return through(x, relevance)
     if not isinstance(op, Conv | Dense | Affine | AvgPool):
         return adjoint(op, x, relevance)
     positive: Tensor = x
