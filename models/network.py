@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +14,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from models.pilotnet import build_pilotnet
+from models.resnet import build_resnet
 from models.spec import ModelFileError, NetworkSpec
 from models.steering import build_steering, seeded
+from models.vgg import build_vgg
 
 SPEC_KEY = "vbp.spec"
 
 # A new architecture is one file and one line here: spec -> module with fresh weights.
-ARCHITECTURES = {"steering": build_steering}
+ARCHITECTURES: dict[str, Callable[[NetworkSpec], nn.Module]] = {
+    "steering": build_steering,
+    "vgg": build_vgg,
+    "resnet": build_resnet,
+    "pilotnet": build_pilotnet,
+}
 
 
 @dataclass

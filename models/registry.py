@@ -8,16 +8,30 @@ from pathlib import Path
 
 from models.factory import load_factory
 from models.network import Network, build, load_checkpoint
+from models.pilotnet import pilotnet
 from models.pt2 import is_pt2, load_pt2
+from models.resnet import resnet, resnet200, resnetv2
 from models.signs import netsign
 from models.source import NetworkSource
 from models.spec import ModelFileError, NetworkSpec
 from models.steering import nethvf, netsvf
+from models.vgg import vgg16
 
 WEIGHTS = Path(__file__).parent / "weights"
 
 # A new network is one line here.
-SPECS: dict[str, Callable[[], NetworkSpec]] = {"NetSVF": netsvf, "NetHVF": nethvf, "NetSign": netsign}
+SPECS: dict[str, Callable[[], NetworkSpec]] = {
+    "NetSVF": netsvf,
+    "NetHVF": nethvf,
+    "NetSign": netsign,
+    "PilotNet": pilotnet,
+    "VGG-16": vgg16,
+    "VGG-16-BN": lambda: vgg16(batch_norm=True),
+    "ResNet-18": lambda: resnet(18),
+    "ResNet-50": lambda: resnet(50),
+    "ResNet-200": resnet200,
+    "ResNetV2-50": resnetv2,
+}
 
 
 @dataclass(frozen=True)

@@ -76,10 +76,11 @@ def _append(stages: list[Stage], name: str, layer: nn.Module) -> None:
     elif isinstance(layer, nn.Dropout | nn.Dropout2d | nn.Identity):
         return
     else:
-        stages.append(Stage(name, _convert(name, layer)))
+        stages.append(Stage(name, convert(name, layer)))
 
 
-def _convert(name: str, layer: nn.Module) -> Op:
+def convert(name: str, layer: nn.Module) -> Op:
+    """One of torch's layers, its weights in float64. Raises ExplainError for one that cannot be explained."""
     if isinstance(layer, nn.Conv2d):
         if layer.padding_mode != "zeros":
             raise ExplainError(
@@ -137,7 +138,8 @@ def _norm(name: str, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> Affine:
 
 
 def _weights(parameter: Tensor) -> Tensor:
-    return parameter.detach().double().cpu().clone()
+    """A copy, of its own precision: BatchNorms are float64, and what they are folded into becomes it."""
+    return parameter.detach().cpu().clone()
 
 
 def _bias(bias: Tensor | None, size: int) -> Tensor:

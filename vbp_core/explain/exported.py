@@ -14,10 +14,12 @@ import torch
 from torch import Tensor, fx, nn
 
 from models.program import Node, Program, Ref, layer_name
+from models.wired import WiredNetwork
 from vbp_core.errors import ExplainError
 from vbp_core.explain.aten import WritesIntoPartError, read_program
 from vbp_core.explain.chain import is_chain, read_chain
 from vbp_core.explain.graph import Graph
+from vbp_core.explain.wired import read_wired
 
 EXAMPLES = 2  # frames in the batch that the module is followed with: 1 would be taken for a fixed size
 
@@ -38,6 +40,8 @@ def read_network(
     """
     if isinstance(module, Program):
         return read_program(module, input_shape, dtype, scores)
+    if isinstance(module, WiredNetwork):
+        return read_wired(module, dtype)
     if is_chain(module):
         try:
             return read_chain(module, dtype)

@@ -1,0 +1,63 @@
+"""NVIDIA's PilotNet (Bojarski et al. 2016, "End to end learning for self-driving cars", Figure 4)."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from models.fresh import check_arguments, fresh
+from models.spec import CropRule, ModelFileError, NetworkSpec
+
+# Maps, kernel and stride of the five convolutions, without padding; then the dense layers before the output.
+CONVOLUTIONS = ((24, 5, 2), (36, 5, 2), (48, 5, 2), (64, 3, 1), (64, 3, 1))
+HIDDEN = (100, 50, 10)
+HEIGHT, WIDTH = 66, 200
+
+
+class PilotNet(nn.Sequential):
+    """Input (N, 3, 66, 200) float32; output (N, 1). The paper names no activation: ReLU, as all who build it take."""
+
+    def __init__(self) -> None:
+        features: list[nn.Module] = []
+        maps, rows, columns = 3, HEIGHT, WIDTH
+        for outputs, kernel, stride in CONVOLUTIONS:
+            features += [nn.Conv2d(maps, outputs, kernel, stride), nn.ReLU(inplace=True)]
+            maps, rows, columns = outputs, (rows - kernel) // stride + 1, (columns - kernel) // stride + 1
+        head: list[nn.Module] = [nn.Flatten()]
+        fan = maps * rows * columns  # 1152, which the figure prints as 1164
+        for units in HIDDEN:
+            head += [nn.Linear(fan, units), nn.ReLU(inplace=True)]
+            fan = units
+        super().__init__()
+        self.features = nn.Sequential(*features)
+        self.head = nn.Sequential(*head, nn.Linear(fan, 1))
+
+
+def build_pilotnet(spec: NetworkSpec) -> PilotNet:
+    """PilotNet with fresh weights. Raises ModelFileError."""
+    check_arguments(spec, {})
+    if (spec.channels, spec.input_height, spec.input_width) != (3, HEIGHT, WIDTH):
+        raise ModelFileError(f"PilotNet takes colour pictures of {HEIGHT}x{WIDTH}")
+    return fresh(PilotNet)
+
+
+def pilotnet() -> NetworkSpec:
+    """PilotNet on the bottom of a 640x480 frame, in YUV; its output is the inverse turning radius in 1/m, left positive.
+
+    The paper's first layer, a normalisation that is not learnt, is the specification's: from 0 to 255 to -1 to 1.
+    To become a steering wheel angle, 1/r needs a car: here the Lincoln MKZ of the Udacity recordings.
+    """
+    return NetworkSpec(
+        name="PilotNet",
+        architecture="pilotnet",
+        arguments={},
+        input_height=HEIGHT,
+        input_width=WIDTH,
+        channels=3,
+        colour="yuv",
+        mean=0.5,
+        std=0.5,
+        crop=CropRule("bottom", rows=211, of_width=640),  # 211 of 640 is 66 of 200
+        output_unit="1/m",
+        wheelbase_m=2.85,
+        steering_ratio=14.8,
+    )
