@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from models.registry import available
+from models.registry import SPECS, available
 from vbp_core.cli.main import print_json
 from vbp_core.engine import open_network
 
@@ -16,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     rows = []
     for entry in available():
-        spec = open_network(entry.name).spec
+        # Without weights there is nothing to read, and large networks take a while to make.
+        spec = open_network(entry.name).spec if entry.path else SPECS[entry.name]()
         rows.append(
             {
                 "name": entry.name,
@@ -30,5 +31,5 @@ def run(args: argparse.Namespace) -> int:
         print_json(rows)
     else:
         for row in rows:
-            print(f"{row['name']:<10} {row['input']:<10} {row['note']}")
+            print(f"{row['name']:<12} {row['input']:<10} {row['note']}")
     return 0
