@@ -28,7 +28,7 @@ CAMERAS = ("center", "left", "right")
 def sniff(path: Path) -> bool:
     """A picture by its content or its name, or a folder with a file named like one, here or below."""
     if path.is_dir():
-        return next(_walk(path), None) is not None
+        return _holds_pictures(path)
     if not path.is_file():
         return False
     return named_picture(path.name) or read_header(_head(path)) is not None
@@ -40,7 +40,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
     root = path
     if path.is_dir():
         root = _camera_folder(path, options, info)
-        files = [str(file) for file in islice(_walk(root), MAX_PICTURES)]
+        files = list(islice(_walk(str(root)), MAX_PICTURES))
         if len(files) == MAX_PICTURES:
             info.notes.append(
                 f"the folder has more than {MAX_PICTURES} pictures; the first of them are shown"
@@ -51,7 +51,8 @@ def open(path: Path, options: OpenOptions) -> Drive:
         files = [str(path)]
     times = np.arange(len(files), dtype=np.int64) * (10**9 // NOMINAL_HZ)
     unknown = np.full(len(files), np.nan)
-    names = [os.path.relpath(file, root) if path.is_dir() else path.name for file in files]
+    start = len(os.path.join(root, ""))
+    names = [file[start:] for file in files] if path.is_dir() else [path.name]
     drive = PictureDrive(info, times, unknown, unknown.copy(), files, names=names, same_size=False)
     if info.width == 0:
         raise DriveError(why_none(path, files, names))
@@ -61,7 +62,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
     return drive
 
 
-def _walk(folder: Path, depth: int = 0, seen: list[int] | None = None) -> Iterator[Path]:
+def _walk(folder: str, depth: int = 0, seen: list[int] | None = None) -> Iterator[str]:
     """The pictures of a folder in natural order; those of its sub-folders where it has none itself.
 
     Links to pictures are followed, the user made them; links to folders are not, they can be circles.
@@ -70,7 +71,31 @@ def _walk(folder: Path, depth: int = 0, seen: list[int] | None = None) -> Iterat
     seen[0] += 1
     if seen[0] > MAX_FOLDERS:
         return
-    pictures, folders = [], []
+    pictures, folders = _listed(folder)
+    if pictures:
+        for name in sorted(pictures, key=natural_key):
+            yield os.path.join(folder, name)
+    elif depth < MAX_DEPTH:
+        for name in sorted(folders, key=natural_key):
+            yield from _walk(os.path.join(folder, name), depth + 1, seen)
+
+
+def _holds_pictures(folder: str | Path, depth: int = 0, seen: list[int] | None = None) -> bool:
+    """Whether `_walk` finds one, without putting hundreds of thousands of them in order."""
+    seen = [0] if seen is None else seen
+    seen[0] += 1
+    if seen[0] > MAX_FOLDERS:
+        return False
+    pictures, folders = _listed(folder, most=1)
+    if pictures or depth == MAX_DEPTH:
+        return bool(pictures)
+    return any(_holds_pictures(os.path.join(folder, name), depth + 1, seen) for name in folders)
+
+
+def _listed(folder: str | Path, most: int | None = None) -> tuple[list[str], list[str]]:
+    """Names of pictures, and of folders, in the order of the file system; no further than `most` pictures."""
+    pictures: list[str] = []
+    folders: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -80,14 +105,11 @@ def _walk(folder: Path, depth: int = 0, seen: list[int] | None = None) -> Iterat
                     folders.append(entry.name)
                 elif named_picture(entry.name) and is_file(entry):
                     pictures.append(entry.name)
+                    if len(pictures) == most:
+                        break
     except OSError:
-        return
-    if pictures:
-        for name in sorted(pictures, key=natural_key):
-            yield folder / name
-    elif depth < MAX_DEPTH:
-        for name in sorted(folders, key=natural_key):
-            yield from _walk(folder / name, depth + 1, seen)
+        return [], []
+    return pictures, folders
 
 
 def _camera_folder(path: Path, options: OpenOptions, info: DriveInfo) -> Path:
@@ -95,8 +117,8 @@ def _camera_folder(path: Path, options: OpenOptions, info: DriveInfo) -> Path:
     found = {
         name: path / name for name in CAMERAS if (path / name).is_dir() and not (path / name).is_symlink()
     }
-    if not any(named_picture(file.name) for file in path.iterdir()):
-        found = {name: folder for name, folder in found.items() if next(_walk(folder), None) is not None}
+    if found and not any(map(named_picture, os.listdir(path))):
+        found = {name: folder for name, folder in found.items() if _holds_pictures(folder)}
         if len(found) > 1 or (options.camera is not None and found):
             info.cameras = tuple(sorted(found))
             info.camera = choose_camera(found, options.camera, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -65,7 +66,9 @@ def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
         if not path.exists():
             raise DriveError(f"{path} does not exist; give the path of a recording: {accepted()}")
         if path.is_dir():
-            if not any(path.iterdir()):
+            with os.scandir(path) as entries:
+                empty = next(entries, None) is None
+            if empty:
                 raise DriveError(f"{path} is an empty folder; accepted: {accepted()}")
         elif not path.is_file():
             raise DriveError(f"{path} is neither a file nor a folder; accepted: {accepted()}")

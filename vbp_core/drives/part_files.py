@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from vbp_core.drives.paths import natural_key
@@ -21,9 +22,8 @@ def has_magic(path: Path, magic: bytes) -> bool:
 def parts_of(folder: Path, suffixes: tuple[str, ...], magic: bytes) -> list[Path]:
     """Files directly in a folder with one of the suffixes and the magic, in natural order of their names."""
     try:
-        names = [
-            p for p in folder.iterdir() if p.name.lower().endswith(suffixes) and not p.name.startswith(".")
-        ]
+        # As text: a folder of pictures has hundreds of thousands of other names.
+        names = [n for n in os.listdir(folder) if n.lower().endswith(suffixes) and not n.startswith(".")]
     except OSError:
         return []
-    return sorted((p for p in names if has_magic(p, magic)), key=lambda p: natural_key(p.name))
+    return [folder / name for name in sorted(names, key=natural_key) if has_magic(folder / name, magic)]

@@ -6,6 +6,7 @@ any order. Times are integer nanoseconds. Files are told apart by their columns,
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,9 +86,10 @@ def _roles(path: Path) -> dict[str, Path]:
 
 def _roles_in(folder: Path) -> dict[str, Path]:
     try:
-        csvs = [p for p in folder.iterdir() if p.suffix.casefold() == ".csv" and not p.name.startswith(".")]
+        names = [n for n in os.listdir(folder) if n.casefold().endswith(".csv") and not n.startswith(".")]
     except OSError:
         return {}
+    csvs = [folder / name for name in names]
     csvs.sort(key=lambda p: (p.name.casefold() not in USUAL_NAMES, natural_key(p.name)))
     roles: dict[str, Path] = {}
     for csv in csvs[:MAX_CSVS]:

@@ -5,6 +5,7 @@ Rows whose picture is missing stay frames, as gaps: the times and the labels of 
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -78,7 +79,8 @@ def _csv(path: Path) -> Path | None:
     if not path.is_dir():
         return path if path.is_file() else None
     try:
-        return min((p for p in path.iterdir() if p.name.casefold() == CSV_NAME and p.is_file()), default=None)
+        named = (path / name for name in os.listdir(path) if name.casefold() == CSV_NAME)
+        return min((p for p in named if p.is_file()), default=None)
     except OSError:
         return None
 
