@@ -13,10 +13,11 @@ from roadmaker import tiny_spec
 
 from models.network import build, save_checkpoint
 from vbp_core.bench.machine import Limits
-from vbp_core.bench.networks import Folded, captum_lrp, forward_work, transposed_mask
+from vbp_core.bench.networks import Folded, captum_lrp, forward_work, lrp_work, transposed_mask
 from vbp_core.bench.pipeline import latency, play_rate, seek_latency
 from vbp_core.bench.recordings import read_demo, write_bag, write_h264, write_pictures
 from vbp_core.bench.report import as_markdown, as_text
+from vbp_core.bench.targets import results
 from vbp_core.bench.timing import interleaved
 from vbp_core.cli import main
 from vbp_core.cli.bench import least_ms
@@ -78,8 +79,54 @@ def test_operations_by_hand() -> None:
     outputs = 2 * 5 * 9 * 9
     assert work.operations == 2 * outputs * 3 * 2 * 4
     assert work.bytes == 4 * (2 * 3 * 10 * 20 + outputs + 5 * 3 * 2 * 4)
+    back = lrp_work(done)
+    assert back.operations == work.operations + 2 * 3 * 10 * 20 + 2 * outputs
+    assert back.bytes == work.bytes + 4 * (2 * 3 * 10 * 20)
     assert least_ms(work, Limits(1e9, 1e18)) == pytest.approx(work.operations / 1e6)
     assert least_ms(work, Limits(1e18, 1e9)) == pytest.approx(work.bytes / 1e6)
+
+
+def _facts(device: str, batch: int, **timings: float) -> dict[str, object]:
+    named = {name.replace("_", " "): {"median_ms": ms} for name, ms in timings.items()}
+    return {
+        "machine": {"device": device},
+        "networks": [{"name": "NetSVF", "batch": batch, "timings": named}],
+        "play": {
+            "NetSVF": {"without the window": {"fps": 59.0}},
+            "mine": {"without the window": {"fps": 1.0}},
+        },
+        "seek": {"in the window": {"folder of JPEGs": {"p95_ms": 50.0}, "ROS1 bag": {"p95_ms": 900.0}}},
+        "window": {"window_ms": 1001.0, "first_mask_ms": 2999.0},
+        "large": {"frames": 210_000, "second_s": 1.2, "rss_mib": 1431.0},
+    }
+
+
+def test_targets_met_and_missed() -> None:
+    times = {"forward": 10.0, "plain_forward": 18.0, "mask": 0.7, "LRP": 20.0, "captum_LRP": 69.0}
+    found = {r.what: r.met for r in results(_facts("cpu", 1, **times))}
+    assert found == {
+        "NetSVF: mask / forward": False,
+        "NetSVF: plain forward / forward": True,
+        "NetSVF: LRP / forward": True,
+        "NetSVF: captum LRP / mask": False,
+        "NetSVF: captum LRP / LRP": True,
+        "NetSVF: H.264 file to picture with mask, frames per second, without the window": False,
+        "jump, 95 %: folder of JPEGs, in the window": True,
+        "process start to window": False,
+        "process start to first masked frame": True,
+        "210,000 frames: opening, second time": True,
+        "210,000 frames: resident memory after playing and jumping": False,
+    }
+
+
+def test_targets_of_a_gpu() -> None:
+    facts = _facts("NVIDIA Something", 64, mask=0.5, forward=10.0, **{"forward_+_mask": 3.0})
+    found = {r.what: r.met for r in results(facts) if r.what.startswith("NetSVF, batch")}
+    assert found == {
+        "NetSVF, batch 64: mask / forward": True,
+        "NetSVF, batch 64: forward + mask, frames per second": True,
+    }
+    assert not any("batch" in r.what for r in results(_facts("cpu", 64, mask=0.5, forward=10.0)))
 
 
 def test_latency_of_known_laps() -> None:
@@ -128,6 +175,8 @@ def test_the_command(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert facts["networks"][0]["mask_difference"] < 1e-5
     text, markdown = as_text(facts), as_markdown(facts)
     assert "mask / forward" in text and "| mask / forward |" in markdown
+    assert "Targets" in text and len(facts["targets"]) == 5
+    assert "LRP: operations, bytes" in text and "Gop/s" in text
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def measure_network(
         batch,
         engine.path,
         timings,
-        {FORWARD: forward_work(done), MASK: mask_work(done)},
+        {FORWARD: forward_work(done), MASK: mask_work(done), LRP: lrp_work(done)},
         difference,
         notes,
     )
@@ -245,4 +245,16 @@ def mask_work(trace: Trace) -> Work:
                 plane * float(np.prod(stage.op.window.kernel)) / float(np.prod(stage.op.window.stride))
             )
             moved += 8.0 * plane
+    return Work(operations, moved)
+
+
+def lrp_work(trace: Trace) -> Work:
+    """The weights and every activation once, and the relevance of each written once and read once."""
+    forward = forward_work(trace)
+    operations, moved = forward.operations, 0.0
+    for i, stage in enumerate(trace.stages):
+        if isinstance(stage.op, Conv | Dense):
+            before, after = trace.values[i].numel(), trace.values[i + 1].numel()
+            operations += before + 2.0 * after  # times x; plus eps, divided by
+            moved += 4.0 * (stage.op.weight.numel() + after + 2.0 * before)
     return Work(operations, moved)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vbp_core.bench.networks import CAPTUM, FORWARD, LRP, MASK, NAIVE, PAIR, PLAIN, ZENNIT
+from vbp_core.bench.targets import results
 
 STAGES = (FORWARD, PLAIN, MASK, NAIVE, PAIR, LRP, CAPTUM, ZENNIT)
 
@@ -25,7 +26,11 @@ Table = list[list[str]]
 
 def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
     """(title, rows) of every part that was measured; the first row is the head."""
-    found = []
+    found: list[tuple[str, Table]] = []
+    reached = results(facts)
+    if reached:
+        head = ["target", "measured", "wanted", ""]
+        found.append(("Targets", [head, *(result.words() for result in reached)]))
     networks = facts["networks"]
     if networks:
         found.append(("Milliseconds, median of runs by turns", _stages(networks)))
@@ -133,7 +138,7 @@ def _ratio(value: float) -> str:
 
 def _roofline(networks: list[dict[str, Any]]) -> Table:
     rows = [["", *_head(networks)]]
-    for stage in (FORWARD, MASK):
+    for stage in (FORWARD, MASK, LRP):
         counted, bound = [], []
         for n in networks:
             work = n["works"][stage]
@@ -142,7 +147,15 @@ def _roofline(networks: list[dict[str, Any]]) -> Table:
             bound.append(f"{limit:.2f} ms, {limit / n['timings'][stage]['median_ms']:.0%} of it reached")
         rows.append([f"{stage}: operations, bytes", *counted])
         rows.append([f"{stage}: the least that it can take", *bound])
+    rows.append(
+        ["measured limit, one large product", *(_limit(n, "operations_s", "Gop/s") for n in networks)]
+    )
+    rows.append(["measured limit, one large copy", *(_limit(n, "bytes_s", "GB/s") for n in networks)])
     return rows
+
+
+def _limit(network: dict[str, Any], which: str, unit: str) -> str:
+    return f"{network['machine_limits'][which] / 1e9:.0f} {unit}"
 
 
 def as_text(facts: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from vbp_core.bench.networks import Work, measure_network
 from vbp_core.bench.pipeline import latency, play_rate, seek_latency
 from vbp_core.bench.recordings import jpeg_of, read_demo, write_bag, write_h264, write_pictures
 from vbp_core.bench.report import as_markdown, as_text
+from vbp_core.bench.targets import results
 from vbp_core.cli.common import number
 from vbp_core.cli.main import print_json
 from vbp_core.devices import pick_device
@@ -76,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
                         networks[name], pictures[100], str(device), batch, args.seconds, others=batch == 1
                     )
                     entry = asdict(result)
+                    entry["machine_limits"] = asdict(limits)
                     entry["limits_ms"] = {k: least_ms(w, limits) for k, w in result.works.items()}
                     facts["networks"].append(entry)
                     facts["notes"] += [n for n in result.notes if n not in facts["notes"]]
@@ -100,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
             bar.update()
         if limits is not None:
             facts["limits"] = asdict(limits)
+    facts["targets"] = [asdict(result) | {"met": result.met} for result in results(facts)]
     if args.json:
         print_json(facts)
     else:

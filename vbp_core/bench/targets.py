@@ -1,0 +1,105 @@
+"""What the figures are to reach, and whether they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from vbp_core.bench.networks import CAPTUM, FORWARD, LRP, MASK, PAIR, PLAIN
+
+
+@dataclass(frozen=True)
+class Result:
+    """what: in words. wanted: the limit, which `most` says is an upper one (else a lower one). measured: in `unit`."""
+
+    what: str
+    measured: float
+    wanted: float
+    most: bool
+    unit: str = ""
+
+    @property
+    def met(self) -> bool:
+        return self.measured <= self.wanted if self.most else self.measured >= self.wanted
+
+    def words(self) -> list[str]:
+        """As a row of a table: what, measured, wanted, met or missed."""
+        sense = "at most" if self.most else "at least"
+        return [self.what, _number(self.measured), f"{sense} {_number(self.wanted)}{self.unit}", self.verdict]
+
+    @property
+    def verdict(self) -> str:
+        return "met" if self.met else "missed"
+
+
+# (words, stage above the line, stage below it, limit on a CPU, limit on a GPU, an upper one); None: no target there
+RATIOS = (
+    ("mask / forward", MASK, FORWARD, 0.06, 0.05, True),
+    ("plain forward / forward", PLAIN, FORWARD, 1.7, None, False),
+    ("LRP / forward", LRP, FORWARD, 2.0, 2.0, True),
+    ("captum LRP / mask", CAPTUM, MASK, 100.0, 100.0, False),
+    ("captum LRP / LRP", CAPTUM, LRP, 3.0, 3.0, False),
+)
+FRAMES_PER_S = {"NetSVF": 60.0, "NetHVF": 90.0}  # from an H.264 file to the picture with its mask
+THROUGHPUT = 20_000.0  # frames per second of forward and mask, in batches on a GPU
+JUMPS_MS = {  # 95 % of jumps
+    "H.264, a key frame every 40": 50.0,
+    "H.264, a key frame every 250": 120.0,
+    "folder of JPEGs": 50.0,
+}
+LARGE_OPEN_S, LARGE_MIB = 3.0, 1.5e9 / 2**20
+WINDOW_S, FIRST_MASK_S = 1.0, 3.0
+
+
+def results(facts: dict[str, Any]) -> list[Result]:
+    """Every target that the measured parts bear upon, in the order of the parts."""
+    return [*_networks(facts), *_pipeline(facts), *_window(facts), *_large(facts)]
+
+
+def _networks(facts: dict[str, Any]) -> Iterator[Result]:
+    on_gpu = str(facts["machine"].get("device", "cpu")) not in ("cpu", "mps")
+    for n in facts.get("networks", []):
+        name = n["name"] + (f", batch {n['batch']}" if n["batch"] > 1 else "")
+        for words, above, below, cpu, gpu, most in RATIOS:
+            a, b = n["timings"].get(above), n["timings"].get(below)
+            limit = gpu if on_gpu else cpu
+            if a and b and limit is not None and (n["batch"] == 1 or (on_gpu and above == MASK)):
+                yield Result(f"{name}: {words}", a["median_ms"] / b["median_ms"], limit, most)
+        if on_gpu and n["batch"] > 1:
+            rate = 1e3 * n["batch"] / n["timings"][PAIR]["median_ms"]
+            yield Result(f"{name}: forward + mask, frames per second", rate, THROUGHPUT, False)
+
+
+def _pipeline(facts: dict[str, Any]) -> Iterator[Result]:
+    for name, rates in facts.get("play", {}).items():
+        if name in FRAMES_PER_S:
+            for where, rate in rates.items():
+                words = f"{name}: H.264 file to picture with mask, frames per second, {where}"
+                yield Result(words, rate["fps"], FRAMES_PER_S[name], False)
+    for where, kinds in facts.get("seek", {}).items():
+        for kind, lap in kinds.items():
+            if kind in JUMPS_MS:
+                yield Result(f"jump, 95 %: {kind}, {where}", lap["p95_ms"], JUMPS_MS[kind], True, " ms")
+
+
+def _window(facts: dict[str, Any]) -> Iterator[Result]:
+    if facts.get("window"):
+        yield Result("process start to window", facts["window"]["window_ms"] / 1e3, WINDOW_S, True, " s")
+        first = facts["window"]["first_mask_ms"] / 1e3
+        yield Result("process start to first masked frame", first, FIRST_MASK_S, True, " s")
+
+
+def _large(facts: dict[str, Any]) -> Iterator[Result]:
+    if facts.get("large"):
+        large = facts["large"]
+        name = f"{large['frames']:,} frames"
+        yield Result(f"{name}: opening, second time", large["second_s"], LARGE_OPEN_S, True, " s")
+        words = f"{name}: resident memory after playing and jumping"
+        yield Result(words, large["rss_mib"], LARGE_MIB, True, " MiB")
+
+
+def _number(value: float) -> str:
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.2f}".rstrip("0").rstrip(".") if value >= 1 else f"{value:.3f}".rstrip("0").rstrip(".")
