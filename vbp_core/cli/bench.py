@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import tempfile
 import time
 import warnings
@@ -163,7 +165,8 @@ def measure_export(made: Recordings, model: str, device: str, folder: Path) -> d
 
     out = folder / "clip.mp4"
     start = time.perf_counter()
-    status = main(["export", str(made.h264_short), "--model", model, "--device", device, "-o", str(out)])
+    with contextlib.redirect_stdout(io.StringIO()):  # what it says is not what was asked for
+        status = main(["export", str(made.h264_short), "--model", model, "--device", device, "-o", str(out)])
     if status:
         raise VbpError("the export did not come to its end")
     return {"fps": FRAMES / (time.perf_counter() - start), "source_fps": 20.0}
