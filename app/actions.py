@@ -40,6 +40,11 @@ PANELS: tuple[tuple[str, str, str], ...] = (
     ("angle", "Angle and error", "Driven and predicted angle over the drive"),
     ("info", "Drive", "What the recording holds and what was taken for granted"),
     ("run", "Training run", "The frame through a run's checkpoints, and its error over the epochs"),
+    (
+        "evidence",
+        "Evidence",
+        "Tests whether the maps of this frame are true: deletion, a random head, phi and LRP",
+    ),
     ("method-2", "Method 2", FURTHER),
     ("method-3", "Method 3", FURTHER),
     ("method-4", "Method 4", FURTHER),

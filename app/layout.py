@@ -20,7 +20,7 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
         dock.setFloating(False)
     # Of use only with a run, which shows it; the others are shown one by one, when asked for. Hidden before they are
     # placed: a column of all of them would make the window higher.
-    hidden = ["run", *(name for name in docks if name.startswith("method-"))]
+    hidden = ["run", "evidence", *(name for name in docks if name.startswith("method-"))]
     for name in hidden:
         docks[name].hide()
     large = window.height() >= LARGE_HEIGHT
@@ -29,15 +29,15 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
     window.splitDockWidget(docks["visualbackprop"], docks["lrp"], Qt.Orientation.Vertical)
     if large:
         window.splitDockWidget(docks["steering"], docks["layers"], Qt.Orientation.Horizontal)
-        rest = ["layers", "compare", "run", "info"]
+        rest = ["layers", "compare", "run", "evidence", "info"]
     else:
-        rest = ["steering", "layers", "compare", "run", "info"]
+        rest = ["steering", "layers", "compare", "run", "evidence", "info"]
     for first, second in pairwise(rest):
         window.tabifyDockWidget(docks[first], docks[second])
     window.addDockWidget(BOTTOM, docks["angle"])
     for name, dock in docks.items():
         dock.setVisible(name not in hidden)
-    _place_methods(window, [docks["lrp"], *(docks[name] for name in hidden[1:])], columns=2 if large else 1)
+    _place_methods(window, [docks["lrp"], *(docks[name] for name in hidden[2:])], columns=2 if large else 1)
     docks[rest[0]].raise_()
     size_docks(window, docks, large)
 

@@ -15,6 +15,7 @@ from app.messages import Frame, LayersMade, NetworkReady, Predicted, PredictEnde
 from app.method_panels import LATE_S as LATE_S
 from app.method_panels import MethodPanels
 from app.panels.compare import ComparePanel
+from app.panels.evidence import EvidencePanel
 from app.panels.info import InfoPanel
 from app.panels.masked import MaskedView, Overlay
 from app.panels.method import MethodPanel
@@ -43,6 +44,7 @@ class Panels:
     angle: AnglePlot
     info: InfoPanel
     run: RunPanel
+    evidence: EvidencePanel
     transport: Transport
     status: StatusLine
 

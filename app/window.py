@@ -23,12 +23,14 @@ from PySide6.QtWidgets import (
 
 from app import layout, theme
 from app.actions import ACTIONS, GROUPS, PANELS, build_actions, keys_table
+from app.evidence_thread import Evidence
 from app.export_control import Exporter
 from app.live_commands import LiveCommands
 from app.marks import Marks
 from app.messages import Choices, DriveFailed, Frame, NetworkFailed, NetworkReady, PredictEnded
 from app.method_panels import make_panels
 from app.panels.compare import ComparePanel
+from app.panels.evidence import EvidencePanel
 from app.panels.info import InfoPanel
 from app.panels.masked import STYLE_TITLES, MaskedView, Overlay
 from app.panels.method import MethodPanel
@@ -93,6 +95,7 @@ class MainWindow(LiveCommands):
         self.docks = self._build_docks()
         self.presenter = Presenter(self.player, self.panels, self.marks, self)
         self.run = RunFollower(self.player, self.panels.run, self)
+        self.evidence = Evidence(self.player, self.panels.evidence, self._methods_shown, self)
         self._build_live()
         self.exporter = Exporter(self)
         self._connect()
@@ -162,6 +165,7 @@ class MainWindow(LiveCommands):
             angle=AnglePlot(),
             info=InfoPanel(),
             run=RunPanel(),
+            evidence=EvidencePanel(),
             transport=transport,
             status=status,
         )
@@ -280,6 +284,7 @@ class MainWindow(LiveCommands):
     def close_drive(self) -> None:
         self.player.close_drive()
         self.run.clear_frame()
+        self.evidence.forget()
         self.presenter.clear()
         self.marks.set_drive(None, 0)
         self.show_start()
@@ -495,6 +500,11 @@ class MainWindow(LiveCommands):
             layout.restore(self, state)
         self.place_bars()
 
+    def _methods_shown(self) -> list[str]:
+        """The methods of the maps that are seen, VisualBackProp among them."""
+        seen = self.presenter.seen
+        return ["visualbackprop", *(p.method for name, p in self.panels.methods.items() if name in seen)]
+
     def _panel_seen(self, name: str, seen: bool) -> None:
         self.presenter.set_seen(name, seen)
 
@@ -576,5 +586,5 @@ class MainWindow(LiveCommands):
         self.settings.flush()
         self.hide()
         left = self.exporter.close()  # first: an export that runs is to end soon
-        self.threads_left = [*left, *self.player.close(), *self.run.close()]
+        self.threads_left = [*left, *self.player.close(), *self.run.close(), *self.evidence.close()]
         super().closeEvent(event)

@@ -15,8 +15,8 @@ from vbp_core.explain.forward import Forward
 from vbp_core.explain.graph import Dense, Graph
 from vbp_core.explain.registry import METHODS
 
-FRAMES = 3
-DENSE, CONVS = 3, 5  # layers at most, evenly spread, where a network has more
+FRAMES = 2
+DENSE, CONVS = 3, 4  # layers at most, evenly spread, where a network has more
 SAME, LITTLE = 0.99, 0.7  # Spearman of sizes: from the first on nothing changed; above the second, little
 
 
@@ -37,6 +37,26 @@ def _spread(items: list[int], count: int) -> list[int]:
 def cost(subject: Subject) -> float:
     one = 2 + sum(cost_of(m) for m in subject.methods if not METHODS[m].slow)
     return one * 2 * len(places(subject.graph)) * len(subject.some(FRAMES))
+
+
+def head_alone(subject: Subject, tick: Tick) -> dict[str, float]:
+    """Spearman of sizes, for each quick method, where all fully connected layers are random, of the mean of all frames.
+
+    {} for a network without such a layer.
+    """
+    dense = [i for i in layers(subject.graph) if isinstance(subject.graph.stages[i].op, Dense)]
+    if not dense:
+        return {}
+    runner = Forward(redrawn(subject.graph, dense, subject.seed + 1))
+    found: dict[str, list[float]] = {m: [] for m in subject.quick}
+    for n in range(len(subject)):
+        trace = runner(subject.images[n : n + 1])
+        tick(2)
+        for method in subject.quick:
+            now = subject.explain(trace, method)
+            found[method].append(pearson(ranks(np.abs(now)), ranks(np.abs(subject.map(method, n)))))
+            tick(cost_of(method))
+    return {m: mean(values) for m, values in found.items()}
 
 
 def run(subject: Subject, tick: Tick) -> Outcome:

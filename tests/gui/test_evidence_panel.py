@@ -1,0 +1,102 @@
+"""The maps of the frame on the screen, tested in the window: asked for, cancelled, closed in the middle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from drivemaker import WAIT, wait_shown
+from PySide6.QtCore import Qt
+
+from vbp_core.engine import Engine, open_network
+from vbp_core.evidence import perturbation, quick, randomisation
+
+PATIENCE = 4 * WAIT  # the thread gives way to everything else
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less of everything: the same code, in seconds."""
+    monkeypatch.setattr(perturbation, "COUNTS", (3,))
+    monkeypatch.setattr(perturbation, "SHARES", (0.5,))
+    monkeypatch.setattr(quick.theory, "EPS", (1.0, 100.0))
+
+
+@pytest.fixture
+def shown(qtbot, make_window, drive_folder):
+    window = make_window("NetHVF")
+    window.open_drive(drive_folder)
+    wait_shown(qtbot, window, 0, masked=True)
+    window.docks["evidence"].show()
+    window.docks["evidence"].raise_()
+    return window
+
+
+def press(qtbot, window) -> None:
+    qtbot.mouseClick(window.panels.evidence.button, Qt.MouseButton.LeftButton)
+
+
+def test_it_is_off_until_it_is_wanted(make_window) -> None:
+    window = make_window()
+    assert not window.docks["evidence"].isVisible()
+    assert window.actions_by_id["panel-evidence"].text() == "Evidence"
+
+
+def test_a_frame_is_tested_on_request(qtbot, shown) -> None:
+    panel = shown.panels.evidence
+    assert panel.stack.currentIndex() == 0
+    press(qtbot, shown)
+    assert panel.button.text() == "Cancel"
+    qtbot.waitUntil(lambda: panel.stack.currentIndex() == 1, timeout=PATIENCE)
+    assert panel.button.text() == "Test this frame" and panel.status() == "this frame"
+    said = panel.verdicts.text()
+    assert "random fully connected layers" in said and "|phi|" in said and "VisualBackProp" in said
+    assert not panel.grab().isNull()
+    shown.player.seek(3)
+    wait_shown(qtbot, shown, 3, masked=True)
+    assert panel.status() == "of frame 0"
+    shown.close_drive()
+    qtbot.waitUntil(lambda: panel.stack.currentIndex() == 0, timeout=WAIT)
+
+
+def test_a_test_can_be_cancelled_and_asked_for_again(qtbot, shown) -> None:
+    panel = shown.panels.evidence
+    press(qtbot, shown)
+    press(qtbot, shown)
+    assert panel.button.text() == "Test this frame" and panel.status() == ""
+    press(qtbot, shown)
+    qtbot.waitUntil(lambda: panel.stack.currentIndex() == 1, timeout=PATIENCE)
+
+
+def test_it_rests_while_the_drive_plays(qtbot, shown) -> None:
+    panel = shown.panels.evidence
+    shown.player.playing = True  # as the thread sees it
+    press(qtbot, shown)
+    assert "waits" in panel.status()
+    qtbot.wait(300)
+    assert panel.stack.currentIndex() == 0 and "waits" in panel.status()
+    shown.player.playing = False
+    qtbot.waitUntil(lambda: panel.stack.currentIndex() == 1, timeout=PATIENCE)
+
+
+def test_the_window_closes_in_the_middle_of_a_test(qtbot, shown) -> None:
+    press(qtbot, shown)
+    shown.close()
+    assert shown.threads_left == []
+
+
+def test_what_the_panel_says_is_what_was_measured() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    engine = Engine(open_network("NetHVF"), "cpu")
+    done = engine.run(image, ("visualbackprop", "lrp"))
+    shares: list[float] = []
+    made = quick.quick(engine, image, done.crop, ["visualbackprop", "lrp", "occlusion"], shares.append)
+    assert shares == sorted(shares) and shares[0] > 0 and shares[-1] <= 1.0
+    assert [s.name for s in made.plots[0].series] == ["VisualBackProp", "LRP", "random order"]
+    vbp, lrp = done.maps["visualbackprop"], done.maps["lrp"]
+    at = list(made.plots[1].series[0].x).index(100.0)
+    assert made.plots[1].series[0].y[at] == pytest.approx(
+        np.corrcoef(vbp.ravel(), np.abs(lrp).ravel())[0, 1], abs=1e-3
+    )
+    assert "unchanged: VisualBackProp" in made.verdicts[1]
+    assert randomisation.SAME == 0.99

@@ -1,0 +1,120 @@
+"""The quick experiments, on one frame: what the window shows of the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vbp_core.drives.base import Image
+from vbp_core.engine import Engine
+from vbp_core.evidence import perturbation, randomisation, theory
+from vbp_core.evidence.outcome import Plot, Series
+from vbp_core.evidence.subject import Frames, Subject
+from vbp_core.evidence.subject import cost as cost_of
+from vbp_core.explain.registry import METHODS
+from vbp_core.overlay import Rect
+
+
+@dataclass(frozen=True)
+class Quick:
+    """plots: two small ones. verdicts: one sentence for each experiment, computed from its numbers."""
+
+    plots: tuple[Plot, ...]
+    verdicts: tuple[str, ...]
+
+
+def quick(
+    engine: Engine, image: Image, crop: Rect, methods: Sequence[str], progress: Callable[[float], None]
+) -> Quick:
+    """Deletion, a random head, and VisualBackProp against phi and LRP, on one frame (H, W, 3) uint8.
+
+    methods: slow ones are left out. The engine is read, never run: the network is copied, so this may be called from
+    another thread than the engine's. progress(share done 0..1) may raise to stop. Raises VbpError.
+    """
+    inputs, rect = engine.prepare(image, crop)
+    chosen = [m for m in dict.fromkeys(methods) if not METHODS[m].slow]
+    subject = Subject(engine.network, engine, Frames((0,), (rect,), inputs[None]), chosen, seed=0)
+    total = (
+        subject.prepare_cost()
+        + perturbation.cost(subject)
+        + theory.cost(subject)
+        + sum(map(cost_of, chosen))
+        + 2
+    )
+    done = 0.0
+
+    def tick(amount: float) -> None:
+        nonlocal done
+        done = min(done + amount, total)
+        progress(done / total)
+
+    subject.prepare(tick)
+    deletion = perturbation.run(subject, tick)
+    head = randomisation.head_alone(subject, tick)
+    compared = theory.run(subject, tick)
+    lines = [
+        s for s in deletion.plots[0].series if s.aside or s.name in {METHODS[m].title for m in subject.maps}
+    ]
+    first = Plot("Most relevant regions replaced", "% replaced", f"change in {subject.unit}", lines)
+    second = Plot(
+        "VisualBackProp against |LRP|",
+        "eps",
+        "correlation",
+        [
+            Series("Pearson", *_curve(compared.plots[0].series[0])),
+            Series("Spearman", *_curve(compared.plots[0].series[1])),
+        ],
+        log_x=True,
+    )
+    verdicts = [_of_deletion(subject, deletion.numbers), _of_head(head), _of_theory(compared.numbers)]
+    return Quick((first, second), tuple(v for v in verdicts if v))
+
+
+def _curve(series: Series) -> tuple[Sequence[float], Sequence[float]]:
+    return series.x, series.y
+
+
+def _of_deletion(subject: Subject, numbers: dict[str, dict[str, dict[str, list[float]]]]) -> str:
+    random = float(np.mean(numbers["random"]["aopc"]))
+    by_method = {METHODS[m].title: v["aopc_most"][0] for m, v in numbers["methods"].items()}
+    if not by_method:
+        return ""
+    unit = subject.unit
+    better = [f"{title} {v:.1f}{unit}" for title, v in by_method.items() if v > random]
+    worse = [f"{title} {v:.1f}{unit}" for title, v in by_method.items() if v <= random]
+    what = "the class's probability" if subject.spec.is_classifier else "the angle"
+    out = f"Replacing what is marked first ({perturbation.STEPS} regions) moves {what} "
+    parts = []
+    if better:
+        parts.append(f"more than random regions do ({random:.1f}{unit}): {', '.join(better)}")
+    if worse:
+        parts.append(
+            f"{'' if better else 'by '}no more than random ones ({random:.1f}{unit}): {', '.join(worse)}"
+        )
+    return out + "; ".join(parts) + "."
+
+
+def _of_head(head: dict[str, float]) -> str:
+    same = [METHODS[m].title for m, v in head.items() if v >= randomisation.SAME]
+    other = [f"{METHODS[m].title} {v:.2f}" for m, v in head.items() if v < randomisation.SAME]
+    zero = [METHODS[m].title for m, v in head.items() if not np.isfinite(v)]
+    parts = []
+    if same:
+        parts.append(f"unchanged: {', '.join(same)}")
+    if other:
+        parts.append(f"changed, Spearman: {', '.join(other)}")
+    if zero:
+        parts.append(f"nothing left: {', '.join(zero)}")
+    return f"With random fully connected layers the map is {'; '.join(parts)}." if parts else ""
+
+
+def _of_theory(numbers: dict[str, list[dict[str, dict[str, float]]]]) -> str:
+    one = numbers["frames"][0]
+    values = [entry["pearson"] for entry in one["lrp"]]  # type: ignore[index]
+    out = f"VisualBackProp and |phi| correlate at {one['phi']['pearson']:.2f} (Pearson)"
+    if np.isfinite(values).any():
+        k = int(np.nanargmax(values))
+        out += f"; |LRP| comes nearest at eps {theory.EPS[k]:g} ({values[k]:.2f})"
+    return out + "."
