@@ -241,6 +241,24 @@ def test_stepping_back_decodes_each_stretch_once(made, monkeypatch: pytest.Monke
     assert len(starts) <= 1
 
 
+def test_a_jump_converts_the_frame_and_what_comes_after_it_alone(
+    made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive = VideoDrive(build_index(made("one-key.mp4")[0]))
+    converted: list[int] = []
+    image = VideoReader._image
+    monkeypatch.setattr(
+        VideoReader, "_image", lambda self, at, frame: (converted.append(at), image(self, at, frame))[1]
+    )
+    far = COUNT - 3
+    drive.forget()
+    drive.frame(far)
+    assert min(converted) == far
+    for i in range(far - 1, far - 9, -1):  # stepping back, the way to the first of them is kept
+        drive.frame(i)
+    assert sorted(converted) == list(range(far + 1))
+
+
 # --- pictures: size, turn, colour ---------------------------------------------------------------
 
 

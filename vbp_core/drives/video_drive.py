@@ -10,6 +10,7 @@ from vbp_core.drives.video_index import ACCEPTED, VideoIndex
 from vbp_core.drives.video_reader import VideoReader
 from vbp_core.errors import DriveError, FrameError
 
+_STEP_BACK = 32  # frames: further back is a jump
 _PROBES = 12  # key frames tried before a video counts as unreadable
 
 
@@ -24,6 +25,7 @@ class VideoDrive(Drive):
         super().__init__(cache_bytes)
         self._reader = VideoReader(index)
         self._known_lost = -1
+        self._asked, self._stepping_back = 0, False
         self.timestamps_ns = index.times_ns
         self.angle_rad = np.full(len(index.order), np.nan)
         self.speed_mps = np.full(len(index.order), np.nan)
@@ -58,9 +60,16 @@ class VideoDrive(Drive):
         """(N,) float64 each, NaN where unknown; radians of the steering wheel, left positive, and m/s."""
         self.angle_rad, self.speed_mps = angle_rad, speed_mps
 
+    def frame(self, i: int) -> Image:
+        self._stepping_back = 0 < self._asked - i <= _STEP_BACK
+        self._asked = i
+        return super().frame(i)
+
     def _decode(self, i: int) -> Image:
-        # Half the cache for the way to a frame: stepping backwards then decodes each stretch once.
-        before = self._cache_limit // 2 // max(self.info.width * self.info.height * 3, 1)
+        # Half the cache for the way to a frame: stepping backwards then decodes each stretch once. On a jump
+        # what lies on the way is not wanted, and what no other picture is built on need not be decoded.
+        size = max(self.info.width * self.info.height * 3, 1)
+        before = self._cache_limit // 2 // size if self._stepping_back else 0
         try:
             return self._reader.read(i, self._remember, before)
         except FrameError:
