@@ -148,7 +148,10 @@ def _roofline(networks: list[dict[str, Any]]) -> Table:
         rows.append([f"{stage}: operations, bytes", *counted])
         rows.append([f"{stage}: the least that it can take", *bound])
     rows.append(
-        ["measured limit, one large product", *(_limit(n, "operations_s", "Gop/s") for n in networks)]
+        [
+            "measured limit, one large convolution or product",
+            *(_limit(n, "operations_s", "Gop/s") for n in networks),
+        ]
     )
     rows.append(["measured limit, one large copy", *(_limit(n, "bytes_s", "GB/s") for n in networks)])
     return rows

@@ -27,10 +27,11 @@ def interleaved(
     synchronize: Callable[[], None] = lambda: None,
     least: int = 5,
     clock: Callable[[], float] = time.perf_counter,
+    before: Mapping[str, Callable[[], object]] | None = None,
 ) -> dict[str, Timing]:
     """Run every task in turn until `seconds` are over, `least` times at least; the order turns by one each round.
 
-    synchronize: waits until the device is done, before each reading of the clock.
+    before: what is run before a task without being timed, such as the pass that it explains. synchronize: waits until the device is done, before each reading of the clock.
     """
     names = list(tasks)
     for name in names:
@@ -42,6 +43,8 @@ def interleaved(
     while clock() < end or turn < least:
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
+            if before and name in before:
+                before[name]()
             synchronize()
             start = clock()
             tasks[name]()
