@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from vbp_core.evidence.measures import mean
+from vbp_core.evidence.outcome import figure
 from vbp_core.explain import METHODS
-from vbp_core.readable import MINUS, UNKNOWN
+from vbp_core.readable import UNKNOWN
 
 HERE = Path(__file__).parent
 NETWORKS = {"netsvf": "NetSVF", "nethvf": "NetHVF", "authors": "The authors' network"}
@@ -52,10 +53,7 @@ def read(name: str) -> dict[str, Any] | None:
 
 
 def number(value: float | None, decimals: int = 2) -> str:
-    if value is None or value != value:
-        return UNKNOWN
-    text = f"{value:.{decimals}f}"
-    return (text if float(text) else text.lstrip("-")).replace("-", MINUS)
+    return figure(float("nan") if value is None else value, decimals)
 
 
 def of(facts: dict[str, Any] | None, experiment: str) -> dict[str, Any]:
@@ -130,12 +128,12 @@ def main() -> None:
             remarks = facts["networks"][0]["remarks"]
             place = {"road": "Real road", "demo": "Simulated"}[name]
             lines.append(
-                f"{place}: [report]({name}-{key}.html), {frames} frames, made in {seconds / 60:.0f} min on one core."
+                f"{place}: [report]({name}-{key}.html), {frames} frames, made in {seconds / 60:.0f} min with one thread of a busy machine."
             )
             for line in [*remarks, *findings(facts, "theory")]:
                 lines.append(f"- {line}")
             for line in findings(facts, "recovery"):
-                if "/255" in line:
+                if "/255" in line or "does not depend" in line:
                     lines.append(f"- {line}")
             lines.append("")
     cue = read("planted")

@@ -35,11 +35,11 @@ def layers(graph: Graph) -> list[int]:
 
 
 def redrawn(graph: Graph, which: Collection[int], seed: int) -> Graph:
-    """The graph with new weights in the stages `which`, drawn from each one's own normal distribution.
+    """The graph with new weights in the stages `which`, as large as they were.
 
-    Weights and biases come from the normal distribution of their layer's mean and standard deviation (BatchNorm
-    folded), so that activations stay of the size that the other layers were trained for. A layer's draw depends on
-    its number and the seed alone: cascading and independent randomisation put the same weights into it.
+    Weights and biases are drawn from N(0, their own mean square in that layer), BatchNorm folded, so that activations
+    stay of the size that the other layers were trained for; a mean other than zero would kill most ReLUs. A layer's
+    draw depends on its number and the seed alone: cascading and independent randomisation put the same weights into it.
     """
     stages = list(graph.stages)
     for i in which:
@@ -54,9 +54,8 @@ def redrawn(graph: Graph, which: Collection[int], seed: int) -> Graph:
 
 
 def _like(tensor: Tensor, generator: torch.Generator) -> Tensor:
-    spread = tensor.double().std() if tensor.numel() > 1 else tensor.double().abs().sum()
     drawn = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
-    return (tensor.double().mean() + spread * drawn.to(tensor.device)).to(tensor.dtype)
+    return (tensor.double().square().mean().sqrt() * drawn.to(tensor.device)).to(tensor.dtype)
 
 
 def random_network(graph: Graph, image: Tensor, seed: int) -> Graph:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from vbp_core.readable import MINUS, UNKNOWN
+
 Tick: TypeAlias = Callable[[float], None]  # told of work that is done, in forward passes; may raise to stop
 Cell: TypeAlias = str | float
+
+
+def figure(value: float, decimals: int = 2) -> str:
+    """A number as a person reads it."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    text = f"{value:.{decimals}f}"
+    return (text if float(text) else text.lstrip("-")).replace("-", MINUS)
 
 
 @dataclass(frozen=True)

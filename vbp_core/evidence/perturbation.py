@@ -16,7 +16,7 @@ SIDE = 9  # pixels along a region
 STEPS = 100  # regions of the AOPC
 COUNTS = (1, 3, 10, 30, 100)  # regions replaced at which the network is asked, and the shares of all:
 SHARES = (0.25, 0.5, 0.75, 0.9, 0.97)
-FRAMES = 4
+FRAMES = 6
 RANDOM = 2  # orders of each frame
 REPLACEMENTS = ("mean", "noise")
 

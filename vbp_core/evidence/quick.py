@@ -11,7 +11,7 @@ import numpy as np
 from vbp_core.drives.base import Image
 from vbp_core.engine import Engine
 from vbp_core.evidence import perturbation, randomisation, theory
-from vbp_core.evidence.outcome import Plot, Series
+from vbp_core.evidence.outcome import Plot, Series, figure
 from vbp_core.evidence.subject import Frames, Subject
 from vbp_core.evidence.subject import cost as cost_of
 from vbp_core.explain.registry import METHODS
@@ -114,8 +114,8 @@ def _of_head(head: dict[str, float]) -> str:
 def _of_theory(numbers: dict[str, Any]) -> str:
     one = numbers["frames"][0]
     values = [entry["pearson"] for entry in one["lrp"]]
-    out = f"VisualBackProp and |phi| correlate at {one['phi']['pearson']:.2f} (Pearson)"
+    out = f"VisualBackProp and |phi| correlate at {figure(one['phi']['pearson'])} (Pearson)"
     if np.isfinite(values).any():
         k = int(np.nanargmax(values))
-        out += f"; |LRP| comes nearest at eps {theory.EPS[k]:g} ({values[k]:.2f})"
+        out += f"; |LRP| comes nearest at eps {theory.EPS[k]:g} ({figure(values[k])})"
     return out + "."

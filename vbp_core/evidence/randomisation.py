@@ -62,8 +62,8 @@ def head_alone(subject: Subject, tick: Tick) -> dict[str, float]:
 def run(subject: Subject, tick: Tick) -> Outcome:
     """Layers get random weights, and the maps are compared with those of the trained network.
 
-    Cascading: a layer and all above it, from the output down. Independent: that layer alone. New weights come from the
-    normal distribution of the layer's own mean and deviation (`altered.redrawn`), in a copy of the network.
+    Cascading: a layer and all above it, from the output down. Independent: that layer alone. New weights are as
+    large as the layer's own (`altered.redrawn`), in a copy of the network.
     Compared are Spearman's correlation of the maps' sizes and, for signed ones, of the maps themselves, and SSIM of the
     sizes, of the mean frame. A method that depends on what the network has learnt must lose its likeness; one that keeps
     it (Spearman of sizes from 0.99 on) shows something else, whatever it looks like. NaN: the map is constant.

@@ -64,6 +64,7 @@ def run(subject: Subject, tick: Tick, training: Path | None = None) -> Outcome:
             "Partly trained networks: left out, as no run was given (--run); weights in between would be no training."
         )
     _two_targets(subject, tick, out)
+    _between_frames(subject, out)
     _adversarial(subject, tick, out)
     slow = [METHODS[m].title for m in subject.maps if METHODS[m].slow]
     if slow:
@@ -120,13 +121,16 @@ def _random(subject: Subject, tick: Tick, out: Outcome) -> None:
             row += [pair["image"], pair["edges"]]
         rows.append(row)
     count = len(subject.some(FRAMES))
-    note = f"{count} frames, {NETWORKS} random networks of each kind. – : the method cannot explain such a network, or a constant map."
+    note = (
+        f"{count} frames, {NETWORKS} random networks of each kind. LRP and gradient × input multiply by the input, which is then "
+        "in the map whatever the network is. – : the method cannot explain such a network, or a constant map."
+    )
     out.tables.append(Table("Correlation of |map| with the image and its edges", columns, rows, note))
     for kind in list(numbers)[1:]:
         tops = {m: max(v["image"], v["edges"]) for m, v in numbers[kind].items() if np.isfinite(v["image"])}
         shows = [f"{METHODS[m].title} ({v:.2f})" for m, v in tops.items() if v >= RECOVERS]
         out.findings.append(
-            f"In a {kind} network, where nothing was learnt, image or edges are in the map (correlation from {RECOVERS} on) of: "
+            f"{kind.capitalize()} (nothing was learnt): image or edges are in the map (correlation from {RECOVERS} on) of: "
             f"{', '.join(shows) or 'no method'}."
         )
 
@@ -220,16 +224,39 @@ def _two_targets(subject: Subject, tick: Tick, out: Outcome) -> None:
         "the angle with the other sign: sizes 1, signed −1, which is no insensitivity."
     )
     out.tables.append(Table(f"Two targets: the {what} …", columns, rows, note))
-    deaf = [
-        METHODS[m].title
-        for m in subject.quick
-        if all(v[m]["signed" if METHODS[m].signed else "sizes"] >= SAME for v in numbers.values())
-    ]
-    by_design = [t for t in deaf if t in {m.title for m in METHODS.values() if not m.targeted}]
+    words, first = next(iter(numbers.items()))
+    deaf = [m for m in subject.quick if first[m]["signed" if METHODS[m].signed else "sizes"] >= SAME]
+    no_output = [METHODS[m].title for m in deaf if not METHODS[m].targeted]
+    sizes = [METHODS[m].title for m in deaf if METHODS[m].targeted and not METHODS[m].signed]
     if deaf:
-        why = f" {', '.join(by_design)}: by construction, as no output takes part." if by_design else ""
+        line = f"The same map for the {words} (Spearman from {SAME} on): {', '.join(METHODS[m].title for m in deaf)}."
+        if no_output:
+            line += f" {', '.join(no_output)}: by construction, as no output takes part."
+        if sizes and not subject.spec.is_classifier:
+            line += f" {', '.join(sizes)}: by construction, as a size has no side."
+        out.findings.append(line)
+
+
+def _between_frames(subject: Subject, out: Outcome) -> None:
+    """Whether a map depends on the frame at all: Spearman of the sizes on frames that are far apart."""
+    if len(subject) < 2:
+        return
+    first, last = 0, len(subject) - 1
+    alike = {m: spearman(np.abs(subject.map(m, first)), np.abs(subject.map(m, last))) for m in subject.quick}
+    pair = [subject.frames.numbers[n] for n in (first, last)]
+    out.numbers["between_frames"] = {"frames": pair, "spearman": alike}
+    out.tables.append(
+        Table(
+            f"Two frames: {pair[0]} and {pair[1]}",
+            ["method", "Spearman of sizes"],
+            [[METHODS[m].title, v] for m, v in alike.items()],
+        )
+    )
+    same = [METHODS[m].title for m, v in alike.items() if v >= SAME]
+    if same:
         out.findings.append(
-            f"The map is the same whatever is asked (Spearman from {SAME} on): {', '.join(deaf)}.{why}"
+            f"The map does not depend on the frame (Spearman from {SAME} on between frames {pair[0]} and {pair[1]}): "
+            f"{', '.join(same)}."
         )
 
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 import cv2
-import numpy as np
 
-from vbp_core.evidence.outcome import Outcome, Table
+from vbp_core.evidence.outcome import Outcome, Table, figure
 from vbp_core.evidence.plots import svg
 from vbp_core.evidence.registry import EXPERIMENTS
 from vbp_core.evidence.subject import Subject
 from vbp_core.explain.registry import METHODS
 from vbp_core.overlay import blend, grey_to_rgb
 from vbp_core.preprocess import as_shown
-from vbp_core.readable import MINUS, UNKNOWN
 
 THUMB = 320  # pixels wide
 
@@ -149,19 +146,13 @@ def _table(table: Table) -> str:
 
 
 def _cell(value: str | float, decimals: int, first: bool) -> str:
-    return f"<th>{escape(str(value))}</th>" if first else f"<td>{words(value, decimals)}</td>"
+    return f"<th>{escape(str(value))}</th>" if first else f"<td>{_words(value, decimals)}</td>"
 
 
-def words(value: str | float, decimals: int) -> str:
-    """A number as a person reads it."""
-    if isinstance(value, str):
-        return escape(value)
-    if isinstance(value, int | np.integer):
-        return str(value)
-    if not math.isfinite(value):
-        return UNKNOWN
-    text = f"{value:.{decimals}f}"
-    return (text if float(text) else text.lstrip("-")).replace("-", MINUS)
+def _words(value: str | float, decimals: int) -> str:
+    if isinstance(value, str | int):
+        return escape(str(value))
+    return figure(value, decimals)
 
 
 PALETTE = (

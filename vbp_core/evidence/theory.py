@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 
 from vbp_core.evidence.measures import edges, mean, pearson, spearman
-from vbp_core.evidence.outcome import Outcome, Plot, Series, Table, Tick
+from vbp_core.evidence.outcome import Outcome, Plot, Series, Table, Tick, figure
 from vbp_core.evidence.subject import Floats, Subject
 from vbp_core.explain.registry import explain
 
 EPS = tuple(10.0**k for k in range(-4, 5))
 FRAMES = 24
 BOX = 9  # pixels over which maps are averaged, to be compared without their grain
-NEAR, RELATED = 0.9, 0.5
+NEAR, RELATED, SOME = 0.9, 0.5, 0.1
 ALL = 1.0 + 0.1 + 2.0 + 2.0 * len(EPS)
 
 
@@ -120,20 +120,22 @@ def _outcome(subject: Subject, frames: list[dict[str, Any]]) -> Outcome:
         else "no near approximation"
     )
     out.findings.append(
-        f"Remark 1: VisualBackProp is {words} of |phi| pixel by pixel (Pearson {vbp_phi[0]:.2f}, Spearman {vbp_phi[1]:.2f}; "
-        f"near from {NEAR}, related from {RELATED}), and at {vbp_phi[2]:.2f} where both are averaged over {BOX}×{BOX} pixels."
+        f"Remark 1: VisualBackProp is {words} of |phi| pixel by pixel (Pearson {figure(vbp_phi[0])}, Spearman {figure(vbp_phi[1])}; "
+        f"near from {NEAR}, related from {RELATED}), and at {figure(vbp_phi[2])} where both are averaged over {BOX}×{BOX} pixels."
     )
     grain, mask = mean([f["phi_half"] for f in frames]), mean([f["vbp_half"] for f in frames])
     out.findings.append(
         f"Half of |phi| lies on {100 * grain:.2g} % of the pixels, half of the mask on {100 * mask:.2g} %: phi divides by inputs "
         "without the bias, which may be near zero."
     )
-    than = "more than" if vbp_phi[2] > edge_phi[2] else "no more than"
-    out.findings.append(
-        f"Averaged, it agrees with |phi| {than} the plain edges of the image do ({vbp_phi[2]:.2f} against {edge_phi[2]:.2f})."
-    )
+    if max(vbp_phi[2], edge_phi[2]) >= SOME:
+        than = "more than" if vbp_phi[2] > edge_phi[2] else "no more than"
+        out.findings.append(
+            f"Averaged, it agrees with |phi| {than} the plain edges of the image do "
+            f"({figure(vbp_phi[2])} against {figure(edge_phi[2])})."
+        )
     best = curves["VBP, Pearson"]
     if np.isfinite(best).any():
         k = int(np.nanargmax(best))
-        out.findings.append(f"LRP comes nearest to it at eps {EPS[k]:g} (Pearson {best[k]:.2f}).")
+        out.findings.append(f"LRP comes nearest to it at eps {EPS[k]:g} (Pearson {figure(best[k])}).")
     return out
