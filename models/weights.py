@@ -23,11 +23,17 @@ def load_weights(module: nn.Module, path: str | Path, who: str) -> None:
     DataParallel before each name. who: the network, for people. Raises ModelFileError that names what does not fit.
     """
     path = Path(path).expanduser()
+    put_weights(module, without_prefix(read_weights(path), set(module.state_dict())), path, who)
+
+
+def put_weights(module: nn.Module, found: dict[str, Tensor], path: Path, who: str) -> None:
+    """Put all of `found`, which is by the module's own names, into it. path: where they are from, for people.
+
+    Raises ModelFileError that names the first layers that do not fit.
+    """
     wanted = {**module.state_dict()}
-    found = _without_prefix(read_weights(path), set(wanted))
-    optional = {k for k in wanted if k.endswith("num_batches_tracked")}
-    missing = sorted(set(wanted) - set(found) - optional)
-    extra = sorted(set(found) - set(wanted))
+    missing = [k for k in wanted if k not in found and not k.endswith("num_batches_tracked")]
+    extra = [k for k in found if k not in wanted]
     if missing or extra:
         parts = [f"it lacks {_some(missing)}"] * bool(missing) + [
             f"it has {_some(extra)}, which the network has not"
@@ -90,7 +96,7 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     return dict(data)
 
 
-def _without_prefix(found: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+def without_prefix(found: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
     """Names without what wrappers put before each of them."""
     for _ in range(3):
         prefix = next((p for p in PREFIXES if found and all(k.startswith(p) for k in found)), None)

@@ -38,6 +38,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "vbp_core.cli.import_torch7",
         "turn a Torch7 steering network into a .safetensors file",
     ),
+    "import-weights": (
+        "vbp_core.cli.import_weights",
+        "turn published weights of VGG-16 or a ResNet into a .safetensors file",
+    ),
 }
 
 USER_ERROR = 2

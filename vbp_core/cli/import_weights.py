@@ -1,0 +1,54 @@
+"""`vbp import-weights`: published weights of a large network as a .safetensors file that vbp opens."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from models.network import save_checkpoint
+from models.published import load_published
+from models.registry import SPECS
+from models.spec import ModelFileError
+from vbp_core.cli.common import whole_file
+from vbp_core.cli.import_torch7 import is_network
+from vbp_core.cli.main import print_json
+from vbp_core.errors import ModelError
+
+# Those whose weights others publish.
+KINDS = {name: make for name, make in SPECS.items() if make().architecture in ("vgg", "resnet")}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source",
+        type=Path,
+        metavar="FILE",
+        help="torchvision's or timm's .pth or .safetensors, or a Torch7 .t7",
+    )
+    parser.add_argument(
+        "--network", required=True, choices=list(KINDS), metavar="NAME", help=f"one of: {', '.join(KINDS)}"
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FILE.safetensors", help="where to write"
+    )
+    parser.add_argument("--name", default="", help="the name the network is shown with")
+    parser.add_argument("--half", action="store_true", help="16 bits a weight: half the size")
+    parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
+    parser.add_argument("--json", action="store_true", help="print what was done for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        network, how = load_published(args.source, KINDS[args.network](), args.name)
+        with whole_file(args.output, is_network, args.source, args.force) as temporary:
+            save_checkpoint(network, temporary, half=args.half)
+    except ModelFileError as error:
+        raise ModelError(str(error)) from error
+    spec = network.spec
+    if args.json:
+        print_json(
+            {"output": str(args.output), "name": spec.name, "matched": how, "arguments": spec.arguments}
+        )
+    else:
+        print(f"{spec.name} ({spec.input_height}x{spec.input_width} input) written to {args.output}: {how}")
+    return 0
