@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 import weakref
@@ -21,13 +22,17 @@ QUIET_S = 0.2  # nothing new was asked for that long: a method of seconds may be
 
 @dataclass(frozen=True)
 class Wish:
-    """What is wanted of one frame's pass, panel by panel. `version` changes with the drive and the network."""
+    """What is wanted of one frame's pass, panel by panel. `version` changes with the drive and the network.
+
+    driven_rad: of that frame, NaN where it is not known; for the error as a target.
+    """
 
     version: int
     frame: Frame
     engine: Any
     panels: dict[str, Request] = field(default_factory=dict)
     layers: bool = False
+    driven_rad: float = math.nan
 
 
 class BehindThread(threading.Thread):
@@ -98,13 +103,26 @@ class BehindThread(threading.Thread):
             began = time.perf_counter()
             relevance, text = None, ""
             try:
-                relevance = wish.engine.explain(wish.frame.shot, request.method, **dict(request.parameters))
+                target = self._explained(wish, request)
+                numbers = dict(request.parameters)
+                relevance = wish.engine.explain(wish.frame.shot, request.method, target, **numbers)
             except ExplainError as error:
                 text = str(error)
             made[request] = relevance, (time.perf_counter() - began) * 1e3, text
         relevance, ms, text = made[request]
         self._told[name] = wish.version, weakref.ref(wish.frame.shot), request
         self._tell(Explained(wish.version, wish.frame, name, request, relevance, ms, text))
+
+    @staticmethod
+    def _explained(wish: Wish, request: Request) -> Any:
+        """Raises ExplainError for an error that is not known."""
+        from vbp_core.explain import METHODS  # torch is loaded by now
+
+        if not METHODS[request.method].targeted:
+            return None
+        if request.target.startswith("error") and not math.isfinite(wish.driven_rad):
+            raise ExplainError("No driven angle is known of this frame, so there is no error to explain")
+        return wish.engine.target(request.target or None, wish.driven_rad)
 
     def _has(self, wish: Wish, name: str) -> bool:
         """Whether the panel was given just this: another panel's slider must not make it wait."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from app.mailbox import Mailbox
 from app.messages import Frame
 from app.threads import step_back
+from vbp_core.classes import labels_for
 from vbp_core.drives.base import Drive, Image
 from vbp_core.errors import VbpError
 from vbp_core.export.job import Settings
@@ -70,7 +70,7 @@ def draw(wish: PreviewWish) -> Image:
     """The picture as it will be exported, uint8 RGB. Raises VbpError for settings that cannot be."""
     # Imported here, as they bring torch, which the network's thread has done by now.
     from vbp_core.export.compose import Composer, Facts
-    from vbp_core.export.frames import Annotated, Layer
+    from vbp_core.export.frames import Annotated, Layer, told_of
 
     frame, drive, shot, s = wish.frame, wish.drive, wish.frame.shot, wish.settings
     assert shot is not None and frame.image is not None
@@ -92,13 +92,16 @@ def draw(wish: PreviewWish) -> Image:
             indices=wish.indices,
             timestamps_ns=drive.timestamps_ns[wish.indices],
             start_ns=int(drive.timestamps_ns[0]),
-            driven_rad=drive.angle_rad[wish.indices],
+            driven_rad=np.full(len(wish.indices), np.nan)
+            if spec.is_classifier
+            else drive.angle_rad[wish.indices],
             width_of_index=len(str(len(drive) - 1)),
+            of_classes=spec.is_classifier,
         ),
         s,
     )
     for n in np.flatnonzero(np.isfinite(wish.predicted_deg)):
-        composer.set_predicted(int(wish.indices[n]), math.radians(wish.predicted_deg[n]))
+        composer.set_predicted(int(wish.indices[n]), float(wish.predicted_deg[n]))
     i = frame.index
     return composer.draw(
         Annotated(
@@ -114,6 +117,9 @@ def draw(wish: PreviewWish) -> Image:
             input=shot.input,
             layers=layers,
             warning=shot.warning and "the maps of this frame mislead: the prediction is a constant",
+            classes=None
+            if shot.probabilities is None
+            else told_of(spec, shot.probabilities, int(labels_for(drive, spec)[i])),
         ),
         future=wish.whole,
     )

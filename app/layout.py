@@ -42,6 +42,26 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
     size_docks(window, docks, large)
 
 
+def arrange_maps(window: QMainWindow, docks: dict[str, QDockWidget], tall: bool) -> None:
+    """Maps of a tall input stand beside each other, those of a wide one below: so they are largest.
+
+    Panels that the user took apart stay where they are.
+    """
+    first, second = docks["visualbackprop"], docks["lrp"]
+    if any(d.isFloating() or d.isHidden() or window.dockWidgetArea(d) != RIGHT for d in (first, second)):
+        return
+    width, height = first.width(), docks["steering"].height() + first.height() + second.height()
+    if tall:
+        window.splitDockWidget(first, second, Qt.Orientation.Horizontal)
+        window.resizeDocks([first, second], [width // 2] * 2, Qt.Orientation.Horizontal)
+        column, parts = [docks["steering"], first], [150, height - 150]
+    else:
+        window.splitDockWidget(first, second, Qt.Orientation.Vertical)
+        strip = int(width * 125 / 640) + 26
+        column, parts = [docks["steering"], first, second], [max(150, height - 2 * strip), strip, strip]
+    window.resizeDocks(column, parts, Qt.Orientation.Vertical)
+
+
 def size_docks(window: QMainWindow, docks: dict[str, QDockWidget], large: bool) -> None:
     """Give the picture (4:3, most often) the height that is there, and its panels the rest of the width."""
     plot = 190 if large else 140

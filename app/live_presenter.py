@@ -12,10 +12,11 @@ from PySide6.QtCore import QObject, QTimer
 
 from app.live_bar import LiveBar
 from app.live_plot import LivePlot
-from app.messages import Frame, NetworkReady
+from app.messages import Frame, NetworkReady, told
 from app.playback import Player
 from app.presenter import VBP, Presenter
 from app.widgets.format import clock, signed
+from app.widgets.plot_parts import STEERING, UNKNOWN_CLASSES
 from vbp_core.live.frame import CaptureState
 
 TICK_MS = 100
@@ -91,12 +92,14 @@ class LivePresenter(QObject):
         self.presenter.show_input(frame)
         measured = live.measured(frame.stamp_ns)
         driven = measured.angle_rad if measured is not None else math.nan
-        predicted = shot.angle_rad if shot is not None else math.nan
-        p.steering.set_angles(driven, predicted)
+        p.prediction.show_pass(shot, driven)
         p.steering.set_speed(measured.speed_mps if measured is not None else math.nan)
-        p.steering.set_frame(frame.index, 0, clock(seconds))
-        p.compare.add(frame, current=True, driven_rad=driven)
-        self.plot.history.add(seconds, math.degrees(predicted), math.degrees(driven))
+        p.prediction.set_frame(frame.index, 0, clock(seconds))
+        words = p.prediction.words(shot) if shot is not None else []
+        p.compare.add(frame, current=True, driven_rad=driven, words=words)
+        of_classes = shot is not None and shot.probabilities is not None
+        measured_deg = math.nan if of_classes else math.degrees(driven)
+        self.plot.history.add(seconds, told(shot) if shot is not None else math.nan, measured_deg)
         self.plot.refresh()
         if not self.player.frozen:
             self._unpainted = frame
@@ -115,6 +118,7 @@ class LivePresenter(QObject):
 
     def on_network(self, ready: NetworkReady) -> None:
         self.plot.history.forget_predicted()
+        self.plot.set_meaning(UNKNOWN_CLASSES if ready.network.spec.is_classifier else STEERING)
         self.panels.compare.forget()
 
     def on_frozen(self, frozen: bool) -> None:

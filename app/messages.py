@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp_core.classes import percent_right
 from vbp_core.drives.base import Drive, Image
 
 if TYPE_CHECKING:
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
     from vbp_core.live.frame import CaptureState
 
 Map = NDArray[np.float32]
+
+
+def told(shot: Pass, truth: int = -1) -> float:
+    """What the plot shows of a pass: the angle in degrees, or of a classifier `percent_right`. truth: the true class."""
+    if shot.probabilities is None:
+        return math.degrees(shot.angle_rad)
+    return percent_right(shot.probabilities, truth)
 
 
 @dataclass(frozen=True)
@@ -126,10 +135,11 @@ class NetworkFailed:
 
 @dataclass(frozen=True)
 class Request:
-    """A method and the numbers that it takes."""
+    """A method, the numbers that it takes, and what is explained (`vbp_core.explain.parse_target`; "": the default)."""
 
     method: str
     parameters: tuple[tuple[str, float], ...] = ()
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,12 +167,15 @@ class LayersMade:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Predictions of frames first.. of the whole-drive run; `done` of `total` so far."""
+    """Predictions of frames first.. of the whole-drive run; `done` of `total` so far.
+
+    values: as `told` gives them, degrees or per cent.
+    """
 
     generation: int
     network: int
     first: int
-    angles_rad: NDArray[np.float64]
+    values: NDArray[np.float64]
     done: int
     total: int
 

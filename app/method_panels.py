@@ -52,6 +52,7 @@ class MethodPanels(QObject):
         self._player, self._panels, self._status = player, panels, status
         self._made: dict[str, Frame] = {}
         self._methods: Mapping[str, Method] = {}
+        self._target = ""
         for panel in panels.values():
             panel.parameters_changed.connect(self.changed)
         player.explained.connect(self._on_explained)
@@ -61,11 +62,18 @@ class MethodPanels(QObject):
         for panel in self._panels.values():
             panel.set_methods(methods)
 
+    def set_target(self, target: str) -> None:
+        """What all panels explain from now on, as `vbp_core.explain.parse_target` reads it."""
+        if target != self._target:
+            self._target = target
+            self.changed.emit()
+
     def wanted(self, seen: Collection[str]) -> dict[str, Request]:
         """What the panels that are seen show."""
         if not self._methods:
             return {}
-        return {name: panel.request() for name, panel in self._panels.items() if name in seen}
+        asked = {name: panel.request() for name, panel in self._panels.items() if name in seen}
+        return {name: replace(request, target=self._target) for name, request in asked.items()}
 
     def complete(self, frame: int, seen: Collection[str]) -> bool:
         """Whether all that are seen show this frame."""

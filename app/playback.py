@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from pathlib import Path
@@ -301,7 +302,14 @@ class Player(LivePlayer):
             return
         if frame.network != self._network_generation:
             return
-        self._behind.wishes.put(Wish(self._version, frame, engine, panels, layers))
+        self._behind.wishes.put(Wish(self._version, frame, engine, panels, layers, self._driven(frame)))
+
+    def _driven(self, frame: Frame) -> float:
+        """The driven angle of a frame, NaN where it is not known."""
+        if self.drive is not None and frame.index < len(self.drive):
+            return float(self.drive.angle_rad[frame.index])
+        measured = self.live.measured(frame.stamp_ns) if self.live is not None else None
+        return measured.angle_rad if measured is not None else math.nan
 
     # Predictions of the whole drive.
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from app.messages import Predicted, PredictEnded
+from app.messages import Predicted, PredictEnded, told
 from app.threads import Abandoned, step_back
+from vbp_core.classes import labels_for
 from vbp_core.drives.base import OpenOptions
 from vbp_core.drives.opening import open_drive
 from vbp_core.errors import FrameError, VbpError
@@ -76,19 +77,20 @@ class PredictThread(threading.Thread):
         engine = Engine(open_network(self._model), device=self._device, crop=self._crop)
         with open_drive(self._path, self._options) as drive:
             last = min(self._last, len(drive) - 1)
-            angles: list[float] = []
+            values: list[float] = []
+            labels = labels_for(drive, engine.spec)
             start = self._first
-            told = time.monotonic()
+            last_told = time.monotonic()
             for i in range(self._first, last + 1):
                 while self._busy() and not self._halt.wait(0.1):
                     pass
                 if self._halt.is_set():
                     return
                 try:
-                    angles.append(float(engine.run(drive.frame(i), methods=()).angle_rad))
+                    values.append(told(engine.run(drive.frame(i), methods=()), int(labels[i])))
                 except FrameError:
-                    angles.append(math.nan)
-                if time.monotonic() - told > TELL_EVERY_S or i == last:
+                    values.append(math.nan)
+                if time.monotonic() - last_told > TELL_EVERY_S or i == last:
                     done, total = i + 1 - self._first, last + 1 - self._first
-                    self._tell(Predicted(*self._ids, start, np.array(angles), done, total))
-                    start, angles, told = i + 1, [], time.monotonic()
+                    self._tell(Predicted(*self._ids, start, np.array(values), done, total))
+                    start, values, last_told = i + 1, [], time.monotonic()

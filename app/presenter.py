@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QWidget
 
 from app.marks import Marks
-from app.messages import Frame, LayersMade, NetworkReady, Predicted, PredictEnded
+from app.messages import Frame, LayersMade, NetworkReady, Predicted, PredictEnded, told
 from app.method_panels import LATE_S as LATE_S
 from app.method_panels import MethodPanels
 from app.panels.compare import ComparePanel
@@ -19,6 +19,7 @@ from app.panels.evidence import EvidencePanel
 from app.panels.info import InfoPanel
 from app.panels.masked import MaskedView, Overlay
 from app.panels.method import MethodPanel
+from app.panels.prediction import PredictionPanel
 from app.panels.run import RunPanel
 from app.panels.status import StatusLine
 from app.panels.transport import Transport
@@ -26,7 +27,9 @@ from app.playback import Player
 from app.widgets.format import clock
 from app.widgets.layers import LayersView
 from app.widgets.plot import AnglePlot
+from app.widgets.plot_parts import CLASSES, STEERING, UNKNOWN_CLASSES
 from app.widgets.wheel import SteeringView
+from vbp_core.classes import UNKNOWN, labels_for
 from vbp_core.drives.base import Drive
 
 VBP = "visualbackprop"
@@ -38,7 +41,7 @@ class Panels:
     picture: MaskedView
     visualbackprop: MethodPanel
     methods: dict[str, MethodPanel]
-    steering: SteeringView
+    prediction: PredictionPanel
     layers: LayersView
     compare: ComparePanel
     angle: AnglePlot
@@ -52,12 +55,18 @@ class Panels:
         return self.picture, self.visualbackprop.view, *(panel.view for panel in self.methods.values())
 
     @property
+    def steering(self) -> SteeringView:
+        return self.prediction.steering
+
+    @property
     def lrp(self) -> MethodPanel:
         """The first of the panels that show any method."""
         return self.methods["lrp"]
 
     def widget(self, name: str) -> QWidget:
         """What stands in the dock of that name."""
+        if name == "steering":
+            return self.prediction
         found: QWidget = self.methods[name] if name in self.methods else getattr(self, name)
         return found
 
@@ -67,18 +76,23 @@ class Presenter(QObject):
         super().__init__(parent)
         self.player, self.panels, self.marks = player, panels, marks
         self.drive: Drive | None = None
+        # Of a classifier in per cent: what it gives the true class, and 100 where that is known.
         self.predicted_deg: NDArray[np.float64] = np.zeros(0)
         self.driven_deg: NDArray[np.float64] = np.zeros(0)
+        self.labels: NDArray[np.int64] = np.zeros(
+            0, dtype=np.int64
+        )  # the true classes, as the network counts
         self.overlay = Overlay()
         self.untrained = ""
         self.seen: set[str] = set()
         self.layers_frame: Frame | None = None
+        self._of_classes = False
         self.methods = MethodPanels(player, panels.methods, panels.status, self)
         self.methods.changed.connect(self.ask)
 
         player.opened.connect(self.on_opened)
         player.shown.connect(self.on_shown)
-        player.beside.connect(lambda frame: panels.compare.add(frame, current=False))
+        player.beside.connect(lambda frame: self._compare(frame, current=False))
         player.layers_made.connect(self.on_layers)
         player.predicted.connect(self.on_predicted)
         player.predict_ended.connect(self.on_predict_ended)
@@ -104,14 +118,31 @@ class Presenter(QObject):
         p = self.panels
         self.drive = drive
         times = (drive.timestamps_ns - drive.timestamps_ns[0]) / 1e9
-        self.driven_deg = np.degrees(drive.angle_rad)
-        p.angle.set_drive(times, self.driven_deg)
+        self._show_known()
         p.transport.timeline.set_drive(times, [(g.first, g.last, g.reason) for g in drive.info.gaps])
         p.compare.set_drive(drive)
         p.info.set_drive(drive)
         p.status.forget_measured()
         self.forget_predictions()
         self._forget_behind()
+
+    def _show_known(self) -> None:
+        """What predictions are compared with: the driven angle, or the true classes."""
+        drive, ready, plot = self.drive, self.player.ready, self.panels.angle
+        if drive is None:
+            return
+        spec = ready.network.spec if ready is not None else None
+        self.labels = (
+            labels_for(drive, spec) if spec is not None else np.full(len(drive), UNKNOWN, dtype=np.int64)
+        )
+        known = np.where(self.labels >= 0, 100.0, np.nan)
+        of_classes = spec is not None and spec.is_classifier
+        self.driven_deg = known if of_classes else np.degrees(drive.angle_rad)
+        labelled = bool(np.isfinite(known).any())
+        meaning = STEERING if not of_classes else CLASSES if labelled else UNKNOWN_CLASSES
+        plot.set_meaning(meaning)
+        self.panels.transport.timeline.set_unit(meaning.unit)
+        plot.set_drive((drive.timestamps_ns - drive.timestamps_ns[0]) / 1e9, self.driven_deg)
 
     def clear(self) -> None:
         """No recording is open."""
@@ -129,9 +160,9 @@ class Presenter(QObject):
         p.picture.set_caption("")
         p.visualbackprop.show_map(None, None)
         p.visualbackprop.set_caption("")
-        p.steering.set_angles(math.nan, math.nan)
+        p.prediction.show_pass(None, math.nan)
         p.steering.set_speed(math.nan)
-        p.steering.set_frame(0, 0, "")
+        p.prediction.set_frame(0, 0, "")
         p.status.forget_measured()
         p.status.end_progress()
         self._forget_behind()
@@ -153,6 +184,12 @@ class Presenter(QObject):
         from vbp_core.explain import METHODS  # torch is loaded by now
 
         self.methods.set_methods(METHODS)
+        spec = ready.network.spec
+        other = self._of_classes != spec.is_classifier
+        self._of_classes = spec.is_classifier
+        self.panels.prediction.set_spec(spec)
+        if other or spec.is_classifier:
+            self._show_known()
         trained = getattr(ready.network, "trained", True)
         self.untrained = "" if trained else "untrained network: random weights"
         self.panels.status.set_device(ready.device_text)
@@ -176,19 +213,25 @@ class Presenter(QObject):
         p.picture.set_masked(frame.image, mask, shot.crop if shot is not None else None)
         p.picture.set_caption(f"frame {i} of {len(drive)}", clock(seconds))
         self.show_input(frame)
-        predicted = shot.angle_rad if shot is not None else math.nan
-        p.steering.set_angles(float(drive.angle_rad[i]), predicted)
+        truth = int(self.labels[i])
+        p.prediction.show_pass(shot, float(drive.angle_rad[i]), truth)
         p.steering.set_speed(float(drive.speed_mps[i]))
-        p.steering.set_frame(i, len(drive), clock(seconds))
+        p.prediction.set_frame(i, len(drive), clock(seconds))
         p.angle.set_cursor(i)
         p.transport.timeline.set_position(i)
         if shot is not None:
-            self._keep_prediction(i, math.degrees(shot.angle_rad))
-        p.compare.add(frame, current=True)
+            self._keep_prediction(i, told(shot, truth))
+        self._compare(frame, current=True)
         self.measure_stages(frame)
         self.ask()
         if not self.player.playing:
             p.compare.want_missing()
+
+    def _compare(self, frame: Frame, current: bool) -> None:
+        words: list[str] = []
+        if frame.shot is not None and frame.index < len(self.labels):
+            words = self.panels.prediction.words(frame.shot, int(self.labels[frame.index]))
+        self.panels.compare.add(frame, current, words=words)
 
     def show_input(self, frame: Frame) -> None:
         panel, shot = self.panels.visualbackprop, frame.shot
@@ -241,9 +284,9 @@ class Presenter(QObject):
 
     def on_predicted(self, message: Predicted) -> None:
         first = message.first
-        degrees = np.degrees(message.angles_rad)[: len(self.predicted_deg) - first]
-        part = self.predicted_deg[first : first + len(degrees)]
-        part[:] = np.where(np.isfinite(degrees), degrees, part)
+        values = message.values[: len(self.predicted_deg) - first]
+        part = self.predicted_deg[first : first + len(values)]
+        part[:] = np.where(np.isfinite(values), values, part)
         self.panels.angle.set_predicted_many(first, part)
         self.panels.transport.timeline.set_errors(self.driven_deg - self.predicted_deg)
         self.panels.status.show_progress(message.done, message.total)

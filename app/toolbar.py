@@ -12,6 +12,7 @@ from app import theme
 from app.actions import PANELS
 from app.messages import Choices
 from app.panels.masked import STYLE_TITLES, Overlay
+from app.widgets.target_box import TargetBox
 from models.source import NetworkSource
 
 OPEN_OTHER = "\0open"  # no path holds it
@@ -22,6 +23,7 @@ class TopBar(QToolBar):
     open_network_requested = Signal()
     device_chosen = Signal(str)
     overlay_changed = Signal(object)  # Overlay
+    target_chosen = Signal(str)
 
     def __init__(self, actions: dict[str, QAction], panels_menu: QMenu) -> None:
         super().__init__("Tools")
@@ -51,6 +53,14 @@ class TopBar(QToolBar):
         self.percent.setFont(theme.number_font())
         self.percent.setFixedWidth(self.percent.fontMetrics().horizontalAdvance("100 %") + 10)
         self.addWidget(self.percent)
+        self.addSeparator()
+        self.target = TargetBox()
+        self._add_combo(
+            "Explain",
+            "What of the prediction the maps explain; VisualBackProp and φ know no such choice",
+            130,
+            self.target,
+        )
         spacer = QWidget()
         spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.addWidget(spacer)
@@ -69,11 +79,16 @@ class TopBar(QToolBar):
         self.device.activated.connect(lambda k: self.device_chosen.emit(str(self.device.itemData(k))))
         self.style_box.activated.connect(self._touched)
         self.opacity.valueChanged.connect(self._touched)
+        self.target.chosen.connect(self.target_chosen)
 
     def _combo(self, title: str, tip: str, width: int) -> QComboBox:
+        box = QComboBox()
+        self._add_combo(title, tip, width, box)
+        return box
+
+    def _add_combo(self, title: str, tip: str, width: int, box: QComboBox) -> None:
         label = QLabel(title)
         label.setContentsMargins(4, 0, 2, 0)
-        box = QComboBox()
         box.setToolTip(tip)
         box.setAccessibleName(title)
         box.setMinimumWidth(width)
@@ -81,7 +96,6 @@ class TopBar(QToolBar):
         box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.addWidget(label)
         self.addWidget(box)
-        return box
 
     # The network and the device.
 

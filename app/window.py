@@ -34,6 +34,7 @@ from app.panels.evidence import EvidencePanel
 from app.panels.info import InfoPanel
 from app.panels.masked import STYLE_TITLES, MaskedView, Overlay
 from app.panels.method import MethodPanel
+from app.panels.prediction import PredictionPanel
 from app.panels.run import RunPanel
 from app.panels.status import StatusLine
 from app.panels.title import PanelTitle
@@ -49,7 +50,6 @@ from app.widgets.layers import LayersView
 from app.widgets.notice import Notice
 from app.widgets.plot import AnglePlot
 from app.widgets.start_page import StartPage
-from app.widgets.wheel import SteeringView
 from models.source import NetworkSource
 from vbp_core.demo import demo_drive
 from vbp_core.drives.base import Drive, OpenOptions
@@ -57,6 +57,7 @@ from vbp_core.drives.base import Drive, OpenOptions
 DEFAULT_NETWORK = "NetSVF"
 ICON_SIZE = QSize(18, 18)
 DEFAULT_SIZE = QSize(1280, 720)
+TALL = 0.6  # of an input's width
 FLOATS_MS = 150  # a window manager has placed the panels that float
 
 
@@ -80,6 +81,7 @@ class MainWindow(LiveCommands):
         self._shown_before = self._placed = False
         self._said: set[str] = set()
         self._alone: QByteArray | None = None
+        self._tall = False  # the network's input; the kept layout is that for a wide one
         self._keys: QDialog | None = None
         self.threads_left: list[str] = []
         self.player = Player(self)
@@ -159,7 +161,7 @@ class MainWindow(LiveCommands):
             picture=self.picture,
             visualbackprop=MethodPanel("visualbackprop", "What the network sees appears here"),
             methods=make_panels(),
-            steering=SteeringView(),
+            prediction=PredictionPanel(),
             layers=LayersView(),
             compare=ComparePanel(),
             angle=AnglePlot(),
@@ -210,6 +212,7 @@ class MainWindow(LiveCommands):
         top.open_network_requested.connect(self.open_network_file)
         top.device_chosen.connect(self.use_device)
         top.overlay_changed.connect(self.set_overlay)
+        top.target_chosen.connect(self._on_target)
         self.panels.transport.speed.activated.connect(
             lambda k: player.set_pace(float(self.panels.transport.speed.itemData(k)))
         )
@@ -240,6 +243,7 @@ class MainWindow(LiveCommands):
         self.player.set_pace(1.0, s.flag("realtime", True))
         self.actions_by_id["overlay"].setChecked(True)
         self.top.set_device(s.text("device", "auto"))
+        self.top.target.restore(s.text("target/angle", "output"), s.text("target/class", "class"))
 
     # The recording.
 
@@ -397,8 +401,22 @@ class MainWindow(LiveCommands):
         files = [p for p in self.settings.recent("networks") if Path(NetworkSource.parse(p).model).is_file()]
         self.top.set_choices(choices, files)
 
+    def _name_docks(self, of_classes: bool) -> None:
+        """Two docks are called by what the network tells."""
+        titles = {name: title for name, title, _ in PANELS}
+        for name, title in (("steering", "Class"), ("angle", "Probability")):
+            title = title if of_classes else titles[name]
+            self.docks[name].setWindowTitle(title)
+            bar = self.docks[name].titleBarWidget()
+            if isinstance(bar, PanelTitle):
+                bar.name.setText(title)
+            self.actions_by_id[f"panel-{name}"].setText(title)
+
     def _on_network(self, ready: NetworkReady) -> None:
         self.top.set_network(ready.name)
+        self._name_docks(ready.network.spec.is_classifier)
+        self.top.target.set_spec(ready.network.spec)
+        self._arrange_maps(ready.network.spec.input_height > TALL * ready.network.spec.input_width)
         if self.run.owns(ready.name):
             return  # passed through on the way; the network that is remembered is the one before
         source = NetworkSource.parse(ready.name)
@@ -407,6 +425,16 @@ class MainWindow(LiveCommands):
         if Path(source.model).is_file():
             self.settings.add_recent(str(source.absolute()), "networks")
         self.settings.set("network", ready.name)
+
+    def _arrange_maps(self, tall: bool) -> None:
+        if tall != self._tall and self._alone is None:
+            self._tall = tall
+            layout.arrange_maps(self, self.docks, tall)
+
+    def _on_target(self, target: str) -> None:
+        self.presenter.methods.set_target(target)
+        of_classes = target.startswith("class")
+        self.settings.set("target/class" if of_classes else "target/angle", target)
 
     # A training run.
 
@@ -516,7 +544,9 @@ class MainWindow(LiveCommands):
             self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, bar)
         self.place_bars()
         layout.place_docks(self, self.docks)
+        tall, self._tall = self._tall, False
         QTimer.singleShot(0, lambda: layout.place_docks(self, self.docks))
+        QTimer.singleShot(0, lambda: self._arrange_maps(tall))
         QTimer.singleShot(0, self._raise_run)
 
     def show_keys(self) -> None:
@@ -550,6 +580,8 @@ class MainWindow(LiveCommands):
         # Only now: a layout that is restored before the window is shown gets other sizes.
         layout.place_docks(self, self.docks)
         layout.restore(self, self.settings.bytes("window/state"))
+        tall, self._tall = self._tall, False
+        self._arrange_maps(tall)  # of a network that was there before
         self.place_bars()
         self._raise_run()
         places = {dock: dock.pos() for dock in self.docks.values() if dock.isFloating()}
@@ -580,6 +612,7 @@ class MainWindow(LiveCommands):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._placed:
+            self._arrange_maps(False)
             self.settings.set("window/geometry", self.saveGeometry())
             self.settings.set("window/state", self._alone or self.saveState(layout.VERSION))
             self.presenter.methods.remember(self.settings)

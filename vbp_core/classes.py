@@ -79,3 +79,8 @@ def score_classes(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> Cl
     return ClassScores(
         len(truth), int((truth == found).sum()), sorted(wrong, key=lambda w: (-w[2], w)), by_class
     )
+
+
+def percent_right(probabilities: NDArray[np.float64], truth: int = UNKNOWN) -> float:
+    """Per cent that a classifier gives the true class, or, where that is not known, the most probable one."""
+    return 100 * float(probabilities[truth] if 0 <= truth < len(probabilities) else probabilities.max())

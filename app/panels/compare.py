@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,7 @@ class Seen:
     mask: NDArray[np.float32]
     predicted_deg: float
     driven_deg: float
+    words: tuple[str, ...] = ()  # what a classifier told
 
 
 class ComparePanel(QWidget):
@@ -76,8 +78,13 @@ class ComparePanel(QWidget):
         self._overlay = overlay
         self.refresh()
 
-    def add(self, frame: Frame, current: bool, driven_rad: float = math.nan) -> None:
-        """A frame with its pass. current: it is the one on the screen. driven_rad: of a camera's frame."""
+    def add(
+        self, frame: Frame, current: bool, driven_rad: float = math.nan, words: Sequence[str] = ()
+    ) -> None:
+        """A frame with its pass. current: it is the one on the screen. driven_rad: of a camera's frame.
+
+        words: lines that stand for the angles, of a classifier.
+        """
         if frame.image is None or frame.shot is None:
             if current:
                 self._index = None
@@ -89,7 +96,12 @@ class ComparePanel(QWidget):
         if self._drive is not None:
             driven_rad = float(self._drive.angle_rad[frame.index])
         self._seen[frame.index] = Seen(
-            frame.image, shot.crop, mask, math.degrees(shot.angle_rad), math.degrees(driven_rad)
+            frame.image,
+            shot.crop,
+            mask,
+            math.degrees(shot.angle_rad),
+            math.degrees(driven_rad),
+            tuple(words),
         )
         self._seen.move_to_end(frame.index)
         while len(self._seen) > KEPT:
@@ -131,7 +143,7 @@ class ComparePanel(QWidget):
         if self._small:  # what the network sees says more than the whole picture as a stamp
             r = seen.crop
             image = np.ascontiguousarray(image[r.y : r.y + r.height, r.x : r.x + r.width])
-        lines = [
+        lines = list(seen.words) or [
             f"predicted {signed(seen.predicted_deg)}°   driven {signed(driven)}°",
             f"error {signed(driven - seen.predicted_deg)}°",
         ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from app import theme
@@ -23,6 +24,7 @@ STEPS = 400  # of a slider
 SETTLE_MS = 40  # while a slider is dragged, maps are asked for this often
 CHARACTERS = 12  # of a method's title that are seen at least
 BAR = 48  # least width of a slider's bar, in pixels
+NARROW = 430  # pixels; below, the title line has no room for sliders
 
 
 class MethodPanel(QWidget):
@@ -42,6 +44,7 @@ class MethodPanel(QWidget):
         self.view.setMinimumSize(160, 40)
         self.view.setAccessibleName("Picture with the map")
         self._controls: dict[str, _Slider | QCheckBox] = {}
+        self._narrow = False
         self.header = QWidget()  # for the panel's title line
         self.chooser = QComboBox() if chooser else None
         self._left = Caption(Qt.AlignmentFlag.AlignLeft)
@@ -116,17 +119,30 @@ class MethodPanel(QWidget):
         if self.chooser is not None:
             self.chooser.setCurrentIndex(self.chooser.findData(method.name))
         kept = self._values.get(method.name, {})
-        for k, parameter in enumerate(method.parameters):
-            control = self._control(method, parameter)
-            # The title line has room for one slider and a switch beside it; the rest get a line of their own.
-            row = self._row if k == 0 or (k == 1 and parameter.switch) else self._more_row
-            at = row.count() - (row is self._row)  # the caption stays last
-            row.insertWidget(at, control, 0 if parameter.switch else 3)
-            self._controls[parameter.name] = control
+        for parameter in method.parameters:
+            self._controls[parameter.name] = self._control(method, parameter)
             if parameter.name in kept:
                 self.set_parameter(parameter.name, kept[parameter.name])
-        self._more.setVisible(any(c.parentWidget() is self._more for c in self._controls.values()))
+        self._place_controls()
         self.method_changed.emit(method.title)
+
+    def _place_controls(self) -> None:
+        """The title line has room for one slider and a switch beside it; the rest get a line of their own."""
+        for k, control in enumerate(self._controls.values()):
+            switch = isinstance(control, QCheckBox)
+            row = self._row if not self._narrow and (k == 0 or (k == 1 and switch)) else self._more_row
+            at = row.count() - (row is self._row)  # the caption stays last
+            row.insertWidget(at, control, 0 if switch else 3)
+        self._more.setVisible(any(c.parentWidget() is self._more for c in self._controls.values()))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._narrow != (self.width() < NARROW):
+            self._narrow = not self._narrow
+            for control in self._controls.values():
+                for row in (self._row, self._more_row):
+                    row.removeWidget(control)
+            self._place_controls()
 
     def _control(self, method: Method, parameter: Parameter) -> _Slider | QCheckBox:
         control: _Slider | QCheckBox

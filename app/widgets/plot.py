@@ -13,7 +13,16 @@ from PySide6.QtGui import QColor, QPen, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app import theme
-from app.widgets.plot_parts import DegreeAxis, TimeAxis, ViewBox, add_region, add_text, add_zero
+from app.widgets.plot_parts import (
+    STEERING,
+    DegreeAxis,
+    Meaning,
+    TimeAxis,
+    ViewBox,
+    add_region,
+    add_text,
+    add_zero,
+)
 from app.widgets.series import nice_limit, visible_curve
 
 DATA_MS = 80  # new predictions are drawn at most this often
@@ -40,6 +49,7 @@ class AnglePlot(QWidget):
         self._predicted: Floats = np.zeros(0)
         self._error: Floats = np.zeros(0)
         self._labelled = False
+        self._meaning = STEERING
         self._peaks = [0.0, 0.0, 0.0]  # |driven|, |predicted|, |error|
         self._bridge = 1
         self._cursor = self._shown = self._asked = -1
@@ -88,6 +98,20 @@ class AnglePlot(QWidget):
         self.set_drive(np.zeros(0), np.zeros(0))
 
     # -- what it shows
+
+    def set_meaning(self, meaning: Meaning) -> None:
+        """What the series are from now on: angles, or probabilities."""
+        if meaning == self._meaning:
+            return
+        self._meaning = meaning
+        for plot in (self._upper, self._lower):
+            axis = plot.getAxis("left")
+            axis.percent = meaning.percent
+            axis.picture = None  # its labels are drawn anew
+        self._curves["driven"].setVisible(bool(meaning.driven))
+        self._y_by_hand = False
+        self._write()
+        self._soon(self._view_timer)
 
     def set_drive(self, times_s: Floats | None, driven_deg: Floats) -> None:
         """`times_s` (N,) sorted seconds, or None to count frames; `driven_deg` (N,), NaN where unlabelled."""
@@ -276,6 +300,11 @@ class AnglePlot(QWidget):
             self._curves[name].setData(xs, ys)
 
     def _fit_degrees(self) -> None:
+        if self._meaning.percent:
+            for plot in (self._upper, self._lower):
+                if plot.vb.viewRange()[1] != [-4, 104]:
+                    plot.setYRange(-4, 104, padding=0)
+            return
         driven, predicted, error = self._peaks
         # a network that goes wild must not flatten the driver's curve
         most = nice_limit(min(max(driven, predicted), 2 * driven) if self._labelled else predicted)
@@ -370,13 +399,14 @@ class AnglePlot(QWidget):
             return f'<span style="color:{colour.name()}">━</span> <span style="color:{c.muted.name()}">{text}</span>'
 
         n = len(self._times)
-        parts = [mark(c.predicted, "predicted")]
+        words = self._meaning
+        parts = [mark(c.predicted, words.predicted)]
         if self._labelled:
-            parts = [mark(c.driven, "driven"), *parts, mark(c.error, "error = driven − predicted")]
+            parts = [mark(c.driven, words.driven)] * bool(words.driven) + parts + [mark(c.error, words.error)]
         self._legend.setText("&nbsp;&nbsp;&nbsp;&nbsp;".join(parts) if n else "")
         said = (
             "" if n else self.empty_text,
-            self.unlabelled_text if n and not self._labelled else "",
+            (words.unlabelled or self.unlabelled_text) if n and not self._labelled else "",
         )
         for line, used in zip(self._zeros, (n > 0, self._labelled), strict=True):
             line.setPen(c.border)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pyqtgraph as pg
@@ -9,9 +10,30 @@ import pyqtgraph as pg
 from app.widgets.format import MINUS, clock
 
 SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
+PERCENT = (5, 10, 25, 50)
 DEGREES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 45, 90, 180, 360)
 FEW_DEGREES = (0.5, 1, 2, 4, 8, 12, 16, 25, 35, 50, 75, 100, 150, 225, 300, 450, 600)
 EDGE = 3.0  # pixels at the ends of the degree axis that stay free: the next plot's figures are there
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the plot's three series are, in words, and their unit. percent: from 0 to 100, not around 0."""
+
+    driven: str
+    predicted: str
+    error: str
+    unit: str
+    unlabelled: str = ""  # what is said where nothing is known to compare with; empty: the plot's own words
+    percent: bool = False
+
+
+STEERING = Meaning("driven", "predicted", "error = driven − predicted", "°")
+# What is known is then 100 %, and is not drawn.
+CLASSES = Meaning("", "probability of the true class", "what lacks to 100 %", " %", "", percent=True)
+UNKNOWN_CLASSES = Meaning(
+    "", "probability of the class told", "", " %", "the true classes are not known", percent=True
+)
 
 
 class TimeAxis(pg.AxisItem):
@@ -37,7 +59,9 @@ class TimeAxis(pg.AxisItem):
 
 
 class DegreeAxis(pg.AxisItem):
-    """Degrees, as wide for three figures as for one, so that the plots keep their place."""
+    """Degrees or per cent, as wide for three figures as for one, so that the plots keep their place."""
+
+    percent = False
 
     def __init__(self) -> None:
         super().__init__("left", maxTickLength=-4)
@@ -46,6 +70,8 @@ class DegreeAxis(pg.AxisItem):
 
     def tickSpacing(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, float]]:
         wanted = (maxVal - minVal) / max(1.0, size / 26)
+        if self.percent:
+            return [(float(next((s for s in PERCENT if s >= wanted), PERCENT[-1])), 0.0)]
         room = 0.85 * max(abs(minVal), abs(maxVal))
         step = next((s for s in DEGREES if s >= wanted), DEGREES[-1])
         if step > room:  # one figure beside the zero at least: a lone "0°" says nothing of the scale
@@ -58,6 +84,8 @@ class DegreeAxis(pg.AxisItem):
         return [(s, [v for v in vs if minVal + edge <= v <= maxVal - edge]) for s, vs in levels]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        if self.percent:
+            return [f"{v:g} %" for v in values]
         return [
             (f"+{v:g}°" if v > 0 else f"{v:g}°").replace("-", MINUS) for v in (round(v, 3) for v in values)
         ]

@@ -35,6 +35,7 @@ class Timeline(QWidget):
         self._times: Floats = np.zeros(0)
         self._gaps: list[tuple[int, int, str]] = []
         self._errors: Floats = np.zeros(0)
+        self._unit = "°"
         self._peak = 0.0
         self._bookmarks: list[int] = []
         self._marks: list[int | None] = [None, None]
@@ -71,6 +72,10 @@ class Timeline(QWidget):
         """The gaps alone: one was found while playing."""
         self._gaps = sorted(gaps)
         self._refresh()
+
+    def set_unit(self, unit: str) -> None:
+        """Of the errors."""
+        self._unit = unit
 
     def set_errors(self, abs_error_deg: Floats) -> None:
         """|error| of every frame in degrees, NaN where unknown."""
@@ -133,7 +138,7 @@ class Timeline(QWidget):
         """What the tooltip says about frame `i`."""
         parts = [f"{clock(self._seconds(i))}   frame {i}"]
         if np.isfinite(self._errors[i]):
-            parts.append(f"error {self._errors[i]:.1f}°")
+            parts.append(f"error {self._errors[i]:.1f}{self._unit}")
         if i in self._bookmarks:
             parts.append("bookmark")
         if gap := self.gap_at(i):

@@ -287,3 +287,18 @@ def test_maps_of_classes(
     facts = json.loads(capsys.readouterr().out)
     assert [row["label"] for row in facts["rows"]] == [0, 1]
     assert cv2.imread(str(figure)).shape[:2] == (facts["height"], facts["width"])
+
+
+def test_exports_of_a_classifier(learnt: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, run = learnt
+    command = ["export", str(folder), "--model", str(run / "last.safetensors"), "-o"]
+    for _ in range(2):  # the second replaces the first, which is its own
+        assert main([*command, str(tmp_path / "n.csv"), "--start", "2", "--end", "5"]) == 0
+    with (tmp_path / "n.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label_name"] for row in rows] == ["20 km/h"] * 4 and rows[0]["predicted_rad"] == ""
+    assert all(0 < float(row["probability"]) <= 1 and row["class_name"] in SIGNS for row in rows)
+    for layout in ("stage", "picture"):
+        picture = tmp_path / f"{layout}.png"
+        assert main([*command, str(picture), "--start", "13", "--layout", layout]) == 0
+        assert cv2.imread(str(picture)) is not None

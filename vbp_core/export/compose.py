@@ -22,7 +22,7 @@ from vbp_core.export.wheel import draw_wheel
 from vbp_core.overlay import STYLES, Rect, blend, grey_to_rgb
 from vbp_core.palette import DRIVEN, ERROR, GAP, MUTED, PANEL, PREDICTED, TEXT, WARNING, WINDOW, rgb
 from vbp_core.preprocess import crop_rect
-from vbp_core.readable import clock, signed
+from vbp_core.readable import UNKNOWN, clock, signed
 
 TITLES = {
     "camera": "Camera, VisualBackProp in red",
@@ -49,6 +49,7 @@ class Facts:
     start_ns: int  # of the drive
     driven_rad: NDArray[np.float64]
     width_of_index: int  # digits
+    of_classes: bool = False  # the network tells classes, and `driven_rad` is NaN
 
 
 def facts_of(source: Source, indices: NDArray[np.int64]) -> Facts:
@@ -65,8 +66,9 @@ def facts_of(source: Source, indices: NDArray[np.int64]) -> Facts:
         indices=indices,
         timestamps_ns=drive.timestamps_ns[indices],
         start_ns=int(drive.timestamps_ns[0]),
-        driven_rad=drive.angle_rad[indices],
+        driven_rad=np.full(len(indices), np.nan) if spec.is_classifier else drive.angle_rad[indices],
         width_of_index=len(str(len(drive) - 1)),
+        of_classes=spec.is_classifier,
     )
 
 
@@ -109,8 +111,9 @@ class Composer:
         self._plot: AnglePlot | None = None
         if self.places.plot is not None:
             times = (facts.timestamps_ns - facts.start_ns) / 1e9
+            driven = np.degrees(facts.driven_rad)
             self._plot = AnglePlot(
-                self.places.plot, self.places.unit, times, np.degrees(facts.driven_rad), self._lettering
+                self.places.plot, self.places.unit, times, driven, self._lettering, facts.of_classes
             )
         self._number = {int(i): n for n, i in enumerate(facts.indices)}
         self._ground = self._make_ground()
@@ -158,10 +161,10 @@ class Composer:
         heat = self._settings.style != "paper"
         return title.replace(" in red", "") if panel == "camera" and heat else title
 
-    def set_predicted(self, index: int, radians: float) -> None:
-        """For the plot: of a frame of the drive that is among those exported."""
+    def set_predicted(self, index: int, value: float) -> None:
+        """For the plot: of a frame of the drive that is among those exported, as `Annotated.plotted`."""
         if self._plot is not None:
-            self._plot.set_predicted(self._number[index], math.degrees(radians))
+            self._plot.set_predicted(self._number[index], value)
 
     def draw(self, a: Annotated, future: bool = False) -> Image:
         """The plot shows what was predicted up to this frame; `future`: also what is known beyond it."""
@@ -171,7 +174,7 @@ class Composer:
         inset = self.places.header is None
         if self._plot is not None:
             n = self._number[a.index]
-            self.set_predicted(a.index, a.predicted_rad)
+            self.set_predicted(a.index, a.plotted)
             before = _part(image, self._plot.rect).copy() if inset else None
             self._plot.draw(image, n, future)
             if before is not None:
@@ -251,6 +254,19 @@ class Composer:
 
     def _rows(self, a: Annotated) -> list[tuple[str, str, str, str]]:
         """(name, number, unit, colour)"""
+        if self.facts.of_classes:
+            told = a.classes
+            sure = f"{100 * told.probability:.1f}" if told is not None else UNKNOWN
+            rows = [
+                ("class", told.name if told is not None else UNKNOWN, "", TEXT),
+                ("probability", sure, " %", PREDICTED),
+            ]
+            if told is not None and told.label >= 0:
+                right = told.label == told.number
+                rows.append(
+                    ("true class", "the same" if right else told.label_name, "", DRIVEN if right else ERROR)
+                )
+            return rows
         rows = [
             ("driven", signed(math.degrees(a.driven_rad)), "°", DRIVEN),
             ("predicted", signed(math.degrees(a.predicted_rad)), "°", PREDICTED),
@@ -260,7 +276,26 @@ class Composer:
             rows.append(("speed", f"{a.speed_mps:.1f}", " m/s", TEXT))
         return rows
 
+    def _words(self, image: Image, area: Rect, rows: list[tuple[str, str, str, str]]) -> None:
+        """Rows of a name and words that begin below each other; beside each other where the area is low."""
+        px, text = self._px, self._lettering
+        flat = area.height < px(66)
+        names = max(text.width(name, px(14)) for name, _, _, _ in rows) + px(10)
+        pitch = area.width // len(rows) if flat else min(px(30), area.height // max(3, len(rows)))
+        for n, (name, words, unit, colour) in enumerate(rows):
+            x = area.x + px(12) + (n * pitch if flat else 0)
+            base = area.y + (area.height // 2 + px(6) if flat else round(pitch * (n + 0.7)))
+            end = area.x + (n + 1) * pitch if flat else area.x + area.width
+            wide = text.width(name, px(14)) + px(10) if flat else names
+            text.draw(image, name, x, base, px(14), rgb(MUTED))
+            text.draw(
+                image, words + unit, x + wide, base, px(17), rgb(colour), MEDIUM, room=end - x - wide - px(6)
+            )
+
     def _readout(self, image: Image, a: Annotated) -> None:
+        if self.facts.of_classes:
+            self._words(image, self.places.readout, self._rows(a))
+            return
         r, px, text = self.places.readout, self._px, self._lettering
         rows = self._rows(a)
         unit_width = text.width(" m/s", px(14))
@@ -303,6 +338,9 @@ class Composer:
     def _readout_inset(self, image: Image, a: Annotated) -> None:
         r, px, text = self.places.readout, self._px, self._lettering
         rows = self._rows(a)[:3]
+        if self.facts.of_classes:
+            self._words(image, Rect(r.x, r.y, r.width, r.height - px(24)), rows)
+            rows = []
         end = r.x + r.width - px(20)
         for n, (name, number, unit, colour) in enumerate(rows):
             base = r.y + px(24) + n * px(24)

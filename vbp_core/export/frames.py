@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.network import Network
+from models.spec import NetworkSpec
+from vbp_core.classes import class_name, labels_for, percent_right
 from vbp_core.drives.base import Drive, Image
 from vbp_core.drives.opening import open_drive
 from vbp_core.engine import Engine, dead_layer, open_network
@@ -38,6 +41,36 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Told:
+    """The class that a classifier tells, its probability, and the true class (-1, "" where it is not known).
+
+    percent: what `percent_right` says, for the plot.
+    """
+
+    number: int
+    name: str
+    probability: float
+    label: int
+    label_name: str
+    percent: float
+
+
+def told_of(spec: NetworkSpec, probabilities: NDArray[np.float64], label: int) -> Told | None:
+    """Of one frame's probabilities (classes,); None where they are no numbers."""
+    if not np.isfinite(probabilities).all():
+        return None
+    best = int(probabilities.argmax())
+    return Told(
+        best,
+        class_name(spec, best),
+        float(probabilities[best]),
+        label,
+        class_name(spec, label),
+        percent_right(probabilities, label),
+    )
+
+
+@dataclass(frozen=True)
 class Annotated:
     """One frame of a drive and what the network made of it. Angles: steering wheel, radians, left positive.
 
@@ -45,7 +78,7 @@ class Annotated:
     in the image's pixels. input: that as uint8 (h, w) grey or (h, w, 3). maps: method -> (h, w) float32 in
     the input's coordinates. driven_rad, speed_mps: NaN where unknown; predicted_rad: NaN for a gap.
     warning: a few words where the maps of this frame would mislead. encoded: the frame's own picture file,
-    where that was asked for and `Drive.encoded` has one.
+    where that was asked for and `Drive.encoded` has one. classes: what a classifier tells, whose angle is NaN.
     """
 
     index: int
@@ -61,11 +94,17 @@ class Annotated:
     layers: tuple[Layer, ...]
     warning: str
     encoded: bytes | None = None
+    classes: Told | None = None
 
     @property
     def error_rad(self) -> float:
         """driven - predicted; NaN where either is unknown."""
         return self.driven_rad - self.predicted_rad
+
+    @property
+    def plotted(self) -> float:
+        """What the plot shows: the predicted angle in degrees, or per cent of a classifier."""
+        return self.classes.percent if self.classes is not None else math.degrees(self.predicted_rad)
 
 
 def methods_of(job: Job) -> tuple[str, ...]:
@@ -79,6 +118,7 @@ class Source:
 
     def __init__(self, job: Job, drive: Drive, network: Network, engine: Engine) -> None:
         self.job, self.drive, self.network, self.engine = job, drive, network, engine
+        self.labels = labels_for(drive, network.spec)
 
     @property
     def indices(self) -> range:
@@ -142,6 +182,7 @@ class Source:
         if inputs:
             trace = self.engine.trace(np.stack(inputs))
             angles = self.engine.angles(trace)
+            classes = self.engine.probabilities(trace) if self.engine.spec.is_classifier else None
             target = self.engine.target()
             maps = {
                 m: explain(trace, m, target, **self._parameters(m)).float().cpu().numpy() for m in methods
@@ -156,14 +197,20 @@ class Source:
             predicted, warning = float("nan"), ""
             found: dict[str, NDArray[np.float32]] = {}
             layers: tuple[Layer, ...] = ()
+            told = None
             if d.input is not None:
                 n, at = at, at + 1
                 predicted = float(angles[n])
+                told = (
+                    told_of(self.engine.spec, classes[n], int(self.labels[d.index]))
+                    if classes is not None
+                    else None
+                )
                 found = {m: values[n] for m, values in maps.items()}
                 layers = tuple(Layer(name, channels, f[n], m[n]) for name, channels, f, m in seen)
                 warning = (
                     ""
-                    if np.isfinite(predicted) or self.engine.spec.is_classifier
+                    if np.isfinite(predicted) or told is not None
                     else "the network's output is not a number"
                 )
                 if not warning and (dead := dead_layer(trace, n)):
@@ -183,6 +230,7 @@ class Source:
                 layers=layers,
                 warning=warning,
                 encoded=d.encoded,
+                classes=told,
             )
 
     def _parameters(self, method: str) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +34,14 @@ COLUMNS: dict[str, str] = {
     "drive": "string",
     "model": "string",
     "made_by": "string",
+}
+# Of a classifier, after those: empty where the true class is not known.
+CLASS_COLUMNS: dict[str, str] = {
+    "class": "int64",
+    "class_name": "string",
+    "probability": "float64",
+    "label": "int64",
+    "label_name": "string",
 }
 METADATA = b"vbp"  # the key of a Parquet file's metadata under which `about` is, as JSON
 
@@ -64,10 +72,10 @@ def write(job: Job, progress: Progress) -> Path:
     return job.output
 
 
-def row_of(a: Annotated, drive: str, model: str) -> Row:
-    """The values of one frame, in the order of COLUMNS."""
+def row_of(a: Annotated, drive: str, model: str, of_classes: bool = False) -> Row:
+    """The values of one frame, in the order of COLUMNS, and for a classifier of CLASS_COLUMNS."""
     angles = (a.driven_rad, a.predicted_rad, a.error_rad)
-    return [
+    row = [
         a.index,
         a.timestamp_ns,
         *(_known(v) for v in angles),
@@ -79,13 +87,32 @@ def row_of(a: Annotated, drive: str, model: str) -> Row:
         model,
         made_by(),
     ]
+    if of_classes:
+        told = a.classes
+        row += (
+            [None] * len(CLASS_COLUMNS)
+            if told is None
+            else [
+                told.number,
+                told.name,
+                told.probability,
+                told.label if told.label >= 0 else None,
+                told.label_name or None,
+            ]
+        )
+    return row
+
+
+def columns_of(source: Source) -> dict[str, str]:
+    """name -> Parquet type, of what a network of that kind gives."""
+    return COLUMNS | CLASS_COLUMNS if source.engine.spec.is_classifier else COLUMNS
 
 
 def _rows(source: Source) -> Generator[Row, None, None]:
     drive, model = source.drive.info.path.name, model_name(source)
     with closing(source.frames(methods=(), layers=False)) as frames:
         for a in frames:
-            yield row_of(a, drive, model)
+            yield row_of(a, drive, model, source.engine.spec.is_classifier)
 
 
 def _known(value: float) -> float | None:
@@ -97,9 +124,9 @@ class Table(Protocol):
 
 
 class _CsvTable:
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, columns: Iterable[str]) -> None:
         self._writer = csv.writer(file, lineterminator="\n")
-        self._writer.writerow(COLUMNS)
+        self._writer.writerow(columns)
 
     def add(self, row: Row) -> None:
         self._writer.writerow(row)  # floats by their shortest form that reads back the same; None empty
@@ -108,7 +135,7 @@ class _CsvTable:
 @contextmanager
 def _csv(path: str, source: Source) -> Iterator[Table]:
     with open(path, "w", newline="", encoding="utf-8") as file:
-        yield _CsvTable(file)
+        yield _CsvTable(file, columns_of(source))
 
 
 class _ParquetTable:
@@ -138,7 +165,7 @@ def _parquet(path: str, source: Source) -> Iterator[Table]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    fields = [pa.field(name, getattr(pa, kind)()) for name, kind in COLUMNS.items()]
+    fields = [pa.field(name, getattr(pa, kind)()) for name, kind in columns_of(source).items()]
     schema = pa.schema(fields, metadata={METADATA: json.dumps(about(source)).encode()})
     with open(path, "wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         table = _ParquetTable(writer, schema)
@@ -157,10 +184,10 @@ def _need_pyarrow() -> None:
 
 def is_csv(path: Path) -> bool:
     """Whether an existing file is empty, or a CSV that this export wrote."""
-    header = ",".join(COLUMNS).encode() + b"\n"
+    headers = [",".join(columns).encode() + b"\n" for columns in (COLUMNS, COLUMNS | CLASS_COLUMNS)]
     with path.open("rb") as file:
-        head = file.read(len(header))
-    return not head or head == header
+        head = file.readline(len(headers[-1]))
+    return not head or head in headers
 
 
 def is_parquet(path: Path) -> bool:

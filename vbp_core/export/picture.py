@@ -52,7 +52,7 @@ def still(source: Source, index: int, progress: Progress) -> Image:
     composer = Composer(facts_of(source, np.array(around)), job.settings)
     with closing(source.frames(around, methods=(), layers=False)) as frames:
         for done, a in enumerate(frames):
-            composer.set_predicted(a.index, a.predicted_rad)
+            composer.set_predicted(a.index, a.plotted)
             if not progress(done, len(around) + 1):
                 raise CancelledError("the export was cancelled")
     with closing(source.frames([index])) as frames:

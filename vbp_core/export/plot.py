@@ -27,6 +27,7 @@ class AnglePlot:
     """Driven angle all along, predicted angle up to the frame that is shown, the error between them.
 
     times_s: (N,) seconds from the start of the recording, of the frames that are exported; driven_deg: (N,).
+    percent: the predicted values are probabilities, 0 to 100, and nothing is driven.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class AnglePlot:
         times_s: NDArray[np.float64],
         driven_deg: NDArray[np.float64],
         lettering: Lettering,
+        percent: bool = False,
     ) -> None:
         self.rect, self._unit, self._lettering = rect, unit, lettering
         self._times, self._driven = times_s, driven_deg
         self._predicted = np.full(len(times_s), np.nan)
         self._moving = len(times_s) > 0 and float(times_s[-1] - times_s[0]) > WHOLE_S
-        self._top = LEAST_DEG
+        self._percent = percent
+        self._top = 100.0 if percent else LEAST_DEG
         for value in driven_deg:
             self._make_room(float(value))
 
@@ -59,7 +62,7 @@ class AnglePlot:
         u, r, text = self._unit, self.rect, self._lettering
         size = max(9, round(12 * u))
         cv2.rectangle(image, (r.x, r.y), (r.x + r.width - 1, r.y + r.height - 1), rgb(PANEL), -1)
-        left = text.width("−00°", size) + round(14 * u)
+        left = text.width("100 %" if self._percent else "−00°", size) + round(14 * u)
         inner = Rect(
             r.x + left,
             r.y + round(12 * u),
@@ -105,6 +108,8 @@ class AnglePlot:
             return inner.x + (seconds - first) / (last - first) * (inner.width - 1)
 
         def to_y(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+            if self._percent:
+                return inner.y + (104 - degrees) / 108 * (inner.height - 1)
             return inner.y + (top - degrees) / (2 * top) * (inner.height - 1)
 
         return to_x, to_y
@@ -112,10 +117,12 @@ class AnglePlot:
     def _grid(self, image: Image, inner: Rect, size: int, to_x, to_y, first: float, last: float) -> None:  # type: ignore[no-untyped-def]
         u, text, muted = self._unit, self._lettering, rgb(MUTED)
         step = max((s for s in STEPS_DEG if s <= 0.95 * self._top), default=STEPS_DEG[0])
-        for degrees in range(-int(self._top // step) * step, int(self._top) + 1, step):
+        marks = range(-int(self._top // step) * step, int(self._top) + 1, step)
+        for degrees in (0, 50, 100) if self._percent else marks:
             y = round(float(to_y(np.array([float(degrees)]))[0]))
             image[y, inner.x : inner.x + inner.width] = rgb(BORDER)
             label = f"{degrees:+d}°".replace("-", "−") if degrees else "0°"
+            label = f"{degrees} %" if self._percent else label
             text.draw(image, label, inner.x - round(6 * u), y + size // 3, size, muted, align="right")
         seconds = next(
             (s for s in STEPS_S if (last - first) / s <= max(2, inner.width / (90 * u))), STEPS_S[-1]

@@ -1,0 +1,64 @@
+"""The list of what the maps explain: of an angle, or of classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox
+
+from vbp_core.classes import class_name
+
+if TYPE_CHECKING:
+    from models.spec import NetworkSpec
+
+# (title, target as `vbp_core.explain.parse_target` reads it, tip)
+ANGLE = (
+    ("Angle", "output", "What turns the wheel to the left, and against it"),
+    ("Negative", "negative", "What turns the wheel to the right, and against it"),
+    ("Magnitude", "magnitude", "What makes the angle large, whichever side"),
+    ("Error", "error", "What raises driven − predicted"),
+    ("Size of the error", "error-magnitude", "What makes the prediction worse"),
+)
+
+
+class TargetBox(QComboBox):
+    """Keeps a choice for angles and one for classes, whichever network is at work."""
+
+    chosen = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wanted = {False: "output", True: "class"}
+        self._of_classes = False
+        self.setMaxVisibleItems(24)
+        self.setEnabled(False)
+        self.activated.connect(self._picked)
+
+    def restore(self, angle: str, of_class: str) -> None:
+        """What was chosen last; what no network has counts as not chosen."""
+        self._wanted = {False: angle, True: of_class}
+
+    def target(self) -> str:
+        return str(self.currentData() or "")
+
+    def set_spec(self, spec: NetworkSpec) -> None:
+        """What can be explained of this network."""
+        self._of_classes = spec.is_classifier
+        rows = list(ANGLE)
+        if spec.is_classifier:
+            rows = [("Predicted class", "class", "What speaks for the class told")]
+            for k in range(len(spec.classes)):
+                name = class_name(spec, k)
+                rows.append((name, f"class:{k}", f"What speaks for {name}, whatever is told"))
+        self.clear()
+        for title, target, tip in rows:
+            self.addItem(title, target)
+            self.setItemData(self.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+        self.setCurrentIndex(max(0, self.findData(self._wanted[self._of_classes])))
+        self.setEnabled(True)
+        self.chosen.emit(self.target())
+
+    def _picked(self) -> None:
+        self._wanted[self._of_classes] = self.target()
+        self.chosen.emit(self.target())

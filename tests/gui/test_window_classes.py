@@ -1,0 +1,130 @@
+"""A classifier in the window: its classes for the angle, the true ones, and what the maps explain."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from drivemaker import WAIT, settled, wait_shown
+
+from app.settings import Settings
+from models.network import build, save_checkpoint
+from models.spec import NetworkSpec
+
+
+def tiny_classifier() -> NetworkSpec:
+    arguments = {"widths": [4, 6], "strides": [2, 2], "hidden": [8], "outputs": 3}
+    return NetworkSpec(
+        "Tiny", "steering", arguments, 24, 24, channels=3, output="class", classes=("cat", "dog", "cow")
+    )
+
+
+@pytest.fixture
+def signs(tmp_path):
+    """Pictures of several sizes in folders, the third of no class of the network."""
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog", "ant"):
+        (tmp_path / "signs" / name).mkdir(parents=True)
+        for k in range(4):
+            picture = rng.integers(0, 256, (20 + 5 * k, 30, 3), dtype=np.uint8)
+            cv2.imwrite(str(tmp_path / "signs" / name / f"{k}.png"), picture)
+    return tmp_path / "signs"
+
+
+@pytest.fixture
+def network(tmp_path):
+    save_checkpoint(build(tiny_classifier(), 2), tmp_path / "tiny.safetensors")
+    return str(tmp_path / "tiny.safetensors")
+
+
+@pytest.fixture
+def window(qtbot, open_window, signs, network):
+    made = open_window(signs, network=network)
+    qtbot.waitUntil(lambda: made.presenter.complete(0), timeout=WAIT)
+    return made
+
+
+def bars(window):
+    return window.panels.prediction.classes._rows
+
+
+def test_classes_take_the_place_of_the_wheel(qtbot, window):
+    panel = window.panels.prediction
+    assert panel.currentWidget() is panel.classes and window.docks["steering"].windowTitle() == "Class"
+    for frame, expected in ((0, -1), (5, 0), (9, 1)):  # the folders in natural order: ant, cat, dog
+        window.player.seek(frame)
+        wait_shown(qtbot, window, frame, masked=True)
+        shot = window.player.shown_frame.shot
+        order = np.argsort(-shot.probabilities)
+        names = ["cat", "dog", "cow"]
+        assert [name for name, _, _ in bars(window)] == [names[k] for k in order]
+        assert [p for _, p, _ in bars(window)] == pytest.approx(shot.probabilities[order])
+        assert [true for _, _, true in bars(window)] == [k == expected for k in order]
+        value = shot.probabilities[expected] if expected >= 0 else shot.probabilities.max()
+        assert window.presenter.predicted_deg[frame] == pytest.approx(100 * value)
+    assert np.array_equal(np.isfinite(window.presenter.driven_deg), [False] * 4 + [True] * 8)
+
+
+def test_the_whole_drive_and_the_worst_picture(qtbot, window):
+    window.player.predict()
+    qtbot.waitUntil(lambda: not window.player.predicting, timeout=WAIT)
+    told = window.presenter.predicted_deg
+    assert np.isfinite(told).all()
+    worst = int(np.argmin(told[4:])) + 4
+    window.go_worst()
+    wait_shown(qtbot, window, worst, masked=True)
+
+
+def test_the_maps_follow_the_target(qtbot, window, settings: Settings):
+    box = window.top.target
+    listed = [box.itemData(k) for k in range(box.count())]
+    assert listed == ["class", "class:0", "class:1", "class:2"] and box.itemText(2) == "dog"
+    shot, engine = window.player.shown_frame.shot, window.player.engine
+    seen = []
+    for row in (0, 2, 3):
+        box.setCurrentIndex(row)
+        box.activated.emit(row)
+        wanted = engine.explain(shot, "lrp", engine.target(listed[row]), eps=100.0, bias=1.0)
+        view = window.panels.lrp.view
+        qtbot.waitUntil(lambda wanted=wanted, view=view: np.allclose(view._mask, wanted), timeout=WAIT)
+        seen.append(wanted)
+    assert not np.array_equal(seen[1], seen[2])
+    assert settings.text("target/class", "") == "class:2"
+
+
+def test_from_classes_to_angles_and_back(qtbot, window, network, tmp_path, drive_folder):
+    from roadmaker import tiny_spec
+
+    save_checkpoint(build(tiny_spec(), 3), tmp_path / "angle.safetensors")
+    window.use_network(str(tmp_path / "angle.safetensors"))
+    qtbot.waitUntil(lambda: window.docks["steering"].windowTitle() == "Steering", timeout=WAIT)
+    wait_shown(qtbot, window, 0, masked=True)
+    settled(qtbot, window)
+    assert window.panels.prediction.currentWidget() is window.panels.steering
+    assert np.isnan(window.presenter.driven_deg).all()
+    box = window.top.target
+    row = box.findData("error")  # of which there is none here
+    box.setCurrentIndex(row)
+    box.activated.emit(row)
+    said = "No driven angle is known"
+    qtbot.waitUntil(lambda: said in (window.panels.lrp.view._warning or ""), timeout=WAIT)
+
+    window.open_drive(drive_folder)  # where there is one
+    wait_shown(qtbot, window, 0, masked=True)
+    qtbot.waitUntil(lambda: window.presenter.complete(0), timeout=WAIT)
+    assert said not in (window.panels.lrp.view._warning or "")
+    assert np.isfinite(window.presenter.driven_deg).any()
+    window.use_network(network)  # a steering drive and a classifier: nothing is known to be right
+    qtbot.waitUntil(lambda: window.docks["angle"].windowTitle() == "Probability", timeout=WAIT)
+    wait_shown(qtbot, window, 0, masked=True)
+    assert len(bars(window)) == 3 and not any(true for _, _, true in bars(window))
+    assert np.isnan(window.presenter.driven_deg).all() and box.target() == "class"
+
+
+def test_the_target_is_remembered(qtbot, make_window, settings: Settings, network):
+    settings.set("target/class", "class:1")
+    settings.set("target/angle", "nonsense")
+    window = make_window(network)
+    qtbot.waitUntil(lambda: window.top.target.target() == "class:1", timeout=WAIT)
+    window.use_network("NetSVF")
+    qtbot.waitUntil(lambda: window.top.target.target() == "output", timeout=WAIT)
