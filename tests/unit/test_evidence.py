@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from models.steering import SteeringNet
 from vbp_core.cli import main
 from vbp_core.demo import demo_drive
 from vbp_core.engine import Engine
-from vbp_core.evidence import altered, ontruth, perturbation, randomisation, recovery, theory
+from vbp_core.evidence import altered, gather, ontruth, perturbation, randomisation, recovery, theory
 from vbp_core.evidence.subject import Frames, Subject
 from vbp_core.explain.graph import Conv, Dense, MaxPool
 from vbp_core.explain.trace import trace
@@ -270,3 +271,22 @@ def test_a_planted_cue_is_found_where_the_map_lies_on_it(subject: Subject, monke
     cue = next(s for s in out.numbers["planted"]["lrp"]["shares"] if s["name"] == ontruth.CUE)
     assert cue["energy"] == pytest.approx(1.0) and cue["pointed"] == 1.0
     assert cue["times"] == pytest.approx(HEIGHT * WIDTH / 36)
+
+
+def test_what_does_not_depend_on_the_frame_is_told(subject: Subject) -> None:
+    """The maps of one method are the same on all frames, those of another are not."""
+    subject.maps = {"lrp": subject.maps["lrp"], "saliency": np.repeat(subject.maps["saliency"][:1], 4, 0)}
+    out = recovery.run(subject, nothing)
+    line = next(f for f in out.findings if "does not depend on the frame" in f)
+    assert "Saliency" in line and "LRP" not in line
+    assert out.numbers["between_frames"]["frames"] == [3, 9]
+
+
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, monkeypatch, capsys) -> None:
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(gather.EXPERIMENTS, "theory", replace(gather.EXPERIMENTS["theory"], run=interrupted))
+    assert main(evidence(tmp_path, "--experiments", "theory", "--frames", "40:100")) == 130
+    assert "stopped" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -224,8 +224,8 @@ def _two_targets(subject: Subject, tick: Tick, out: Outcome) -> None:
         "the angle with the other sign: sizes 1, signed −1, which is no insensitivity."
     )
     out.tables.append(Table(f"Two targets: the {what} …", columns, rows, note))
-    words, first = next(iter(numbers.items()))
-    deaf = [m for m in subject.quick if first[m]["signed" if METHODS[m].signed else "sizes"] >= SAME]
+    words, of_first = next(iter(numbers.items()))
+    deaf = [m for m in subject.quick if of_first[m]["signed" if METHODS[m].signed else "sizes"] >= SAME]
     no_output = [METHODS[m].title for m in deaf if not METHODS[m].targeted]
     sizes = [METHODS[m].title for m in deaf if METHODS[m].targeted and not METHODS[m].signed]
     if deaf:
