@@ -2,12 +2,12 @@
 # Makes the reports of this folder again, from the repository's root: sh docs/evidence/make.sh [PART ...]
 # PART: road, demo, planted, and page, which writes README.md from the numbers; all of them by default.
 # The authors' network and road need ../shared (or $VBP_SHARED). What is made on the way stays in build/evidence.
-# COUNT: frames of each drive (12). SIDE=1: a drive's reports are made side by side.
+# COUNT: frames of each drive (24). SIDE=1: a drive's reports are made side by side.
 set -e
 work=build/evidence
 shared=${VBP_SHARED:-../shared}
 authors=$work/authors.safetensors
-count=${COUNT:-12}
+count=${COUNT:-24}
 mkdir -p $work
 test -f $authors || vbp import-torch7 "$shared/reference/visualbackprop-authors/model.t7b" --name Authors -o $authors
 

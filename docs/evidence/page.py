@@ -9,6 +9,7 @@ from typing import Any
 
 from vbp_core.evidence.measures import mean
 from vbp_core.evidence.outcome import figure
+from vbp_core.evidence.perturbation import ENOUGH
 from vbp_core.explain import METHODS
 from vbp_core.readable import UNKNOWN
 
@@ -34,8 +35,9 @@ was found, the seed, the versions and the command that made it.
 sh docs/evidence/make.sh
 ```
 
-Real road: frames 2150 to 2806 of the Udacity CH2 video, which no network of ours was trained on. Simulated: the demo drive, whose
-truth is known. Few frames each: the intervals in the reports say what that is worth.
+Real road: frames 2150 to 2806 of the Udacity CH2 video, which were held out when the networks that ship were trained. Simulated: the demo drive, whose
+truth is known. Few frames each: the intervals in the reports say what that is worth. Curves of different methods are
+of the same frames; occlusion, which takes seconds a map, is asked about two.
 """
 LEGEND = """- more than random: by how many degrees the angle moves more when the 100 regions of 9×9 pixels that a map marks most are replaced by the
   mean, one after the other, than when random ones are (AOPC, Samek et al. 2016). **Bold**: the 95 % interval over frames is above 0.
@@ -69,8 +71,14 @@ def gain(facts: dict[str, Any] | None, method: str) -> str:
         return UNKNOWN
     low = one["gain_interval"][0]
     words = number(mean(one["gain_over_random"]), 1) + "°"
-    alone = len(one["frames"]) < 2
-    return f"{words} (one frame)" if alone else f"**{words}**" if low is not None and low > 0 else words
+    few = len(one["frames"]) < ENOUGH
+    return (
+        f"{words} ({len(one['frames'])} frames)"
+        if few
+        else f"**{words}**"
+        if low is not None and low > 0
+        else words
+    )
 
 
 def head_random(numbers: dict[str, Any], method: str) -> float | None:
@@ -128,7 +136,7 @@ def main() -> None:
             remarks = facts["networks"][0]["remarks"]
             place = {"road": "Real road", "demo": "Simulated"}[name]
             lines.append(
-                f"{place}: [report]({name}-{key}.html), {frames} frames, made in {seconds / 60:.0f} min with one thread of a busy machine."
+                f"{place}: [report]({name}-{key}.html), {frames} frames, made in {seconds:.0f} s with one thread of a busy machine."
             )
             for line in [*remarks, *findings(facts, "theory")]:
                 lines.append(f"- {line}")

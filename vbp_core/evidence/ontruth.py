@@ -108,7 +108,7 @@ def planted(deceived: Subject, honest: Subject | None, truth: Truth, tick: Tick)
         rows.append([title, frames, 100 * cue.energy, 100 * cue.strongest, 100 * cue.pointed])
         rows[-1] += [100 * base.strongest, 100 * base.pointed] if base else [float("nan")] * 2
         if method in METHODS:
-            title += " (one frame)" if frames == 1 < len(deceived) else ""
+            title += f" ({frames} frames)" if frames < len(deceived) and METHODS[method].slow else ""
             if cue.strongest < FINDS:
                 misses.append(title)
             elif base is not None and base.strongest >= FINDS:

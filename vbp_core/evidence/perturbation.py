@@ -16,7 +16,8 @@ SIDE = 9  # pixels along a region
 STEPS = 100  # regions of the AOPC
 COUNTS = (1, 3, 10, 30, 100)  # regions replaced at which the network is asked, and the shares of all:
 SHARES = (0.25, 0.5, 0.75, 0.9, 0.97)
-FRAMES = 6
+FRAMES = 12
+ENOUGH = 4  # frames from which on an interval says something
 RANDOM = 2  # orders of each frame
 REPLACEMENTS = ("mean", "noise")
 
@@ -168,7 +169,7 @@ def _outcome(
                 insertion,
             ]
         )
-        if len(frames) > 1:
+        if len(frames) >= ENOUGH:
             (better if low > 0 else worse if high < 0 else unsure).append(title)
     rows.append(["random order", mean(list(chance.values())), mean(list(chance.values())), 0.0, 0.0, 0.0,
                  mean(list(chance_area.values())), mean(list(chance_area.values()))])  # fmt: skip

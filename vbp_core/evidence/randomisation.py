@@ -15,7 +15,7 @@ from vbp_core.explain.forward import Forward
 from vbp_core.explain.graph import Dense, Graph
 from vbp_core.explain.registry import METHODS
 
-FRAMES = 2
+FRAMES = 4
 DENSE, CONVS = 3, 4  # layers at most, evenly spread, where a network has more
 SAME, LITTLE = 0.99, 0.7  # Spearman of sizes: from the first on nothing changed; above the second, little
 

@@ -31,7 +31,7 @@ from vbp_core.explain.trace import Trace
 from vbp_core.preprocess import to_tensor
 from vbp_core.training.folder import Run
 
-FRAMES = 2
+FRAMES = 4
 NETWORKS = 2  # random ones of each kind
 STEPS, SIZE = 10, 2 / 255  # of the adversarial change, of a pixel's range
 RECOVERS = 0.3  # correlation with image or edges in a random network, from which on the image is there

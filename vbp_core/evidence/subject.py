@@ -24,7 +24,7 @@ from vbp_core.explain.trace import Trace
 from vbp_core.overlay import Rect
 from vbp_core.preprocess import to_tensor
 
-SLOW_FRAMES = 1  # that a method of seconds a frame is computed on
+SLOW_FRAMES = 2  # that a method of seconds a frame is computed on
 COSTS = {
     "visualbackprop": 0.1,
     "grad-cam": 0.1,
