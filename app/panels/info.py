@@ -39,6 +39,7 @@ def describe(drive: Drive) -> str:
         ("Frames", f"{len(drive)}, {info.width}×{info.height}, {info.fps:.1f} per second"),
         ("Duration", clock(seconds)),
         ("Camera", info.camera + (f" (of {', '.join(info.cameras)})" if len(info.cameras) > 1 else "")),
+        ("Classes", f"{len(info.classes)}, a folder each" if info.classes else ""),
         ("Steering", f"{labelled} of {len(drive)} frames" if labelled else "none: no driven angle, no error"),
         ("Angle", _angle(info.angle_unit, info.angle_sign)),
         ("Known from", info.angle_source),

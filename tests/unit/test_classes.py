@@ -302,3 +302,12 @@ def test_exports_of_a_classifier(learnt: tuple[Path, Path], tmp_path: Path) -> N
         picture = tmp_path / f"{layout}.png"
         assert main([*command, str(picture), "--start", "13", "--layout", layout]) == 0
         assert cv2.imread(str(picture)) is not None
+
+
+def test_a_network_that_has_its_own_classes_is_not_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = signs(tmp_path / "data", ["a", "b"], tracks=2, each=1)
+    assert main(["train", str(folder), "--network", "resnet-18", "-o", str(tmp_path / "run")]) == 2
+    assert "ResNet-18 cannot be trained on these classes" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from models.network import Network, build, save_checkpoint
-from models.spec import NetworkSpec
+from models.spec import ModelFileError, NetworkSpec
 from vbp_core.classes import are_numbers, class_name, labels_for, score_classes
 from vbp_core.devices import pick_device
 from vbp_core.drives.base import Drive
-from vbp_core.errors import FrameError, VbpError
+from vbp_core.errors import FrameError, ModelError, VbpError
 from vbp_core.preprocess import normalise, prepare, to_tensor
 from vbp_core.training.augment import augment, draw
 from vbp_core.training.files import saying_where, write_json, write_text
@@ -164,9 +164,12 @@ def train_classes(
     epochs = max(1, round(recipe.epochs))
     steps = epochs * per_epoch
     words = f"{len(train_rows)} pictures of {drive.info.path.name}: {recipe.describe()}"
+    try:
+        network = build(spec, recipe.seed)
+    except ModelFileError as error:  # an architecture that cannot be made for these classes
+        raise ModelError(f"{spec.name} cannot be trained on these classes: {error}") from error
     with saying_where(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    network = build(spec, recipe.seed)
     module = network.module.to(where)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
     optimizer = make_optimizer(module, recipe)
