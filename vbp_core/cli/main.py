@@ -16,12 +16,15 @@ from vbp_core.errors import VbpError
 # name -> (module with `add_arguments(parser)` and `run(args) -> int`, help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("vbp_core.cli.info", "what a recording holds, and what was taken for granted"),
-    "predict": ("vbp_core.cli.predict", "predicted and driven angle of every frame, as CSV"),
+    "predict": ("vbp_core.cli.predict", "predicted and driven angle of every frame, or its class, as CSV"),
     "explain": ("vbp_core.cli.explain", "masks of every frame, as NPZ"),
     "export": ("vbp_core.cli.export", "a clip, pictures or numbers with masks, angles and plot"),
     "simulate": ("vbp_core.cli.simulate", "a drive whose truth is known, pixel by pixel"),
     "train": ("vbp_core.cli.train", "train a network on recordings, or resume a run"),
-    "eval": ("vbp_core.cli.eval", "how well a network steers: overall, by speed, by curvature"),
+    "eval": (
+        "vbp_core.cli.eval",
+        "how well a network steers (overall, by speed, by curvature), or tells classes",
+    ),
     "measure": ("vbp_core.cli.measure", "what the masks lie on, against the truth of a simulated drive"),
     "evidence": ("vbp_core.cli.evidence", "are the maps true? experiments on them, as a report and numbers"),
     "figure": ("vbp_core.cli.figure", "frames with the masks of several methods side by side, as a picture"),
