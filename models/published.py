@@ -2,6 +2,8 @@
 
 Accepted are torchvision's and timm's state dicts (.pth, .safetensors), other state dicts in which the same layers stand
 in the same order, and the Torch7 files of fb.resnet.torch (.t7), among them the ResNet-200 of He et al. 2016.
+
+What is known of the files is the names, shapes and order in the code that writes them; the tests make files like them.
 """
 
 from __future__ import annotations
