@@ -32,6 +32,8 @@ EMPTY = (
     "do they change when the network's head is random, is VisualBackProp near phi and LRP?"
 )
 WIDE = 520  # pixels from which on the plots stand beside each other,
+LOW = 380  # or always, in a panel less high than that,
+NARROW = 190  # and with fewer figures below a plot less wide;
 FLAT = 250  # and up to which, in a panel that wide, the words stand beside them
 # Apart from each other for all common kinds of colour blindness (Okabe and Ito), dark and light.
 DARK = ("#56b4e9", "#e69f00", "#4dc9a0", "#cc79a7", "#f0e442", "#8f9bff", "#d55e00")
@@ -80,12 +82,12 @@ class EvidencePanel(QWidget):
         self._page.setContentsMargins(6, 2, 6, 2)
         self._page.setSpacing(2)
         self._page.addLayout(self._parts, 5)
-        self._page.addWidget(self.verdicts, 3)
-        scroll = QScrollArea()
-        scroll.setWidget(page)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        words = QScrollArea()  # they scroll alone: the plots are to be seen whole
+        words.setWidget(self.verdicts)
+        words.setWidgetResizable(True)
+        words.setFrameShape(QScrollArea.Shape.NoFrame)
+        words.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._page.addWidget(words, 3)
         self._empty = QLabel(EMPTY)
         self._empty.setTextFormat(Qt.TextFormat.PlainText)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -93,7 +95,7 @@ class EvidencePanel(QWidget):
         self._empty.setContentsMargins(14, 8, 14, 8)
         self.stack = QStackedWidget()
         self.stack.addWidget(self._empty)
-        self.stack.addWidget(scroll)
+        self.stack.addWidget(page)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.stack)
@@ -170,7 +172,7 @@ class EvidencePanel(QWidget):
         super().resizeEvent(event)
         wide, flat = self.width() >= WIDE, self.height() < FLAT
         across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
-        self._parts.setDirection(across if wide else down)
+        self._parts.setDirection(across if wide or self.height() < LOW else down)
         self._page.setDirection(across if wide and flat else down)
 
 
@@ -180,7 +182,7 @@ class CurvesPlot(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._plot: Plot | None = None
-        self.setMinimumSize(150, 120)
+        self.setMinimumSize(120, 60)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         theme.changed.connect(self.update)
 
@@ -263,10 +265,11 @@ class CurvesPlot(QWidget):
             painter.setPen(c.muted)
             text = f"{low + n * step:.3g}{unit}".replace("-", "−")
             painter.drawText(QRectF(0, y - 10, area.x() - 5, 20), _RIGHT, text)
-        for n in range(5):
-            x = low_x + (high_x - low_x) * n / 4
+        parts = 4 if area.width() >= NARROW else 2
+        for n in range(parts + 1):
+            x = low_x + (high_x - low_x) * n / parts
             words = f"1e{x:.0f}" if plot.log_x else f"{x:.0f}"
-            if n == 4:
+            if n == parts:
                 words = f"{plot.x_label} {words}" if plot.log_x else f"{words} %"
             at = place(x, low).x()
             wide = float(self.fontMetrics().horizontalAdvance(words) + 4)

@@ -58,9 +58,9 @@ def quick(
     lines = [
         s for s in deletion.plots[0].series if s.aside or s.name in {METHODS[m].title for m in subject.maps}
     ]
-    first = Plot("Most relevant regions replaced", "% replaced", f"change in {subject.unit}", lines)
+    first = Plot("Most relevant first", "% replaced", f"change in {subject.unit}", lines)
     second = Plot(
-        "VisualBackProp against |LRP|",
+        "VBP against |LRP|",
         "eps",
         "correlation",
         [
