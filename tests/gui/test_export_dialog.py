@@ -125,7 +125,10 @@ def test_a_name_is_proposed_that_keeps_the_address_of_a_camera(qtbot, open_windo
     dialog = ask(qtbot, open_window())
     subject = dialog._subject
     assert subject is not None
-    for name, proposed in (("day-http-127.0.0.1-4515-camera", "day-http-127.0.0.1-4515-camera"), ("a.bag", "a")):
+    for name, proposed in (
+        ("day-http-127.0.0.1-4515-camera", "day-http-127.0.0.1-4515-camera"),
+        ("a.bag", "a"),
+    ):
         dialog._subject = replace(subject, name=name)
         assert dialog._proposed() == f"{proposed}-vbp.mp4"
 
