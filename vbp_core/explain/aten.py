@@ -115,9 +115,18 @@ class Reader:
                 self._define(node, self._number(node, given))
                 continue
             rule = RULES.get(node.kind)
-            result = rule(self, node, arguments) if rule is not None and flows else None
-            if result is None:
-                result = self.opaque(node, given)
+            try:
+                result = rule(self, node, arguments) if rule is not None and flows else None
+                if result is None:
+                    result = self.opaque(node, given)
+            except ExplainError:
+                raise
+            except (
+                Exception
+            ) as error:  # arguments that the operation does not take, of a file that is damaged
+                raise ExplainError(
+                    f"layer {node.layer} ({node.op}) cannot be read: {str(error).splitlines()[:1]}"
+                ) from error
             if node.kind in VIEWS and flows and not node.many and result is not flows[0]:
                 result.storage = flows[0].storage
             if node.in_place and flows:
@@ -151,20 +160,30 @@ class Reader:
     def opaque(self, node: Node, arguments: dict[str, Any]) -> Any:
         """A stage that runs the node as it is. Several outputs are as many stages."""
         arguments = _each(arguments, lambda v: self.plain(node, v) if isinstance(v, Flow) else v)
-        flows = _flows(arguments) or [self._first]  # without any, only the number of frames is asked for
+        flows = _flows(arguments)
         results = self.follow(node, arguments)
+        counted = next((i for i, flow in enumerate(flows) if self._of_frames(flow)), None)
+        if counted is None and (not flows or _has(arguments, PerBatch)):
+            counted = len(flows)
+            flows.append(self._first)  # only for how many frames there are
         slots = {id(flow): Slot(i) for i, flow in enumerate(flows)}
         template = _each(
             arguments,
             lambda v: slots[id(v)] if isinstance(v, Flow) else _by_frames(v, self.batches),
         )
+        if not all(isinstance(t, Tensor) for r in results for t in (r if node.many else [r])):
+            raise ExplainError(
+                f"layer {node.layer} ({node.op}) turns what it sees into a number of Python's, which cannot be followed"
+            )
+        rows = 0 if counted is None else flows[counted].shape[0]
+        fixed = len(self.batches) == 1 and all(f.shape[:1] == (self.batches[0],) for f in flows)
         found = []
         for i in range(len(results[0]) if node.many else 1):
             seen = tuple(r[i] for r in results) if node.many else results
-            run: Any = Call(node.op, template, flows[0].shape[0], self.batches[0], i if node.many else None)
-            if len(self.batches) == 1 and all(f.shape[:1] == (self.batches[0],) for f in flows):
+            run: Any = Call(node.op, template, counted or 0, rows, self.batches[0], i if node.many else None)
+            if fixed:
                 run = Grouped(run, self.batches[0])
-            found.append(self.stage(node, Opaque(run, f"{node.op.rsplit('.', 1)[0]}"), *flows, seen=seen))
+            found.append(self.stage(node, Opaque(run, node.op.rsplit(".", 1)[0]), *flows, seen=seen))
         return found if node.many else found[0]
 
     # The rest is its own
@@ -186,6 +205,14 @@ class Reader:
                 return call(node.op, _each(arguments, _on_cpu))
         except Exception as error:
             raise ExplainError(f"layer {node.layer} ({node.op}) cannot be computed: {error}") from error
+
+    def _of_frames(self, flow: Flow) -> bool:
+        """Does its first axis tell how many frames there are?"""
+        sizes = [seen.shape[0] if seen.dim() else 0 for seen in flow.seen]
+        first = self.batches[0]
+        return all(
+            n and n * first == sizes[0] * frames for n, frames in zip(sizes, self.batches, strict=True)
+        )
 
     def _number(self, node: Node, arguments: dict[str, Any]) -> Any:
         try:

@@ -31,7 +31,7 @@ from vbp_core.explain.graph import (
 )
 
 Arguments: TypeAlias = dict[str, Any]
-Rule: TypeAlias = Callable[[Reader, Node, Arguments], Flow | None]
+Rule: TypeAlias = Callable[[Reader, Node, Arguments], Any]  # a Flow, of several outputs a list, or None
 
 
 def _input(a: Arguments) -> Any:
@@ -531,6 +531,38 @@ def _cat(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return r.stage(node, Concat(), *flows, seen=r.follow(node, a)) if len(flows) > 1 else flows[0]
 
 
+def _split(r: Reader, node: Node, a: Arguments) -> Any:
+    """Parts of the channels."""
+    x = a["self"]
+    if len(x.shape) < 2 or x.squeezed or a.get("dim", 0) % len(x.shape) != 1 or not node.many:
+        return None
+    parts = [tuple(s[i] for s in r.follow(node, a)) for i in range(len(node.outputs))]
+    first, found = 0, []
+    for part in parts:
+        if part[0].dim() != len(x.shape):
+            return None
+        count = part[0].shape[1]
+        found.append(_choose(r, node, x, list(range(first, first + count)), part))
+        first += count
+    return None if None in found or first != x.shape[1] else found
+
+
+def _narrow(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    start, length = a["start"], a["length"]
+    if not isinstance(start, int) or not isinstance(length, int):
+        return None
+    size = a["self"].shape[a["dim"]]
+    first = start % size if start < 0 else start
+    given = {"self": a["self"], "dim": a["dim"], "start": first, "end": first + length, "step": 1}
+    return _slice(r, replace(node, op="aten.slice.Tensor"), given)
+
+
+def _hardsigmoid(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    """x / 6 + 1/2, held between 0 and 1."""
+    line = _affine(r, node, a["self"], scale=1 / 6, shift=0.5)
+    return None if line is None else _elementwise(r, node, line, Activation("hardtanh", (0.0, 1.0)))
+
+
 def _stack(r: Reader, node: Node, a: Arguments) -> Flow | None:
     """Several outputs (N,) as (N, outputs)."""
     flows = a["tensors"]
@@ -572,7 +604,7 @@ RULES: dict[str, Rule] = {
     "gelu": _gelu,
     **dict.fromkeys(("prelu", "_prelu_kernel"), _prelu),
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"), _dropout),
-    **dict.fromkeys(("contiguous", "detach", "alias", "lift", "lift_fresh", "positive"), _nothing),
+    **dict.fromkeys(("contiguous", "detach", "alias", "lift", "lift_fresh", "positive", "item"), _nothing),
     **dict.fromkeys(("clone", "lift_fresh_copy"), _copy),
     **dict.fromkeys(("to", "_to_copy", "type_as"), _to),
     **dict.fromkeys(("softmax", "log_softmax", "_softmax", "_log_softmax"), _softmax),
@@ -594,6 +626,9 @@ RULES: dict[str, Rule] = {
     "flip": _flip,
     **dict.fromkeys(("cat", "concat", "concatenate"), _cat),
     "stack": _stack,
+    **dict.fromkeys(("split", "split_with_sizes", "chunk", "tensor_split"), _split),
+    "narrow": _narrow,
+    "hardsigmoid": _hardsigmoid,
 }  # fmt: skip
 
 # Operations whose result may lie in the memory of what they took.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import io
 import logging
 import operator
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
@@ -52,7 +53,9 @@ def read_network(
         return read_program(_program(exported), input_shape, dtype, scores)
     except WritesIntoPartError:
         # torch.export can turn these into functions, at the price of operations that say less.
-        return read_program(_program(exported.run_decompositions({})), input_shape, dtype, scores)
+        with _quiet():
+            functional = exported.run_decompositions({})
+        return read_program(_program(functional), input_shape, dtype, scores)
 
 
 def _export(module: nn.Module, input_shape: tuple[int, int, int]) -> Any:
@@ -85,7 +88,7 @@ def _quiet() -> Iterator[None]:
     try:
         for name in names:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -100,7 +103,7 @@ def _tensors(module: nn.Module) -> list[Tensor]:
 def _why_not(error: Exception, input_shape: tuple[int, int, int]) -> str:
     size = "x".join(str(n) for n in input_shape)
     kind, text = type(error).__name__, _line(error)
-    if "missing" in text and "positional argument" in text:
+    if "missing" in text and ("positional argument" in text or "required argument" in text):
         return "the network takes several inputs; vbp gives it one picture"
     if (
         "GuardOnDataDependent" in kind

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from models.program import call
 
+# These ask how numbers lie in memory, and convolutions here lay channels last.
+BY_LAYOUT = ("view", "_unsafe_view", "as_strided")
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -30,19 +33,23 @@ class OfFrames:
 class Call:
     """Runs one operation. arguments: by name, with Slots for the stage's inputs.
 
-    rows, frames: how long the first input's first axis was for how many frames, from which the frames are counted.
+    counted, rows, frames: which input's first axis was so long for so many frames, from which frames are counted;
+    rows 0: none's, and nobody asks.
     take: which of several results.
     """
 
     op: str
     arguments: dict[str, Any]
+    counted: int
     rows: int
     frames: int
     take: int | None = None
     _moved: dict[tuple[int, torch.device, torch.dtype], Tensor] = field(default_factory=dict)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        frames = inputs[0].shape[0] * self.frames // self.rows if inputs[0].dim() and self.rows else 1
+        frames = inputs[self.counted].shape[0] * self.frames // self.rows if self.rows else 1
+        if self.op.split(".")[1] in BY_LAYOUT:
+            inputs = tuple(x.contiguous() for x in inputs)
         result = call(self.op, self._filled(self.arguments, inputs, frames))
         found: Tensor = result if self.take is None else result[self.take]
         return found
