@@ -290,3 +290,11 @@ def test_grey_conversion_is_what_opencv_decodes_to(tmp_path):
     )
     got, _ = prepare(picture, small(crop=CropRule(), input_height=64))
     assert np.abs(got - picture.astype(float) @ [0.299, 0.587, 0.114]).max() <= 0.51
+
+
+def test_a_frame_that_may_not_be_written_is_taken_without_a_warning(recwarn):
+    spec = open_network("NetSVF").spec
+    inputs = np.full((1, spec.input_height, spec.input_width), 51, np.uint8)
+    inputs.flags.writeable = False
+    images = to_tensor(inputs, spec, torch.device("cpu"))
+    assert images.max() == pytest.approx(0.2) and not recwarn.list
