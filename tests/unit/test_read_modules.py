@@ -261,8 +261,10 @@ class RandomNet(nn.Module):
 
     def forward(self, x):
         for kind, name in self.steps:
-            if kind in ("conv", "block"):
+            if kind == "conv":
                 x = F.relu_(getattr(self, name)(x))
+            elif kind == "block":
+                x = getattr(self, name)(x)
             elif kind == "pool":
                 x = F.max_pool2d(x, 2, ceil_mode=True) if x.shape[2] > 2 else F.avg_pool2d(x, 1)
             elif kind == "scale":

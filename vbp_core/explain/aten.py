@@ -271,10 +271,11 @@ class Reader:
         """An output as (N, outputs) in the graph; None for maps."""
         if self.scores and flow.number in self.before_softmax:
             flow = self.before_softmax[flow.number]
-        if flow.squeezed or len(flow.shape) == 2:
+        of_frames = bool(flow.shape) and [seen.shape[0] for seen in flow.seen] == list(self.batches)
+        if of_frames and (flow.squeezed or len(flow.shape) == 2):
             return flow
-        frames, *rest = flow.shape or (0,)
-        if not flow.shape or frames != self.batches[0]:
+        rest = flow.shape[1:]
+        if not of_frames:
             raise ExplainError(
                 f"the network puts out {'x'.join(map(str, flow.shape)) or 'one number'} for {self.batches[0]} "
                 "pictures; (N,) or (N, outputs) is wanted"

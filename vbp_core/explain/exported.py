@@ -48,7 +48,16 @@ def read_network(
             return read_chain(module, dtype)
         except ExplainError:
             pass  # a layer that chains have no word for
-    exported = _export(module, input_shape)
+    try:
+        return _read(_export(module, input_shape, EXAMPLES), input_shape, dtype, scores)
+    except ExplainError as first:
+        try:  # as where a module's own code has taken the number of frames for a fixed one, by len(x)
+            return _read(_export(module, input_shape, 1), input_shape, dtype, scores)
+        except ExplainError:
+            raise first from None
+
+
+def _read(exported: Any, input_shape: tuple[int, int, int], dtype: torch.dtype, scores: bool) -> Graph:
     try:
         return read_program(_program(exported), input_shape, dtype, scores)
     except WritesIntoPartError:
@@ -58,8 +67,8 @@ def read_network(
         return read_program(_program(functional), input_shape, dtype, scores)
 
 
-def _export(module: nn.Module, input_shape: tuple[int, int, int]) -> Any:
-    """torch.export's program of a copy of the module, of any batch size where the module allows it."""
+def _export(module: nn.Module, input_shape: tuple[int, int, int], frames: int) -> Any:
+    """torch.export's program of a copy of the module, of any number of frames, or, with 1, of one alone."""
     import torch.export  # takes a while, and chains do without
 
     try:
@@ -69,15 +78,13 @@ def _export(module: nn.Module, input_shape: tuple[int, int, int]) -> Any:
     if any(t.is_floating_point() and t.dtype in (torch.float16, torch.bfloat16) for t in _tensors(own)):
         own = own.float()
     kind = next((t.dtype for t in _tensors(own) if t.is_floating_point()), torch.float32)
-    failures: list[Exception] = []
-    for frames, sizes in ((EXAMPLES, ({0: torch.export.Dim.AUTO},)), (1, None)):
-        example = torch.rand((frames, *input_shape), dtype=kind)
-        try:
-            with torch.no_grad(), _quiet():
-                return torch.export.export(own, (example,), dynamic_shapes=sizes, strict=False)
-        except Exception as error:  # whatever the module's own code raises
-            failures.append(error)
-    raise ExplainError(_why_not(failures[0], input_shape)) from failures[0]
+    sizes = None if frames == 1 else ({0: torch.export.Dim.AUTO},)
+    example = torch.rand((frames, *input_shape), dtype=kind)
+    try:
+        with torch.no_grad(), _quiet():
+            return torch.export.export(own, (example,), dynamic_shapes=sizes, strict=False)
+    except Exception as error:  # whatever the module's own code raises
+        raise ExplainError(_why_not(error, input_shape)) from error
 
 
 @contextmanager
