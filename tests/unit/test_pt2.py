@@ -247,3 +247,27 @@ def test_bytes_that_are_wrong(saved, tmp_path, data):
             raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     (tmp_path / "x.pt2").write_bytes(raw)
     read_it(tmp_path / "x.pt2")
+
+
+ODD = st.sampled_from([None, -1, 0, 1, 2, 7, 2**62, 2**70, 1.5, float("nan"), "", "x", [], {}, [1, 2], True, {"as_int": 3},
+                       {"as_ints": [0, 0]}, {"as_tensor": {"name": "x"}}, {"as_none": True}, {"as_sym_int": {"as_name": "x"}}])  # fmt: skip
+
+
+@given(st.data())
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_graph_that_is_wrong(saved, tmp_path, data):
+    def edit(graph):
+        places = [graph["graph_module"]["graph"]["nodes"], graph["graph_module"]]
+        for _ in range(data.draw(st.integers(1, 3))):
+            place = places[data.draw(st.integers(0, 1))]
+            for _ in range(data.draw(st.integers(1, 7))):
+                keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+                if not keys:
+                    break
+                key = data.draw(st.sampled_from(keys))
+                if not isinstance(place[key], dict | list) or data.draw(st.integers(0, 9)) == 0:
+                    place[key] = data.draw(ODD)
+                    break
+                place = place[key]
+
+    read_it(edited(saved[0] / "any.pt2", tmp_path / "y.pt2", edit))

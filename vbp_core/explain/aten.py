@@ -57,7 +57,14 @@ def read_program(
 ) -> Graph:
     """The graph of a program, as `exported.read_network` says. Raises ExplainError."""
     reader = Reader(program, input_shape, scores)
-    reader.read()
+    try:
+        reader.read()
+    except ExplainError:
+        raise
+    except Exception as error:  # what a damaged file makes of a program that is none
+        raise ExplainError(
+            f"the network cannot be followed: {type(error).__name__}: {error}"[:240]
+        ) from error
     return Graph(tuple(fold(reader.stages))).to("cpu", dtype)
 
 
