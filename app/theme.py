@@ -102,11 +102,18 @@ def _palette(c: Colours) -> QPalette:
 
 def number_font(size: float = 0) -> QFont:
     """The application's font with figures of one width, `size` points (0: as it is)."""
-    font = QFont(QApplication.font())
-    if size > 0:
-        font.setPointSizeF(size)
-    font.setFeature(QFont.Tag("tnum"), 1)
-    return font
+    base = QApplication.font()
+    which = (base.key(), size)
+    if which not in _number_fonts:  # every paint event asks for it
+        font = QFont(base)
+        if size > 0:
+            font.setPointSizeF(size)
+        font.setFeature(QFont.Tag("tnum"), 1)
+        _number_fonts[which] = font
+    return QFont(_number_fonts[which])
+
+
+_number_fonts: dict[tuple[str, float], QFont] = {}
 
 
 def icon(name: str, tint: QColor | None = None) -> QIcon:

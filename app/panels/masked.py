@@ -63,10 +63,10 @@ class MaskedView(PictureView):
         self._stale = False
         began = time.perf_counter()
         try:
-            self.set_picture(self.blended())
+            self._hold(self.blended())
         except Exception:  # none may leave a paint event; the picture without its mask is still worth showing
             log.exception("blending")
-            self.set_picture(grey_to_rgb(self._base) if self._base is not None else None)
+            self._hold(grey_to_rgb(self._base) if self._base is not None else None)
         self.blend_ms = (time.perf_counter() - began) * 1e3
 
     def blended(self) -> NDArray[np.uint8] | None:

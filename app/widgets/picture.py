@@ -62,13 +62,17 @@ class PictureView(QWidget):
 
     def set_picture(self, rgb: NDArray[np.uint8] | None) -> None:
         """Show `rgb`, uint8 (H, W, 3), or nothing. The array is read while it is shown, never written."""
+        self._hold(rgb)
+        self.update()
+
+    def _hold(self, rgb: NDArray[np.uint8] | None) -> None:
+        """The same without asking to be painted: for what is made while painting, which would be painted twice."""
         if rgb is None or rgb.ndim != 3 or rgb.size == 0:
             self._rgb = self._image = None
         else:
             rgb = np.ascontiguousarray(rgb, dtype=np.uint8)  # a copy only where it is a cut of another
             self._rgb, self._image = rgb, to_qimage(rgb)
         self._drawn = None
-        self.update()
 
     def set_crop(self, rect: Rect | None) -> None:
         """Outline the part that the network sees, in pixels of the picture."""

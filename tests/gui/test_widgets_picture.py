@@ -13,6 +13,7 @@ from PySide6.QtGui import QColor, QWheelEvent
 from PySide6.QtTest import QTest
 
 from app import theme
+from app.panels.masked import MaskedView
 from app.widgets.compare import ComparedFrame, CompareView
 from app.widgets.picture import PictureView
 
@@ -213,3 +214,24 @@ def test_a_pair_of_frames_side_by_side(qapp, qtbot):
     assert pair.left.picture.height() == pair.right.picture.height()
     pair.set_pair(None, None)
     assert pair.left.text.text() == ""
+
+
+def test_a_new_frame_is_painted_once(qtbot):
+    view = MaskedView()
+    qtbot.addWidget(view)
+    view.resize(320, 240)
+    with qtbot.waitExposed(view):
+        view.show()
+    qtbot.wait(50)
+    painted = []
+    view.painted.connect(lambda: painted.append(1))
+    mask = np.zeros((60, 80), np.float32)
+    for frame in range(1, 6):
+        mask[:, frame] = 1
+        view.set_masked(np.full((60, 80, 3), 40 * frame, np.uint8), mask)
+        qtbot.waitUntil(lambda wanted=frame: len(painted) >= wanted, timeout=2000)
+        qtbot.wait(20)
+        assert len(painted) == frame
+    shown = view.grab().toImage()
+    middle = shown.pixelColor(view.width() // 2, view.height() // 2)
+    assert (middle.red(), middle.green()) == (200, 200)
