@@ -243,6 +243,25 @@ def test_garbage_in_the_stream_is_survived(server: MjpegServer, watch) -> None:
     assert numbers == sorted(numbers) and numbers[-1] < server.sent
 
 
+def test_damaged_pictures_in_a_stream_cost_no_reconnection(server: MjpegServer, watch) -> None:
+    made = watch(server.url)
+    rng = np.random.default_rng(5)
+    until(lambda: server.clients)
+    number = 0
+
+    def send_some() -> bool:
+        nonlocal number
+        number += 1
+        server.send(rng.bytes(3000) if number % 3 == 0 else jpeg(draw_clock(PICTURE, number)))
+        time.sleep(0.02)
+        return len(made.frames) >= 20
+
+    until(send_some)
+    assert made.phases().count("live") == 1 and "lost" not in made.phases()
+    seen = {read_clock(frame.image)[0] for frame in made.frames}
+    assert len({n for n in seen if n % 3}) >= 18
+
+
 def test_another_size_in_the_middle_ends_nothing(server: MjpegServer, watch) -> None:
     watched = watch(server.url)
     until(lambda: server.clients)

@@ -168,6 +168,9 @@ def check_folder(folder: Path) -> None:
         raise VbpError(f"{folder} is there already; give the name of a new folder to record into")
     if not folder.absolute().parent.is_dir():
         raise VbpError(f"{folder.absolute().parent} is no folder; make it first, or record elsewhere")
+    there = folder if folder.is_dir() else folder.absolute().parent
+    if not os.access(there, os.W_OK):
+        raise VbpError(f"{there} cannot be written to; record elsewhere")
 
 
 def status(session: LiveSession, capture: Capture) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from vbp_core.live.capture import Capture
 
 log = logging.getLogger(__name__)
+MOST_FAILURES = 8  # damaged pictures in a row, after which a stream is taken for ended
+SLOW_S = 1.0
 
 
 class Reader(threading.Thread):
@@ -66,9 +68,17 @@ class Reader(threading.Thread):
 
     def _read(self, camera: cv2.VideoCapture) -> str:
         last: tuple[float, np.ndarray] | None = None
+        failures = 0  # in a row
         while not self._given_up:
+            began = time.monotonic()
             if not camera.grab():
-                return f"{self._address.name} sends no more frames"
+                # A damaged picture in a stream, or its end: the next grab tells, and at the end it does so at once.
+                failures += 1
+                slow = time.monotonic() - began > SLOW_S
+                if slow or failures > MOST_FAILURES or self._address.kind != "stream":
+                    return f"{self._address.name} sends no more frames"
+                continue
+            failures = 0
             arrived_ns, timestamp_ns = time.monotonic_ns(), time.time_ns()
             when = camera.get(cv2.CAP_PROP_POS_MSEC)
             good, bgr = camera.retrieve()

@@ -178,12 +178,17 @@ class RecordingFiles:
 
     def _write_head(self) -> None:
         temporary = self._folder / f".{HEAD}.part"
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(self._head, file, indent=1, ensure_ascii=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._folder / HEAD)
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                json.dump(self._head, file, indent=1, ensure_ascii=False)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._folder / HEAD)
+        except OSError:  # a full disk
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
 
 
 def row(number: int, frame: LiveFrame, measured: Measured | None, predicted_rad: float) -> bytes:
