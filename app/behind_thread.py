@@ -82,7 +82,11 @@ class BehindThread(threading.Thread):
             if name not in slow:
                 self._explain(wish, name, made)
         if wish.layers:
-            self._tell(LayersMade(wish.version, wish.frame, wish.engine.layers(shot)))
+            try:
+                rows = wish.engine.layers(shot)
+            except ExplainError:  # the picture says why
+                rows = []
+            self._tell(LayersMade(wish.version, wish.frame, rows))
         slow = [name for name in slow if not self._has(wish, name)]
         if not slow or not self._quiet():
             return

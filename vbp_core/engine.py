@@ -22,7 +22,7 @@ from vbp_core.errors import ExplainError, ModelError
 from vbp_core.explain.exported import read_network
 from vbp_core.explain.forward import Forward
 from vbp_core.explain.graph import Dense, cuts
-from vbp_core.explain.registry import explain
+from vbp_core.explain.registry import METHODS, explain
 from vbp_core.explain.target import Target, parse_target
 from vbp_core.explain.trace import Trace
 from vbp_core.explain.visualbackprop import levels
@@ -110,12 +110,14 @@ class Engine:
         crop: Rect | None = None,
         target: Target | None = None,
         parameters: Mapping[str, Mapping[str, float]] | None = None,
+        strict: bool = True,
     ) -> Pass:
         """One frame (H, W, 3) uint8 RGB; each of `methods` explains the very pass that predicts.
 
         crop: what the network sees of this frame, instead of what it sees of others. target: as `target` gives it
         (default: the angle). parameters: of the methods, by their names. Raises VbpError where the crop does not
-        lie in the frame, or a method cannot do what is asked.
+        lie in the frame, or a method cannot do what is asked; without `strict` such a method is left out of the
+        maps, and the warning says why: a network that cannot be explained still predicts.
         """
         clock = _Clock(self._device)
         inputs, rect = self.prepare(frame, crop)
@@ -126,9 +128,15 @@ class Engine:
         probabilities = self.probabilities(trace)[0] if self.spec.is_classifier else None
         clock.lap("forward")
         maps = {}
+        unexplained = ""
         for method in methods:
             values = (parameters or {}).get(method, {})
-            maps[method] = _to_numpy(explain(trace, method, target or self.target(), **values)[0])
+            try:
+                maps[method] = _to_numpy(explain(trace, method, target or self.target(), **values)[0])
+            except ExplainError as error:
+                if strict:
+                    raise
+                unexplained = f"{METHODS[method].title} shows nothing of this network: {error}"
             clock.lap(method)
         return Pass(
             angle,
@@ -136,7 +144,7 @@ class Engine:
             as_shown(inputs, self.spec),
             maps,
             clock.laps,
-            self._warning(trace, angle),
+            self._warning(trace, angle) or unexplained,
             trace,
             probabilities,
         )
@@ -177,7 +185,13 @@ class Engine:
         return np.array([self.spec.angle(v) for v in output.cpu().double().tolist()])
 
     def probabilities(self, trace: Trace) -> NDArray[np.float64]:
-        """Of a classifier, (N, classes): the softmax of its scores."""
+        """Of a classifier, (N, classes): the softmax of its scores. Raises ModelError where the classes are others."""
+        outputs, named = trace.output.shape[1], len(self.spec.classes)
+        if outputs < 2 or (named and named != outputs):
+            raise ModelError(
+                f"{self.spec.name} puts out {outputs} score{'s' * (outputs != 1)}, and its specification says "
+                f"{f'{named} classes' if named else 'that it is a classifier'}; correct output or classes in it"
+            )
         found = torch.softmax(trace.output.cpu().double(), 1).numpy()
         return np.asarray(found, dtype=np.float64)
 

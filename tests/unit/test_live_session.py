@@ -68,7 +68,7 @@ class SlowEngine:
     def __init__(self, seconds: float, fails_at: int = 0) -> None:
         self.seconds, self.fails_at, self.runs = seconds, fails_at, 0
 
-    def run(self, frame: np.ndarray, methods: object = ()) -> SimpleNamespace:
+    def run(self, frame: np.ndarray, methods: object = (), strict: bool = True) -> SimpleNamespace:
         self.runs += 1
         if self.runs == self.fails_at:
             raise VbpError("the crop does not lie in the frame")

@@ -115,9 +115,10 @@ def _matmul(r: Reader, node: Node, a: Arguments) -> Flow | None:
 
 
 def _batch_norm(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    """By its running statistics, also in a program that was exported without .eval()."""
     x, mean, variance = _input(a), a["running_mean"], a["running_var"]
     weight, bias = a["weight"], a["bias"]
-    if not isinstance(x, Flow) or a.get("training") or mean is None or variance is None:
+    if not isinstance(x, Flow) or mean is None or variance is None:
         return None
     if not _whole(mean, variance, weight, bias):
         return None
@@ -296,7 +297,8 @@ def _copy(r: Reader, node: Node, a: Arguments) -> Flow | None:
 
 
 def _dropout(r: Reader, node: Node, a: Arguments) -> Flow | None:
-    return None if a["train"] and a["p"] != 0 else _nothing(r, node, a)
+    """Nothing, also in a program that was exported without .eval(): a network drives as in eval mode."""
+    return _nothing(r, node, a)
 
 
 def _to(r: Reader, node: Node, a: Arguments) -> Flow | None:

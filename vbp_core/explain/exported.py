@@ -79,8 +79,8 @@ def _export(module: nn.Module, input_shape: tuple[int, int, int], frames: int) -
         own = own.float()
     kind = next((t.dtype for t in _tensors(own) if t.is_floating_point()), torch.float32)
     sizes = None if frames == 1 else ({0: torch.export.Dim.AUTO},)
-    example = torch.rand((frames, *input_shape), dtype=kind)
     try:
+        example = torch.rand((frames, *input_shape), dtype=kind)
         with torch.no_grad(), _quiet():
             return torch.export.export(own, (example,), dynamic_shapes=sizes, strict=False)
     except Exception as error:  # whatever the module's own code raises

@@ -168,7 +168,7 @@ class LiveSession:
             self._capture.stop()
 
     def _one(self, frame: LiveFrame, after: int) -> None:
-        shot = self._engine.run(frame.image, methods=self._methods)
+        shot = self._engine.run(frame.image, methods=self._methods, strict=False)
         done = time.monotonic_ns()
         measured = self._measured(frame)
         with self._lock:
