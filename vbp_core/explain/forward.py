@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vbp_core.explain.graph import Conv, Graph
+from vbp_core.explain.graph import Conv, Graph, Stage
 from vbp_core.explain.trace import Trace, trace
 
 MAX_SHAPES = 4  # one frame, a batch, and a rest are the sizes that occur together
@@ -55,7 +55,7 @@ class Forward:
                 _pack(stage.op, plain.inputs(i)[0].shape) if isinstance(stage.op, Conv) else None
                 for i, stage in enumerate(plain.stages)
             ]
-        return trace(self.graph, images, lambda i, conv, x, relu: _fused(conv, packed[i], x, relu))
+        return trace(self.graph, images, lambda i, stage, inputs: _fused(stage, packed[i], inputs))
 
 
 def _pack(conv: Conv, shape: torch.Size) -> Tensor:
@@ -67,10 +67,13 @@ def _pack(conv: Conv, shape: torch.Size) -> Tensor:
         )
 
 
-def _fused(conv: Conv, packed: Tensor | None, x: Tensor, relu: bool) -> Tensor:
+def _fused(stage: Stage, packed: Tensor | None, inputs: list[Tensor]) -> Tensor | None:
+    conv = stage.op
+    if not isinstance(conv, Conv):
+        return None
     w = conv.window
     run: Any = torch.ops.mkldnn._convolution_pointwise
-    epilogue = "relu" if relu else "none"
+    sizes = (list(w.padding), list(w.stride), list(w.dilation), conv.groups)
     return run(  # type: ignore[no-any-return]
-        x, packed, conv.bias, list(w.padding), list(w.stride), list(w.dilation), conv.groups, epilogue, [], ""
+        inputs[0], packed, conv.bias, *sizes, "relu" if stage.relu else "none", [], ""
     )

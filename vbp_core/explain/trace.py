@@ -40,11 +40,18 @@ class Trace:
 
     stages: as run, adaptive pools resolved to fixed windows. values: len(stages) + 1 tensors, values[i + 1] is the
     output of stage i, after its ReLU where it has one; `inputs(i)` are what it took, in a chain values[i];
-    values[0] is the network's input (N, C, H, W) and values[-1] its output (N, outputs).
+    values[0] is the network's input (N, C, H, W) and values[-1] its output (N, outputs). means: of values that stand
+    behind a ReLU, the means over the channels (N, h, w) where the pass computed them on its way, by the same numbers.
     """
 
     stages: tuple[Stage, ...]
     values: tuple[Tensor, ...]
+    means: tuple[Tensor | None, ...] = ()
+
+    def mean(self, k: int) -> Tensor:
+        """values[k] averaged over its channels, (N, h, w)."""
+        found = self.means[k] if self.means else None
+        return self.values[k].mean(1) if found is None else found
 
     @property
     def input(self) -> Tensor:
@@ -71,16 +78,17 @@ class Trace:
 
     def frame(self, n: int) -> Trace:
         """The trace of frame `n` of the batch alone (views, no copies)."""
-        return Trace(self.stages, tuple(v[n : n + 1] for v in self.values))
+        means = tuple(None if m is None else m[n : n + 1] for m in self.means)
+        return Trace(self.stages, tuple(v[n : n + 1] for v in self.values), means)
 
 
-ConvRunner: TypeAlias = Callable[[int, Conv, Tensor, bool], Tensor]
+StageRunner: TypeAlias = Callable[[int, Stage, list[Tensor]], Tensor | None]
 
 
-def trace(graph: Graph, images: Tensor, run_conv: ConvRunner | None = None) -> Trace:
+def trace(graph: Graph, images: Tensor, runner: StageRunner | None = None) -> Trace:
     """Run `graph` on images (N, C, H, W) of the graph's dtype and device.
 
-    `run_conv(stage index, conv, x, relu)` may take the convolutions over, ReLU included.
+    `runner(stage index, stage, inputs)` may take stages over, ReLU included; None is what it leaves to torch.
     Raises ExplainError for sizes that do not fit.
     """
     values = [images]
@@ -91,10 +99,8 @@ def trace(graph: Graph, images: Tensor, run_conv: ConvRunner | None = None) -> T
             if isinstance(stage.op, AdaptiveAvgPool):
                 stage = replace(stage, op=resolve(stage.name, stage.op, inputs[0].shape))
             stages.append(stage)
-            if run_conv is not None and isinstance(stage.op, Conv):
-                values.append(run_conv(i, stage.op, inputs[0], stage.relu))
-            else:
-                values.append(_run(stage, inputs))
+            done = runner(i, stage, inputs) if runner is not None else None
+            values.append(_run(stage, inputs) if done is None else done)
     return Trace(tuple(stages), tuple(values))
 
 

@@ -1,0 +1,167 @@
+"""The kernels, compiled for this processor the first time, and kept in the user's cache folder from then on."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+SOURCE = Path(__file__).with_name("kernels.c")
+FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fopenmp", "-shared", "-fPIC")
+FOR_THIS_PROCESSOR = {"x86_64": ("-march=native", "-mprefer-vector-width=512"), "aarch64": ("-mcpu=native",)}
+SWITCH = "VBP_NATIVE"  # 0 in the environment: never compile, never load
+LONGEST_S = 300.0
+_lock = threading.Lock()
+
+
+class NotBuilt(Exception):
+    """There are no kernels here, and why, in words that follow "because"."""
+
+
+class Kernels:
+    """What the library offers, as ctypes functions. `lanes`: floats in a vector."""
+
+    def __init__(self, path: Path) -> None:
+        library = ctypes.CDLL(str(path))
+        whole = ctypes.c_long
+        pointer, number = ctypes.c_void_p, ctypes.c_int
+        self.run = library.run
+        self.run.argtypes, self.run.restype = (pointer, whole, number), None
+        self.lrp = library.lrp
+        self.lrp.argtypes, self.lrp.restype = (pointer, pointer, whole, number), None
+        self.mask = library.mask
+        self.mask.argtypes = (pointer, whole, whole, pointer, whole, pointer, whole, whole, number)
+        self.mask.restype = None
+        library.lanes.restype = library.size_of_layer.restype = library.size_of_step.restype = whole
+        self.lanes: int = library.lanes()
+        self.layer_bytes: int = library.size_of_layer()
+        self.step_bytes: int = library.size_of_step()
+
+
+_loaded: Kernels | None = None
+_failed = ""
+
+
+def kernels(build: Callable[[], bool] | None = None) -> Kernels:
+    """The kernels, from the cache folder or, where `build` is given, compiled now (seconds).
+
+    build: asked again and again while the compiler runs; False ends it. Raises NotBuilt; once compiling has
+    failed it is not tried again by this process.
+    """
+    global _loaded, _failed
+    with _lock:
+        if _loaded is not None:
+            return _loaded
+        if os.environ.get(SWITCH) == "0":
+            raise NotBuilt(f"{SWITCH} is 0")
+        if _failed:
+            raise NotBuilt(_failed)
+        try:
+            path = _built(build)
+            _loaded = Kernels(path)
+        except Aborted as error:
+            raise NotBuilt(str(error)) from error
+        except (NotBuilt, OSError, AttributeError) as error:
+            _failed = str(error)
+            raise NotBuilt(_failed) from error
+        return _loaded
+
+
+class Aborted(Exception):
+    """Not now, but it may be tried again."""
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: made for this user alone. Raises OSError."""
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "vbp" / "kernels"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
+def _built(build: Callable[[], bool] | None) -> Path:
+    compiler = _compiler()
+    command = (compiler, *FOR_THIS_PROCESSOR.get(platform.machine(), ()), *FLAGS)
+    version = subprocess.run((compiler, "--version"), capture_output=True, timeout=10, check=False).stdout
+    what = repr(command).encode() + version + _processor() + SOURCE.read_bytes()
+    try:
+        folder = cache_folder()
+    except (OSError, RuntimeError) as error:
+        raise NotBuilt(f"the cache folder cannot be written to ({error})") from error
+    target = folder / f"{hashlib.sha256(what).hexdigest()[:32]}.so"
+    if _is_ours(target):
+        return target
+    if build is None:
+        raise Aborted("they are not compiled yet")
+    handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
+    os.close(handle)
+    try:
+        _compile((*command, str(SOURCE), "-o", name), build)
+        os.replace(name, target)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return target
+
+
+def _compiler() -> str:
+    if sys.platform == "win32":
+        raise NotBuilt("they have not been written for Windows")
+    for name in (os.environ.get("CC", ""), "gcc", "cc", "clang"):
+        found = shutil.which(name) if name else None
+        if found:
+            return found
+    raise NotBuilt("there is no C compiler (gcc, cc or clang) here")
+
+
+def _is_ours(path: Path) -> bool:
+    """It is there, and nobody but this user can have written it."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return path.is_file() and not path.is_symlink() and found.st_uid == os.getuid() and not found.st_mode & 0o022
+
+
+def _compile(command: tuple[str, ...], wanted: Callable[[], bool]) -> None:
+    with tempfile.TemporaryFile() as said:
+        # At the lowest priority, so that the picture does not falter.
+        low = ("nice", "-n", "19") if shutil.which("nice") else ()
+        running = subprocess.Popen((*low, *command), stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        until = time.monotonic() + LONGEST_S
+        try:
+            while running.poll() is None:
+                if not wanted():
+                    raise Aborted("the program ends")
+                if time.monotonic() > until:
+                    raise NotBuilt("the compiler did not come to an end")
+                time.sleep(0.05)
+        finally:
+            running.kill()
+            running.wait()
+        if running.returncode:
+            said.seek(0)
+            lines = said.read().decode(errors="replace").strip().splitlines()
+            raise NotBuilt(f"{command[0]} failed ({lines[0] if lines else f'exit status {running.returncode}'})")
+
+
+def _processor() -> bytes:
+    """What tells processors apart: a cache folder may be shared by machines."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return platform.processor().encode()
+    kinds = ("model name", "flags", "Features", "CPU part")
+    return "\n".join(sorted({line for line in lines if line.startswith(kinds)})).encode()

@@ -1,0 +1,381 @@
+/* Convolutions, LRP and VisualBackProp on one processor, compiled for the very processor it runs on.
+
+   Maps lie as rows of pixels, a pixel's channels behind one another. A tile is up to 14 neighbouring pixels of a row
+   of outputs by up to 3 vectors of channels, all in registers; each weight that is loaded serves every pixel of the
+   tile, each pixel that is loaded every vector. What comes next is done while the results are still in registers: the
+   bias, the ReLU, the mean over the channels (VisualBackProp's only large read), the quotient of LRP. */
+
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define LANES 16
+#elif defined(__AVX__)
+#define LANES 8
+#else
+#define LANES 4
+#endif
+#if defined(__AVX512F__) || defined(__aarch64__) /* 32 vector registers, or 16 */
+#define MANY 1
+#define PIXELS 14 /* of the widest tile */
+#else
+#define MANY 0
+#define PIXELS 12
+#endif
+
+typedef float vec __attribute__((vector_size(LANES * 4)));
+typedef float loose __attribute__((vector_size(LANES * 4), aligned(4), may_alias)); /* at any address */
+typedef int bits __attribute__((vector_size(LANES * 4)));
+
+typedef struct {
+    const float *x;       /* what output (0, 0) of the first frame looks at first */
+    const float *weight;  /* block of channels, tap, input channel, channel of the block */
+    const float *bias;    /* padded with zeros to whole vectors */
+    float *out, *mean;    /* mean: over the channels, (frames, h, w), or none */
+    const float *below;   /* LRP: the activations that the relevance comes back to, or none */
+    const long *offset;   /* of each tap, in floats */
+    float *top;           /* LRP: largest magnitude that each row puts out, or none */
+    long channels, outputs, h, w, taps, frames;
+    long x_frame, x_row, x_pixel;
+    long out_frame, out_row, out_pixel;
+    long below_row, below_pixel;
+    long first, rows, stride; /* output row y looks at `rows` input rows from first + y * stride on */
+    float eps, factor;        /* LRP */
+    int relu;
+} layer;
+
+static inline float sum(vec v) {
+    float s[LANES];
+    memcpy(s, &v, sizeof v);
+    for (int n = LANES / 2; n; n /= 2)
+        for (int i = 0; i < n; i++) s[i] += s[i + n];
+    return s[0];
+}
+
+static inline float largest(vec v) {
+    float s[LANES], top = 0;
+    memcpy(s, &v, sizeof v);
+    for (int i = 0; i < LANES; i++) top = s[i] > top ? s[i] : top;
+    return top;
+}
+
+static inline vec larger(vec a, vec b) { return (vec)(((bits)a & (a > b)) | ((bits)b & ~(a > b))); }
+
+static inline vec load(const float *from, long lanes) {
+    if (lanes >= LANES) return *(const loose *)from;
+    vec v = {0};
+    memcpy(&v, from, lanes * 4);
+    return v;
+}
+
+static inline void store(float *to, vec v, long lanes) {
+    if (lanes >= LANES) *(loose *)to = v;
+    else memcpy(to, &v, lanes * 4);
+}
+
+/* What becomes of the sums of one pixel: its ReLU, or LRP's share of the layer below, R / (a + eps) = sum a / (a + eps). */
+static inline __attribute__((always_inline)) vec finish(const layer *l, vec a, const float *below, long lanes) {
+    const vec zero = {0};
+    if (l->relu) return (vec)((bits)a & ~(a < zero)); /* NaN stays NaN */
+    if (below) {
+        const vec b = load(below, lanes);
+        a = a * l->factor * (b / (b + l->eps));
+        return (vec)((bits)a & ~(b == zero)); /* nothing comes back to what was zero, eps = 0 or not */
+    }
+    return a;
+}
+
+#define UNROLL _Pragma("GCC unroll 16")
+#define TILE(V, P)                                                                                                      \
+    static void tile_##V##_##P(const layer *l, const float *x, const float *w, const float *bias, float *out,           \
+                               const float *below, vec *sums, long lanes) {                                             \
+        vec a[P][V];                                                                                                    \
+        UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < V; v++) a[p][v] =                                 \
+            *(const loose *)(bias + v * LANES);                                                                         \
+        const long channels = l->channels, step = l->x_pixel;                                                           \
+        for (long t = 0; t < l->taps; t++) {                                                                            \
+            const float *at = x + l->offset[t];                                                                         \
+            for (long c = 0; c < channels; c++, w += V * LANES) UNROLL for (int p = 0; p < P; p++) {                    \
+                    const float value = at[p * step + c];                                                               \
+                    UNROLL for (int v = 0; v < V; v++) a[p][v] += *(const loose *)(w + v * LANES) * value;              \
+                }                                                                                                       \
+        }                                                                                                               \
+        UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < V; v++) {                                         \
+            const long left = lanes - v * LANES;                                                                        \
+            const vec r = finish(l, a[p][v], below ? below + p * l->below_pixel + v * LANES : 0, left);                 \
+            store(out + p * l->out_pixel + v * LANES, r, left);                                                         \
+            if (!below) sums[p] += r;                                                                                   \
+            else { /* the largest magnitude */                                                                          \
+                const vec m = (vec)((bits)r & 0x7fffffff);                                                              \
+                sums[0] = larger(m, sums[0]);                                                                           \
+            }                                                                                                           \
+        }                                                                                                               \
+    }
+
+#define EACH(DO)                                                                                                        \
+    DO(1, 1) DO(1, 2) DO(1, 3) DO(1, 4) DO(1, 5) DO(1, 6) DO(1, 7) DO(1, 8) DO(1, 9) DO(1, 10) DO(1, 11) DO(1, 12)      \
+    DO(2, 1) DO(2, 2) DO(2, 3) DO(2, 4) DO(2, 5) DO(2, 6) DO(3, 1) DO(3, 2) DO(3, 3)
+#if MANY
+#define MORE(DO)                                                                                                        \
+    DO(1, 13) DO(1, 14) DO(2, 7) DO(2, 8) DO(2, 9) DO(2, 10) DO(2, 11) DO(2, 12) DO(2, 13) DO(2, 14) DO(3, 4) DO(3, 5)  \
+    DO(3, 6) DO(3, 7) DO(3, 8) DO(3, 9)
+#else
+#define MORE(DO) DO(3, 4)
+#endif
+EACH(TILE)
+MORE(TILE)
+
+typedef void tiler(const layer *, const float *, const float *, const float *, float *, const float *, vec *, long);
+#define ENTRY(V, P) [V][P] = tile_##V##_##P,
+static tiler *const tilers[4][PIXELS + 1] = {EACH(ENTRY) MORE(ENTRY)};
+
+static inline long blocks_of(const layer *l) { return (l->outputs + LANES - 1) / LANES; }
+/* Vectors of channels that a tile holds. The packing of the weights goes by it too. */
+static inline int vectors(long blocks) { return blocks % 3 == 0 ? 3 : blocks > 1 ? 2 : 1; }
+static inline long pixels(long blocks) {
+    const int v = vectors(blocks);
+    return MANY ? (v == 3 ? 9 : 14) : (v == 3 ? 4 : v == 2 ? 6 : 12);
+}
+static inline long tiles_of(const layer *l) {
+    const long most = pixels(blocks_of(l));
+    return (l->w + most - 1) / most;
+}
+
+/* Tiles `from` to `to` of row y: of equal width but for a pixel. */
+static void run_tiles(const layer *l, long frame, long y, long from, long to) {
+    const long blocks = blocks_of(l), tiles = tiles_of(l);
+    const int most = vectors(blocks);
+    const float *x = l->x + frame * l->x_frame + y * l->x_row;
+    float *out = l->out + frame * l->out_frame + y * l->out_row;
+    for (long tile = from; tile < to; tile++) {
+        const long at = tile * l->w / tiles, count = (tile + 1) * l->w / tiles - at;
+        vec sums[PIXELS];
+        memset(sums, 0, sizeof sums);
+        const float *w = l->weight;
+        for (long b = 0; b < blocks; b += most) {
+            const int now = blocks - b < most ? (int)(blocks - b) : most;
+            const float *below = l->below ? l->below + y * l->below_row + at * l->below_pixel + b * LANES : 0;
+            tilers[now][count](l, x + at * l->x_pixel, w, l->bias + b * LANES, out + at * l->out_pixel + b * LANES, below,
+                               sums, l->outputs - b * LANES);
+            w += l->taps * l->channels * now * LANES;
+        }
+        if (l->mean)
+            for (long p = 0; p < count; p++)
+                l->mean[(frame * l->h + y) * l->w + at + p] = sum(sums[p]) / (float)l->outputs;
+        if (l->top) l->top[y * tiles + tile] = largest(sums[0]);
+    }
+}
+
+/* Rows of layer `at` up to `upto`, and before each the rows of the layers before it that it looks at. */
+static void advance(const layer *layers, long at, long frame, long *done, long upto) {
+    const layer *l = layers + at;
+    for (; done[at] < upto; done[at]++) {
+        if (at) {
+            const long end = l->first + done[at] * l->stride + l->rows, all = layers[at - 1].h;
+            advance(layers, at - 1, frame, done, end < all ? end : all);
+        }
+        run_tiles(l, frame, done[at], 0, tiles_of(l));
+    }
+}
+
+#define DEEPEST 8
+/* Layers that follow one another, a row at a time, so that what one puts out is still in the cache when the next takes
+   it. Where the threads' shares meet, both compute the few rows that both need, to the same bits. */
+void run(const layer *layers, long count, int threads) {
+    const layer *last = layers + count - 1;
+    /* A share is a stretch of rows of the last layer; a layer alone is shared by tiles, as it may have few rows. */
+    const long parts = count == 1 ? tiles_of(last) : 1, all = last->frames * last->h * parts;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int thread = 0; thread < threads; thread++) {
+        const long start = all * thread / threads, stop = all * (thread + 1) / threads;
+        for (long at = start; at < stop;) {
+            const long row = at / parts, frame = row / last->h, y = row % last->h;
+            if (count == 1) {
+                const long from = at % parts, to = from + (stop - at) < parts ? from + (stop - at) : parts;
+                run_tiles(last, frame, y, from, to);
+                at += to - from;
+                continue;
+            }
+            long done[DEEPEST], end = last->h < y + stop - at ? last->h : y + stop - at;
+            done[count - 1] = y;
+            for (long k = count - 1; k > 0; k--) {
+                const long need = layers[k].first + done[k] * layers[k].stride;
+                done[k - 1] = need < 0 ? 0 : need;
+            }
+            /* The first share of a frame also has the rows that no later layer looks at, before and after. */
+            if (y == 0) memset(done, 0, sizeof done);
+            advance(layers, count - 1, frame, done, end);
+            if (end == last->h)
+                for (long k = 0; k < count - 1; k++) advance(layers, k, frame, done, layers[k].h);
+            at += end - y;
+        }
+    }
+}
+
+/* One output per pixel and channel of a layer that has few: the sum over taps and channels, a vector of channels at a time.
+   weight: output, tap, channel in whole vectors. Times the picture, summed over its channels: relevance (h, w). */
+static void run_few(const layer *l, long y) {
+    const long channels = (l->channels + LANES - 1) / LANES * LANES;
+    for (long p = 0; p < l->w; p++) {
+        float relevance = 0;
+        for (long k = 0; k < l->outputs; k++) {
+            vec a = {0}, b = {0};
+            const float *w = l->weight + k * l->taps * channels;
+            for (long t = 0; t < l->taps; t++, w += channels) {
+                const float *at = l->x + y * l->x_row + p * l->x_pixel + l->offset[t];
+                long c = 0;
+                for (; c + 2 * LANES <= channels; c += 2 * LANES) {
+                    a += *(const loose *)(at + c) * *(const loose *)(w + c);
+                    b += *(const loose *)(at + c + LANES) * *(const loose *)(w + c + LANES);
+                }
+                if (c < channels) a += *(const loose *)(at + c) * *(const loose *)(w + c);
+            }
+            relevance += sum(a + b) * l->below[y * l->below_row + p * l->below_pixel + k];
+        }
+        l->out[y * l->out_row + p * l->out_pixel] = relevance;
+    }
+}
+
+/* LRP through convolutions, one frame. Each has `phases` layers, one for each place of its stride; those of the first
+   convolution give the relevance of the picture. After each convolution what goes on is divided by its largest. */
+void lrp(layer *layers, const long *phases, long convolutions, int threads) {
+    float factor = 1;
+    for (long at = 0; at < convolutions; layers += phases[at], at++) {
+        float top = 0;
+        for (long k = 0; k < phases[at]; k++) {
+            layer *l = layers + k;
+            l->factor = factor;
+            if (at + 1 < convolutions) {
+                run(l, 1, threads);
+                const long count = l->h * tiles_of(l);
+                for (long i = 0; i < count; i++) top = l->top[i] > top ? l->top[i] : top;
+            } else {
+#pragma omp parallel for num_threads(threads) schedule(static)
+                for (long y = 0; y < l->h; y++) run_few(l, y);
+            }
+        }
+        factor = top > 0 ? 1 / top : 1;
+    }
+}
+
+typedef struct {
+    const float *mean;                   /* (frames, h, w), or none */
+    long h, w;                           /* of what the operation puts out */
+    long kernel[2], stride[2], padding[2], dilation[2];
+    long size[2];                        /* of what the operation takes */
+    int moves;                           /* 0: nothing, 1: a window, 2: padding by `padding` at the top and the left */
+} step;
+
+static float top_of(const float *m, long count) {
+    vec top = {0};
+    long i = 0;
+    for (; i + LANES <= count; i += LANES) top = larger(*(const loose *)(m + i), top);
+    return largest(larger(load(m + i, count - i < 0 ? 0 : count - i), top));
+}
+
+static float lowest(const float *m, long count) {
+    float low = m[0];
+    long i = 0;
+    if (count >= LANES) {
+        vec lows = *(const loose *)m;
+        for (; i + LANES <= count; i += LANES) lows = -larger(-*(const loose *)(m + i), -lows);
+        for (int k = 0; k < LANES; k++) low = lows[k] < low ? lows[k] : low;
+    }
+    for (; i < count; i++) low = m[i] < low ? m[i] : low;
+    return low;
+}
+
+/* m *= a, both divided so that neither can overflow; what m is still to be divided by. */
+static float times(float *restrict m, float top, const float *restrict a, long count) {
+    const float by = top_of(a, count), x = top > 0 ? 1 / top : 1, y = by > 0 ? 1 / by : 1;
+    for (long i = 0; i < count; i++) m[i] = (m[i] * x) * (a[i] * y);
+    return top_of(m, count);
+}
+
+/* A row, `stride` apart among zeros, summed over the window: the transposed convolution of ones along a row. */
+static void spread(const float *restrict in, long count, float *restrict out, long size, long kernel, long stride,
+                   long padding, long dilation) {
+    memset(out, 0, size * sizeof *out);
+    for (long k = 0; k < kernel; k++) {
+        const long at = k * dilation - padding;
+        long from = at < 0 ? (-at + stride - 1) / stride : 0, to = (size - 1 - at) / stride + 1;
+        if (size - 1 < at) continue;
+        if (to > count) to = count;
+        if (stride == 1)
+            for (long i = from; i < to; i++) out[at + i] += in[i];
+        else if (stride == 2)
+            for (long i = from; i < to; i++) out[at + 2 * i] += in[i];
+        else
+            for (long i = from; i < to; i++) out[at + stride * i] += in[i];
+    }
+}
+
+static void scale_up(const step *s, const float *restrict in, float *restrict out, float *restrict row) {
+    const long height = s->size[0], width = s->size[1];
+    memset(out, 0, height * width * sizeof *out);
+    if (s->moves == 2) {
+        for (long y = 0; y < height; y++) {
+            const long from = y + s->padding[0], left = s->padding[1];
+            if (from < 0 || from >= s->h) continue;
+            const long start = left < 0 ? -left : 0, stop = s->w - left < width ? s->w - left : width;
+            if (stop > start) memcpy(out + y * width + start, in + from * s->w + start + left, (stop - start) * sizeof *out);
+        }
+        return;
+    }
+    for (long y = 0; y < s->h; y++) {
+        spread(in + y * s->w, s->w, row, width, s->kernel[1], s->stride[1], s->padding[1], s->dilation[1]);
+        for (long k = 0; k < s->kernel[0]; k++) {
+            const long to = y * s->stride[0] + k * s->dilation[0] - s->padding[0];
+            if (to < 0 || to >= height) continue;
+            float *restrict o = out + to * width;
+            for (long i = 0; i < width; i++) o[i] += row[i];
+        }
+    }
+}
+
+/* VisualBackProp of one frame from the averaged maps, the deepest first: (h, w) of the picture into out, in [0, 1].
+   scratch: two maps and a row, each as large as the largest. */
+static void mask_of(const step *steps, long count, long frame, float *out, float *scratch, long largest_map) {
+    float *now = scratch, *next = scratch + largest_map, *row = next + largest_map, top = 0;
+    int begun = 0;
+    long size = 0;
+    for (long i = 0; i < count; i++) {
+        const step *s = steps + i;
+        size = s->h * s->w;
+        if (s->mean) {
+            const float *mean = s->mean + frame * size;
+            if (begun) top = times(now, top, mean, size);
+            else {
+                memcpy(now, mean, size * sizeof *now);
+                top = top_of(now, size);
+                begun = 1;
+            }
+        }
+        if (!begun || !s->moves) continue;
+        if (top > 0 && (top < 1e-30f || top > 1e30f)) { /* far from the ends of float32 before it grows by the window */
+            for (long k = 0; k < size; k++) now[k] /= top;
+            top = 1;
+        }
+        size = s->size[0] * s->size[1];
+        scale_up(s, now, next, row);
+        float *other = now;
+        now = next;
+        next = other;
+        top = top_of(now, size);
+    }
+    const float low = lowest(now, size), by = top > low ? top - low : 1;
+    for (long i = 0; i < size; i++) out[i] = (now[i] - low) / by;
+}
+
+/* scratch: `threads` times (2 * largest_map + longest_row). */
+void mask(const step *steps, long count, long frames, float *out, long size, float *scratch, long largest_map,
+          long longest_row, int threads) {
+    const int shares = frames < threads ? (int)frames : threads;
+#pragma omp parallel for num_threads(shares) schedule(static)
+    for (int share = 0; share < shares; share++)
+        for (long frame = share; frame < frames; frame += shares)
+            mask_of(steps, count, frame, out + frame * size, scratch + share * (2 * largest_map + longest_row), largest_map);
+}
+
+long lanes(void) { return LANES; }
+long size_of_layer(void) { return sizeof(layer); }
+long size_of_step(void) { return sizeof(step); }
