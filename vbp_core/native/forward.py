@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import math
 
 import torch
 import torch.nn.functional as F
@@ -56,12 +55,17 @@ class _Packed:
         self.bias = whole_vectors(op.bias, kernels.lanes)
         self._offsets: dict[tuple[int, int], ctypes.Array[ctypes.c_long]] = {}
 
+    @property
+    def row_taps(self) -> int:
+        """Taps of a row that are counted as one tap of more channels, as they lie behind one another."""
+        return self.op.window.kernel[1] if self.op.window.dilation[1] == 1 else 1
+
     def offsets(self, row: int, pixel: int) -> ctypes.Array[ctypes.c_long]:
         """Where each tap looks, from the first on, in floats."""
         found = self._offsets.get((row, pixel))
         if found is None:
             (kh, kw), (dh, dw) = self.op.window.kernel, self.op.window.dilation
-            places = [y * dh * row + x * dw * pixel for y in range(kh) for x in range(kw)]
+            places = [y * dh * row + x * dw * pixel for y in range(kh) for x in range(0, kw, self.row_taps)]
             found = self._offsets[row, pixel] = (ctypes.c_long * len(places))(*places)
         return found
 
@@ -168,11 +172,11 @@ def _job(packed: _Packed, x: Tensor, out: Tensor, mean: Tensor, crop: tuple[int,
         out=out.data_ptr(),
         mean=mean.data_ptr() if relu else None,
         offset=ctypes.addressof(offsets),
-        channels=pixel,
+        channels=pixel * packed.row_taps,
         outputs=outputs,
         h=h,
         w=columns,
-        taps=math.prod(w.kernel),
+        taps=len(offsets),
         frames=n,
         x_frame=x.stride(0),
         x_row=x.stride(2) * w.stride[0],

@@ -51,6 +51,33 @@ static inline float sum(vec v) {
     return s[0];
 }
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+/* a's and b's lanes, added in pairs of groups: what is left of each is half as long, a's first. */
+#define FOLD(a, b, low, high)                                                                                           \
+    ((vec)_mm512_permutex2var_ps((__m512)(a), low, (__m512)(b)) + (vec)_mm512_permutex2var_ps((__m512)(a), high, (__m512)(b)))
+/* The sums of 16 vectors at once, as a vector: v is overwritten. */
+static inline vec sums_of(vec *v) {
+    static const int places[4][16] = {{0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23},
+                                      {0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27},
+                                      {0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29},
+                                      {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30}};
+    for (int level = 0, count = 8; level < 4; level++, count /= 2) {
+        const __m512i low = _mm512_loadu_si512(places[level]), high = _mm512_add_epi32(low, _mm512_set1_epi32(8 >> level));
+        for (int i = 0; i < count; i++) v[i] = FOLD(v[2 * i], v[2 * i + 1], low, high);
+    }
+    return v[0];
+}
+static inline void means_of(vec *sums, long count, float by, float *out) {
+    const vec means = sums_of(sums) * by;
+    memcpy(out, &means, count * sizeof *out);
+}
+#else
+static inline void means_of(vec *sums, long count, float by, float *out) {
+    for (long p = 0; p < count; p++) out[p] = sum(sums[p]) * by;
+}
+#endif
+
 static inline float largest(vec v) {
     float s[LANES], top = 0;
     memcpy(s, &v, sizeof v);
@@ -148,7 +175,7 @@ static void run_tiles(const layer *l, long frame, long y, long from, long to) {
     float *out = l->out + frame * l->out_frame + y * l->out_row;
     for (long tile = from; tile < to; tile++) {
         const long at = tile * l->w / tiles, count = (tile + 1) * l->w / tiles - at;
-        vec sums[PIXELS];
+        vec sums[16];
         memset(sums, 0, sizeof sums);
         const float *w = l->weight;
         for (long b = 0; b < blocks; b += most) {
@@ -158,9 +185,7 @@ static void run_tiles(const layer *l, long frame, long y, long from, long to) {
                                sums, l->outputs - b * LANES);
             w += l->taps * l->channels * now * LANES;
         }
-        if (l->mean)
-            for (long p = 0; p < count; p++)
-                l->mean[(frame * l->h + y) * l->w + at + p] = sum(sums[p]) / (float)l->outputs;
+        if (l->mean) means_of(sums, count, 1.0f / (float)l->outputs, l->mean + (frame * l->h + y) * l->w + at);
         if (l->top) l->top[y * tiles + tile] = largest(sums[0]);
     }
 }
