@@ -100,7 +100,7 @@ def trace(graph: Graph, images: Tensor, runner: StageRunner | None = None) -> Tr
                 stage = replace(stage, op=resolve(stage.name, stage.op, inputs[0].shape))
             stages.append(stage)
             done = runner(i, stage, inputs) if runner is not None else None
-            values.append(_run(stage, inputs) if done is None else done)
+            values.append(run_stage(stage, inputs) if done is None else done)
     return Trace(tuple(stages), tuple(values))
 
 
@@ -111,14 +111,14 @@ def output_of(stages: tuple[Stage, ...], images: Tensor) -> Tensor:
     with torch.inference_mode():
         for i, stage in enumerate(stages):
             taken = sources(stages, i)
-            values[i + 1] = _run(stage, [values[k] for k in taken])
+            values[i + 1] = run_stage(stage, [values[k] for k in taken])
             for k in taken:
                 if last_use[k] == i:
                     values.pop(k, None)
     return values[len(stages)]
 
 
-def _run(stage: Stage, inputs: list[Tensor]) -> Tensor:
+def run_stage(stage: Stage, inputs: list[Tensor]) -> Tensor:
     op = stage.op
     try:
         out = apply(op, *inputs)

@@ -28,21 +28,23 @@ class NotBuilt(Exception):
 
 
 class Kernels:
-    """What the library offers, as ctypes functions. `lanes`: floats in a vector."""
+    """What the library offers, as ctypes functions. `lanes`: floats in a vector; `scratch`: floats that a thread needs."""
 
     def __init__(self, path: Path) -> None:
         library = ctypes.CDLL(str(path))
         whole = ctypes.c_long
         pointer, number = ctypes.c_void_p, ctypes.c_int
         self.run = library.run
-        self.run.argtypes, self.run.restype = (pointer, whole, number), None
+        self.run.argtypes, self.run.restype = (pointer, whole, number, pointer), None
         self.lrp = library.lrp
-        self.lrp.argtypes, self.lrp.restype = (pointer, pointer, whole, number), None
+        self.lrp.argtypes, self.lrp.restype = (pointer, pointer, whole, number, pointer), None
         self.mask = library.mask
         self.mask.argtypes = (pointer, whole, whole, pointer, whole, pointer, whole, whole, number)
         self.mask.restype = None
-        library.lanes.restype = library.size_of_layer.restype = library.size_of_step.restype = whole
+        library.lanes.restype = library.scratch_floats.restype = whole
+        library.size_of_layer.restype = library.size_of_step.restype = whole
         self.lanes: int = library.lanes()
+        self.scratch: int = library.scratch_floats()
         self.layer_bytes: int = library.size_of_layer()
         self.step_bytes: int = library.size_of_step()
 

@@ -3,189 +3,190 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vbp_core.explain.graph import Conv, Graph, Pad, Stage, sources
-from vbp_core.explain.trace import Trace, trace
+from vbp_core.explain.trace import Trace, run_stage, trace
 from vbp_core.native.build import Kernels
-from vbp_core.native.layers import Layer, packed, whole_vectors
+from vbp_core.native.layers import FLOAT_BYTES, Layer, PackedConv
 
 WORTH_FUSING = 512 * 1024  # bytes of maps that would leave the nearest caches before the next layer reads them
 LONGEST = 8  # layers in one call; `DEEPEST` of kernels.c
 HALO = 8  # rows of the last layer that a thread should have, for the few that two compute to be few
+MAX_SHAPES = 4  # one frame, a batch, and a rest are the sizes that occur together
 
 
 class NativeForward:
-    """`NativeForward(kernels, graph)(images) -> Trace` with `means`; what is no plain convolution is left to torch."""
+    """`NativeForward(kernels, graph)(images) -> Trace` with `means`; what is no plain convolution is left to torch.
+
+    Float32 on a CPU. Raises ExplainError for sizes that do not fit.
+    """
 
     def __init__(self, kernels: Kernels, graph: Graph) -> None:
         self._kernels = kernels
         self._graph = graph
-        self._layers = {
-            i: _Packed(kernels, stage.op) for i, stage in enumerate(graph.stages) if _is_for_us(stage)
+        self._packed = {
+            i: PackedConv(kernels.lanes, stage.op)
+            for i, stage in enumerate(graph.stages)
+            if isinstance(stage.op, Conv) and stage.op.groups == 1
         }
+        self._plans: dict[tuple[torch.Size, int], _Plan] = {}
 
     @property
     def useful(self) -> bool:
         """There is something for the kernels to do."""
-        return bool(self._layers)
+        return bool(self._packed)
 
     def __call__(self, images: Tensor) -> Trace:
-        one = _Run(self._kernels, self._graph, self._layers)
-        done = trace(self._graph, images, one.stage)
-        return Trace(done.stages, done.values, tuple(one.means.get(k) for k in range(len(done.values))))
-
-
-def _is_for_us(stage: Stage) -> bool:
-    op = stage.op
-    return isinstance(op, Conv) and op.groups == 1 and op.weight.dtype == torch.float32
-
-
-class _Packed:
-    """A convolution's weights as the kernels read them."""
-
-    def __init__(self, kernels: Kernels, op: object) -> None:
-        assert isinstance(op, Conv)
-        outputs, channels, kh, kw = op.weight.shape
-        self.op = op
-        self.weight = packed(op.weight.permute(2, 3, 1, 0).reshape(kh * kw, channels, outputs), kernels.lanes)
-        self.bias = whole_vectors(op.bias, kernels.lanes)
-        self._offsets: dict[tuple[int, int], ctypes.Array[ctypes.c_long]] = {}
-
-    @property
-    def row_taps(self) -> int:
-        """Taps of a row that are counted as one tap of more channels, as they lie behind one another."""
-        return self.op.window.kernel[1] if self.op.window.dilation[1] == 1 else 1
-
-    def offsets(self, row: int, pixel: int) -> ctypes.Array[ctypes.c_long]:
-        """Where each tap looks, from the first on, in floats."""
-        found = self._offsets.get((row, pixel))
-        if found is None:
-            (kh, kw), (dh, dw) = self.op.window.kernel, self.op.window.dilation
-            places = [y * dh * row + x * dw * pixel for y in range(kh) for x in range(0, kw, self.row_taps)]
-            found = self._offsets[row, pixel] = (ctypes.c_long * len(places))(*places)
-        return found
-
-
-class _Run:
-    """One pass: convolutions that follow one another are computed together, and handed out one by one."""
-
-    def __init__(self, kernels: Kernels, graph: Graph, layers: dict[int, _Packed]) -> None:
-        self._kernels = kernels
-        self._stages = graph.stages
-        self._layers = layers
-        self._ready: dict[int, Tensor] = {}
-        self.means: dict[int, Tensor] = {}
-
-    def stage(self, i: int, stage: Stage, inputs: list[Tensor]) -> Tensor | None:
-        """The output of a stage; None where torch is to run it."""
-        done = self._ready.pop(i, None)
-        if done is not None or i not in self._layers:
-            return done
-        x = inputs[0]
-        if x.dim() != 4 or x.dtype != torch.float32 or x.device.type != "cpu" or not x.numel():
-            return None
-        self._compute(i, x)
-        return self._ready.pop(i, None)
-
-    def _compute(self, i: int, x: Tensor) -> None:
         threads = torch.get_num_threads()
-        jobs: list[Layer] = []
-        kept: list[object] = []  # what the jobs point to
-        crop = (0, 0)
-        while True:
-            packed = self._layers[i]
-            op = packed.op
-            if any(op.window.padding):
-                ph, pw = op.window.padding
-                x = F.pad(x, (pw, pw, ph, ph))
-            if x.stride(1) != 1 or x.stride(3) != x.shape[1]:
-                x = _channels_last(x)
-            size = _size(x, op)
-            if min(size) < 1 or x.shape[1] != op.weight.shape[1]:
-                return  # torch says what is wrong
-            out = torch.empty((len(x), len(op.weight), *size), memory_format=torch.channels_last)
-            mean = torch.empty((len(x), *size))
-            relu = self._stages[i].relu
-            jobs.append(_job(packed, x, out, mean, crop, relu))
-            kept += [x, out, mean]
-            self._ready[i] = out
-            if relu:
-                self.means[i + 1] = mean
-            after = self._follower(i, out, threads) if len(jobs) < LONGEST else None
-            if after is None:
-                break
-            i, x, crop = after
-        array = (Layer * len(jobs))(*jobs)
-        self._kernels.run(ctypes.addressof(array), len(jobs), threads)
+        plan = self._plans.get((images.shape, threads))
+        if plan is None:
+            # A plain pass tells every size, and raises what there is to raise.
+            plan = _Plan(self._packed, trace(self._graph, images), threads)
+            if len(self._plans) >= MAX_SHAPES:
+                self._plans.pop(next(iter(self._plans)))
+            self._plans[images.shape, threads] = plan
+        return plan.run(self._kernels, images)
 
-    def _follower(self, i: int, out: Tensor, threads: int) -> tuple[int, Tensor, tuple[int, int]] | None:
-        """The next convolution, what it takes, and the crop before it, if it is worth computing the two together."""
-        if out[0].numel() * 4 < WORTH_FUSING or i + 1 >= len(self._stages):
+
+@dataclass(frozen=True)
+class _Place:
+    """A convolution of a group. stage: its number. x_offset: bytes from the value before it to its first input."""
+
+    stage: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    mean: tuple[int, ...] | None
+    x_offset: int
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Convolutions that are computed together, and the crops between them: number of the stage, and its Pad."""
+
+    places: tuple[_Place, ...]
+    crops: dict[int, Pad]
+    layers: ctypes.Array[Layer]
+
+
+class _Plan:
+    """What is run, at one size of input: groups of convolutions, and stages that torch runs."""
+
+    def __init__(self, packed: dict[int, PackedConv], plain: Trace, threads: int) -> None:
+        self._stages = plain.stages
+        self._threads = threads
+        self._kept = packed  # the groups point into it
+        self._work: list[_Group | int] = []
+        i = 0
+        while i < len(self._stages):
+            if i in packed and plain.values[i + 1].numel():
+                group = _group(packed, plain, i, threads)
+                self._work.append(group)
+                i = group.places[-1].stage + 1
+            else:
+                self._work.append(i)
+                i += 1
+
+    def run(self, kernels: Kernels, images: Tensor) -> Trace:
+        values = [images]
+        means: list[Tensor | None] = [None] * (len(self._stages) + 1)
+        with torch.inference_mode():
+            scratch = torch.empty(self._threads * kernels.scratch)
+            for work in self._work:
+                if isinstance(work, int):
+                    stage = self._stages[work]
+                    values.append(run_stage(stage, [values[k] for k in sources(self._stages, work)]))
+                else:
+                    self._run_group(kernels, work, values, means, scratch)
+        return Trace(self._stages, tuple(values), tuple(means))
+
+    def _run_group(
+        self,
+        kernels: Kernels,
+        group: _Group,
+        values: list[Tensor],
+        means: list[Tensor | None],
+        scratch: Tensor,
+    ) -> None:
+        first = group.places[0].stage
+        x = laid_out(values[sources(self._stages, first)[0]], self._stages[first])
+        at = x.data_ptr()
+        layers = type(group.layers).from_buffer_copy(group.layers)  # one's own: passes may run side by side
+        for place, layer in zip(group.places, layers, strict=True):
+            if place.stage in group.crops:
+                values.append(cropped(group.crops[place.stage], values[-1]))
+            out = torch.empty_strided(place.shape, place.stride)
+            layer.x, layer.out = at + place.x_offset, out.data_ptr()
+            if place.mean is not None:
+                mean = torch.empty(place.mean)
+                layer.mean, means[place.stage + 1] = mean.data_ptr(), mean
+            values.append(out)
+            at = out.data_ptr()
+        kernels.run(ctypes.addressof(layers), len(layers), self._threads, scratch.data_ptr())
+
+
+def _group(packed: dict[int, PackedConv], plain: Trace, i: int, threads: int) -> _Group:
+    """The convolution that is stage `i`, and those behind it that are better computed together with it."""
+    stages = plain.stages
+    places: list[_Place] = []
+    layers: list[Layer] = []
+    crops: dict[int, Pad] = {}
+    x = laid_out(plain.values[sources(stages, i)[0]], stages[i])
+    while True:
+        conv, out = packed[i], plain.values[i + 1]
+        n, outputs, rows, columns = out.shape
+        stride = (outputs * rows * columns, 1, outputs * columns, outputs)
+        crop = crops.get(i)
+        top, left = (-crop.top, -crop.left) if crop else (0, 0)
+        offset = FLOAT_BYTES * (top * x.stride(2) + left * x.stride(3))
+        relu = stages[i].relu
+        places.append(_Place(i, tuple(out.shape), stride, (n, rows, columns) if relu else None, offset))
+        layers.append(conv.layer(x.stride(), tuple(out.shape), top, relu))
+        after = _follower(packed, plain, i, threads) if len(layers) < LONGEST else None
+        if after is None:
+            return _Group(tuple(places), crops, (Layer * len(layers))(*layers))
+        x = torch.empty_strided(places[-1].shape, stride, device="meta")
+        i, pad = after
+        if pad is not None:
+            crops[i] = pad
+
+
+def _follower(
+    packed: dict[int, PackedConv], plain: Trace, i: int, threads: int
+) -> tuple[int, Pad | None] | None:
+    """The next convolution, and the crop before it, if it is worth computing it together with stage `i`."""
+    stages, out = plain.stages, plain.values[i + 1]
+    at, pad = i + 1, None
+    if out[0].numel() * FLOAT_BYTES < WORTH_FUSING or at >= len(stages):
+        return None
+    op = stages[at].op
+    if isinstance(op, Pad) and not stages[at].relu and max(op.left, op.right, op.top, op.bottom) <= 0:
+        if sources(stages, at) != (at,):
             return None
-        at, x, crop = i + 1, out, (0, 0)
-        if sources(self._stages, at) != (i + 1,):
-            return None
-        pad = self._stages[at].op
-        if isinstance(pad, Pad) and not self._stages[at].relu and at + 1 < len(self._stages):
-            if max(pad.left, pad.right, pad.top, pad.bottom) > 0 or sources(self._stages, at + 1) != (at + 1,):
-                return None
-            x = x[:, :, -pad.top : x.shape[2] + pad.bottom, -pad.left : x.shape[3] + pad.right]
-            crop = (-pad.top, -pad.left)
-            if not x.numel():
-                return None
-            self._ready[at] = x
-            at += 1
-        packed = self._layers.get(at)
-        if packed is None or any(packed.op.window.padding) or packed.op.weight.shape[1] != out.shape[1]:
-            return None
-        rows, columns = _size(x, packed.op)
-        return (at, x, crop) if rows >= HALO * threads and columns > 0 else None
+        pad = op
+        at += 1
+    if at not in packed or sources(stages, at) != (at,) or any(packed[at].op.window.padding):
+        return None
+    return (at, pad) if plain.values[at + 1].shape[2] >= HALO * threads else None
 
 
-def _size(x: Tensor, op: Conv) -> tuple[int, int]:
-    """Of the output, padding done."""
-    w = op.window
-    rows, columns = (
-        (x.shape[2 + a] - (w.kernel[a] - 1) * w.dilation[a] - 1) // w.stride[a] + 1 for a in (0, 1)
-    )
-    return rows, columns
+def laid_out(x: Tensor, stage: Stage) -> Tensor:
+    """What a convolution takes as the kernels read it: its padding done, a pixel's channels behind one another."""
+    op = stage.op
+    if isinstance(op, Conv) and any(op.window.padding):
+        ph, pw = op.window.padding
+        x = F.pad(x, (pw, pw, ph, ph))
+    channels = x.shape[1]
+    if (channels > 1 and x.stride(1) != 1) or x.stride(3) != channels or x.dtype != torch.float32:
+        # By hand, since torch takes other orders to be the same where a size is 1.
+        return x.float().permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    return x
 
 
-def _channels_last(x: Tensor) -> Tensor:
-    """A copy whose pixels' channels lie behind one another, also where torch takes another order to be the same."""
-    return x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
-
-
-def _job(packed: _Packed, x: Tensor, out: Tensor, mean: Tensor, crop: tuple[int, int], relu: bool) -> Layer:
-    w = packed.op.window
-    pixel = x.shape[1]
-    n, outputs, h, columns = out.shape
-    offsets = packed.offsets(x.stride(2), pixel)
-    return Layer(
-        x=x.data_ptr(),
-        weight=packed.weight.data_ptr(),
-        bias=packed.bias.data_ptr(),
-        out=out.data_ptr(),
-        mean=mean.data_ptr() if relu else None,
-        offset=ctypes.addressof(offsets),
-        channels=pixel * packed.row_taps,
-        outputs=outputs,
-        h=h,
-        w=columns,
-        taps=len(offsets),
-        frames=n,
-        x_frame=x.stride(0),
-        x_row=x.stride(2) * w.stride[0],
-        x_pixel=pixel * w.stride[1],
-        out_frame=outputs * h * columns,
-        out_row=outputs * columns,
-        out_pixel=outputs,
-        first=crop[0],
-        rows=(w.kernel[0] - 1) * w.dilation[0] + 1,
-        stride=w.stride[0],
-        relu=int(relu),
-    )
+def cropped(op: Pad, x: Tensor) -> Tensor:
+    """A Pad that only leaves rows and columns out, without a copy."""
+    return x[:, :, -op.top : x.shape[2] + op.bottom, -op.left : x.shape[3] + op.right]

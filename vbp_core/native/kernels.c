@@ -41,6 +41,7 @@ typedef struct {
     long first, rows, stride; /* output row y looks at `rows` input rows from first + y * stride on */
     float eps, factor;        /* LRP */
     int relu;
+    int winograd; /* the weights are transformed: place of 16, block of channels, input channel, channel of the block */
 } layer;
 
 static inline float sum(vec v) {
@@ -138,6 +139,19 @@ static inline __attribute__((always_inline)) vec finish(const layer *l, vec a, c
         }                                                                                                               \
     }
 
+/* The same without anything before and after: a product of matrices. */
+#define PRODUCT(V, P)                                                                                                   \
+    static void product_##V##_##P(const float *x, long step, long channels, const float *w, float *out, long stride) {  \
+        vec a[P][V];                                                                                                    \
+        UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < V; v++) a[p][v] = (vec){0};                       \
+        for (long c = 0; c < channels; c++, w += V * LANES) UNROLL for (int p = 0; p < P; p++) {                        \
+                const float value = x[p * step + c];                                                                    \
+                UNROLL for (int v = 0; v < V; v++) a[p][v] += *(const loose *)(w + v * LANES) * value;                  \
+            }                                                                                                           \
+        UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < V; v++) *(loose *)(out + p * stride + v * LANES) = \
+            a[p][v];                                                                                                    \
+    }
+
 #define EACH(DO)                                                                                                        \
     DO(1, 1) DO(1, 2) DO(1, 3) DO(1, 4) DO(1, 5) DO(1, 6) DO(1, 7) DO(1, 8) DO(1, 9) DO(1, 10) DO(1, 11) DO(1, 12)      \
     DO(2, 1) DO(2, 2) DO(2, 3) DO(2, 4) DO(2, 5) DO(2, 6) DO(3, 1) DO(3, 2) DO(3, 3)
@@ -150,10 +164,15 @@ static inline __attribute__((always_inline)) vec finish(const layer *l, vec a, c
 #endif
 EACH(TILE)
 MORE(TILE)
+EACH(PRODUCT)
+MORE(PRODUCT)
 
 typedef void tiler(const layer *, const float *, const float *, const float *, float *, const float *, vec *, long);
 #define ENTRY(V, P) [V][P] = tile_##V##_##P,
 static tiler *const tilers[4][PIXELS + 1] = {EACH(ENTRY) MORE(ENTRY)};
+typedef void multiplier(const float *, long, long, const float *, float *, long);
+#define PRODUCT_ENTRY(V, P) [V][P] = product_##V##_##P,
+static multiplier *const multipliers[4][PIXELS + 1] = {EACH(PRODUCT_ENTRY) MORE(PRODUCT_ENTRY)};
 
 static inline long blocks_of(const layer *l) { return (l->outputs + LANES - 1) / LANES; }
 /* Vectors of channels that a tile holds. The packing of the weights goes by it too. */
@@ -162,76 +181,227 @@ static inline long pixels(long blocks) {
     const int v = vectors(blocks);
     return MANY ? (v == 3 ? 9 : 14) : (v == 3 ? 4 : v == 2 ? 6 : 12);
 }
-static inline long tiles_of(const layer *l) {
-    const long most = pixels(blocks_of(l));
-    return (l->w + most - 1) / most;
+/* Rows that are computed at once. */
+static inline long step_of(const layer *l) { return l->winograd ? 2 : 1; }
+static inline long units_of(const layer *l) { return (l->h + step_of(l) - 1) / step_of(l); }
+
+/* Winograd's minimal filtering F(2x2, 3x3) (Lavin and Gray 2016): 16 products where a window of 3x3 takes 36. Squares of
+   4x4 inputs overlap by two and give 2x2 outputs; between the transforms stand 16 products of matrices. */
+#define SQUARES 36     /* of a strip, at most */
+#define SCRATCH 131072 /* floats of a thread */
+
+static inline long padded_outputs(const layer *l) { return blocks_of(l) * LANES; }
+static inline long strip_of(const layer *l) {
+    const long fit = SCRATCH / (16 * (l->channels + padded_outputs(l))), most = pixels(blocks_of(l));
+    return fit < most ? fit : SQUARES / most * most < fit ? SQUARES / most * most : fit / most * most;
+}
+/* Pieces of a row, or of two, that are computed one after the other. */
+static inline long pieces_of(const layer *l) {
+    const long each = l->winograd ? strip_of(l) : pixels(blocks_of(l)), all = l->winograd ? (l->w + 1) / 2 : l->w;
+    return (all + each - 1) / each;
 }
 
-/* Tiles `from` to `to` of row y: of equal width but for a pixel. */
-static void run_tiles(const layer *l, long frame, long y, long from, long to) {
-    const long blocks = blocks_of(l), tiles = tiles_of(l);
-    const int most = vectors(blocks);
-    const float *x = l->x + frame * l->x_frame + y * l->x_row;
-    float *out = l->out + frame * l->out_frame + y * l->out_row;
-    for (long tile = from; tile < to; tile++) {
-        const long at = tile * l->w / tiles, count = (tile + 1) * l->w / tiles - at;
-        vec sums[16];
-        memset(sums, 0, sizeof sums);
-        const float *w = l->weight;
-        for (long b = 0; b < blocks; b += most) {
-            const int now = blocks - b < most ? (int)(blocks - b) : most;
-            const float *below = l->below ? l->below + y * l->below_row + at * l->below_pixel + b * LANES : 0;
-            tilers[now][count](l, x + at * l->x_pixel, w, l->bias + b * LANES, out + at * l->out_pixel + b * LANES, below,
-                               sums, l->outputs - b * LANES);
-            w += l->taps * l->channels * now * LANES;
+/* A column of four inputs, transformed. */
+static inline __attribute__((always_inline)) void column_of(const float *from, long row, long last, vec *to) {
+    const vec a = *(const loose *)from, b = *(const loose *)(from + row), c = *(const loose *)(from + 2 * row);
+    to[0] = a - c;
+    to[1] = b + c;
+    to[2] = c - b;
+    to[3] = b - *(const loose *)(from + last * row);
+}
+
+static void into_squares(const layer *l, const float *x, long rows, long at, long count, float *to) {
+    const long place = count * l->channels, row = l->x_row, pixel = l->x_pixel, end = l->w + 1;
+    for (long c = 0; c < l->channels; c += LANES) {
+        const float *from = x + 2 * at * pixel + c;
+        vec d[4][4]; /* column, row */
+        column_of(from, row, rows - 1, d[0]);
+        column_of(from + pixel, row, rows - 1, d[1]);
+        for (long s = 0; s < count; s++) {
+            /* Beyond the end, as below the last row, any value will do: what becomes of it is dropped. */
+            const long second = 2 * (at + s) + 3 <= end ? 3 : 2;
+            column_of(from + (2 * s + 2) * pixel, row, rows - 1, d[2]);
+            column_of(from + (2 * s + second) * pixel, row, rows - 1, d[3]);
+            float *o = to + s * l->channels + c;
+            UNROLL for (int i = 0; i < 4; i++, o += 4 * place) {
+                *(loose *)o = d[0][i] - d[2][i];
+                *(loose *)(o + place) = d[1][i] + d[2][i];
+                *(loose *)(o + 2 * place) = d[2][i] - d[1][i];
+                *(loose *)(o + 3 * place) = d[1][i] - d[3][i];
+                d[0][i] = d[2][i];
+                d[1][i] = d[3][i];
+            }
         }
-        if (l->mean) means_of(sums, count, 1.0f / (float)l->outputs, l->mean + (frame * l->h + y) * l->w + at);
-        if (l->top) l->top[y * tiles + tile] = largest(sums[0]);
     }
 }
 
-/* Rows of layer `at` up to `upto`, and before each the rows of the layers before it that it looks at. */
-static void advance(const layer *layers, long at, long frame, long *done, long upto) {
-    const layer *l = layers + at;
-    for (; done[at] < upto; done[at]++) {
-        if (at) {
-            const long end = l->first + done[at] * l->stride + l->rows, all = layers[at - 1].h;
-            advance(layers, at - 1, frame, done, end < all ? end : all);
+/* Where the outputs of a square go: its first pixel in each of the maps, and how much of it there is. */
+typedef struct {
+    float *out;
+    const float *below;
+    vec *sums;
+    long rows, columns;
+} square;
+
+/* whole: all four outputs are there, behind a ReLU, and all channels of each vector. */
+static inline __attribute__((always_inline)) void out_of_square(const layer *l, const float *from, long place, square to,
+                                                                vec *largest_one, int whole) {
+    const long outputs = padded_outputs(l), full = 2 * SQUARES + 16;
+    const vec zero = {0};
+    vec sums[2][2] = {{zero, zero}, {zero, zero}};
+    for (long k = 0; k < outputs; k += LANES) {
+        vec m[2][4];
+        UNROLL for (int j = 0; j < 4; j++) {
+            const float *o = from + j * place + k;
+            const vec a = *(const loose *)o, b = *(const loose *)(o + 4 * place);
+            const vec c = *(const loose *)(o + 8 * place), d = *(const loose *)(o + 12 * place);
+            m[0][j] = a + b + c;
+            m[1][j] = b - c - d;
         }
-        run_tiles(l, frame, done[at], 0, tiles_of(l));
+        const vec bias = *(const loose *)(l->bias + k);
+        UNROLL for (int i = 0; i < 2; i++) {
+            const vec both[2] = {m[i][0] + m[i][1] + m[i][2] + bias, m[i][1] - m[i][2] - m[i][3] + bias};
+            UNROLL for (int j = 0; j < 2; j++) {
+                float *o = to.out + i * l->out_row + j * l->out_pixel + k;
+                if (whole) {
+                    const vec r = (vec)((bits)both[j] & ~(both[j] < zero));
+                    *(loose *)o = r;
+                    sums[i][j] += r;
+                } else if (i < to.rows && j < to.columns) {
+                    const long left = l->outputs - k;
+                    const float *below = to.below ? to.below + i * l->below_row + j * l->below_pixel + k : 0;
+                    const vec r = finish(l, both[j], below, left);
+                    store(o, r, left);
+                    sums[i][j] += r;
+                    if (below) *largest_one = larger((vec)((bits)r & 0x7fffffff), *largest_one);
+                }
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < 2; i++) UNROLL for (int j = 0; j < 2; j++) to.sums[i * full + j] = sums[i][j];
+}
+
+/* rows: 2, or 1 at the end of an odd number. */
+static void out_of_squares(const layer *l, const float *from, long frame, long y, long at, long count, long rows,
+                           vec *largest_one) {
+    const long outputs = padded_outputs(l), place = count * outputs, first = 2 * at;
+    const long columns = (first + 2 * count < l->w ? first + 2 * count : l->w) - first;
+    const int simple = rows == 2 && l->relu && l->outputs == outputs;
+    float *out = l->out + frame * l->out_frame + y * l->out_row + first * l->out_pixel;
+    const float *below = l->below ? l->below + y * l->below_row + first * l->below_pixel : 0;
+    vec sums[2][2 * SQUARES + 16];
+    for (long s = 0; s < count; s++, from += outputs) {
+        const square to = {out + 2 * s * l->out_pixel, below ? below + 2 * s * l->below_pixel : 0, sums[0] + 2 * s, rows,
+                           columns - 2 * s};
+        if (simple && to.columns >= 2) out_of_square(l, from, place, to, largest_one, 1);
+        else out_of_square(l, from, place, to, largest_one, 0);
+    }
+    if (!l->mean) return;
+    for (long i = 0; i < rows; i++) {
+        memset(sums[i] + columns, 0, 16 * sizeof(vec));
+        for (long c = 0; c < columns; c += 16)
+            means_of(sums[i] + c, columns - c < 16 ? columns - c : 16, 1.0f / (float)l->outputs,
+                     l->mean + (frame * l->h + y + i) * l->w + first + c);
+    }
+}
+
+static void run_squares(const layer *l, long frame, long y, long at, long count, float *scratch, vec *largest_one) {
+    const long blocks = blocks_of(l), outputs = blocks * LANES, rows = l->h - y < 2 ? l->h - y : 2;
+    const long most = pixels(blocks), groups = (count + most - 1) / most;
+    const int wide = vectors(blocks);
+    float *in = scratch, *out = scratch + 16 * count * l->channels;
+    into_squares(l, l->x + frame * l->x_frame + y * l->x_row, rows + 2, at, count, in);
+    for (long place = 0; place < 16; place++) {
+        const float *w = l->weight + place * l->channels * outputs;
+        for (long b = 0; b < blocks; b += wide) {
+            const int now = blocks - b < wide ? (int)(blocks - b) : wide;
+            for (long g = 0; g < groups; g++) {
+                const long from = place * count + g * count / groups, to = place * count + (g + 1) * count / groups;
+                multipliers[now][to - from](in + from * l->channels, l->channels, l->channels, w,
+                                            out + from * outputs + b * LANES, outputs);
+            }
+            w += l->channels * now * LANES;
+        }
+    }
+    out_of_squares(l, out, frame, y, at, count, rows, largest_one);
+}
+
+/* A tile: pixels `at` to `at + count` of row y. */
+static void run_tile(const layer *l, long frame, long y, long at, long count, vec *largest_one) {
+    const long blocks = blocks_of(l);
+    const int most = vectors(blocks);
+    const float *x = l->x + frame * l->x_frame + y * l->x_row + at * l->x_pixel, *w = l->weight;
+    float *out = l->out + frame * l->out_frame + y * l->out_row + at * l->out_pixel;
+    vec sums[16];
+    memset(sums, 0, sizeof sums);
+    for (long b = 0; b < blocks; b += most) {
+        const int now = blocks - b < most ? (int)(blocks - b) : most;
+        const float *below = l->below ? l->below + y * l->below_row + at * l->below_pixel + b * LANES : 0;
+        tilers[now][count](l, x, w, l->bias + b * LANES, out + b * LANES, below, sums, l->outputs - b * LANES);
+        w += l->taps * l->channels * now * LANES;
+    }
+    if (l->mean) means_of(sums, count, 1.0f / (float)l->outputs, l->mean + (frame * l->h + y) * l->w + at);
+    if (l->below) *largest_one = larger(sums[0], *largest_one);
+}
+
+/* Pieces `from` to `to` of a unit of rows: of equal width but for a pixel. */
+static void run_pieces(const layer *l, long frame, long unit, long from, long to, float *scratch) {
+    const long pieces = pieces_of(l), all = l->winograd ? (l->w + 1) / 2 : l->w;
+    for (long piece = from; piece < to; piece++) {
+        const long at = piece * all / pieces, count = (piece + 1) * all / pieces - at;
+        vec largest_one = {0};
+        if (l->winograd) run_squares(l, frame, 2 * unit, at, count, scratch, &largest_one);
+        else run_tile(l, frame, unit, at, count, &largest_one);
+        if (l->top) l->top[unit * pieces + piece] = largest(largest_one);
+    }
+}
+
+/* The rows of layer `at` up to `upto`, and before each the rows of the layers before it that it looks at. */
+static void advance(const layer *layers, long at, long frame, long *done, long upto, float *scratch) {
+    const layer *l = layers + at;
+    for (; done[at] < upto; done[at] += step_of(l)) {
+        if (at) {
+            const long end = l->first + (done[at] + step_of(l) - 1) * l->stride + l->rows, all = layers[at - 1].h;
+            advance(layers, at - 1, frame, done, end < all ? end : all, scratch);
+        }
+        run_pieces(l, frame, done[at] / step_of(l), 0, pieces_of(l), scratch);
     }
 }
 
 #define DEEPEST 8
 /* Layers that follow one another, a row at a time, so that what one puts out is still in the cache when the next takes
-   it. Where the threads' shares meet, both compute the few rows that both need, to the same bits. */
-void run(const layer *layers, long count, int threads) {
+   it. Where the threads' shares meet, both compute the few rows that both need, to the same bits.
+   scratch: SCRATCH floats for each thread. */
+void run(const layer *layers, long count, int threads, float *scratch) {
     const layer *last = layers + count - 1;
-    /* A share is a stretch of rows of the last layer; a layer alone is shared by tiles, as it may have few rows. */
-    const long parts = count == 1 ? tiles_of(last) : 1, all = last->frames * last->h * parts;
+    /* A share is a stretch of rows of the last layer; a layer alone is shared by pieces of rows, as it may have few. */
+    const long parts = count == 1 ? pieces_of(last) : 1, units = units_of(last), all = last->frames * units * parts;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int thread = 0; thread < threads; thread++) {
         const long start = all * thread / threads, stop = all * (thread + 1) / threads;
+        float *own = scratch + thread * SCRATCH;
         for (long at = start; at < stop;) {
-            const long row = at / parts, frame = row / last->h, y = row % last->h;
+            const long row = at / parts, frame = row / units, unit = row % units;
             if (count == 1) {
                 const long from = at % parts, to = from + (stop - at) < parts ? from + (stop - at) : parts;
-                run_tiles(last, frame, y, from, to);
+                run_pieces(last, frame, unit, from, to, own);
                 at += to - from;
                 continue;
             }
-            long done[DEEPEST], end = last->h < y + stop - at ? last->h : y + stop - at;
-            done[count - 1] = y;
+            const long end = units < unit + stop - at ? units : unit + stop - at;
+            long done[DEEPEST];
+            done[count - 1] = unit * step_of(last);
             for (long k = count - 1; k > 0; k--) {
-                const long need = layers[k].first + done[k] * layers[k].stride;
-                done[k - 1] = need < 0 ? 0 : need;
+                const long need = layers[k].first + done[k] * layers[k].stride, step = step_of(layers + k - 1);
+                done[k - 1] = need < 0 ? 0 : need / step * step;
             }
             /* The first share of a frame also has the rows that no later layer looks at, before and after. */
-            if (y == 0) memset(done, 0, sizeof done);
-            advance(layers, count - 1, frame, done, end);
-            if (end == last->h)
-                for (long k = 0; k < count - 1; k++) advance(layers, k, frame, done, layers[k].h);
-            at += end - y;
+            if (unit == 0) memset(done, 0, sizeof done);
+            const long rows = end * step_of(last);
+            advance(layers, count - 1, frame, done, rows < last->h ? rows : last->h, own);
+            if (end == units)
+                for (long k = 0; k < count - 1; k++) advance(layers, k, frame, done, layers[k].h, own);
+            at += end - unit;
         }
     }
 }
@@ -262,7 +432,7 @@ static void run_few(const layer *l, long y) {
 
 /* LRP through convolutions, one frame. Each has `phases` layers, one for each place of its stride; those of the first
    convolution give the relevance of the picture. After each convolution what goes on is divided by its largest. */
-void lrp(layer *layers, const long *phases, long convolutions, int threads) {
+void lrp(layer *layers, const long *phases, long convolutions, int threads, float *scratch) {
     float factor = 1;
     for (long at = 0; at < convolutions; layers += phases[at], at++) {
         float top = 0;
@@ -270,8 +440,8 @@ void lrp(layer *layers, const long *phases, long convolutions, int threads) {
             layer *l = layers + k;
             l->factor = factor;
             if (at + 1 < convolutions) {
-                run(l, 1, threads);
-                const long count = l->h * tiles_of(l);
+                run(l, 1, threads, scratch);
+                const long count = units_of(l) * pieces_of(l);
                 for (long i = 0; i < count; i++) top = l->top[i] > top ? l->top[i] : top;
             } else {
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -402,5 +572,6 @@ void mask(const step *steps, long count, long frames, float *out, long size, flo
 }
 
 long lanes(void) { return LANES; }
+long scratch_floats(void) { return SCRATCH; }
 long size_of_layer(void) { return sizeof(layer); }
 long size_of_step(void) { return sizeof(step); }
