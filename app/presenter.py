@@ -256,6 +256,7 @@ class Presenter(QObject):
         if frame.image is not None and not frame.arrived_ns:  # a camera's frames come decoded
             status.measured("decode", frame.decode_ms)
         if frame.shot is not None:
+            status.set_path(frame.shot.path)
             for stage, ms in frame.shot.stages_ms.items():
                 status.measured("mask" if stage == VBP else stage, ms)
 

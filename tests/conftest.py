@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from vbp_core.native import build
+from vbp_core.native.build import Kernels
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -18,6 +22,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("vbp", deadline=None)  # no test depends on how fast the machine is
 settings.load_profile("vbp")
 
+# Without the compiler, but where a test asks for it: what runs does not depend on when it is done.
+os.environ.setdefault("VBP_NATIVE", "0")
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
@@ -26,3 +33,25 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"needs the recordings of {folder} (or set VBP_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+    """The kernels, compiled for this machine; no test uses them but those that ask (see `using`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("VBP_NATIVE")
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(build, "_loaded", None)
+        try:
+            return build.kernels(build=lambda: True)
+        except build.NotBuiltError as error:
+            pytest.skip(f"needs the kernels: {error}")
+
+
+@pytest.fixture(scope="module", params=["torch", "kernels"])
+def both_ways(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A module's tests without the kernels, and with them."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "kernels":
+            patch.setattr(build, "_loaded", request.getfixturevalue("compiled"))
+        yield request.param

@@ -58,6 +58,7 @@ class Pass:
     stages_ms: milliseconds of "preprocess", "forward" and each method. warning: one sentence where the
     masks of this frame would mislead, else "". trace: the activations, on the engine's device.
     probabilities: of a classifier, float64 (classes,), whose angle is NaN; of a steering network None.
+    path: how the forward pass was run, in words.
     """
 
     angle_rad: float
@@ -68,6 +69,7 @@ class Pass:
     warning: str
     trace: Trace
     probabilities: NDArray[np.float64] | None = None
+    path: str = ""
 
 
 class Engine:
@@ -147,6 +149,7 @@ class Engine:
             self._warning(trace, angle) or unexplained,
             trace,
             probabilities,
+            self.path_text,
         )
 
     def __call__(
@@ -161,12 +164,22 @@ class Engine:
 
     @property
     def path(self) -> str:
-        """How the forward pass is run: "onednn" (weights laid out for this processor, ReLUs fused) or "plain"."""
+        """How the last forward pass was run: "native" (our own kernels), "onednn" or "plain"; see `Forward`."""
         return self._forward.path
 
-    def forward(self, images: Tensor) -> Trace:
-        """The pass of images (N, C, h, w) as `to_tensor` makes them, on the engine's device."""
-        return self._forward(images)
+    @property
+    def path_text(self) -> str:
+        """The same in words, and why our kernels do not serve where they might."""
+        words = {"native": "own kernels", "onednn": "oneDNN", "plain": "plain PyTorch"}[self.path]
+        return f"{words}: no own kernels, because {self._forward.why}" if self._forward.why else words
+
+    def settle(self) -> None:
+        """Wait until it is known how the sizes that have been passed are run best; kernels are built in the background."""
+        self._forward.settle()
+
+    def forward(self, images: Tensor, means: bool = True) -> Trace:
+        """The pass of images (N, C, h, w) as `to_tensor` makes them, on the engine's device; means: see `Forward`."""
+        return self._forward(images, means)
 
     def trace(self, inputs: NDArray[np.uint8]) -> Trace:
         """The pass of prepared inputs, (N, h, w) or (N, h, w, 3) uint8."""

@@ -9,6 +9,7 @@ from app import theme
 
 STAGES = ("decode", "preprocess", "forward", "mask", "lrp", "overlay")
 TITLES = {"preprocess": "prep"}
+DEVICE_TIP = "The device that runs the network, and how"
 RATE_TIP = "Frames shown per second, and the recording's own rate"
 SMOOTHING = 0.15  # of a new measurement; single frames jump about
 
@@ -21,7 +22,8 @@ class StatusLine(QStatusBar):
         self.setMaximumHeight(self.fontMetrics().height() + 10)
         self._live = False
         self._ms: dict[str, tuple[int, float]] = {}
-        self.device = self._label("The device that runs the network")
+        self._device = self._path = ""
+        self.device = self._label(DEVICE_TIP)
         self.rate = self._label(RATE_TIP)
         self.stages = self._label("Milliseconds per frame and stage, smoothed")
         self.skipped = self._label("Frames left out since play was pressed, to keep the recording's clock")
@@ -48,7 +50,17 @@ class StatusLine(QStatusBar):
         return label
 
     def set_device(self, text: str) -> None:
+        self._device = text
+        self._path = ""
         self.device.setText(text)
+        self.device.setToolTip(DEVICE_TIP)
+
+    def set_path(self, path: str) -> None:
+        """How the forward pass is run there, in words; what follows a colon is for the tip alone."""
+        if path != self._path:
+            self._path = path
+            self.device.setText(f"{self._device} · {path.split(':')[0]}" if path else self._device)
+            self.device.setToolTip(f"{DEVICE_TIP}\nForward pass by {path}" if path else DEVICE_TIP)
 
     def measured(self, stage: str, ms: float) -> None:
         count, before = self._ms.get(stage, (0, 0.0))

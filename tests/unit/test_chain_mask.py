@@ -17,6 +17,8 @@ from vbp_core.explain.graph import Add, Graph, Pad, Stage
 from vbp_core.explain.trace import Trace, trace
 from vbp_core.explain.visualbackprop import visualbackprop
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 def exact(done: Trace) -> torch.Tensor:
     """By torch in float64, from the same activations."""

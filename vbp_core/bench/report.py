@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from vbp_core.bench.networks import CAPTUM, FORWARD, LRP, MASK, NAIVE, PAIR, PLAIN, ZENNIT
+from vbp_core.bench.networks import CAPTUM, FORWARD, LRP, MASK, NAIVE, PAIR, PLAIN, STEPS, ZENNIT
 from vbp_core.bench.targets import results
 
-STAGES = (FORWARD, PLAIN, MASK, NAIVE, PAIR, LRP, CAPTUM, ZENNIT)
+STAGES = (FORWARD, PLAIN, MASK, STEPS, NAIVE, PAIR, LRP, CAPTUM, ZENNIT)
 
 # (what, stage above the line, stage below it)
 RATIOS = (

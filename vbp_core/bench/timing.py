@@ -28,10 +28,12 @@ def interleaved(
     least: int = 5,
     clock: Callable[[], float] = time.perf_counter,
     before: Mapping[str, Callable[[], object]] | None = None,
+    differences: Mapping[str, tuple[str, str]] | None = None,
 ) -> dict[str, Timing]:
     """Run every task in turn until `seconds` are over, `least` times at least; the order turns by one each round.
 
     before: what is run before a task without being timed, such as the pass that it explains. synchronize: waits until the device is done, before each reading of the clock.
+    differences: by name, the tasks (a, b) of which it is a less b, of the same round each.
     """
     names = list(tasks)
     for name in names:
@@ -51,6 +53,8 @@ def interleaved(
             synchronize()
             laps[name].append((clock() - start) * 1e3)
         turn += 1
+    for name, (more, less) in (differences or {}).items():
+        laps[name] = [a - b for a, b in zip(laps[more], laps[less], strict=True)]
     return {name: summary(values) for name, values in laps.items()}
 
 

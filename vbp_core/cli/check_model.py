@@ -99,7 +99,7 @@ def print_text(engine: Engine, found: ModelCheck, facts: dict[str, Any]) -> None
         rows.append((layer.name, what, size, sees, f"{layer.parameters:,}" if layer.parameters else ""))
     print()
     _table(rows, right=(2, 3, 4))
-    print(f"\nforward pass {found.forward_ms:.2f} ms a frame ({engine.path})\n")
+    print(f"\nforward pass {found.forward_ms:.2f} ms a frame ({engine.path_text})\n")
     costs: list[tuple[str, ...]] = [("method", "ms", "of forward", "")]
     for method in found.methods:
         if not method.works:

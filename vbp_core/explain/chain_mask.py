@@ -1,7 +1,8 @@
 """VisualBackProp of a chain in float32 on a CPU: a frame's small maps, whole slices at a time, in memory that is kept.
 
 A mask is ten little maps. As torch operations they cost some 160 calls, each dearer than its arithmetic; here a
-layer takes four. The channel means, the only large read, stay with torch, whose threads have just written the maps.
+layer takes four, and where the kernels are (`vbp_core.native`) all of them take one. The channel means, the only large
+read, come with the pass from there, and else from torch, whose threads have just written the maps.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vbp_core.explain import activations
 from vbp_core.explain.graph import Activation, Affine, AvgPool, Conv, Identity, MaxPool, Pad, Window
 from vbp_core.explain.trace import Trace
+from vbp_core.native.build import loaded
+from vbp_core.native.mask import can_mask, channel_mean, native_mask
 
 Map = NDArray[np.float32]
 
@@ -33,7 +35,11 @@ def chain_mask(trace: Trace) -> Tensor | None:
     """The mask (N, H, W) in [0, 1]; None where it is not a chain in float32 on a CPU, or there is nothing to explain."""
     if trace.input.device.type != "cpu" or trace.input.dtype != torch.float32:
         return None
-    steps = _steps(trace)
+    spatial = _spatial(trace)
+    kernels = loaded()
+    if kernels is not None and can_mask(trace, spatial):
+        return native_mask(kernels, trace, spatial)
+    steps = _steps(trace, spatial)
     if not any(average is not None for average, _, _ in steps):
         return None
     count = len(trace.input)
@@ -43,11 +49,8 @@ def chain_mask(trace: Trace) -> Tensor | None:
     return torch.from_numpy(out)
 
 
-def _steps(trace: Trace) -> list[Step]:
-    """From the output on: the averaged maps (N, h, w) where there is a ReLU, the operation, the size of its input.
-
-    Empty where it is no chain of operations that are known here.
-    """
+def _spatial(trace: Trace) -> list[int]:
+    """The stages that put out maps, from the output on; none where it is no chain of operations that are known here."""
     spatial = []
     for i in range(len(trace.stages) - 1, -1, -1):
         stage = trace.stages[i]
@@ -57,14 +60,18 @@ def _steps(trace: Trace) -> list[Step]:
             if not isinstance(stage.op, PASSED):
                 return []
             spatial.append(i)
+    return spatial
+
+
+def _steps(trace: Trace, spatial: list[int]) -> list[Step]:
+    """From the output on: the averaged maps (N, h, w) where there is a ReLU, the operation, the size of its input."""
     found: list[Step] = []
     with torch.inference_mode():
         for i in spatial:
-            stage, value = trace.stages[i], trace.values[i + 1]
+            stage = trace.stages[i]
             op, average = stage.op, None
             if stage.relu or isinstance(op, Activation):
-                seen = activations.seen(op, value) if isinstance(op, Activation) else value
-                average = seen.mean(1).contiguous().numpy()
+                average = channel_mean(trace, i + 1).contiguous().numpy()
             height, width = trace.values[i].shape[2:]
             moves = op if isinstance(op, Conv | MaxPool | AvgPool | Pad) else None
             found.append((average, moves, (height, width)))

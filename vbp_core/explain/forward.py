@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vbp_core.explain.graph import Conv, Graph, Stage
 from vbp_core.explain.trace import Trace, trace
+from vbp_core.native.trial import Trial
 
 MAX_SHAPES = 4  # one frame, a batch, and a rest are the sizes that occur together
 
@@ -16,33 +17,58 @@ MAX_SHAPES = 4  # one frame, a batch, and a rest are the sizes that occur togeth
 class Forward:
     """`Forward(graph)(images) -> Trace`, equal to `trace(graph, images)` up to rounding.
 
-    On a CPU with oneDNN the weights of each convolution are laid out once for the kernel that runs it,
-    and its ReLU is fused: no compiler needed, about twice as fast. Where that is not to be had, the plain path
-    serves; `path` says which ("onednn" or "plain").
+    On a CPU, in float32, three ways to run the convolutions: by our own kernels where there is a compiler
+    ("native": the ReLUs and the means over the channels in the same go), which is found out and tried in the background
+    while the next way serves; by oneDNN with weights laid out once and ReLUs fused ("onednn"); and as PyTorch does
+    ("plain"). `path` says how the last pass was run, `why` what speaks against the kernels.
     """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         first = next((s.op for s in graph.stages if isinstance(s.op, Conv)), None)
-        usable = (
+        self._usable = (
             first is not None and first.weight.device.type == "cpu" and first.weight.dtype == torch.float32
         )
         fused = (
-            usable
+            self._usable
             and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
             and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
         )
-        self.path = "onednn" if fused else "plain"
+        self._other = "onednn" if fused else "plain"
+        self.path = self._other
         self._packed: dict[torch.Size, list[Tensor | None]] = {}
+        self._trials: dict[torch.Size, Trial] = {}  # by the shape of one picture
 
-    def __call__(self, images: Tensor) -> Trace:
-        if self.path == "plain":
+    def __call__(self, images: Tensor, means: bool = True) -> Trace:
+        """means: False leaves out what only VisualBackProp takes, to tell what it costs."""
+        trial = self._trials.get(images.shape[1:])
+        if trial is not None and trial.found is not None:
+            self.path = "native"
+            return trial.found(images, means)
+        done = self._otherwise(images)
+        self.path = self._other
+        if trial is None and self._usable and len(images) and len(self._trials) < MAX_SHAPES:
+            self._trials[images.shape[1:]] = Trial(self.graph, self._otherwise, images[:1])
+        return done
+
+    @property
+    def why(self) -> str:
+        """Why the kernels do not serve, in words that follow "because"; "" where they do, or that is not yet known."""
+        return next((trial.why for trial in self._trials.values() if trial.why), "")
+
+    def settle(self) -> None:
+        """Wait until it is known how the sizes that have occurred are run best."""
+        for trial in list(self._trials.values()):
+            trial.wait()
+
+    def _otherwise(self, images: Tensor) -> Trace:
+        if self._other == "plain":
             return trace(self.graph, images)
         try:
             return self._run_packed(images)
         except (RuntimeError, NotImplementedError):
             # An odd shape, or a build without the kernel: the plain path either works or says why not.
-            self.path = "plain"
+            self._other = "plain"
             return trace(self.graph, images)
 
     def _run_packed(self, images: Tensor) -> Trace:

@@ -22,6 +22,8 @@ from vbp_core.explain.adjoint import (
 from vbp_core.explain.graph import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
 from vbp_core.explain.target import TargetLike
 from vbp_core.explain.trace import Trace
+from vbp_core.native.build import loaded
+from vbp_core.native.lrp import native_lrp, reached
 
 EPS = 100.0
 MIN_EPS, MAX_EPS = 1e-30, 1e30  # float32 ends at 1e-38 and 3e38
@@ -45,12 +47,19 @@ def lrp(trace: Trace, target: TargetLike = None, eps: float = EPS, bias: bool = 
     eps = checked_eps(eps, "LRP")
     with torch.inference_mode():
         start = targets.relevance(trace.output, target)
-        return sweep(
-            trace,
-            start,
-            lambda stage, x, z, r: epsilon(stage, x, z, r, eps, bias),
-            lambda stage, xs, z, r: epsilon_share(stage, xs, z, r, eps),
-        )
+
+        def rule(stage: Stage, x: Tensor, z: Tensor, r: Tensor) -> Tensor:
+            return epsilon(stage, x, z, r, eps, bias)
+
+        def share(stage: Stage, xs: tuple[Tensor, ...], z: Tensor, r: Tensor) -> list[Tensor]:
+            return epsilon_share(stage, xs, z, r, eps)
+
+        kernels = loaded()
+        at = reached(trace) if kernels is not None and bias else None
+        if kernels is None or at is None:
+            return sweep(trace, start, rule, share)
+        head = hand_down(trace, start, rule, share, stop=at)
+        return by_largest(native_lrp(kernels, trace, head, at, eps))
 
 
 def checked_eps(eps: float, method: str) -> float:

@@ -23,8 +23,12 @@ LONGEST_S = 300.0
 _lock = threading.Lock()
 
 
-class NotBuilt(Exception):
+class NotBuiltError(Exception):
     """There are no kernels here, and why, in words that follow "because"."""
+
+
+class AbortedError(Exception):
+    """Not now, but it may be tried again."""
 
 
 class Kernels:
@@ -39,7 +43,7 @@ class Kernels:
         self.lrp = library.lrp
         self.lrp.argtypes, self.lrp.restype = (pointer, pointer, whole, number, pointer), None
         self.mask = library.mask
-        self.mask.argtypes = (pointer, whole, whole, pointer, whole, pointer, whole, whole, number)
+        self.mask.argtypes = (pointer, whole, whole, pointer, whole, pointer, whole, number)
         self.mask.restype = None
         library.lanes.restype = library.scratch_floats.restype = whole
         library.size_of_layer.restype = library.size_of_step.restype = whole
@@ -56,7 +60,7 @@ _failed = ""
 def kernels(build: Callable[[], bool] | None = None) -> Kernels:
     """The kernels, from the cache folder or, where `build` is given, compiled now (seconds).
 
-    build: asked again and again while the compiler runs; False ends it. Raises NotBuilt; once compiling has
+    build: asked again and again while the compiler runs; False ends it. Raises NotBuiltError; once compiling has
     failed it is not tried again by this process.
     """
     global _loaded, _failed
@@ -64,22 +68,23 @@ def kernels(build: Callable[[], bool] | None = None) -> Kernels:
         if _loaded is not None:
             return _loaded
         if os.environ.get(SWITCH) == "0":
-            raise NotBuilt(f"{SWITCH} is 0")
+            raise NotBuiltError(f"{SWITCH} is 0")
         if _failed:
-            raise NotBuilt(_failed)
+            raise NotBuiltError(_failed)
         try:
             path = _built(build)
             _loaded = Kernels(path)
-        except Aborted as error:
-            raise NotBuilt(str(error)) from error
-        except (NotBuilt, OSError, AttributeError) as error:
+        except AbortedError as error:
+            raise NotBuiltError(str(error)) from error
+        except (NotBuiltError, OSError, AttributeError) as error:
             _failed = str(error)
-            raise NotBuilt(_failed) from error
+            raise NotBuiltError(_failed) from error
         return _loaded
 
 
-class Aborted(Exception):
-    """Not now, but it may be tried again."""
+def loaded() -> Kernels | None:
+    """The kernels, where this process has them already."""
+    return _loaded
 
 
 def cache_folder() -> Path:
@@ -102,12 +107,12 @@ def _built(build: Callable[[], bool] | None) -> Path:
     try:
         folder = cache_folder()
     except (OSError, RuntimeError) as error:
-        raise NotBuilt(f"the cache folder cannot be written to ({error})") from error
+        raise NotBuiltError(f"the cache folder cannot be written to ({error})") from error
     target = folder / f"{hashlib.sha256(what).hexdigest()[:32]}.so"
     if _is_ours(target):
         return target
     if build is None:
-        raise Aborted("they are not compiled yet")
+        raise AbortedError("they are not compiled yet")
     handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
     os.close(handle)
     try:
@@ -120,12 +125,12 @@ def _built(build: Callable[[], bool] | None) -> Path:
 
 def _compiler() -> str:
     if sys.platform == "win32":
-        raise NotBuilt("they have not been written for Windows")
+        raise NotBuiltError("they have not been written for Windows")
     for name in (os.environ.get("CC", ""), "gcc", "cc", "clang"):
         found = shutil.which(name) if name else None
         if found:
             return found
-    raise NotBuilt("there is no C compiler (gcc, cc or clang) here")
+    raise NotBuiltError("there is no C compiler (gcc, cc or clang) here")
 
 
 def _is_ours(path: Path) -> bool:
@@ -134,7 +139,9 @@ def _is_ours(path: Path) -> bool:
         found = path.lstat()
     except OSError:
         return False
-    return path.is_file() and not path.is_symlink() and found.st_uid == os.getuid() and not found.st_mode & 0o022
+    return (
+        path.is_file() and not path.is_symlink() and found.st_uid == os.getuid() and not found.st_mode & 0o022
+    )
 
 
 def _compile(command: tuple[str, ...], wanted: Callable[[], bool]) -> None:
@@ -146,9 +153,9 @@ def _compile(command: tuple[str, ...], wanted: Callable[[], bool]) -> None:
         try:
             while running.poll() is None:
                 if not wanted():
-                    raise Aborted("the program ends")
+                    raise AbortedError("the program ends")
                 if time.monotonic() > until:
-                    raise NotBuilt("the compiler did not come to an end")
+                    raise NotBuiltError("the compiler did not come to an end")
                 time.sleep(0.05)
         finally:
             running.kill()
@@ -156,7 +163,9 @@ def _compile(command: tuple[str, ...], wanted: Callable[[], bool]) -> None:
         if running.returncode:
             said.seek(0)
             lines = said.read().decode(errors="replace").strip().splitlines()
-            raise NotBuilt(f"{command[0]} failed ({lines[0] if lines else f'exit status {running.returncode}'})")
+            raise NotBuiltError(
+                f"{command[0]} failed ({lines[0] if lines else f'exit status {running.returncode}'})"
+            )
 
 
 def _processor() -> bytes:

@@ -14,7 +14,9 @@ from vbp_core.explain.trace import Trace, run_stage, trace
 from vbp_core.native.build import Kernels
 from vbp_core.native.layers import FLOAT_BYTES, Layer, PackedConv
 
-WORTH_FUSING = 512 * 1024  # bytes of maps that would leave the nearest caches before the next layer reads them
+WORTH_FUSING = (
+    512 * 1024
+)  # bytes of maps that would leave the nearest caches before the next layer reads them
 LONGEST = 8  # layers in one call; `DEEPEST` of kernels.c
 HALO = 8  # rows of the last layer that a thread should have, for the few that two compute to be few
 MAX_SHAPES = 4  # one frame, a batch, and a rest are the sizes that occur together
@@ -23,7 +25,7 @@ MAX_SHAPES = 4  # one frame, a batch, and a rest are the sizes that occur togeth
 class NativeForward:
     """`NativeForward(kernels, graph)(images) -> Trace` with `means`; what is no plain convolution is left to torch.
 
-    Float32 on a CPU. Raises ExplainError for sizes that do not fit.
+    Float32 on a CPU. means: False leaves them out, which only a benchmark wants. Raises ExplainError for sizes that do not fit.
     """
 
     def __init__(self, kernels: Kernels, graph: Graph) -> None:
@@ -41,7 +43,7 @@ class NativeForward:
         """There is something for the kernels to do."""
         return bool(self._packed)
 
-    def __call__(self, images: Tensor) -> Trace:
+    def __call__(self, images: Tensor, means: bool = True) -> Trace:
         threads = torch.get_num_threads()
         plan = self._plans.get((images.shape, threads))
         if plan is None:
@@ -50,7 +52,7 @@ class NativeForward:
             if len(self._plans) >= MAX_SHAPES:
                 self._plans.pop(next(iter(self._plans)))
             self._plans[images.shape, threads] = plan
-        return plan.run(self._kernels, images)
+        return plan.run(self._kernels, images, means)
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,9 @@ class _Plan:
                 self._work.append(i)
                 i += 1
 
-    def run(self, kernels: Kernels, images: Tensor) -> Trace:
+    def run(self, kernels: Kernels, images: Tensor, with_means: bool) -> Trace:
         values = [images]
-        means: list[Tensor | None] = [None] * (len(self._stages) + 1)
+        means: list[Tensor | None] | None = [None] * (len(self._stages) + 1) if with_means else None
         with torch.inference_mode():
             scratch = torch.empty(self._threads * kernels.scratch)
             for work in self._work:
@@ -102,14 +104,14 @@ class _Plan:
                     values.append(run_stage(stage, [values[k] for k in sources(self._stages, work)]))
                 else:
                     self._run_group(kernels, work, values, means, scratch)
-        return Trace(self._stages, tuple(values), tuple(means))
+        return Trace(self._stages, tuple(values), tuple(means or ()))
 
     def _run_group(
         self,
         kernels: Kernels,
         group: _Group,
         values: list[Tensor],
-        means: list[Tensor | None],
+        means: list[Tensor | None] | None,
         scratch: Tensor,
     ) -> None:
         first = group.places[0].stage
@@ -121,7 +123,7 @@ class _Plan:
                 values.append(cropped(group.crops[place.stage], values[-1]))
             out = torch.empty_strided(place.shape, place.stride)
             layer.x, layer.out = at + place.x_offset, out.data_ptr()
-            if place.mean is not None:
+            if place.mean is not None and means is not None:
                 mean = torch.empty(place.mean)
                 layer.mean, means[place.stage + 1] = mean.data_ptr(), mean
             values.append(out)

@@ -100,13 +100,23 @@ static inline void store(float *to, vec v, long lanes) {
     else memcpy(to, &v, lanes * 4);
 }
 
+/* a / b of finite numbers, b not 0, to the last bit or the one before it. */
+static inline vec quotient(vec a, vec b) {
+#if defined(__AVX512F__)
+    const vec r = (vec)_mm512_rcp14_ps((__m512)b);
+    return a * (r * (2.0f - b * r));
+#else
+    return a / b;
+#endif
+}
+
 /* What becomes of the sums of one pixel: its ReLU, or LRP's share of the layer below, R / (a + eps) = sum a / (a + eps). */
 static inline __attribute__((always_inline)) vec finish(const layer *l, vec a, const float *below, long lanes) {
     const vec zero = {0};
     if (l->relu) return (vec)((bits)a & ~(a < zero)); /* NaN stays NaN */
     if (below) {
         const vec b = load(below, lanes);
-        a = a * l->factor * (b / (b + l->eps));
+        a = a * l->factor * quotient(b, b + l->eps);
         return (vec)((bits)a & ~(b == zero)); /* nothing comes back to what was zero, eps = 0 or not */
     }
     return a;
@@ -406,27 +416,41 @@ void run(const layer *layers, long count, int threads, float *scratch) {
     }
 }
 
-/* One output per pixel and channel of a layer that has few: the sum over taps and channels, a vector of channels at a time.
-   weight: output, tap, channel in whole vectors. Times the picture, summed over its channels: relevance (h, w). */
+/* Pixels `at` to `at + count`, 16 at most, of one output of a layer that has few: sums over taps and channels, a vector of
+   channels at a time. weight: output, tap, channel in whole vectors. */
+static inline __attribute__((always_inline)) void few_sums(const layer *l, const float *x, const float *w, long count,
+                                                           vec *sums) {
+    const long channels = (l->channels + LANES - 1) / LANES * LANES, step = l->x_pixel;
+    for (long p = 0; p < count; p += 4) {
+        vec a[4] = {{0}, {0}, {0}, {0}};
+        const float *weight = w;
+        for (long t = 0; t < l->taps; t++) {
+            const float *from = x + p * step + l->offset[t];
+            for (long c = 0; c < channels; c += LANES, weight += LANES) {
+                const vec v = *(const loose *)weight;
+                UNROLL for (int i = 0; i < 4; i++) a[i] += *(const loose *)(from + (p + i < count ? i : 0) * step + c) * v;
+            }
+        }
+        for (int i = 0; i < 4; i++) sums[p + i] = a[i];
+    }
+}
+
+/* The relevance of a row of the picture: what each of its channels gets times what it is, summed. */
 static void run_few(const layer *l, long y) {
     const long channels = (l->channels + LANES - 1) / LANES * LANES;
-    for (long p = 0; p < l->w; p++) {
-        float relevance = 0;
+    for (long p = 0; p < l->w; p += 16) {
+        const long count = l->w - p < 16 ? l->w - p : 16;
+        float relevance[16] = {0};
         for (long k = 0; k < l->outputs; k++) {
-            vec a = {0}, b = {0};
-            const float *w = l->weight + k * l->taps * channels;
-            for (long t = 0; t < l->taps; t++, w += channels) {
-                const float *at = l->x + y * l->x_row + p * l->x_pixel + l->offset[t];
-                long c = 0;
-                for (; c + 2 * LANES <= channels; c += 2 * LANES) {
-                    a += *(const loose *)(at + c) * *(const loose *)(w + c);
-                    b += *(const loose *)(at + c + LANES) * *(const loose *)(w + c + LANES);
-                }
-                if (c < channels) a += *(const loose *)(at + c) * *(const loose *)(w + c);
-            }
-            relevance += sum(a + b) * l->below[y * l->below_row + p * l->below_pixel + k];
+            vec sums[16];
+            float got[16];
+            memset(sums, 0, sizeof sums);
+            few_sums(l, l->x + y * l->x_row + p * l->x_pixel, l->weight + k * l->taps * channels, count, sums);
+            means_of(sums, count, 1, got);
+            const float *below = l->below + y * l->below_row + p * l->below_pixel + k;
+            for (long i = 0; i < count; i++) relevance[i] += got[i] * below[i * l->below_pixel];
         }
-        l->out[y * l->out_row + p * l->out_pixel] = relevance;
+        for (long i = 0; i < count; i++) l->out[y * l->out_row + (p + i) * l->out_pixel] = relevance[i];
     }
 }
 
@@ -479,7 +503,7 @@ static float lowest(const float *m, long count) {
     return low;
 }
 
-/* m *= a, both divided so that neither can overflow; what m is still to be divided by. */
+/* m *= a, both divided by their largest, so that neither can overflow. Returns the largest of the product. */
 static float times(float *restrict m, float top, const float *restrict a, long count) {
     const float by = top_of(a, count), x = top > 0 ? 1 / top : 1, y = by > 0 ? 1 / by : 1;
     for (long i = 0; i < count; i++) m[i] = (m[i] * x) * (a[i] * y);
@@ -489,54 +513,99 @@ static float times(float *restrict m, float top, const float *restrict a, long c
 /* A row, `stride` apart among zeros, summed over the window: the transposed convolution of ones along a row. */
 static void spread(const float *restrict in, long count, float *restrict out, long size, long kernel, long stride,
                    long padding, long dilation) {
+    if (kernel == 3 && stride <= 2 && dilation == 1 && padding == 0 && count > 2) {
+        const long end = (count - 1) * stride + 3;
+        if (end <= size) {
+            memset(out + end, 0, (size - end) * sizeof *out);
+            if (stride == 1) {
+                out[0] = in[0];
+                out[1] = in[0] + in[1];
+                for (long i = 2; i < count; i++) out[i] = in[i] + in[i - 1] + in[i - 2];
+                out[count] = in[count - 1] + in[count - 2];
+                out[count + 1] = in[count - 1];
+            } else {
+                out[0] = out[1] = in[0];
+                for (long i = 1; i < count; i++) {
+                    out[2 * i] = in[i] + in[i - 1];
+                    out[2 * i + 1] = in[i];
+                }
+                out[2 * count] = in[count - 1];
+            }
+            return;
+        }
+    }
     memset(out, 0, size * sizeof *out);
     for (long k = 0; k < kernel; k++) {
         const long at = k * dilation - padding;
-        long from = at < 0 ? (-at + stride - 1) / stride : 0, to = (size - 1 - at) / stride + 1;
         if (size - 1 < at) continue;
-        if (to > count) to = count;
-        if (stride == 1)
-            for (long i = from; i < to; i++) out[at + i] += in[i];
-        else if (stride == 2)
-            for (long i = from; i < to; i++) out[at + 2 * i] += in[i];
-        else
-            for (long i = from; i < to; i++) out[at + stride * i] += in[i];
+        const long from = at < 0 ? (-at + stride - 1) / stride : 0, to = (size - 1 - at) / stride + 1;
+        for (long i = from; i < (to < count ? to : count); i++) out[at + stride * i] += in[i];
     }
 }
 
-static void scale_up(const step *s, const float *restrict in, float *restrict out, float *restrict row) {
+/* out = sum of rows * by, times a row of means * mean_by where there is one; the largest so far. */
+static vec combine(const float *const *rows, long count, long width, float by, const float *mean, float mean_by, float *out,
+                   vec top) {
+    for (long i = 0; i < width; i += LANES) {
+        const long left = width - i;
+        vec a = {0};
+        for (long r = 0; r < count; r++) a += load(rows[r] + i, left);
+        a *= by;
+        if (mean) a *= load(mean + i, left) * mean_by;
+        store(out + i, a, left);
+        top = larger(a, top);
+    }
+    return top;
+}
+
+#define TALLEST 64 /* rows of a window */
+/* The transposed convolution of ones, divided by the largest of what goes in, and times the next averaged map (divided by
+   its largest) where there is one. rows: room for in's rows at the width of out. Returns the largest of out. */
+static float scale_up(const step *s, const float *in, float top, const float *mean, float *out, float *rows) {
+    const long height = s->size[0], width = s->size[1], kernel = s->kernel[0], stride = s->stride[0];
+    const float by = top > 0 ? 1 / top : 1, most = mean ? top_of(mean, height * width) : 1, mean_by = most > 0 ? 1 / most : 1;
+    const float *taken[TALLEST];
+    vec largest_one = {0};
+    for (long y = 0; y < s->h; y++)
+        spread(in + y * s->w, s->w, rows + y * width, width, s->kernel[1], s->stride[1], s->padding[1], s->dilation[1]);
+    for (long y = 0; y < height; y++) {
+        float *to = out + y * width;
+        const float *with = mean ? mean + y * width : 0;
+        long count = 0, k = 0;
+        for (; k < kernel && count < TALLEST; k++) {
+            const long at = y + s->padding[0] - k * s->dilation[0];
+            if (at >= 0 && at % stride == 0 && at / stride < s->h) taken[count++] = rows + at / stride * width;
+        }
+        largest_one = count == 3   ? combine(taken, 3, width, by, with, mean_by, to, largest_one)
+                      : count == 2 ? combine(taken, 2, width, by, with, mean_by, to, largest_one)
+                      : count == 1 ? combine(taken, 1, width, by, with, mean_by, to, largest_one)
+                                   : combine(taken, count, width, by, with, mean_by, to, largest_one);
+    }
+    return largest(largest_one);
+}
+
+/* Rows and columns that were added are dropped, those that were left out come back as zeros. */
+static void unpad(const step *s, const float *in, float *out) {
     const long height = s->size[0], width = s->size[1];
     memset(out, 0, height * width * sizeof *out);
-    if (s->moves == 2) {
-        for (long y = 0; y < height; y++) {
-            const long from = y + s->padding[0], left = s->padding[1];
-            if (from < 0 || from >= s->h) continue;
-            const long start = left < 0 ? -left : 0, stop = s->w - left < width ? s->w - left : width;
-            if (stop > start) memcpy(out + y * width + start, in + from * s->w + start + left, (stop - start) * sizeof *out);
-        }
-        return;
-    }
-    for (long y = 0; y < s->h; y++) {
-        spread(in + y * s->w, s->w, row, width, s->kernel[1], s->stride[1], s->padding[1], s->dilation[1]);
-        for (long k = 0; k < s->kernel[0]; k++) {
-            const long to = y * s->stride[0] + k * s->dilation[0] - s->padding[0];
-            if (to < 0 || to >= height) continue;
-            float *restrict o = out + to * width;
-            for (long i = 0; i < width; i++) o[i] += row[i];
-        }
+    for (long y = 0; y < height; y++) {
+        const long from = y + s->padding[0], left = s->padding[1];
+        if (from < 0 || from >= s->h) continue;
+        const long start = left < 0 ? -left : 0, stop = s->w - left < width ? s->w - left : width;
+        if (stop > start) memcpy(out + y * width + start, in + from * s->w + start + left, (stop - start) * sizeof *out);
     }
 }
 
 /* VisualBackProp of one frame from the averaged maps, the deepest first: (h, w) of the picture into out, in [0, 1].
-   scratch: two maps and a row, each as large as the largest. */
+   scratch: three maps, each as large as the largest. */
 static void mask_of(const step *steps, long count, long frame, float *out, float *scratch, long largest_map) {
-    float *now = scratch, *next = scratch + largest_map, *row = next + largest_map, top = 0;
-    int begun = 0;
+    float *now = scratch, *next = scratch + largest_map, *rows = next + largest_map, top = 0;
+    int begun = 0, multiplied = 0;
     long size = 0;
     for (long i = 0; i < count; i++) {
         const step *s = steps + i;
         size = s->h * s->w;
-        if (s->mean) {
+        if (s->mean && !multiplied) {
             const float *mean = s->mean + frame * size;
             if (begun) top = times(now, top, mean, size);
             else {
@@ -545,30 +614,30 @@ static void mask_of(const step *steps, long count, long frame, float *out, float
                 begun = 1;
             }
         }
+        multiplied = 0;
         if (!begun || !s->moves) continue;
-        if (top > 0 && (top < 1e-30f || top > 1e30f)) { /* far from the ends of float32 before it grows by the window */
-            for (long k = 0; k < size; k++) now[k] /= top;
-            top = 1;
-        }
         size = s->size[0] * s->size[1];
-        scale_up(s, now, next, row);
+        if (s->moves == 2) unpad(s, now, next);
+        else {
+            const float *mean = i + 1 < count ? steps[i + 1].mean : 0;
+            top = scale_up(s, now, top, mean ? mean + frame * size : 0, next, rows);
+            multiplied = mean != 0;
+        }
         float *other = now;
         now = next;
         next = other;
-        top = top_of(now, size);
     }
-    const float low = lowest(now, size), by = top > low ? top - low : 1;
+    const float low = lowest(now, size), high = top_of(now, size), by = high > low ? high - low : 1;
     for (long i = 0; i < size; i++) out[i] = (now[i] - low) / by;
 }
 
-/* scratch: `threads` times (2 * largest_map + longest_row). */
-void mask(const step *steps, long count, long frames, float *out, long size, float *scratch, long largest_map,
-          long longest_row, int threads) {
+/* scratch: 3 * largest_map floats for each thread. */
+void mask(const step *steps, long count, long frames, float *out, long size, float *scratch, long largest_map, int threads) {
     const int shares = frames < threads ? (int)frames : threads;
 #pragma omp parallel for num_threads(shares) schedule(static)
     for (int share = 0; share < shares; share++)
         for (long frame = share; frame < frames; frame += shares)
-            mask_of(steps, count, frame, out + frame * size, scratch + share * (2 * largest_map + longest_row), largest_map);
+            mask_of(steps, count, frame, out + frame * size, scratch + share * 3 * largest_map, largest_map);
 }
 
 long lanes(void) { return LANES; }

@@ -113,7 +113,9 @@ def packed(taps: Tensor, lanes: int) -> Tensor:
 
 
 WINOGRAD = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=torch.float64)
-MOST_TRANSFORMED = 512 * 1024  # bytes of transformed weights, which every strip reads: they have to stay in the cache
+MOST_TRANSFORMED = (
+    512 * 1024
+)  # bytes of transformed weights, which every strip reads: they have to stay in the cache
 
 
 def winograd_pays(weight: Tensor, lanes: int) -> bool:

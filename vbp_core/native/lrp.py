@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vbp_core.explain.adjoint import by_largest
 from vbp_core.explain.graph import Conv, Pad, Stage, cuts, sources
 from vbp_core.explain.trace import Trace
 from vbp_core.native.build import Kernels
@@ -38,15 +39,27 @@ def reached(trace: Trace) -> int | None:
     if trace.input.device.type != "cpu" or trace.input.dtype != torch.float32 or trace.input.shape[1] > FEW:
         return None
     found = None
+    pads: list[Pad] = []
     for i, stage in enumerate(trace.stages):
         op = stage.op
         if sources(trace.stages, i) != (i,):
             break
         if isinstance(op, Conv) and stage.relu and op.groups == 1 and _channels_last(trace.values[i + 1]):
-            found = i + 1
-        elif not isinstance(op, Pad) or stage.relu:
+            ph, pw = op.window.padding
+            if not _add_up([*pads, Pad(pw, pw, ph, ph)]):
+                break
+            found, pads = i + 1, []
+        elif isinstance(op, Pad) and not stage.relu:
+            pads.append(op)
+        else:
             break
     return found if found is not None and found in cuts(trace.stages) else None
+
+
+def _add_up(pads: list[Pad]) -> bool:
+    """Whether Pads behind one another are one Pad: no side loses rows that come back as zeros."""
+    sides = zip(*((p.left, p.right, p.top, p.bottom) for p in pads), strict=True)
+    return all(min(side) >= 0 or max(side) <= 0 for side in sides)
 
 
 def _channels_last(x: Tensor) -> bool:
@@ -129,7 +142,10 @@ class _Plan:
         counts: list[int] = []
         convs = [i for i in range(at) if isinstance(self.stages[i].op, Conv)]
         chain = [_geometry(self.stages, i, trace) for i in convs]
-        shares = [_Shares(kernels.lanes, trace.values[i + 1].shape, g.axes) for i, g in zip(convs, chain, strict=True)]
+        shares = [
+            _Shares(kernels.lanes, trace.values[i + 1].shape, g.axes)
+            for i, g in zip(convs, chain, strict=True)
+        ]
         self._first = shares[-1]
         self._map = torch.zeros(trace.input.shape[2:])
         for number in range(len(convs) - 1, -1, -1):
@@ -144,7 +160,7 @@ class _Plan:
 
     def run(self, kernels: Kernels, trace: Trace, relevance: Tensor, eps: float) -> Tensor:
         a = trace.values[self.at]
-        share = torch.where(a > 0, relevance / (a + eps), 0.0).permute(0, 2, 3, 1)
+        share = by_largest(torch.where(a > 0, relevance / (a + eps), 0.0)).permute(0, 2, 3, 1)
         threads = torch.get_num_threads()
         scratch = torch.empty(threads * kernels.scratch)
         values = {k: trace.values[k] for k, _ in self._below}
@@ -198,12 +214,18 @@ class _Plan:
                     factor=1.0,
                 )
                 self._below.append((g.value, down.start * row + across.start * pixel))
-                taps = [(ky, kx, qy * taken.row + qx * taken.pixel) for ky, qy in down.taps for kx, qx in across.taps]
+                taps = [
+                    (ky, kx, qy * taken.row + qx * taken.pixel)
+                    for ky, qy in down.taps
+                    for kx, qx in across.taps
+                ]
                 flipped = weight.flip(2, 3).transpose(0, 1)
                 if given is None:
                     laid = torch.stack([weight[:, :, ky, kx].T for ky, kx, _ in taps], 1)
                     laid = whole_vectors(laid, lanes).contiguous()
-                elif g.conv.window.stride == g.conv.window.dilation == (1, 1) and winograd_pays(flipped, lanes):
+                elif g.conv.window.stride == g.conv.window.dilation == (1, 1) and winograd_pays(
+                    flipped, lanes
+                ):
                     laid = transformed(flipped, lanes)
                     layer.winograd = 1
                     layer.x = taken.start + FLOAT_BYTES * min(q for _, _, q in taps)

@@ -16,20 +16,36 @@ from vbp_core.native.layers import Step
 
 WINDOW, PADDING = 1, 2  # `moves` of kernels.c
 MAX_PLANS = 8
+TALLEST = 64  # rows of a window; `TALLEST` of kernels.c
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """values: of each step, the number of the value whose mean it takes, or None. floats: of scratch, one thread's."""
+    """values: of each step, the number of the value whose mean it takes, or None. largest_map: in floats."""
 
     stages: tuple[Stage, ...]
     values: tuple[int | None, ...]
     steps: ctypes.Array[Step]
     largest_map: int
-    longest_row: int
 
 
 _plans: dict[tuple[int, torch.Size], _Plan] = {}
+
+
+def can_mask(trace: Trace, spatial: list[int]) -> bool:
+    """Whether `native_mask` takes it: there is a map that counts, and no window is beyond what the kernels hold."""
+    ops = [trace.stages[i].op for i in spatial]
+    return any(trace.stages[i].relu or isinstance(trace.stages[i].op, Activation) for i in spatial) and all(
+        op.window.kernel[0] <= TALLEST for op in ops if isinstance(op, Conv | MaxPool | AvgPool)
+    )
+
+
+def channel_mean(trace: Trace, k: int) -> Tensor:
+    """What VisualBackProp averages of values[k], behind a ReLU or another activation: (N, h, w)."""
+    op = trace.stages[k - 1].op
+    if isinstance(op, Activation):
+        return activations.seen(op, trace.values[k]).mean(1)
+    return trace.mean(k)
 
 
 def native_mask(kernels: Kernels, trace: Trace, spatial: list[int]) -> Tensor:
@@ -41,14 +57,14 @@ def native_mask(kernels: Kernels, trace: Trace, spatial: list[int]) -> Tensor:
     plan = _plans.get(key)
     if plan is None or plan.stages is not trace.stages:
         if len(_plans) >= MAX_PLANS:
-            _plans.clear()
+            _plans.pop(next(iter(_plans)), None)
         plan = _plans[key] = _planned(trace, spatial)
     count, _, height, width = trace.input.shape
     threads = min(torch.get_num_threads(), count)
     with torch.inference_mode():
-        means = [None if k is None else _mean(trace, k) for k in plan.values]
+        means = [None if k is None else channel_mean(trace, k).contiguous() for k in plan.values]
         out = torch.empty((count, height, width))
-        scratch = torch.empty(threads * (2 * plan.largest_map + plan.longest_row))
+        scratch = torch.empty(threads * 3 * plan.largest_map)
     steps = type(plan.steps).from_buffer_copy(plan.steps)  # one's own: masks may be made side by side
     for step, mean in zip(steps, means, strict=True):
         step.mean = None if mean is None else mean.data_ptr()
@@ -60,17 +76,9 @@ def native_mask(kernels: Kernels, trace: Trace, spatial: list[int]) -> Tensor:
         height * width,
         scratch.data_ptr(),
         plan.largest_map,
-        plan.longest_row,
         threads,
     )
     return out
-
-
-def _mean(trace: Trace, k: int) -> Tensor:
-    op = trace.stages[k - 1].op
-    if isinstance(op, Activation):
-        return activations.seen(op, trace.values[k]).mean(1).contiguous()
-    return trace.mean(k).contiguous()
 
 
 def _planned(trace: Trace, spatial: list[int]) -> _Plan:
@@ -80,13 +88,12 @@ def _planned(trace: Trace, spatial: list[int]) -> _Plan:
         counts = stage.relu or isinstance(stage.op, Activation)
         values.append(i + 1 if counts else None)
         steps.append(_step(stage, trace.values[i + 1].shape, trace.values[i].shape))
-    sizes = [trace.values[i].shape[2:] for i in (*spatial, *(i + 1 for i in spatial))]
+    sizes = [(trace.values[i].shape[2:], trace.values[i + 1].shape[2:]) for i in spatial]
     return _Plan(
         trace.stages,
         tuple(values),
         (Step * len(steps))(*steps),
-        max(size.numel() for size in sizes),
-        max(size[1] for size in sizes),
+        max(max(taken[0], out[0]) * max(taken[1], out[1]) for taken, out in sizes),
     )
 
 

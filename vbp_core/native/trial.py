@@ -1,0 +1,95 @@
+"""Whether the kernels serve a network: built, right and faster, found out beside the passes that are served otherwise."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from vbp_core.errors import VbpError
+from vbp_core.explain.graph import Graph
+from vbp_core.explain.trace import Trace
+from vbp_core.native.build import Kernels, NotBuiltError, kernels
+from vbp_core.native.forward import NativeForward
+
+PATIENCE_S = 2.0  # a command that is done by then does not start the compiler
+CLOSE = 1e-4  # of a value's largest: rounding is far below, a kernel that is wrong is far above
+ROUNDS = 5
+_one_at_a_time = threading.Lock()
+
+
+class Trial:
+    """Runs at once, in a thread that ends when the program does.
+
+    other: what serves until then; images: (1, C, H, W), what it is tried on. `found`: what is to serve from now on, None
+    where that stays `other`. `why`: in words that follow "because"; "" while it is not known, and where the kernels serve.
+    """
+
+    def __init__(self, graph: Graph, other: Callable[[Tensor], Trace], images: Tensor) -> None:
+        self.found: NativeForward | None = None
+        self.why = ""
+        self._thread = threading.Thread(
+            target=self._run, args=(graph, other, images.clone(), torch.get_num_threads()), name="vbp kernels"
+        )
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def wait(self) -> None:
+        """Until it is known."""
+        self._thread.join()
+
+    def _run(self, graph: Graph, other: Callable[[Tensor], Trace], images: Tensor, threads: int) -> None:
+        try:
+            with _one_at_a_time:
+                torch.set_num_threads(threads)  # a thread's own
+                fast = NativeForward(_kernels(), graph)
+                self.why = _verdict(fast, other, images)
+                if not self.why:
+                    self.found = fast
+        except NotBuiltError as error:
+            self.why = str(error)
+        except (VbpError, RuntimeError, MemoryError) as error:
+            self.why = f"the network does not run on them ({error})"
+
+
+def _goes_on() -> bool:
+    return threading.main_thread().is_alive()
+
+
+def _kernels() -> Kernels:
+    try:
+        return kernels()
+    except NotBuiltError:
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            if not _goes_on():
+                raise
+            time.sleep(0.05)
+        return kernels(build=_goes_on)
+
+
+def _verdict(fast: NativeForward, other: Callable[[Tensor], Trace], images: Tensor) -> str:
+    """ "" where `fast` gives what `other` gives, and no later."""
+    if not fast.useful:
+        return "the network has no convolution for them"
+    wanted, got = other(images), fast(images)
+    for a, b in zip(wanted.values, got.values, strict=True):
+        # The maps: what stands behind them is left to torch, and an angle may be near zero.
+        if a.dim() == 4 and a.numel() and not float((a - b).abs().max()) <= CLOSE * float(a.abs().max()):
+            return "on this network they gave other numbers, or none"
+    mine = others = float("inf")
+    for _ in range(ROUNDS):
+        if not _goes_on():
+            return "the program ends"
+        start = time.perf_counter()
+        fast(images)
+        between = time.perf_counter()
+        other(images)
+        mine, others = min(mine, between - start), min(others, time.perf_counter() - between)
+    return "" if mine <= others else "they are slower on this network"
