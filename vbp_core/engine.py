@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,7 @@ class Pass:
     angle_rad: predicted steering wheel angle, radians, left positive. crop: what the network saw, in
     the frame's pixels. input: that, as uint8 (h, w) grey or (h, w, 3) RGB. maps: method -> float32 (h, w).
     stages_ms: milliseconds of "preprocess", "forward" and each method. warning: one sentence where the
-    masks of this frame would mislead, else "". trace: the activations, on the engine's device.
+    masks of this frame would mislead, else "". missing: method -> one sentence, why it has no map. trace: the activations, on the engine's device.
     probabilities: of a classifier, float64 (classes,), whose angle is NaN; of a steering network None.
     """
 
@@ -68,6 +68,7 @@ class Pass:
     warning: str
     trace: Trace
     probabilities: NDArray[np.float64] | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 class Engine:
@@ -128,7 +129,7 @@ class Engine:
         probabilities = self.probabilities(trace)[0] if self.spec.is_classifier else None
         clock.lap("forward")
         maps = {}
-        unexplained = ""
+        missing: dict[str, str] = {}
         for method in methods:
             values = (parameters or {}).get(method, {})
             try:
@@ -136,7 +137,7 @@ class Engine:
             except ExplainError as error:
                 if strict:
                     raise
-                unexplained = f"{METHODS[method].title} shows nothing of this network: {error}"
+                missing[method] = why_missing(method, error)
             clock.lap(method)
         return Pass(
             angle,
@@ -144,9 +145,10 @@ class Engine:
             as_shown(inputs, self.spec),
             maps,
             clock.laps,
-            self._warning(trace, angle) or unexplained,
+            self._warning(trace, angle) or next(iter(missing.values()), ""),
             trace,
             probabilities,
+            missing,
         )
 
     def __call__(
@@ -252,6 +254,11 @@ class Engine:
                 "the picture shows, and LRP is zero; VisualBackProp paints all the same, as it ignores the head"
             )
         return ""
+
+
+def why_missing(method: str, error: ExplainError) -> str:
+    """One sentence: there is no map of `method`, and why."""
+    return f"{METHODS[method].title} shows nothing of this network: {error}"
 
 
 def dead_layer(trace: Trace, n: int = 0) -> str:

@@ -139,8 +139,8 @@ class _File:
             self._put(f"{DERIVED}{name}", NUMBER, self._messages.number(value))
 
     def _diagnose(self, a: Annotated) -> None:
-        """A gap or a warning, and once when all is well again."""
-        text = a.gap or a.warning
+        """A gap, a warning or a mask that cannot be, and once when all is well again."""
+        text = a.gap or "; ".join(filter(None, (a.warning, *a.missing.values())))
         if text or self._said:
             message = self._messages.diagnosis(
                 self._at,
