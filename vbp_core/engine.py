@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,10 +28,11 @@ from vbp_core.explain.target import Target, parse_target
 from vbp_core.explain.trace import Trace
 from vbp_core.explain.visualbackprop import levels
 from vbp_core.overlay import Rect
-from vbp_core.preprocess import as_shown, prepare, to_tensor
+from vbp_core.preprocess import as_shown, crop_warning, prepare, to_tensor
 
 __all__ = ["Engine", "Pass", "describe_device", "devices", "open_network", "pick_device"]
 
+log = logging.getLogger(__name__)
 VBP = "visualbackprop"
 
 
@@ -92,6 +94,7 @@ class Engine:
         self.crop = crop
         self._device = pick_device(device, dtype)
         self._dtype = dtype
+        self._warned = False
         shape = (self.spec.channels, self.spec.input_height, self.spec.input_width)
         graph = read_network(network.module, shape, dtype, scores=self.spec.is_classifier)
         self._forward = Forward(graph.to(self._device, dtype))
@@ -101,8 +104,19 @@ class Engine:
         return str(self._device)
 
     def prepare(self, frame: Image, crop: Rect | None = None) -> tuple[NDArray[np.uint8], Rect]:
-        """The network's input, uint8 (h, w) or (h, w, 3), and the crop. Raises VbpError: the crop is outside."""
+        """The network's input, uint8 (h, w) or (h, w, 3), and the crop. Raises VbpError: the crop is outside.
+
+        The first `crop_warning` is logged, too.
+        """
+        warning = self.crop_warning(frame, crop)
+        if warning and not self._warned:
+            self._warned = True
+            log.warning(warning)
         return prepare(frame, self.spec, crop or self.crop)
+
+    def crop_warning(self, frame: Image, crop: Rect | None = None) -> str:
+        """One sentence where the network's own rule, if it is that which crops `frame`, does not fit it; else ""."""
+        return "" if crop or self.crop else crop_warning(self.spec, *frame.shape[:2])
 
     def run(
         self,
@@ -145,7 +159,7 @@ class Engine:
             as_shown(inputs, self.spec),
             maps,
             clock.laps,
-            self._warning(trace, angle) or next(iter(missing.values()), ""),
+            self._warning(trace, angle) or self.crop_warning(frame, crop) or next(iter(missing.values()), ""),
             trace,
             probabilities,
             missing,

@@ -28,7 +28,7 @@ from vbp_core.overlay import STYLES
 
 TELL_EVERY_S = 0.2
 BACKGROUND_NICENESS = 15
-LOGGER = logging.getLogger("vbp_core.export")
+LOGGER = logging.getLogger("vbp_core")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -236,7 +236,7 @@ def tell_part(output: Path) -> None:
 class Teller(logging.Handler):
     """Progress with the time left: a bar for people, or lines of JSON for a program, which may answer.
 
-    What the export warns of is said on stderr as it comes, and kept in `warnings`.
+    What is logged as a warning meanwhile is kept in `warnings`; `main` says it on stderr.
     """
 
     def __init__(self, as_json: bool) -> None:
@@ -252,18 +252,15 @@ class Teller(logging.Handler):
 
     def __enter__(self) -> Teller:
         LOGGER.addHandler(self)
-        LOGGER.propagate = False  # said once
         return self
 
     def __exit__(self, *_: object) -> None:
         LOGGER.removeHandler(self)
-        LOGGER.propagate = True
         if self._bar is not None:
             self._bar.close()
 
     def emit(self, record: logging.LogRecord) -> None:
         self.warnings.append(record.getMessage())
-        tqdm.write(f"vbp: {record.getMessage()}", file=sys.stderr)
 
     def progress(self, done: int, total: int) -> bool:
         if self._bar is not None:

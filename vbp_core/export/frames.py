@@ -227,6 +227,8 @@ class Source:
                 )
                 if not warning and (dead := dead_layer(trace, n)):
                     warning = f"{dead[0].lower()}{dead[1:]} is dead: the prediction is a constant"
+                if not warning and d.image is not None:
+                    warning = self.engine.crop_warning(d.image)
             drive, i = self.drive, d.index
             yield Annotated(
                 index=i,
