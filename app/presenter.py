@@ -213,6 +213,8 @@ class Presenter(QObject):
         p.picture.set_masked(frame.image, mask, shot.crop if shot is not None else None)
         p.picture.set_caption(f"frame {i} of {len(drive)}", clock(seconds))
         self.show_input(frame)
+        if frame.image is None:  # a gap has no maps, and those of the frame before are not its own
+            self._forget_behind()
         truth = int(self.labels[i])
         p.prediction.show_pass(shot, float(drive.angle_rad[i]), truth)
         p.steering.set_speed(float(drive.speed_mps[i]))
@@ -277,6 +279,8 @@ class Presenter(QObject):
             self.ask()
 
     def on_layers(self, message: LayersMade) -> None:
+        if self.player.on_gap:
+            return
         self.layers_frame = message.frame
         self.panels.layers.set_layers(message.layers)
 
