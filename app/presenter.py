@@ -29,7 +29,7 @@ from app.widgets.layers import LayersView
 from app.widgets.plot import AnglePlot
 from app.widgets.plot_parts import CLASSES, STEERING, UNKNOWN_CLASSES
 from app.widgets.wheel import SteeringView
-from vbp_core.classes import UNKNOWN, labels_for
+from vbp_core.classes import UNKNOWN, labels_for, unknown_folders
 from vbp_core.drives.base import Drive
 
 VBP = "visualbackprop"
@@ -121,7 +121,6 @@ class Presenter(QObject):
         self._show_known()
         p.transport.timeline.set_drive(times, [(g.first, g.last, g.reason) for g in drive.info.gaps])
         p.compare.set_drive(drive)
-        p.info.set_drive(drive)
         p.status.forget_measured()
         self.forget_predictions()
         self._forget_behind()
@@ -135,6 +134,7 @@ class Presenter(QObject):
         self.labels = (
             labels_for(drive, spec) if spec is not None else np.full(len(drive), UNKNOWN, dtype=np.int64)
         )
+        self.panels.info.set_drive(drive, unknown_folders(drive, spec) if spec is not None else "")
         known = np.where(self.labels >= 0, 100.0, np.nan)
         of_classes = spec is not None and spec.is_classifier
         self.driven_deg = known if of_classes else np.degrees(drive.angle_rad)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.network import Network
 from models.spec import NetworkSpec
-from vbp_core.classes import class_name, labels_for, percent_right
+from vbp_core.classes import class_name, labels_for, percent_right, unknown_folders
 from vbp_core.drives.base import Drive, Image
 from vbp_core.drives.opening import open_drive
 from vbp_core.engine import VBP, Engine, dead_layer, open_network, why_missing
@@ -133,6 +133,8 @@ class Source:
     def __init__(self, job: Job, drive: Drive, network: Network, engine: Engine) -> None:
         self.job, self.drive, self.network, self.engine = job, drive, network, engine
         self.labels = labels_for(drive, network.spec)
+        if text := unknown_folders(drive, network.spec):
+            log.warning(text)
         self.missing: dict[str, str] = {}
 
     @property
