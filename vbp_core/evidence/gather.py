@@ -24,6 +24,8 @@ from vbp_core.evidence.report import Part, pictures
 from vbp_core.evidence.subject import Subject, load_frames
 from vbp_core.simulate.truth import Truth
 
+FEW = 8  # frames, below which it is said how few they are
+
 
 @dataclass(frozen=True)
 class Job:
@@ -100,6 +102,12 @@ def _subject(network: Network, job: Job) -> Subject:
 
 def _remarks(subject: Subject) -> list[str]:
     out = [f"{name} cannot explain this network: {why}." for name, why in subject.refused.items()]
+    if len(subject) < FEW:
+        one = len(subject) == 1
+        out.append(
+            f"{'One frame was' if one else f'{len(subject)} frames were'} tested: what is found is of "
+            f"{'it' if one else 'them'} alone, and may be otherwise on others; --count takes more."
+        )
     if not subject.trained:
         out.append(f"{subject.name} has random weights: this says what the methods do, nothing of a driver.")
     dead = [subject.frames.numbers[n] for n in subject.dead]

@@ -36,6 +36,7 @@ NETWORKS = 2  # random ones of each kind
 STEPS, SIZE = 10, 2 / 255  # of the adversarial change, of a pixel's range
 RECOVERS = 0.3  # correlation with image or edges in a random network, from which on the image is there
 SAME, MOVED = 0.99, 0.8  # Spearman of two maps' sizes: the same; below the second, moved
+FAR = 1.0  # degrees, or per cent of a class's probability, from which on a response has moved
 
 
 def cost(subject: Subject) -> float:
@@ -128,6 +129,8 @@ def _random(subject: Subject, tick: Tick, out: Outcome) -> None:
     out.tables.append(Table("Correlation of |map| with the image and its edges", columns, rows, note))
     for kind in list(numbers)[1:]:
         tops = {m: max(v["image"], v["edges"]) for m, v in numbers[kind].items() if np.isfinite(v["image"])}
+        if not tops:
+            continue
         shows = [f"{METHODS[m].title} ({v:.2f})" for m, v in tops.items() if v >= RECOVERS]
         out.findings.append(
             f"{kind.capitalize()} (nothing was learnt): image or edges are in the map (correlation from {RECOVERS} on) of: "
@@ -345,7 +348,12 @@ def _adversarial(subject: Subject, tick: Tick, out: Outcome) -> None:
         for m in subject.quick
         if mean(alike["adversarial"][m]) >= MOVED
     ]
-    if moved > 3 * shaken:
+    if moved < FAR:
+        out.findings.append(
+            f"Sign-gradient steps within {SIZE * 255:.0f}/255 move the response by {moved:.2g}{unit} only (from {FAR:g}{unit} on it "
+            "counts as moved), so they say nothing about the maps here."
+        )
+    elif moved > 3 * shaken:
         out.findings.append(
             f"A change of at most {SIZE * 255:.0f}/255 of each pixel moves the response by {moved:.1f}{unit} (random noise of that "
             f"size: {shaken:.2f}{unit}); the map hardly moves (Spearman from {MOVED} on) of: {', '.join(stays) or 'no method'}."
