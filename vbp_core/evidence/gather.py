@@ -45,7 +45,7 @@ def gather(job: Job, progress: Callable[[float, str], None]) -> list[Part]:
     """One part for each network. progress(share done 0..1, what is done now) may raise to stop. Raises VbpError."""
     subjects = [_subject(network, job) for network in job.networks]
     names = [n for n in job.experiments if job.options.truth is not None or not EXPERIMENTS[n].needs_truth]
-    total = sum(s.prepare_cost() + sum(EXPERIMENTS[n].cost(s) for n in names) for s in subjects)
+    total = sum(s.prepare_cost() + sum(EXPERIMENTS[n].cost(s, job.options) for n in names) for s in subjects)
     before, parts = 0.0, []
     for subject in subjects:
         part = Part(subject.name, _about(subject))
@@ -68,7 +68,7 @@ def gather(job: Job, progress: Callable[[float, str], None]) -> list[Part]:
         if subject.maps:
             part.pictures = pictures(subject)
             for name in names:
-                cost = EXPERIMENTS[name].cost(subject)
+                cost = EXPERIMENTS[name].cost(subject, job.options)
                 part.outcomes[name] = EXPERIMENTS[name].run(subject, job.options, advance(name, cost, before))
                 before += cost
         part.about.update(responses=subject.angles.tolist(), refused=subject.refused)
