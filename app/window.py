@@ -19,12 +19,11 @@ from PySide6.QtWidgets import (
 )
 
 from app import layout, theme
-from app.actions import ACTIONS, GROUPS, PANELS, build_actions, keys_table
+from app.actions import ACTIONS, GROUPS, PANELS, build_actions
 from app.evidence_thread import Evidence
 from app.export_control import Exporter
 from app.marks import Marks
 from app.method_panels import make_panels
-from app.network_commands import NetworkCommands
 from app.panels.compare import ComparePanel
 from app.panels.evidence import EvidencePanel
 from app.panels.info import InfoPanel
@@ -41,7 +40,7 @@ from app.run_folder import looks_like_run
 from app.run_follower import RunFollower
 from app.settings import Settings
 from app.toolbar import TopBar
-from app.widgets.keys_page import KeysPage
+from app.view_commands import ViewCommands
 from app.widgets.layers import LayersView
 from app.widgets.notice import Notice
 from app.widgets.plot import AnglePlot
@@ -54,7 +53,7 @@ DEFAULT_SIZE = QSize(1280, 720)
 FLOATS_MS = 150  # a window manager has placed the panels that float
 
 
-class MainWindow(NetworkCommands):
+class MainWindow(ViewCommands):
     told = Signal(str)  # something unexpected, from any thread
 
     def __init__(self, settings: Settings | None = None, scheme: str | None = None) -> None:
@@ -237,80 +236,6 @@ class MainWindow(NetworkCommands):
         self.actions_by_id["overlay"].setChecked(True)
         self.top.set_device(s.text("device", "auto"))
         self.top.target.restore(s.text("target/angle", "output"), s.text("target/class", "class"))
-
-    # The view.
-
-    def set_scheme(self, name: str) -> None:
-        app = QApplication.instance()
-        if isinstance(app, QApplication):
-            theme.apply(app, name)
-            if self._keep_scheme:
-                self.settings.set("scheme", name)
-
-    def toggle_full_screen(self) -> None:
-        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
-
-    def toggle_panel(self, name: str, on: bool) -> None:
-        dock = self.docks[name]
-        behind = dock.isVisible() and name not in self.presenter.seen
-        dock.setVisible(on or behind)  # of a panel behind another tab one wants to see it, not close it
-        self.actions_by_id[f"panel-{name}"].setChecked(dock.isVisible())
-        if dock.isVisible():
-            dock.raise_()
-
-    def add_method(self) -> None:
-        """One more panel with a method, as long as there are some left."""
-        for name in self.panels.methods:
-            if not self.docks[name].isVisible():
-                self.toggle_panel(name, True)
-                strips = [self.docks[n] for n in ("visualbackprop", *self.panels.methods)]
-                QTimer.singleShot(0, partial(layout.share, self, strips))  # when it has its place
-                return
-
-    def toggle_alone(self) -> None:
-        """The picture alone, and back."""
-        if self._alone is None:
-            self._alone = self.saveState(layout.VERSION)
-            for dock in self.docks.values():
-                dock.hide()
-        else:
-            state, self._alone = self._alone, None
-            layout.restore(self, state)
-        self.place_bars()
-
-    def _methods_shown(self) -> list[str]:
-        """The methods of the maps that are seen, VisualBackProp among them."""
-        seen = self.presenter.seen
-        return ["visualbackprop", *(p.method for name, p in self.panels.methods.items() if name in seen)]
-
-    def _panel_seen(self, name: str, seen: bool) -> None:
-        self.presenter.set_seen(name, seen)
-
-    def reset_layout(self) -> None:
-        self._alone = None
-        self.top.show()
-        self.addToolBar(Qt.ToolBarArea.TopToolBarArea, self.top)
-        for bar in (self.panels.transport, self.live_bar):
-            self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, bar)
-        self.place_bars()
-        layout.place_docks(self, self.docks)
-        tall, self._tall = self._tall, False
-        QTimer.singleShot(0, lambda: layout.place_docks(self, self.docks))
-        QTimer.singleShot(0, lambda: self._arrange_maps(tall))
-        QTimer.singleShot(0, self._raise_run)
-
-    def show_keys(self) -> None:
-        if self._keys is None:
-            self._keys = QDialog(self)
-            self._keys.setWindowTitle("Keys – vbp")
-            page = KeysPage()
-            page.set_actions(keys_table())
-            box = QVBoxLayout(self._keys)
-            box.setContentsMargins(0, 0, 0, 0)
-            box.addWidget(page)
-            self._keys.resize(1120, 640)
-        self._keys.show()
-        self._keys.raise_()
 
     def say_once(self, text: str) -> None:
         """An unexpected error: shown, but not again when it comes back."""
