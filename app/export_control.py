@@ -152,8 +152,8 @@ class Exporter(QObject):
             output = export.job.output
             took = f" in {span(export.took_s)}" if export.took_s >= 1 else ""
             notice.show_message(
-                f"{output.name} is exported{took}",
-                "info",
+                "; ".join([f"{output.name} is exported{took}", *export.warnings]),
+                "warning" if export.warnings else "info",
                 [("Open", lambda: _open(output)), ("Show folder", lambda: _open(output.parent))],
             )
         elif export.state == FAILED:

@@ -112,6 +112,8 @@ class ExportDialog(QDialog):
         self.replace = QCheckBox("Replace the file that is there")
         self.facts = _note()
         self.problem = _note()
+        self.missing = _note()
+        self.missing.hide()
         self.export_button = QPushButton("Export")
         self.cancel_button = QPushButton("Close")
         for button in (self.browse, self.cancel_button):
@@ -175,6 +177,7 @@ class ExportDialog(QDialog):
         right.addLayout(form)
         right.addWidget(self.facts)
         right.addWidget(self.problem)
+        right.addWidget(self.missing)
         right.addStretch(1)
         right.addLayout(buttons)
         side = QWidget()
@@ -192,6 +195,7 @@ class ExportDialog(QDialog):
 
     def _dress(self) -> None:
         self.facts.setStyleSheet(f"color: {theme.colours().muted.name()};")
+        self.missing.setStyleSheet(f"color: {theme.colours().warning.name()};")
         self.problem.setStyleSheet(f"color: {theme.colours().error.name()};")
 
     # What it shows.
@@ -217,8 +221,11 @@ class ExportDialog(QDialog):
             self._changed()
 
     def set_picture(self, picture: Image | None, text: str) -> None:
+        """text: why there is no picture, or what is missing in it."""
         self.preview.set_picture(picture)
         self.preview.set_empty(text)
+        self.missing.setText(text if picture is not None else "")
+        self.missing.setVisible(bool(self.missing.text()))
 
     def _fill_parts(self) -> None:
         s = self._subject

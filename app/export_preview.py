@@ -16,7 +16,7 @@ from app.messages import Frame
 from app.threads import step_back
 from vbp_core.classes import labels_for
 from vbp_core.drives.base import Drive, Image
-from vbp_core.errors import VbpError
+from vbp_core.errors import ExplainError, VbpError
 from vbp_core.export.job import Settings
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class PreviewWish:
 
 
 class PreviewThread(threading.Thread):
-    """Draws the newest wish; `tell` hears (picture or None, why not)."""
+    """Draws the newest wish; `tell` hears (picture or None, why not or what is missing in it)."""
 
     def __init__(self, tell: Callable[[Image | None, str], None]) -> None:
         super().__init__(name="vbp-export-preview", daemon=True)
@@ -54,7 +54,7 @@ class PreviewThread(threading.Thread):
         step_back()
         while (wish := self.wishes.wait()) is not None:
             try:
-                picture, text = draw(wish), ""
+                picture, text = draw(wish)
             except VbpError as error:
                 picture, text = None, str(error)
             except Exception as error:
@@ -66,21 +66,29 @@ class PreviewThread(threading.Thread):
                 return
 
 
-def draw(wish: PreviewWish) -> Image:
-    """The picture as it will be exported, uint8 RGB. Raises VbpError for settings that cannot be."""
+def draw(wish: PreviewWish) -> tuple[Image, str]:
+    """The picture as it will be exported, uint8 RGB, and in words which maps cannot be in it.
+
+    Raises VbpError for settings that cannot be.
+    """
     # Imported here, as they bring torch, which the network's thread has done by now.
+    from vbp_core.engine import why_missing
     from vbp_core.export.compose import Composer, Facts
-    from vbp_core.export.frames import Annotated, Layer, told_of
+    from vbp_core.export.frames import Annotated, Layer, methods_shown, told_of
 
     frame, drive, shot, s = wish.frame, wish.drive, wish.frame.shot, wish.settings
     assert shot is not None and frame.image is not None
     spec = wish.network.spec
-    maps = dict(shot.maps)
+    maps, missing = dict(shot.maps), dict(shot.missing)
     if "lrp" in s.panels:
-        maps["lrp"] = wish.engine.explain(shot, "lrp", eps=s.lrp_eps, bias=float(s.lrp_bias))
+        try:
+            maps["lrp"] = wish.engine.explain(shot, "lrp", eps=s.lrp_eps, bias=float(s.lrp_bias))
+        except ExplainError as error:
+            missing["lrp"] = why_missing("lrp", error)
     layers: tuple[Layer, ...] = ()
-    if "maps" in s.panels:
+    if "maps" in s.panels and "visualbackprop" not in missing:
         layers = tuple(Layer(name, 0, made, mask) for name, made, mask in wish.engine.layers(shot))
+    misleads = shot.warning and shot.warning not in missing.values()
     composer = Composer(
         Facts(
             model=spec.name if wish.network.trained else f"{spec.name} (random weights)",
@@ -103,7 +111,7 @@ def draw(wish: PreviewWish) -> Image:
     for n in np.flatnonzero(np.isfinite(wish.predicted_deg)):
         composer.set_predicted(int(wish.indices[n]), float(wish.predicted_deg[n]))
     i = frame.index
-    return composer.draw(
+    picture = composer.draw(
         Annotated(
             index=i,
             timestamp_ns=int(drive.timestamps_ns[i]),
@@ -116,10 +124,12 @@ def draw(wish: PreviewWish) -> Image:
             crop=shot.crop,
             input=shot.input,
             layers=layers,
-            warning=shot.warning and "the maps of this frame mislead: the prediction is a constant",
+            warning="the maps of this frame mislead: the prediction is a constant" if misleads else "",
+            missing=missing,
             classes=None
             if shot.probabilities is None
             else told_of(spec, shot.probabilities, int(labels_for(drive, spec)[i])),
         ),
         future=wish.whole,
     )
+    return picture, "; ".join(missing[m] for m in methods_shown(s.panels) if m in missing)

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ FAREWELL_MS = 3_000  # for one that runs when the window is closed
 
 @dataclass
 class Export:
-    """One of the queue. `text` says why it failed."""
+    """One of the queue. `text` says why it failed; `warnings` what there is to say of one that did not."""
 
     job: Job
     state: str = WAITING
@@ -36,6 +36,7 @@ class Export:
     seconds_left: float | None = None
     took_s: float = 0.0
     text: str = ""
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -174,6 +175,7 @@ class ExportQueue(QObject):
                 export.seconds_left = None if left is None else float(left)
             elif "took_s" in facts:
                 export.took_s = float(facts["took_s"])
+                export.warnings = [str(text) for text in facts["warnings"]]
         except (ValueError, KeyError, TypeError):
             log.warning("an export said %r", line)
 

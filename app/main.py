@@ -173,8 +173,9 @@ def _open_window(args: argparse.Namespace) -> int:
     prepare_qt()
     from PySide6.QtWidgets import QApplication
 
+    from app.network_commands import DEFAULT_NETWORK
     from app.trouble import Hooks
-    from app.window import DEFAULT_NETWORK, MainWindow
+    from app.window import MainWindow
 
     app = QApplication(["vbp"])
     app.setApplicationName("vbp")

@@ -92,6 +92,8 @@ class MethodPanels(QObject):
         # Numbers that have changed since are let through: while a slider moves, the map follows it.
         if panel is None or shot is None or panel.method != message.request.method:
             return
+        if self._player.on_gap:  # of the frame before
+            return
         self._made[message.panel] = replace(message.frame, image=None, shot=None)  # they are large
         if message.request.method == "lrp":
             self._status.measured("lrp", message.ms)

@@ -200,6 +200,11 @@ class Player(LivePlayer):
         return self._model.engine
 
     @property
+    def on_gap(self) -> bool:
+        """Whether the frame on the screen has no picture."""
+        return self.shown_frame is not None and self.shown_frame.image is None
+
+    @property
     def frames(self) -> int:
         return len(self.drive) if self.drive is not None else 0
 

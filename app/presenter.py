@@ -29,7 +29,7 @@ from app.widgets.layers import LayersView
 from app.widgets.plot import AnglePlot
 from app.widgets.plot_parts import CLASSES, STEERING, UNKNOWN_CLASSES
 from app.widgets.wheel import SteeringView
-from vbp_core.classes import UNKNOWN, labels_for
+from vbp_core.classes import UNKNOWN, labels_for, unknown_folders
 from vbp_core.drives.base import Drive
 
 VBP = "visualbackprop"
@@ -121,7 +121,6 @@ class Presenter(QObject):
         self._show_known()
         p.transport.timeline.set_drive(times, [(g.first, g.last, g.reason) for g in drive.info.gaps])
         p.compare.set_drive(drive)
-        p.info.set_drive(drive)
         p.status.forget_measured()
         self.forget_predictions()
         self._forget_behind()
@@ -135,6 +134,7 @@ class Presenter(QObject):
         self.labels = (
             labels_for(drive, spec) if spec is not None else np.full(len(drive), UNKNOWN, dtype=np.int64)
         )
+        self.panels.info.set_drive(drive, unknown_folders(drive, spec) if spec is not None else "")
         known = np.where(self.labels >= 0, 100.0, np.nan)
         of_classes = spec is not None and spec.is_classifier
         self.driven_deg = known if of_classes else np.degrees(drive.angle_rad)
@@ -213,6 +213,8 @@ class Presenter(QObject):
         p.picture.set_masked(frame.image, mask, shot.crop if shot is not None else None)
         p.picture.set_caption(f"frame {i} of {len(drive)}", clock(seconds))
         self.show_input(frame)
+        if frame.image is None:  # a gap has no maps, and those of the frame before are not its own
+            self._forget_behind()
         truth = int(self.labels[i])
         p.prediction.show_pass(shot, float(drive.angle_rad[i]), truth)
         p.steering.set_speed(float(drive.speed_mps[i]))
@@ -278,6 +280,8 @@ class Presenter(QObject):
             self.ask()
 
     def on_layers(self, message: LayersMade) -> None:
+        if self.player.on_gap:
+            return
         self.layers_frame = message.frame
         self.panels.layers.set_layers(message.layers)
 

@@ -25,9 +25,10 @@ def take(args: argparse.Namespace) -> int:
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
+    from app.network_commands import DEFAULT_NETWORK
     from app.settings import Settings
     from app.trouble import Hooks
-    from app.window import DEFAULT_NETWORK, MainWindow
+    from app.window import MainWindow
 
     app = QApplication.instance() or QApplication(["vbp"])
     assert isinstance(app, QApplication)

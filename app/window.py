@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +12,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QDialog,
     QDockWidget,
-    QFileDialog,
     QMainWindow,
     QStackedWidget,
     QVBoxLayout,
@@ -22,12 +19,10 @@ from PySide6.QtWidgets import (
 )
 
 from app import layout, theme
-from app.actions import ACTIONS, GROUPS, PANELS, build_actions, keys_table
+from app.actions import ACTIONS, GROUPS, PANELS, build_actions
 from app.evidence_thread import Evidence
 from app.export_control import Exporter
-from app.live_commands import LiveCommands
 from app.marks import Marks
-from app.messages import Choices, DriveFailed, Frame, NetworkFailed, NetworkReady, PredictEnded
 from app.method_panels import make_panels
 from app.panels.compare import ComparePanel
 from app.panels.evidence import EvidencePanel
@@ -45,23 +40,20 @@ from app.run_folder import looks_like_run
 from app.run_follower import RunFollower
 from app.settings import Settings
 from app.toolbar import TopBar
-from app.widgets.keys_page import KeysPage
+from app.view_commands import ViewCommands
 from app.widgets.layers import LayersView
 from app.widgets.notice import Notice
 from app.widgets.plot import AnglePlot
 from app.widgets.start_page import StartPage
-from models.source import NetworkSource
 from vbp_core.demo import demo_drive
-from vbp_core.drives.base import Drive, OpenOptions
+from vbp_core.drives.base import OpenOptions
 
-DEFAULT_NETWORK = "NetSVF"
 ICON_SIZE = QSize(18, 18)
 DEFAULT_SIZE = QSize(1280, 720)
-TALL = 0.6  # of an input's width
 FLOATS_MS = 150  # a window manager has placed the panels that float
 
 
-class MainWindow(LiveCommands):
+class MainWindow(ViewCommands):
     told = Signal(str)  # something unexpected, from any thread
 
     def __init__(self, settings: Settings | None = None, scheme: str | None = None) -> None:
@@ -244,323 +236,6 @@ class MainWindow(LiveCommands):
         self.actions_by_id["overlay"].setChecked(True)
         self.top.set_device(s.text("device", "auto"))
         self.top.target.restore(s.text("target/angle", "output"), s.text("target/class", "class"))
-
-    # The recording.
-
-    def open_drive(
-        self, path: Path, options: OpenOptions | None = None, frame: int = 0, min_speed: float = 0.0
-    ) -> None:
-        self.notice.dismiss()
-        player = self.player
-        if player.drive is not None and player.path is not None:
-            self._before = (player.path, player.options, player.target, player.min_speed)
-        player.open(path, options, frame, min_speed)
-
-    def play_demo(self) -> None:
-        """For who opened nothing yet: the demo drive, playing as soon as the network is there to be seen."""
-        demo = demo_drive()
-        if demo is None:
-            return
-
-        def begin(frame: Frame) -> None:
-            if frame.shot is not None or self.player.path != demo:
-                self.player.shown.disconnect(begin)
-                if self.player.path == demo:
-                    self.player.play()
-
-        self.player.shown.connect(begin)
-        self.open_drive(demo)
-
-    def open_file(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Open a recording", self._last_folder())
-        if name:
-            self.open_drive(Path(name))
-
-    def open_folder(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "Open a folder with a recording", self._last_folder())
-        if name:
-            self.open_drive(Path(name))
-
-    def _last_folder(self) -> str:
-        recent = self.settings.recent()
-        return str(Path(recent[0]).parent) if recent else str(Path.home())
-
-    def close_drive(self) -> None:
-        self.player.close_drive()
-        self.run.clear_frame()
-        self.evidence.forget()
-        self.presenter.clear()
-        self.marks.set_drive(None, 0)
-        self.show_start()
-
-    def export(self) -> None:
-        self.exporter.ask()
-
-    def show_start(self) -> None:
-        self.setWindowTitle("vbp")
-        self.start_page.set_recent(self.settings.recent())
-        self.stack.setCurrentWidget(self.start_page)
-        self._enable(False)
-
-    def _enable(self, drive_open: bool) -> None:
-        for spec in ACTIONS:
-            works_without = spec.id == "realtime"
-            if (spec.group in ("Playback", "Marks", "Analysis") and not works_without) or spec.id in (
-                "close-drive",
-                "export",
-            ):
-                self.actions_by_id[spec.id].setEnabled(drive_open)
-
-    def _on_opening(self, path: str) -> None:
-        self.presenter.clear()
-        self.marks.set_drive(None, 0)
-        self.setWindowTitle(f"{Path(path).name} – vbp")
-        self.picture.set_empty(f"Opening {Path(path).name} …")
-        self.stack.setCurrentWidget(self.picture)
-        self._enable(False)
-        self.actions_by_id["close-drive"].setEnabled(True)
-
-    def _on_opened(self, drive: Drive) -> None:
-        self.picture.set_empty("")
-        self.actions_by_id["loop"].setChecked(False)
-        self.marks.set_drive(self.player.path, len(drive))
-        if self.player.path != demo_drive():  # which the start page offers anyway
-            self.settings.add_recent(str(self.player.path))
-        self.picture.setToolTip("")
-        info = drive.info
-        self.setWindowTitle(f"{info.path.name} – {info.kind}, {len(drive)} frames – vbp")
-        self._enable(True)
-
-    def _on_open_failed(self, failed: DriveFailed) -> None:
-        self.show_start()
-        self.presenter.clear()
-        if failed.needs_unit:
-            frame, options, speed = self.player.first_frame, self.player.options, self.player.min_speed
-
-            def again(unit: str) -> Callable[[], None]:
-                return lambda: self.open_drive(failed.path, replace(options, angle_unit=unit), frame, speed)
-
-            answers = [("Radians", again("rad")), ("Degrees", again("deg")), ("−1 to 1", again("unit"))]
-            said = failed.text.partition("; pass --")[0]  # the buttons are the window's way
-            self.notice.show_message(f"{said}; what are its numbers?", "warning", answers + self._way_back())
-        else:
-            if not failed.path.exists():
-                self.settings.forget_recent(str(failed.path))
-                self.start_page.set_recent(self.settings.recent())
-            self.notice.show_message(failed.text, "error", self._way_back())
-
-    def _way_back(self) -> list[tuple[str, Callable[[], None]]]:
-        """The recording that gave way to one that did not open, at the frame where it was."""
-        before = self._before
-        return [(f"Back to {before[0].name}", lambda: self.open_drive(*before))] if before else []
-
-    def _fill_recent(self) -> None:
-        self._recent_menu.clear()
-        for path in self.settings.recent():
-            self._recent_menu.addAction(path, lambda path=path: self.open_drive(Path(path)))
-        if self._recent_menu.isEmpty():
-            self._recent_menu.addAction("Nothing yet").setEnabled(False)
-
-    # The network.
-
-    def use_network(self, name: str) -> None:
-        self.top.set_network(name)
-        self.player.load_network(name, str(self.top.device.currentData() or "auto"))
-
-    def start_network(self, name: str, device: str | None = None) -> None:
-        """The first network; a device named on the command line is for this time only."""
-        if device is not None:
-            self.top.set_device(device)
-        self.top.set_network(name)
-        self.player.load_network(name, device or str(self.top.device.currentData() or "auto"))
-
-    def use_device(self, name: str) -> None:
-        self.top.set_device(name)
-        self.settings.set("device", name)
-        self.player.load_network(self.player.network_name or DEFAULT_NETWORK, name)
-
-    def open_network_file(self) -> None:
-        recent = self.settings.recent("networks")
-        start = str(Path(recent[0]).parent) if recent else str(Path.home())
-        name, _ = QFileDialog.getOpenFileName(
-            self, "Open a network", start, "Networks (*.safetensors *.pt2);;All files (*)"
-        )
-        if name:
-            self.open_network(Path(name))
-
-    def open_network(self, path: Path) -> None:
-        """A network's file; of a .pt2 file without a specification beside it, that is asked for."""
-        source = NetworkSource(str(path))
-        if path.suffix == ".pt2" and not path.with_suffix(".toml").is_file():
-            title = f"The specification of {path.name}: what goes in and comes out"
-            spec, _ = QFileDialog.getOpenFileName(self, title, str(path.parent), "Specifications (*.toml)")
-            source = NetworkSource(str(path), spec=spec)
-        self.use_network(str(source))
-
-    def _on_choices(self, choices: Choices) -> None:
-        files = [p for p in self.settings.recent("networks") if Path(NetworkSource.parse(p).model).is_file()]
-        self.top.set_choices(choices, files)
-
-    def _name_docks(self, of_classes: bool) -> None:
-        """Two docks are called by what the network tells."""
-        titles = {name: title for name, title, _ in PANELS}
-        for name, title in (("steering", "Class"), ("angle", "Probability")):
-            title = title if of_classes else titles[name]
-            self.docks[name].setWindowTitle(title)
-            bar = self.docks[name].titleBarWidget()
-            if isinstance(bar, PanelTitle):
-                bar.name.setText(title)
-            self.actions_by_id[f"panel-{name}"].setText(title)
-
-    def _on_network(self, ready: NetworkReady) -> None:
-        self.top.set_network(ready.name)
-        self._name_docks(ready.network.spec.is_classifier)
-        self.top.target.set_spec(ready.network.spec)
-        self._arrange_maps(ready.network.spec.input_height > TALL * ready.network.spec.input_width)
-        if self.run.owns(ready.name):
-            return  # passed through on the way; the network that is remembered is the one before
-        source = NetworkSource.parse(ready.name)
-        if source.is_factory:
-            return  # the user's own code is run when they ask for it, not because it was run before
-        if Path(source.model).is_file():
-            self.settings.add_recent(str(source.absolute()), "networks")
-        self.settings.set("network", ready.name)
-
-    def _arrange_maps(self, tall: bool) -> None:
-        if tall != self._tall and self._alone is None:
-            self._tall = tall
-            layout.arrange_maps(self, self.docks, tall)
-
-    def _on_target(self, target: str) -> None:
-        self.presenter.methods.set_target(target)
-        of_classes = target.startswith("class")
-        self.settings.set("target/class" if of_classes else "target/angle", target)
-
-    # A training run.
-
-    def open_run(self) -> None:
-        start = self.settings.text("run", self._last_folder())
-        name = QFileDialog.getExistingDirectory(
-            self, "Open a training run: the folder of vbp train -o", start
-        )
-        if name:
-            self.show_run(Path(name))
-
-    def show_run(self, path: Path) -> None:
-        """Bring up the panel and follow the run in this folder."""
-        self.notice.dismiss()
-        self.settings.set("run", str(path.expanduser().absolute().parent))
-        self.run.open(path)
-        self._raise_run()
-
-    def _raise_run(self) -> None:
-        if self.run.opened:
-            self.docks["run"].show()
-            self.docks["run"].raise_()
-
-    def _use_checkpoint(self, name: str) -> None:
-        before = self.player.network_name
-        self.use_network(name)
-        if self.run.owns(before):
-            self.top.forget_file(before)  # the list of networks holds the one in use, not all that were seen
-
-    def _open_runs_drive(self, path: Path, options: OpenOptions, frame: int) -> None:
-        if self.stack.currentWidget() is self.start_page:
-            self.open_drive(path, options, frame)
-
-    def _on_network_failed(self, failed: NetworkFailed) -> None:
-        self.notice.show_message(failed.text, "error")
-        ready = self.player.ready
-        source = NetworkSource.parse(failed.name)
-        known = Path(source.model).is_file() and str(source.absolute()) in self.settings.recent("networks")
-        if not known and (ready is None or failed.name != ready.name):
-            self.top.forget_file(failed.name)
-        if ready is not None:
-            self.top.set_network(ready.name)
-            self.panels.status.set_device(ready.device_text)
-        elif failed.name != DEFAULT_NETWORK:
-            self.use_network(DEFAULT_NETWORK)
-        else:
-            self.panels.status.set_device("no network")
-
-    def _on_predict_ended(self, ended: PredictEnded) -> None:
-        self.actions_by_id["predict"].setChecked(False)
-        if ended.text and ended.text != "stopped":
-            self.notice.show_message(ended.text, "error")
-
-    # The view.
-
-    def set_scheme(self, name: str) -> None:
-        app = QApplication.instance()
-        if isinstance(app, QApplication):
-            theme.apply(app, name)
-            if self._keep_scheme:
-                self.settings.set("scheme", name)
-
-    def toggle_full_screen(self) -> None:
-        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
-
-    def toggle_panel(self, name: str, on: bool) -> None:
-        dock = self.docks[name]
-        behind = dock.isVisible() and name not in self.presenter.seen
-        dock.setVisible(on or behind)  # of a panel behind another tab one wants to see it, not close it
-        self.actions_by_id[f"panel-{name}"].setChecked(dock.isVisible())
-        if dock.isVisible():
-            dock.raise_()
-
-    def add_method(self) -> None:
-        """One more panel with a method, as long as there are some left."""
-        for name in self.panels.methods:
-            if not self.docks[name].isVisible():
-                self.toggle_panel(name, True)
-                strips = [self.docks[n] for n in ("visualbackprop", *self.panels.methods)]
-                QTimer.singleShot(0, partial(layout.share, self, strips))  # when it has its place
-                return
-
-    def toggle_alone(self) -> None:
-        """The picture alone, and back."""
-        if self._alone is None:
-            self._alone = self.saveState(layout.VERSION)
-            for dock in self.docks.values():
-                dock.hide()
-        else:
-            state, self._alone = self._alone, None
-            layout.restore(self, state)
-        self.place_bars()
-
-    def _methods_shown(self) -> list[str]:
-        """The methods of the maps that are seen, VisualBackProp among them."""
-        seen = self.presenter.seen
-        return ["visualbackprop", *(p.method for name, p in self.panels.methods.items() if name in seen)]
-
-    def _panel_seen(self, name: str, seen: bool) -> None:
-        self.presenter.set_seen(name, seen)
-
-    def reset_layout(self) -> None:
-        self._alone = None
-        self.top.show()
-        self.addToolBar(Qt.ToolBarArea.TopToolBarArea, self.top)
-        for bar in (self.panels.transport, self.live_bar):
-            self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, bar)
-        self.place_bars()
-        layout.place_docks(self, self.docks)
-        tall, self._tall = self._tall, False
-        QTimer.singleShot(0, lambda: layout.place_docks(self, self.docks))
-        QTimer.singleShot(0, lambda: self._arrange_maps(tall))
-        QTimer.singleShot(0, self._raise_run)
-
-    def show_keys(self) -> None:
-        if self._keys is None:
-            self._keys = QDialog(self)
-            self._keys.setWindowTitle("Keys – vbp")
-            page = KeysPage()
-            page.set_actions(keys_table())
-            box = QVBoxLayout(self._keys)
-            box.setContentsMargins(0, 0, 0, 0)
-            box.addWidget(page)
-            self._keys.resize(1120, 640)
-        self._keys.show()
-        self._keys.raise_()
 
     def say_once(self, text: str) -> None:
         """An unexpected error: shown, but not again when it comes back."""

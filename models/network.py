@@ -19,8 +19,13 @@ from models.resnet import build_resnet
 from models.spec import ModelFileError, NetworkSpec
 from models.steering import build_steering, seeded
 from models.vgg import build_vgg
+from models.weights import read_weights
 
 SPEC_KEY = "vbp.spec"
+WHOSE_WEIGHTS = (
+    "use --model package.module:factory --weights FILE for a network of your own, or vbp import-weights for "
+    "published ones of a VGG or ResNet"
+)
 
 # A new architecture is one file and one line here: spec -> module with fresh weights.
 ARCHITECTURES: dict[str, Callable[[NetworkSpec], nn.Module]] = {
@@ -147,22 +152,19 @@ def load_checkpoint(path: str | Path) -> Network:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
     # A safetensors file begins with the length of its header, which may begin as a pickle does; then comes the header.
     if head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:9] != b"{"):
-        raise ModelFileError(
-            f"{path} is a pickle, which can run code when it is opened; save the weights as safetensors instead"
-        )
+        read_weights(path)  # raises where it is more than weights
+        raise ModelFileError(f"{path} holds weights and does not say of which network; {WHOSE_WEIGHTS}")
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
             if SPEC_KEY not in metadata:
-                raise ModelFileError(
-                    f"{path} has weights but no vbp specification; only files written by vbp open by themselves"
-                )
+                raise ModelFileError(f"{path} has weights but no vbp specification; {WHOSE_WEIGHTS}")
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as error:
         if isinstance(error, ModelFileError):
             raise
         raise ModelFileError(
-            f"{path} is no network file that vbp knows; accepted: .safetensors by vbp"
+            f"{path} is no network file that vbp knows; accepted: .safetensors by vbp, and .pt2 by torch.export.save"
         ) from error
     try:
         spec = NetworkSpec.from_json(metadata[SPEC_KEY])

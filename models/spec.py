@@ -69,10 +69,14 @@ class CropRule:
                 f"the crop {self.rect} does not lie in the frame (fractions x, y, width, height)"
             )
 
+    def rows_at(self, frame_width: int) -> int:
+        """Of kind "bottom": how many rows are asked of a frame that wide, which may be lower than that."""
+        return max(1, round(self.rows * frame_width / self.of_width))
+
     def pixels(self, frame_height: int, frame_width: int) -> tuple[int, int, int, int]:
-        """x, y, width, height in pixels of a frame (frame_height, frame_width)."""
+        """x, y, width, height in pixels of a frame (frame_height, frame_width); a frame with too few rows is whole."""
         if self.kind == "bottom":
-            rows = min(frame_height, max(1, round(self.rows * frame_width / self.of_width)))
+            rows = min(frame_height, self.rows_at(frame_width))
             return 0, frame_height - rows, frame_width, rows
         if self.kind == "rect":
             x, y, w, h = self.rect

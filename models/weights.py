@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,11 +75,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
     try:
-        data: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of what it takes the file for; the sentence below says it
+            warnings.simplefilter("ignore")
+            data: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file makes of it
         raise ModelFileError(
             f"{path} holds more than tensors, or is damaged, and opening it could run code; "
-            "save its state_dict() alone, best as .safetensors"
+            "save its state_dict() alone, best as .safetensors, and use --model package.module:factory --weights FILE"
         ) from error
     for _ in range(3):
         inner = next(

@@ -11,6 +11,7 @@ from models.spec import NetworkSpec
 from vbp_core.drives.base import Drive
 
 UNKNOWN = -1
+LISTED = 5  # of names in a sentence
 
 
 def class_name(spec: NetworkSpec, number: int) -> str:
@@ -23,21 +24,43 @@ def class_name(spec: NetworkSpec, number: int) -> str:
 def labels_for(drive: Drive, spec: NetworkSpec) -> NDArray[np.int64]:
     """The classifier's class of each frame of `drive`, (N,) int64, UNKNOWN where it is not known or it has none such.
 
-    A folder's number is the class, where all folders are numbers; otherwise its name is looked for among the
-    network's, in any case, with _ and - for spaces.
+    A folder is the class that it is called by, in any case, with _ and - for spaces; one that is called by a number,
+    as those of GTSRB, is else the class of that number. Each folder by itself: one of another kind is UNKNOWN alone.
     """
-    unknown = np.full(len(drive), UNKNOWN, dtype=np.int64)
     if drive.labels is None or not spec.is_classifier:
-        return unknown
-    folders = drive.info.classes
-    if are_numbers(folders):
-        found = [int(folder) for folder in folders]
-    else:
-        named = {_plain(name): k for k, name in enumerate(spec.classes)}
-        found = [named.get(_plain(folder), UNKNOWN) for folder in folders]
-    most = len(spec.classes) or np.iinfo(np.int64).max
-    of_folder = np.array([k if k < most else UNKNOWN for k in found], dtype=np.int64)
+        return np.full(len(drive), UNKNOWN, dtype=np.int64)
+    of_folder = np.array(_classes_of(drive.info.classes, spec), dtype=np.int64)
     return np.where(drive.labels >= 0, of_folder[drive.labels], UNKNOWN)
+
+
+def unknown_folders(drive: Drive, spec: NetworkSpec) -> str:
+    """One sentence that names the folders of `drive` which are no class of the classifier; "" where all are."""
+    if drive.labels is None or not spec.is_classifier:
+        return ""
+    found = _classes_of(drive.info.classes, spec)
+    strange = [
+        k for k, (folder, number) in enumerate(zip(drive.info.classes, found, strict=True)) if number < 0
+    ]
+    if not strange:
+        return ""
+    names = [drive.info.classes[k] for k in strange[:LISTED]]
+    more = f" and {len(strange) - LISTED} more" if len(strange) > LISTED else ""
+    pictures = int(np.isin(drive.labels, strange).sum())
+    return (
+        f"no class of {spec.name} is called {', '.join(names)}{more}, so the class of {pictures} of the "
+        f"{len(drive)} pictures in {drive.info.path} is not known; name such a folder by the class or its number"
+    )
+
+
+def _classes_of(folders: tuple[str, ...], spec: NetworkSpec) -> list[int]:
+    """The class of each folder, UNKNOWN of one that is none."""
+    named = {_plain(name): k for k, name in enumerate(spec.classes)}
+    most = len(spec.classes) or np.iinfo(np.int64).max
+    found = []
+    for folder in folders:
+        number = named.get(_plain(folder), int(folder) if are_numbers((folder,)) else UNKNOWN)
+        found.append(number if number < most else UNKNOWN)
+    return found
 
 
 def are_numbers(folders: tuple[str, ...]) -> bool:

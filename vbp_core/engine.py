@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,11 @@ from vbp_core.explain.target import Target, parse_target
 from vbp_core.explain.trace import Trace
 from vbp_core.explain.visualbackprop import levels
 from vbp_core.overlay import Rect
-from vbp_core.preprocess import as_shown, prepare, to_tensor
+from vbp_core.preprocess import as_shown, crop_warning, prepare, to_tensor
 
 __all__ = ["Engine", "Pass", "describe_device", "devices", "open_network", "pick_device"]
 
+log = logging.getLogger(__name__)
 VBP = "visualbackprop"
 
 
@@ -56,7 +58,8 @@ class Pass:
     angle_rad: predicted steering wheel angle, radians, left positive. crop: what the network saw, in
     the frame's pixels. input: that, as uint8 (h, w) grey or (h, w, 3) RGB. maps: method -> float32 (h, w).
     stages_ms: milliseconds of "preprocess", "forward" and each method. warning: one sentence where the
-    masks of this frame would mislead, else "". trace: the activations, on the engine's device.
+    masks of this frame would mislead, else "". missing: method -> one sentence, why it has no map. trace: the
+    activations, on the engine's device.
     probabilities: of a classifier, float64 (classes,), whose angle is NaN; of a steering network None.
     path: how the forward pass was run, in words.
     """
@@ -69,6 +72,7 @@ class Pass:
     warning: str
     trace: Trace
     probabilities: NDArray[np.float64] | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
     path: str = ""
 
 
@@ -93,6 +97,7 @@ class Engine:
         self.crop = crop
         self._device = pick_device(device, dtype)
         self._dtype = dtype
+        self._warned = False
         shape = (self.spec.channels, self.spec.input_height, self.spec.input_width)
         graph = read_network(network.module, shape, dtype, scores=self.spec.is_classifier)
         self._forward = Forward(graph.to(self._device, dtype))
@@ -102,8 +107,19 @@ class Engine:
         return str(self._device)
 
     def prepare(self, frame: Image, crop: Rect | None = None) -> tuple[NDArray[np.uint8], Rect]:
-        """The network's input, uint8 (h, w) or (h, w, 3), and the crop. Raises VbpError: the crop is outside."""
+        """The network's input, uint8 (h, w) or (h, w, 3), and the crop. Raises VbpError: the crop is outside.
+
+        The first `crop_warning` is logged, too.
+        """
+        warning = self.crop_warning(frame, crop)
+        if warning and not self._warned:
+            self._warned = True
+            log.warning(warning)
         return prepare(frame, self.spec, crop or self.crop)
+
+    def crop_warning(self, frame: Image, crop: Rect | None = None) -> str:
+        """One sentence where the network's own rule, if it is that which crops `frame`, does not fit it; else ""."""
+        return "" if crop or self.crop else crop_warning(self.spec, *frame.shape[:2])
 
     def run(
         self,
@@ -130,7 +146,7 @@ class Engine:
         probabilities = self.probabilities(trace)[0] if self.spec.is_classifier else None
         clock.lap("forward")
         maps = {}
-        unexplained = ""
+        missing: dict[str, str] = {}
         for method in methods:
             values = (parameters or {}).get(method, {})
             try:
@@ -138,7 +154,7 @@ class Engine:
             except ExplainError as error:
                 if strict:
                     raise
-                unexplained = f"{METHODS[method].title} shows nothing of this network: {error}"
+                missing[method] = why_missing(method, error)
             clock.lap(method)
         return Pass(
             angle,
@@ -146,9 +162,10 @@ class Engine:
             as_shown(inputs, self.spec),
             maps,
             clock.laps,
-            self._warning(trace, angle) or unexplained,
+            self._warning(trace, angle) or self.crop_warning(frame, crop) or next(iter(missing.values()), ""),
             trace,
             probabilities,
+            missing,
             self.path_text,
         )
 
@@ -265,6 +282,11 @@ class Engine:
                 "the picture shows, and LRP is zero; VisualBackProp paints all the same, as it ignores the head"
             )
         return ""
+
+
+def why_missing(method: str, error: ExplainError) -> str:
+    """One sentence: there is no map of `method`, and why."""
+    return f"{METHODS[method].title} shows nothing of this network: {error}"
 
 
 def dead_layer(trace: Trace, n: int = 0) -> str:

@@ -83,7 +83,7 @@ def check_model(engine: Engine, frames: Sequence[Image] = ()) -> ModelCheck:
         layers_of(traces[0]),
         tuple(_method(engine, shown[0], name, forward) for name in METHODS),
         forward,
-        tuple(_notes(engine, traces, outputs, bool(frames))),
+        (*_crop_notes(engine, shown), *_notes(engine, traces, outputs, bool(frames))),
         tuple((float(low), float(high)) for low, high in zip(outputs.min(0), outputs.max(0), strict=True)),
     )
 
@@ -181,6 +181,11 @@ def _method(engine: Engine, frame: Image, name: str, forward: float) -> MethodCh
     except VbpError as error:
         return MethodCheck(name, method.title, False, None, None, str(error))
     return MethodCheck(name, method.title, True, min(times), min(times) / max(forward, 1e-9))
+
+
+def _crop_notes(engine: Engine, frames: Sequence[Image]) -> list[str]:
+    """Each once: a recording may have pictures of several sizes."""
+    return [text for text in dict.fromkeys(engine.crop_warning(frame) for frame in frames) if text]
 
 
 def _notes(engine: Engine, traces: list[Trace], outputs: NDArray[np.float64], real: bool) -> list[str]:

@@ -35,6 +35,19 @@ def crop_rect(spec: NetworkSpec, height: int, width: int, crop: Rect | None = No
     return Rect(*spec.crop.pixels(height, width))
 
 
+def crop_warning(spec: NetworkSpec, height: int, width: int) -> str:
+    """One sentence where the network's own rule wants more rows than a frame (height, width) has; else ""."""
+    if spec.crop.kind != "bottom" or (height, width) == (spec.input_height, spec.input_width):
+        return ""
+    rows = spec.crop.rows_at(width)
+    if rows <= height:
+        return ""
+    return (
+        f"{spec.name} looks at the bottom {rows} rows of a picture {width} wide and this one has {height}, so it "
+        "sees the whole picture, stretched: set the crop by hand, or correct the crop in its specification"
+    )
+
+
 def parse_crop(text: str) -> Rect:
     """ "X,Y,WIDTH,HEIGHT" in whole pixels of the frame. Raises VbpError."""
     parts = [part.strip() for part in text.split(",")]

@@ -23,13 +23,15 @@ class InfoPanel(QWidget):
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self.text)
 
-    def set_drive(self, drive: Drive | None) -> None:
-        self.text.setHtml(describe(drive) if drive is not None else "")
+    def set_drive(self, drive: Drive | None, note: str = "") -> None:
+        """note: what is odd about the drive for the network that is loaded."""
+        self.text.setHtml(describe(drive, note) if drive is not None else "")
 
 
-def describe(drive: Drive) -> str:
+def describe(drive: Drive, note: str = "") -> str:
     """The drive in words, as simple HTML."""
     info = drive.info
+    notes = [*info.notes, note] if note else info.notes
     stamps = drive.timestamps_ns
     seconds = float(stamps[-1] - stamps[0]) / 1e9 if len(stamps) else 0.0
     labelled = int(np.isfinite(drive.angle_rad).sum())
@@ -55,8 +57,8 @@ def describe(drive: Drive) -> str:
         if value
     )
     parts = [f"<table cellspacing='2'>{cells}</table>"]
-    if info.notes:
-        parts.append("<p><b>Notes</b></p>" + "".join(f"<p>{escape(note)}</p>" for note in info.notes))
+    if notes:
+        parts.append("<p><b>Notes</b></p>" + "".join(f"<p>{escape(text)}</p>" for text in notes))
     if info.gaps:
         parts.append(f"<p><b>Gaps</b> ({len(info.gaps)})</p>")
         for gap in info.gaps[:GAPS_LISTED]:

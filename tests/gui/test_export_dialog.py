@@ -7,8 +7,10 @@ from pathlib import Path
 
 import av
 import pytest
+import torch
 from drivemaker import WAIT, wait_shown
 from PySide6.QtCore import Qt
+from torch import Tensor, nn
 
 from app.export_dialog import ExportDialog
 from app.export_form import KINDS, Kind
@@ -224,3 +226,43 @@ def test_closing_the_window_leaves_a_part_that_plays(qtbot, long_export, tmp_pat
 
 def test_time_left_is_readable() -> None:
     assert [span(s) for s in (0.2, 7, 65, 3723)] == ["0:00", "0:07", "1:05", "1:02:03"]
+
+
+def test_a_network_without_a_mask_is_exported_and_the_dialog_says_why(qtbot, open_window, tmp_path) -> None:
+    torch.export.save(
+        torch.export.export(Gated().eval(), (torch.rand(2, 3, 24, 32),)), tmp_path / "gated.pt2"
+    )
+    (tmp_path / "gated.toml").write_text('output_unit = "rad"\noutput_sign = "left"\n')
+    window = open_window(network=str(tmp_path / "gated.pt2"), frame=8)
+    window.marks.set_part(5, 8)
+    dialog = ask(qtbot, window, tmp_path / "clip.mp4")
+    for panel in ("lrp", "maps"):
+        dialog.panels[panel].setChecked(True)
+    qtbot.waitUntil(lambda: "LRP shows nothing of this network" in dialog.missing.text(), timeout=WAIT)
+    assert dialog.missing.text().startswith("VisualBackProp shows nothing of this network: layer")
+    assert dialog.missing.isVisible() and dialog.preview._rgb is not None
+    dialog.kind.setCurrentIndex(KINDS.index(kind_of(".csv")))
+    qtbot.waitUntil(lambda: not dialog.missing.isVisible(), timeout=WAIT)
+    dialog.kind.setCurrentIndex(KINDS.index(kind_of(".mp4")))
+    qtbot.mouseClick(dialog.export_button, Qt.MouseButton.LeftButton)
+    export = window.exporter.queue.running
+    assert export is not None
+    qtbot.waitUntil(lambda: export.state in (DONE, FAILED), timeout=LONG)
+    assert export.state == DONE, export.text
+    assert decoded(tmp_path / "clip.mp4") == 4
+    said = window.notice.label.text()
+    assert "clip.mp4 is exported" in said and "VisualBackProp shows nothing of this network: layer" in said
+
+
+class Gated(nn.Module):
+    """A gate behind the convolutions, which neither VisualBackProp nor LRP passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 3)
+        self.gate, self.head = nn.Linear(6, 6), nn.Linear(6, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x).relu()
+        x = x * torch.sigmoid(self.gate(x.mean((2, 3))))[:, :, None, None]
+        return self.head(self.second(x).relu().mean((2, 3)))

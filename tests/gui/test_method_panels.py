@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from drivemaker import WAIT, settled, wait_shown
+from drivemaker import WAIT, settled, wait_shown, write_drive
 
 from app.method_panels import PANELS
 from vbp_core.explain import METHODS
@@ -36,6 +36,39 @@ def window(qtbot, open_window, tmp_path):
     made = open_window(network=str(tmp_path / "tiny.safetensors"))
     wait_complete(qtbot, made, 0)
     return made
+
+
+def test_a_gap_clears_what_was_shown_of_the_frame_before(qtbot, open_window, tmp_path):
+    from roadmaker import tiny_spec
+
+    from app.messages import Explained, LayersMade
+    from models.network import build, save_checkpoint
+
+    save_checkpoint(build(tiny_spec(), 3), tmp_path / "tiny.safetensors")
+    folder = write_drive(tmp_path / "gaps", frames=8, broken=(4,))
+    window = open_window(folder, network=str(tmp_path / "tiny.safetensors"), frame=3)
+    window.actions_by_id["add-method"].trigger()
+    names = ("lrp", "method-2")
+    qtbot.waitUntil(lambda: all(shown(window, name) is not None for name in names), timeout=WAIT)
+    wait_complete(qtbot, window, 3)
+    player, before = window.player, window.player.shown_frame
+    player.seek(4)
+    wait_shown(qtbot, window, 4)
+    settled(qtbot, window)
+    assert player.shown_frame.gap
+    # What was still on its way when the gap came, too.
+    request = window.panels.lrp.request()
+    player.explained.emit(Explained(0, before, "lrp", request, np.ones((24, 48), np.float32), 1.0))
+    player.layers_made.emit(LayersMade(0, before, [("conv", np.ones((4, 4)), np.ones((4, 4)))]))
+    for name in names:
+        view = window.panels.methods[name].view
+        assert view._mask is None and view._image is None
+        assert window.panels.methods[name].caption() == ""
+    assert window.presenter.layers_frame is None
+    player.seek(3)
+    wait_shown(qtbot, window, 3, masked=True)
+    wait_complete(qtbot, window, 3)
+    assert all(shown(window, name) is not None for name in names)
 
 
 def test_a_panel_shows_any_method(qtbot, window):

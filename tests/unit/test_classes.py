@@ -14,7 +14,7 @@ from torch import nn
 
 from models.network import build, load_checkpoint
 from models.signs import SIGNS, netsign
-from vbp_core.classes import UNKNOWN, class_name, labels_for, score_classes
+from vbp_core.classes import UNKNOWN, class_name, labels_for, score_classes, unknown_folders
 from vbp_core.cli.main import main
 from vbp_core.drives import OpenOptions, class_folders, open_drive
 from vbp_core.engine import Engine, open_network
@@ -90,6 +90,33 @@ def test_classes_by_name(tmp_path: Path) -> None:
     with open_drive(signs(tmp_path / "s", ["Keep_right", "stop", "something"], tracks=1, each=1)) as drive:
         found = labels_for(drive, netsign()).tolist()
     assert [class_name(netsign(), k) for k in found] == ["Keep right", "", "Stop"]
+
+
+def test_each_folder_is_a_class_by_itself(tmp_path: Path, capsys) -> None:
+    """GTSRB's numbers, one sign by its name, and a folder of another kind, which alone is not known."""
+    names = ["00000", "00042", "00043", "background", "Keep_right"]
+    folder = signs(tmp_path / "s", names, tracks=1, each=2)
+    spec = netsign()
+    keep = spec.classes.index("Keep right")
+    with open_drive(folder) as drive:
+        assert drive.info.classes == tuple(names)
+        by_number = [0, 0, 42, 42, UNKNOWN, UNKNOWN]
+        assert labels_for(drive, spec).tolist() == [*by_number, UNKNOWN, UNKNOWN, keep, keep]
+        said = unknown_folders(drive, spec)
+        assert said.startswith(
+            "no class of NetSign is called 00043, background, so the class of 4 of the 10 pictures"
+        )
+    for command in (["eval"], ["predict", "-o", str(tmp_path / "p.csv")]):
+        assert main([command[0], str(folder), "--model", "NetSign", "--device", "cpu", *command[1:]]) == 0
+        printed = capsys.readouterr()
+        assert f"vbp: {said}" in printed.err and "of 6 frames whose class is known" in printed.out
+
+
+def test_a_class_that_is_called_by_a_number_is_that_class(tmp_path: Path) -> None:
+    folder = signs(tmp_path / "s", ["30", "50"], tracks=1, each=1)
+    with open_drive(folder) as drive:
+        assert labels_for(drive, netsign(["50", "30", "stop"])).tolist() == [1, 0]
+        assert unknown_folders(drive, netsign(["50", "30", "stop"])) == ""
 
 
 @given(

@@ -19,7 +19,7 @@ from models.steering import SteeringNet
 from vbp_core.cli import main
 from vbp_core.demo import demo_drive
 from vbp_core.engine import Engine
-from vbp_core.evidence import altered, gather, ontruth, perturbation, randomisation, recovery, theory
+from vbp_core.evidence import altered, gather, ontruth, perturbation, quick, randomisation, recovery, theory
 from vbp_core.evidence.subject import Frames, Subject
 from vbp_core.explain.graph import Conv, Dense, MaxPool
 from vbp_core.explain.trace import trace
@@ -280,6 +280,101 @@ def test_what_does_not_depend_on_the_frame_is_told(subject: Subject) -> None:
     line = next(f for f in out.findings if "does not depend on the frame" in f)
     assert "Saliency" in line and "LRP" not in line
     assert out.numbers["between_frames"]["frames"] == [3, 9]
+
+
+def cut(subject: Subject, network: Network, count: int) -> Subject:
+    """The first frames of it alone."""
+    frames = subject.frames
+    fewer = Frames(frames.numbers[:count], frames.crops[:count], frames.inputs[:count])
+    made = Subject(network, Engine(network, "cpu"), fewer, METHODS, seed=0)
+    made.prepare(nothing)
+    return made
+
+
+def test_one_frame_has_no_interval_and_few_are_told(subject: Subject, network: Network) -> None:
+    for count in (1, 2):
+        few = cut(subject, network, count)
+        out = perturbation.run(few, nothing)
+        intervals = [v["gain_interval"] for v in out.numbers["methods"].values()]
+        assert all(np.isnan(i).all() == (count == 1) for i in intervals)
+        assert np.isnan(out.tables[0].rows[-1][4:6]).all()  # random order against itself
+        assert (
+            out.findings == [] and f"Saliency ({count})" in out.notes[0] and "Too few frames" in out.notes[0]
+        )
+        rows = theory.run(few, nothing).tables[0].rows
+        assert all(np.isnan(row[2:4]).all() == (count == 1) for row in rows)
+        remark = gather._remarks(few)[0]
+        assert remark.startswith("One frame was tested" if count == 1 else "2 frames were tested")
+    assert perturbation.run(subject, nothing).findings and not perturbation.run(subject, nothing).notes
+
+
+def test_a_response_that_hardly_moves_says_nothing_of_the_maps(subject: Subject, monkeypatch) -> None:
+    """A sure classifier's probability moves by a thousandth of a per cent, ten times what noise does."""
+    real = subject.respond_to
+    for scale in (1e-6, 1.0):
+        monkeypatch.setattr(
+            subject,
+            "respond_to",
+            lambda out, n, s=scale: subject.angles[n] + s * (real(out, n) - subject.angles[n]),
+        )
+        out = recovery.run(subject, nothing)
+        line = next(f for f in out.findings if "/255" in f)
+        moved = np.abs(out.numbers["adversarial"]["change"]["adversarial"]).mean()
+        assert ("hardly moves" in line) == (moved >= recovery.FAR)
+        if scale < 1:
+            assert moved < recovery.FAR and "say nothing about the maps" in line and "0.0°" not in line
+
+
+def test_edges_are_measured_on_the_frames_on_which_a_map_is_not_zero(subject: Subject) -> None:
+    """Markings on the brightest edge of one frame only; a method that is zero on the other frames has just that one."""
+    subject.frames.inputs[:] = 0
+    for n, row in enumerate((6, 20, 20, 20)):
+        subject.frames.inputs[n, row:] = 200
+
+    class Known:
+        names = ("road", "white solid")
+        lane_markings = ("white solid",)
+
+        def has(self, i: int) -> bool:
+            return True
+
+        def classes(self, i: int) -> np.ndarray:
+            made = np.zeros((HEIGHT, WIDTH), np.uint8)
+            made[5:7] = 1
+            return made
+
+        def shadow(self, i: int) -> np.ndarray:
+            return np.zeros((HEIGHT, WIDTH), bool)
+
+    lit, half = np.zeros((2, 4, HEIGHT, WIDTH), np.float32)
+    lit[:, 4:8] = 1.0  # half of it on the markings, on every frame
+    half[0, 4:8] = 1.0  # the same, but of the first frame alone, where all of the edges are on the markings
+    subject.maps = {"lrp": lit, "phi": half}
+    out = ontruth.run(subject, nothing, Known())
+    above = next(f for f in out.findings if f.startswith("More on the markings"))
+    below = next(f for f in out.findings if f.startswith("No more on the markings"))
+    assert "LRP" in above and "phi" not in above
+    assert "phi (9.0 against 18.0 on the 1 frame where it is not zero)" in below
+
+
+def test_a_constant_map_is_no_bad_approximation(subject: Subject, monkeypatch) -> None:
+    monkeypatch.setattr(theory, "_numpy", lambda values: np.ones(tuple(values.shape)))
+    out = theory.run(subject, nothing)
+    assert out.findings == [
+        "Remark 1 cannot be asked here: VisualBackProp or phi is constant on every frame."
+    ]
+
+
+def test_what_reads_the_same_is_not_more(subject: Subject) -> None:
+    """In the window: a sure classifier whose probability nothing moves."""
+    numbers = {
+        "random": {"aopc": [0.011]},
+        "methods": {"lrp": {"aopc_most": [0.012]}, "phi": {"aopc_most": [2.0]}},
+    }
+    said = quick._of_deletion(subject, numbers)
+    assert said.endswith(
+        "more than random regions do (0.0°): phi 2.0°; no more than random ones (0.0°): LRP 0.0°."
+    )
 
 
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, monkeypatch, capsys) -> None:

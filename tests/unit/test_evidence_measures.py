@@ -61,6 +61,7 @@ def test_area_and_interval() -> None:
     low, high = measures.interval([1.0, 2.0, 3.0, float("nan")])
     assert 1.0 <= low < 2.0 < high <= 3.0
     assert measures.interval([2.0, 2.0]) == (2.0, 2.0)
+    assert np.isnan(measures.interval([2.0, float("nan")])).all()  # one frame says nothing of others
 
 
 def test_edges_of_a_step() -> None:

@@ -118,6 +118,43 @@ def test_the_file_is_whole_indexed_and_made_for_jumping(exported: Path, made: tu
         assert "128 is 0" in about["/vbp/lrp/mask"]
 
 
+def test_a_classifier_s_class_is_written_where_others_write_the_angle(tmp_path: Path) -> None:
+    """On folders of class images, one of a class that the network does not know, with a picture that is none."""
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog", "ant"):
+        (tmp_path / "signs" / name).mkdir(parents=True)
+        for k in range(2):
+            picture = rng.integers(0, 256, (26, 30, 3), dtype=np.uint8)
+            cv2.imwrite(str(tmp_path / "signs" / name / f"{k}.png"), picture)
+    (tmp_path / "signs" / "dog" / "1.png").write_bytes(b"rubbish")
+    arguments = {"widths": [4, 6], "strides": [2, 2], "hidden": [8], "outputs": 3}
+    names = ("cat", "dog", "cow")
+    spec = tiny_spec(arguments=arguments, channels=3, output="class", classes=names)
+    save_checkpoint(build(spec, 2), tmp_path / "net.safetensors")
+    of = (tmp_path / "signs", tmp_path / "net.safetensors")
+    found = read_all(export(job(of, tmp_path / "signs.mcap", 0, 5, settings=Settings(panels=("camera",)))))
+    assert "/vbp/predicted_deg" not in found and "/vbp/error_deg" not in found
+    messages = found["/vbp/classification"]
+    engine = Engine(open_network(of[1]), "cpu")
+    with open_drive(of[0]) as drive:
+        assert [t for t, _ in messages] == drive.timestamps_ns.tolist()
+        for i, (time, message) in enumerate(messages):
+            truth = (-1, "") if i < 2 else (0, "cat") if i < 4 else (1, "dog")
+            assert (message.frame, stamp(message)) == (i, time)
+            assert (message.true_class_id, message.true_class_name) == truth
+            plain = found["/vbp/probability"][i][1].data
+            if i == 5:
+                assert (message.class_id, message.class_name) == (-1, "")
+                assert math.isnan(message.probability) and math.isnan(plain)
+                continue
+            wanted = engine.run(drive.frame(i), ()).probabilities
+            best = int(wanted.argmax())
+            assert (message.class_id, message.class_name) == (best, names[best])
+            assert message.probability == plain == pytest.approx(wanted[best], abs=1e-6)
+    with open_drive(tmp_path / "signs.mcap") as again:
+        assert len(again) == 5  # the pictures that there were
+
+
 def test_pictures_masks_and_angles(exported: Path, made: tuple[Path, Path]) -> None:
     found = read_all(exported)
     engine = Engine(open_network(made[1]), "cpu")

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from livemaker import draw_clock, read_clock, scene
 from videomaker import linear
 
+from vbp_core.cli import main
 from vbp_core.drives import OpenOptions, open_drive, recording
 from vbp_core.drives.recording import HEAD, ROWS, VIDEO, parse_row, read_rows
 from vbp_core.errors import DriveError, VbpError
@@ -159,6 +160,23 @@ def test_frames_of_another_size_are_fitted_in_and_that_is_told(tmp_path: Path) -
         image = drive.frame(1)
         assert image[60].min() > 190 and image[:28].max() < 12 and image[92:].max() < 12  # its shape is kept
         assert drive.frame(2).min() > 190  # as wide as the recording, after it was scaled
+
+
+def test_a_pause_of_the_camera_is_told_as_a_gap(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = [0.0, 0.05, 0.1, 3.4, 3.45, 3.5, 3.9, 3.95]  # two pauses, the second no longer than a hiccup
+    recorder = Recorder(tmp_path / "d", size=(160, 120), fps_hint=20, camera="c", model="")
+    for i, at in enumerate(seconds):
+        recorder.put(live_frame(i, scene(), START_NS + round(at * 1e9)))
+    recorder.stop()
+    assert main(["info", str(tmp_path / "d")]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "gap" in line]
+    assert [line.split(maxsplit=1)[1] for line in said] == [
+        "a gap of 3.3 s after frame 2 (at 0.1 s): the camera sent no frames"
+    ]
+    slow = np.arange(5, dtype=np.int64) * 4 * 10**9  # a camera of one frame in four seconds
+    assert recording.pauses(slow) == recording.pauses(slow[:1]) == []
+    often = np.arange(60, dtype=np.int64) * 10**8 + (np.arange(60) // 4) * 3 * 10**9
+    assert recording.pauses(often)[-1] == "and 4 more such gaps" and len(recording.pauses(often)) == 11
 
 
 # --- where it may be recorded ------------------------------------------------------------------

@@ -339,7 +339,7 @@ def test_files_that_are_none(tmp_path):
     empty = tmp_path / "empty.safetensors"
     empty.touch()
     for path, word in [
-        (plain, "no vbp specification"),
+        (plain, "no vbp specification; use --model package.module:factory --weights FILE"),
         (empty, "no network file"),
         (tmp_path, "is a folder"),
         (os.devnull, "is not a file"),
@@ -348,6 +348,35 @@ def test_files_that_are_none(tmp_path):
     ]:
         with pytest.raises(ModelError, match=word):
             open_network(path)
+
+
+@pytest.mark.parametrize("name", ["net.pth", "net.pt", "net.ckpt"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_weights_alone_say_how_they_are_used(tmp_path, name, wrapped):
+    path = tmp_path / name
+    module = torch.nn.Conv2d(3, 4, 3)
+    torch.save({"state_dict": module.state_dict()} if wrapped else module.state_dict(), path)
+    for legacy in (False, True):
+        if legacy:
+            torch.save(module.state_dict(), path, _use_new_zipfile_serialization=False)
+        with pytest.raises(ModelError) as error:
+            open_network(path)
+        assert str(error.value) == (
+            f"{path} holds weights and does not say of which network; use --model package.module:factory "
+            "--weights FILE for a network of your own, or vbp import-weights for published ones of a VGG or ResNet"
+        )
+
+
+def test_a_whole_module_that_was_pickled_is_not_opened(tmp_path, recwarn):
+    torch.save(torch.nn.Conv2d(3, 4, 3), tmp_path / "whole.pt")
+    torch.jit.save(torch.jit.script(torch.nn.Conv2d(3, 4, 3)), tmp_path / "script.pt")
+    recwarn.clear()
+    for name in ("whole.pt", "script.pt"):
+        with pytest.raises(
+            ModelError, match=r"could run code; save its state_dict\(\) alone.* --weights FILE"
+        ) as e:
+            open_network(tmp_path / name)
+        assert "\n" not in str(e.value) and not recwarn.list
 
 
 @settings(max_examples=60, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ from numpy.typing import NDArray
 
 from models.network import Network
 from vbp_core.analysis import Chunk
-from vbp_core.classes import ClassScores, class_name, labels_for, score_classes
+from vbp_core.classes import ClassScores, class_name, labels_for, score_classes, unknown_folders
 from vbp_core.drives import Drive
 from vbp_core.errors import VbpError
 
+log = logging.getLogger(__name__)
 COLUMNS = [
     "frame",
     "timestamp_ns",
@@ -47,6 +49,12 @@ def rows(drive: Drive, network: Network, labels: NDArray[np.int64], chunk: Chunk
             ]
         )
     return out
+
+
+def tell_unknown(drive: Drive, network: Network) -> None:
+    """Warn of folders that are no class of the network."""
+    if text := unknown_folders(drive, network.spec):
+        log.warning(text)
 
 
 def labelled(drive: Drive, network: Network, indices: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _classes(args: argparse.Namespace, drive: Drive, network: Network, indices: NDArray[np.int64]) -> int:
     known = class_tables.labelled(drive, network, indices)
+    class_tables.tell_unknown(drive, network)
     engine = Engine(network, args.device, crop=args.crop)
     found = []
     with tqdm(total=len(known), unit="frame", disable=None) as bar:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import argparse
 import json
+import logging
 import os
 import re
 import sys
@@ -27,6 +28,7 @@ from vbp_core.overlay import STYLES
 
 TELL_EVERY_S = 0.2
 BACKGROUND_NICENESS = 15
+LOGGER = logging.getLogger("vbp_core")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -162,7 +164,13 @@ def run(args: argparse.Namespace) -> int:
         tell_part(job.output)
         raise
     took = time.monotonic() - started
-    facts = {"output": str(output), "frames": last - first + 1, "seconds": seconds, "took_s": round(took, 2)}
+    facts = {
+        "output": str(output),
+        "frames": last - first + 1,
+        "seconds": seconds,
+        "took_s": round(took, 2),
+        "warnings": teller.warnings,
+    }
     if args.json_progress:
         print(json.dumps(facts), flush=True)
     elif args.json:
@@ -225,10 +233,15 @@ def tell_part(output: Path) -> None:
         print(f"vbp: what was exported until now is in {part}", file=sys.stderr)
 
 
-class Teller:
-    """Progress with the time left: a bar for people, or lines of JSON for a program, which may answer."""
+class Teller(logging.Handler):
+    """Progress with the time left: a bar for people, or lines of JSON for a program, which may answer.
+
+    What is logged as a warning meanwhile is kept in `warnings`; `main` says it on stderr.
+    """
 
     def __init__(self, as_json: bool) -> None:
+        super().__init__(logging.WARNING)
+        self.warnings: list[str] = []
         self._json = as_json
         self._bar = None if as_json else tqdm(unit="frame", disable=None)
         self._told = self._first = 0.0
@@ -238,11 +251,16 @@ class Teller:
             threading.Thread(target=self._listen, name="vbp-export-stdin", daemon=True).start()
 
     def __enter__(self) -> Teller:
+        LOGGER.addHandler(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        LOGGER.removeHandler(self)
         if self._bar is not None:
             self._bar.close()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.warnings.append(record.getMessage())
 
     def progress(self, done: int, total: int) -> bool:
         if self._bar is not None:

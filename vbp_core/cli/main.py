@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn, TextIO
 
@@ -74,7 +76,24 @@ def _say(message: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0, 2 for a user's error, 130 for Ctrl-C."""
+    """Run one command; 0, 2 for a user's error, 130 for Ctrl-C. What is logged as a warning is a line on stderr."""
+    logger, warnings = logging.getLogger("vbp_core"), _Warnings(logging.WARNING)
+    logger.addHandler(warnings)
+    try:
+        return _main(argv)
+    finally:
+        logger.removeHandler(warnings)
+
+
+class _Warnings(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
+        with suppress(OSError):  # closed, as in `_say`
+            tqdm.write(f"vbp: {self.format(record)}", file=sys.stderr)  # beside a bar, not through it
+
+
+def _main(argv: Sequence[str] | None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that it has no characters for
     try:

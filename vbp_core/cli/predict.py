@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
             of_classes = network.spec.is_classifier
             writer.writerow(class_tables.COLUMNS if of_classes else COLUMNS)
             labels = labels_for(drive, network.spec)
+            class_tables.tell_unknown(drive, network)
             predicted, classes, decoded = [], [], []
             for chunk in analyse(drive, engine, indices):
                 predicted.append(chunk.predicted_rad)

@@ -33,6 +33,8 @@ COLUMNS = (
 MAX_ROWS_BYTES = 2**31  # some months at 30 frames per second
 MAX_FRAMES = 2**27  # a damaged number must not make a huge drive
 _MAX_HEAD_BYTES = 2**20
+PAUSE_NS = 1_000_000_000
+LISTED = 10  # of pauses
 _ASTRAY_NS = 50_000_000  # a time this far from the video's clock is damaged, if the times are out of order
 
 Row = tuple[int, int, float, float, float]  # as parse_row has it
@@ -67,6 +69,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
     info.kind, info.path, info.camera = FORMAT, folder, head.camera
     info.notes = [*head.notes, *(n for n in info.notes if "header promises" not in n), *rows.notes]
     _join(drive, rows)
+    info.notes += pauses(drive.timestamps_ns)
     convention = Convention("rad", "left", "recorded by vbp").overruled_by(options)
     if bool(np.isfinite(drive.angle_rad).any()):
         drive.set_labels(convention.radians(drive.angle_rad), drive.speed_mps)
@@ -144,8 +147,25 @@ def read_head(path: Path) -> Head:
     if (n := end.get("dropped")) and isinstance(n, int):
         notes.append(f"{n} frames were not recorded, as the disk or the encoder was too slow")
     if (n := end.get("resized")) and isinstance(n, int):
-        notes.append(f"{n} frames came in another size and were fitted into {size[0]}×{size[1]}")
+        frames = "1 frame" if n == 1 else f"{n} frames"
+        were = "was" if n == 1 else "were"
+        notes.append(f"{frames} came in another size and {were} fitted into {size[0]}×{size[1]}")
     return Head(camera, model, size, notes)
+
+
+def pauses(timestamps_ns: NDArray[np.int64]) -> list[str]:
+    """A sentence for each time in which the camera sent nothing: longer than a second and than five usual steps."""
+    if len(timestamps_ns) < 2:
+        return []
+    steps = np.diff(timestamps_ns)
+    after = np.flatnonzero(steps > max(PAUSE_NS, 5 * int(np.median(steps))))
+    since = (timestamps_ns[after] - timestamps_ns[0]) / 1e9
+    told = [
+        f"a gap of {steps[i] / 1e9:.1f} s after frame {i} (at {at:.1f} s): the camera sent no frames"
+        for i, at in zip(after.tolist(), since.tolist(), strict=True)
+    ]
+    more = [f"and {len(told) - LISTED} more such gaps"] if len(told) > LISTED else []
+    return told[:LISTED] + more
 
 
 def _word(value: Any) -> str:

@@ -24,6 +24,8 @@ from vbp_core.evidence.report import Part, pictures
 from vbp_core.evidence.subject import Subject, load_frames
 from vbp_core.simulate.truth import Truth
 
+FEW = 8  # frames, below which it is said how few they are
+
 
 @dataclass(frozen=True)
 class Job:
@@ -43,7 +45,7 @@ def gather(job: Job, progress: Callable[[float, str], None]) -> list[Part]:
     """One part for each network. progress(share done 0..1, what is done now) may raise to stop. Raises VbpError."""
     subjects = [_subject(network, job) for network in job.networks]
     names = [n for n in job.experiments if job.options.truth is not None or not EXPERIMENTS[n].needs_truth]
-    total = sum(s.prepare_cost() + sum(EXPERIMENTS[n].cost(s) for n in names) for s in subjects)
+    total = sum(s.prepare_cost() + sum(EXPERIMENTS[n].cost(s, job.options) for n in names) for s in subjects)
     before, parts = 0.0, []
     for subject in subjects:
         part = Part(subject.name, _about(subject))
@@ -66,7 +68,7 @@ def gather(job: Job, progress: Callable[[float, str], None]) -> list[Part]:
         if subject.maps:
             part.pictures = pictures(subject)
             for name in names:
-                cost = EXPERIMENTS[name].cost(subject)
+                cost = EXPERIMENTS[name].cost(subject, job.options)
                 part.outcomes[name] = EXPERIMENTS[name].run(subject, job.options, advance(name, cost, before))
                 before += cost
         part.about.update(responses=subject.angles.tolist(), refused=subject.refused)
@@ -100,6 +102,12 @@ def _subject(network: Network, job: Job) -> Subject:
 
 def _remarks(subject: Subject) -> list[str]:
     out = [f"{name} cannot explain this network: {why}." for name, why in subject.refused.items()]
+    if len(subject) < FEW:
+        one = len(subject) == 1
+        out.append(
+            f"{'One frame was' if one else f'{len(subject)} frames were'} tested: what is found is of "
+            f"{'it' if one else 'them'} alone, and may be otherwise on others; --count takes more."
+        )
     if not subject.trained:
         out.append(f"{subject.name} has random weights: this says what the methods do, nothing of a driver.")
     dead = [subject.frames.numbers[n] for n in subject.dead]

@@ -74,10 +74,10 @@ def mean(values: Sequence[float] | NDArray[np.floating]) -> float:
 
 
 def interval(values: Sequence[float] | NDArray[np.floating], seed: int = 0) -> tuple[float, float]:
-    """The 95 % bootstrap interval (percentiles of 2000 draws) of the mean of the finite values."""
+    """The 95 % bootstrap interval (percentiles of 2000 draws) of the mean of the finite values; NaN of fewer than two."""
     known = np.asarray(values, dtype=np.float64)
     known = known[np.isfinite(known)]
-    if not known.size:
+    if known.size < 2:
         return float("nan"), float("nan")
     drawn = np.random.default_rng(seed).choice(known, (DRAWS, known.size)).mean(1)
     low, high = np.percentile(drawn, (2.5, 97.5))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -30,20 +30,33 @@ def of_all(subject: Subject, truth: Truth) -> dict[str, tuple[list[Share], int]]
     return found
 
 
-def _masks(subject: Subject, truth: Truth, method: str) -> Iterator[tuple[int, NDArray[np.floating], Rect]]:
-    every = range(len(subject)) if method == EDGES else subject.of(method, len(subject))
-    for n in every:
+def _masks(
+    subject: Subject, truth: Truth, method: str, places: Sequence[int] | None = None
+) -> Iterator[tuple[int, NDArray[np.floating], Rect]]:
+    if places is None:
+        places = range(len(subject)) if method == EDGES else subject.of(method, len(subject))
+    for n in places:
         number = subject.frames.numbers[n]
         if truth.has(number):
             made = edges(subject.frames.inputs[n]) if method == EDGES else np.abs(subject.map(method, n))
             yield number, made, subject.frames.crops[n]
 
 
+def _edges_beside(subject: Subject, truth: Truth, method: str) -> float:
+    """How the edges fare on the lane markings (`Share.times`) of the frames on which the method's map is not zero.
+
+    NaN where that is none, or those show no marking.
+    """
+    places = [n for n in subject.of(method, len(subject)) if subject.map(method, n).any()]
+    lanes = _of(shares(truth, _masks(subject, truth, EDGES, places))[0], LANES)
+    return lanes.times if lanes is not None else float("nan")
+
+
 def run(subject: Subject, tick: Tick, truth: Truth) -> Outcome:
     """The share of |map| on the lane markings over their share of the area, and how often the strongest pixel is one.
 
     1 is what a constant map scores (`vbp measure`); the pointing game is that of Zhang et al. 2016. Markings are bright
-    and have edges, so the edges of the image (Sobel) score too: only what is above them speaks of the network. A network
+    and have edges, so the edges of the image (Sobel) score too, on the same frames: only what is above them speaks of the network. A network
     may steer by something else than markings, as the edge of the road: a low score is a fact, and no fault in itself.
     """
     found = of_all(subject, truth)
@@ -73,9 +86,19 @@ def run(subject: Subject, tick: Tick, truth: Truth) -> Outcome:
             1,
         )
     )
-    base = times.pop(EDGES, float("nan"))
-    above = [METHODS[m].title for m, t in times.items() if t > base]
-    below = [METHODS[m].title for m, t in times.items() if t <= base]
+    base, every = times.pop(EDGES, float("nan")), found[EDGES][1]
+    above, below = [], []
+    for method, t in times.items():
+        beside, frames = _edges_beside(subject, truth, method), found[method][1]
+        here = (
+            ""
+            if frames == every
+            else f" ({t:.1f} against {beside:.1f} on the {frames} frame{'s' * (frames != 1)} where it is not zero)"
+        )
+        if t > beside:
+            above.append(METHODS[method].title + here)
+        elif t <= beside:
+            below.append(METHODS[method].title + here)
     if above:
         out.findings.append(
             f"More on the markings than the edges of the image are ({base:.1f} times their area): {', '.join(above)}."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -138,6 +140,7 @@ def _outcome(
     better: list[str] = []
     worse: list[str] = []
     unsure: list[str] = []
+    few: list[str] = []
     for method, frames in curves.items():
         most = {n: aopc(counts, c["most"]) for n, c in frames.items()}
         least = {n: aopc(counts, c["least"]) for n, c in frames.items()}
@@ -171,7 +174,9 @@ def _outcome(
         )
         if len(frames) >= ENOUGH:
             (better if low > 0 else worse if high < 0 else unsure).append(title)
-    rows.append(["random order", mean(list(chance.values())), mean(list(chance.values())), 0.0, 0.0, 0.0,
+        else:
+            few.append(f"{title} ({len(frames)})")
+    rows.append(["random order", mean(list(chance.values())), mean(list(chance.values())), 0.0, math.nan, math.nan,
                  mean(list(chance_area.values())), mean(list(chance_area.values()))])  # fmt: skip
     frames_known = len(subject.some(FRAMES))
     out.tables.append(
@@ -189,7 +194,7 @@ def _outcome(
             ],
             rows,
             f"{frames_known} frames (slow methods: fewer), regions of {SIDE}×{SIDE} replaced by {replacement}; low, high: "
-            "95 % bootstrap interval over frames of most − random. Deletion: higher is better. Insertion: lower is better.",
+            "95 % bootstrap interval over frames of most − random, – of one frame. Deletion: higher is better. Insertion: lower is better.",
         )
     )
     for name, key in (("most relevant first", "curve_most"), ("least relevant first", "curve_least")):
@@ -208,4 +213,8 @@ def _outcome(
     ):
         if titles:
             out.findings.append(f"{', '.join(titles)}: {words} (the interval of most − random, against 0).")
+    if few:
+        out.notes.append(
+            f"Too few frames to tell from a random order, for which {ENOUGH} are needed: {', '.join(few)}."
+        )
     return out

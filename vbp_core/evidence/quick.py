@@ -83,8 +83,10 @@ def _of_deletion(subject: Subject, numbers: dict[str, Any]) -> str:
     if not by_method:
         return ""
     unit = subject.unit
-    better = [f"{title} {v:.1f}{unit}" for title, v in by_method.items() if v > random]
-    worse = [f"{title} {v:.1f}{unit}" for title, v in by_method.items() if v <= random]
+    # As they are printed: what reads the same is no more.
+    more = {title: round(v, 1) > round(random, 1) for title, v in by_method.items()}
+    better = [f"{title} {v:.1f}{unit}" for title, v in by_method.items() if more[title]]
+    worse = [f"{title} {v:.1f}{unit}" for title, v in by_method.items() if not more[title]]
     what = "the class's probability" if subject.spec.is_classifier else "the angle"
     out = f"Replacing what is marked first ({perturbation.STEPS} regions) moves {what} "
     parts = []

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vbp_core.engine import Engine
 from vbp_core.errors import ExplainError
+from vbp_core.evidence import partly
 from vbp_core.evidence.altered import fully_connected, random_network, toggle_pooling
-from vbp_core.evidence.measures import edges, mean, pearson, spearman
-from vbp_core.evidence.outcome import Outcome, Plot, Series, Table, Tick
-from vbp_core.evidence.subject import Maps, Subject
+from vbp_core.evidence.in_image import to_image, tried
+from vbp_core.evidence.measures import mean, spearman
+from vbp_core.evidence.outcome import Outcome, Table, Tick
+from vbp_core.evidence.subject import Subject
 from vbp_core.evidence.subject import cost as cost_of
 from vbp_core.explain import target as targets
 from vbp_core.explain.adjoint import backward, relu_gradient
@@ -28,19 +29,19 @@ from vbp_core.explain.graph import Graph
 from vbp_core.explain.registry import METHODS
 from vbp_core.explain.target import Target
 from vbp_core.explain.trace import Trace
-from vbp_core.preprocess import to_tensor
-from vbp_core.training.folder import Run
 
 FRAMES = 4
 NETWORKS = 2  # random ones of each kind
 STEPS, SIZE = 10, 2 / 255  # of the adversarial change, of a pixel's range
 RECOVERS = 0.3  # correlation with image or edges in a random network, from which on the image is there
 SAME, MOVED = 0.99, 0.8  # Spearman of two maps' sizes: the same; below the second, moved
+FAR = 1.0  # degrees, or per cent of a class's probability, from which on a response has moved
 
 
-def cost(subject: Subject) -> float:
+def cost(subject: Subject, training: Path | None = None) -> float:
     each = 1 + sum(cost_of(m) for m in subject.methods if not METHODS[m].slow)
-    return len(subject.some(FRAMES)) * (each * (3 * NETWORKS + 3) + 3.0 * STEPS)
+    networks = 3 * NETWORKS + 3 + (partly.CHECKPOINTS if training is not None else 0)
+    return len(subject.some(FRAMES)) * (each * networks + 3.0 * STEPS)
 
 
 def run(subject: Subject, tick: Tick, training: Path | None = None) -> Outcome:
@@ -53,12 +54,12 @@ def run(subject: Subject, tick: Tick, training: Path | None = None) -> Outcome:
     random and trained ones are no training. Two targets: the angle against its negative and its magnitude (of
     a classifier the told class against the second). Adversarial: sign-gradient steps within 2/255 of each pixel
     move the angle to the other side; what does the map do, beside noise of the same size?
-    Raises VbpError where the run cannot be read.
+    Raises VbpError where the run cannot be read or has no checkpoint.
     """
     out = Outcome()
     _random(subject, tick, out)
     if training is not None:
-        _partly(subject, out, training)
+        partly.run(subject, tick, out, training)
     else:
         out.notes.append(
             "Partly trained networks: left out, as no run was given (--run); weights in between would be no training."
@@ -70,15 +71,6 @@ def run(subject: Subject, tick: Tick, training: Path | None = None) -> Outcome:
     if slow:
         out.notes.append(f"{', '.join(slow)}: left out here, seconds a map.")
     return out
-
-
-def _to_image(subject: Subject, relevance: Maps, n: int) -> tuple[float, float]:
-    """Pearson's correlation of |map| with the grey image, and with its edges."""
-    image = subject.frames.inputs[n]
-    grey = image.astype(np.float64)
-    grey = grey.mean(2) if grey.ndim == 3 else grey
-    size = np.abs(relevance)
-    return pearson(size, grey), pearson(size, edges(image))
 
 
 def _random(subject: Subject, tick: Tick, out: Outcome) -> None:
@@ -94,7 +86,7 @@ def _random(subject: Subject, tick: Tick, out: Outcome) -> None:
     kinds["random, fully connected"] = [fully_connected(image, subject.outputs[0].shape[1], s) for s in seeds]
     numbers: dict[str, Any] = {"trained": {}}
     for method in subject.quick:
-        pairs = [_to_image(subject, subject.map(method, n), n) for n in subject.some(FRAMES)]
+        pairs = [to_image(subject, subject.map(method, n), n) for n in subject.some(FRAMES)]
         numbers["trained"][method] = _pair(pairs)
     for kind, graphs in kinds.items():
         runners = [Forward(graph) for graph in graphs]
@@ -104,9 +96,9 @@ def _random(subject: Subject, tick: Tick, out: Outcome) -> None:
                 trace = runner(subject.images[n : n + 1])
                 tick(1)
                 for method in subject.quick:
-                    made = _tried(subject, trace, method)
+                    made = tried(subject, trace, method)
                     if made is not None:
-                        found.setdefault(method, []).append(_to_image(subject, made, n))
+                        found.setdefault(method, []).append(to_image(subject, made, n))
                     tick(cost_of(method))
         numbers[kind] = {method: _pair(pairs) for method, pairs in found.items()}
     out.numbers["image"] = numbers
@@ -128,6 +120,8 @@ def _random(subject: Subject, tick: Tick, out: Outcome) -> None:
     out.tables.append(Table("Correlation of |map| with the image and its edges", columns, rows, note))
     for kind in list(numbers)[1:]:
         tops = {m: max(v["image"], v["edges"]) for m, v in numbers[kind].items() if np.isfinite(v["image"])}
+        if not tops:
+            continue
         shows = [f"{METHODS[m].title} ({v:.2f})" for m, v in tops.items() if v >= RECOVERS]
         out.findings.append(
             f"{kind.capitalize()} (nothing was learnt): image or edges are in the map (correlation from {RECOVERS} on) of: "
@@ -137,57 +131,6 @@ def _random(subject: Subject, tick: Tick, out: Outcome) -> None:
 
 def _pair(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
     return {"image": mean([p[0] for p in pairs]), "edges": mean([p[1] for p in pairs])}
-
-
-def _tried(subject: Subject, trace: Trace, method: str, target: Target | None = None) -> Maps | None:
-    """None where the method has nothing to say of such a network."""
-    try:
-        return subject.explain(trace, method, target)
-    except ExplainError:
-        return None
-
-
-def _partly(subject: Subject, out: Outcome, training: Path) -> None:
-    checkpoints = Run(training).checkpoints()
-    chosen = [
-        checkpoints[k]
-        for k in sorted(set(np.linspace(0, len(checkpoints) - 1, 6).round().astype(int).tolist()))
-    ]
-    some = subject.some(FRAMES)
-    curves: dict[str, list[float]] = {m: [] for m in subject.quick}
-    epochs = [c.epoch for c in chosen]
-    rows: list[dict[str, Any]] = []
-    last: dict[tuple[str, int], Maps] = {}
-    for checkpoint in chosen[::-1]:
-        engine = Engine(checkpoint.load(), subject.engine.device)
-        spec = engine.spec
-        if (spec.input_height, spec.input_width, spec.channels) != (
-            subject.spec.input_height,
-            subject.spec.input_width,
-            subject.spec.channels,
-        ):
-            out.notes.append(
-                f"Partly trained networks: left out, {training} is of a network of another input."
-            )
-            return
-        images = to_tensor(subject.frames.inputs, spec, torch.device(engine.device))
-        each: dict[str, list[tuple[float, float, float]]] = {m: [] for m in subject.quick}
-        for n in some:
-            trace = engine.forward(images[n : n + 1])
-            for method in subject.quick:
-                made = subject.explain(trace, method, engine.target())
-                last.setdefault((method, n), made)
-                like = spearman(np.abs(made), np.abs(last[method, n]))
-                each[method].append((*_to_image(subject, made, n), like))
-        row: dict[str, Any] = {"epoch": checkpoint.epoch}
-        for method, values in each.items():
-            picture, edge, like = (mean([v[k] for v in values]) for k in range(3))
-            row[method] = {"image": picture, "edges": edge, "spearman_to_last": like}
-            curves[method].insert(0, like)
-        rows.insert(0, row)
-    out.numbers["partly_trained"] = rows
-    lines = [Series(METHODS[m].title, epochs, y) for m, y in curves.items()]
-    out.plots.append(Plot("While it was trained", "epoch", "Spearman to the last checkpoint", lines))
 
 
 def _two_targets(subject: Subject, tick: Tick, out: Outcome) -> None:
@@ -345,7 +288,12 @@ def _adversarial(subject: Subject, tick: Tick, out: Outcome) -> None:
         for m in subject.quick
         if mean(alike["adversarial"][m]) >= MOVED
     ]
-    if moved > 3 * shaken:
+    if moved < FAR:
+        out.findings.append(
+            f"Sign-gradient steps within {SIZE * 255:.0f}/255 move the response by {moved:.2g}{unit} only (from {FAR:g}{unit} on it "
+            "counts as moved), so they say nothing about the maps here."
+        )
+    elif moved > 3 * shaken:
         out.findings.append(
             f"A change of at most {SIZE * 255:.0f}/255 of each pixel moves the response by {moved:.1f}{unit} (random noise of that "
             f"size: {shaken:.2f}{unit}); the map hardly moves (Spearman from {MOVED} on) of: {', '.join(stays) or 'no method'}."

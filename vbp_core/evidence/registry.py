@@ -29,7 +29,7 @@ class Experiment:
     title: str
     source: str
     run: Callable[[Subject, Options, Tick], Outcome]
-    cost: Callable[[Subject], float]
+    cost: Callable[[Subject, Options], float]
     needs_truth: bool = False
 
 
@@ -41,35 +41,35 @@ EXPERIMENTS: dict[str, Experiment] = {
             "Region perturbation, deletion and insertion",
             "Samek et al. 2016, section III; Petsiuk et al. 2018",
             lambda subject, options, tick: perturbation.run(subject, tick, options.replacement),
-            perturbation.cost,
+            lambda subject, options: perturbation.cost(subject),
         ),
         Experiment(
             "randomisation",
             "Does the map depend on the weights?",
             "Adebayo et al. 2018, section 3",
             lambda subject, options, tick: randomisation.run(subject, tick),
-            randomisation.cost,
+            lambda subject, options: randomisation.cost(subject),
         ),
         Experiment(
             "recovery",
             "The decision or the image?",
             "Nie, Zhang and Patel 2018",
             lambda subject, options, tick: recovery.run(subject, tick, options.training),
-            recovery.cost,
+            lambda subject, options: recovery.cost(subject, options.training),
         ),
         Experiment(
             "theory",
             "VisualBackProp against phi and LRP",
             "Bojarski et al. 2016, Remark 1 and Lemma 3",
             lambda subject, options, tick: theory.run(subject, tick),
-            theory.cost,
+            lambda subject, options: theory.cost(subject),
         ),
         Experiment(
             "truth",
             "Against the truth",
             "vbp simulate; pointing game of Zhang et al. 2016",
             lambda subject, options, tick: ontruth.run(subject, tick, _known(options.truth)),
-            lambda subject: 1.0,
+            lambda subject, options: 1.0,
             needs_truth=True,
         ),
     )

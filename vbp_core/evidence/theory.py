@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -17,6 +17,9 @@ FRAMES = 24
 BOX = 9  # pixels over which maps are averaged, to be compared without their grain
 NEAR, RELATED, SOME = 0.9, 0.5, 0.1
 ALL = 1.0 + 0.1 + 2.0 + 2.0 * len(EPS)
+
+
+Alike: TypeAlias = tuple[float, float, float]
 
 
 def cost(subject: Subject) -> float:
@@ -83,7 +86,7 @@ def _outcome(subject: Subject, frames: list[dict[str, Any]]) -> Outcome:
     def row(name: str, values: list[dict[str, float]]) -> tuple[float, float, float]:
         p, s, b = (np.array([v[k] for v in values]) for k in ("pearson", "spearman", "smooth"))
         known = p[np.isfinite(p)]
-        low, high = np.percentile(known, (10, 90)) if known.size else (np.nan, np.nan)
+        low, high = np.percentile(known, (10, 90)) if known.size > 1 else (np.nan, np.nan)
         rows.append([name, mean(p), float(low), float(high), mean(s), mean(b)])
         return mean(p), mean(s), mean(b)
 
@@ -98,7 +101,7 @@ def _outcome(subject: Subject, frames: list[dict[str, Any]]) -> Outcome:
             "Correlation over pixels",
             ["maps", "Pearson", "10 %", "90 %", "Spearman", f"averaged {BOX}×{BOX}"],
             rows,
-            f"{len(frames)} frames: the mean, and where 10 % and 90 % of the frames' Pearson correlations lie.",
+            f"{len(frames)} frames: the mean, and where 10 % and 90 % of the frames' Pearson correlations lie, – of one.",
         )
     )
     curves = {
@@ -112,6 +115,22 @@ def _outcome(subject: Subject, frames: list[dict[str, Any]]) -> Outcome:
     lines = [Series(name, EPS, y) for name, y in curves.items()]
     lines.append(Series("VBP and |phi|, Pearson", EPS, [vbp_phi[0]] * len(EPS), aside=True))
     out.plots.append(Plot("Against |LRP| over eps", "eps", "correlation", lines, log_x=True))
+    if np.isfinite(vbp_phi).all():
+        out.findings += _of_phi(frames, vbp_phi, edge_phi)
+    else:
+        out.findings.append(
+            "Remark 1 cannot be asked here: VisualBackProp or phi is constant on every frame."
+        )
+    best = curves["VBP, Pearson"]
+    if np.isfinite(best).any():
+        k = int(np.nanargmax(best))
+        out.findings.append(f"LRP comes nearest to it at eps {EPS[k]:g} (Pearson {figure(best[k])}).")
+    return out
+
+
+def _of_phi(frames: list[dict[str, Any]], vbp_phi: Alike, edge_phi: Alike) -> list[str]:
+    """Pearson's, Spearman's and the averaged correlation of each with |phi|, in words."""
+    found: list[str] = []
     words = (
         "a near approximation"
         if vbp_phi[0] >= NEAR
@@ -119,23 +138,19 @@ def _outcome(subject: Subject, frames: list[dict[str, Any]]) -> Outcome:
         if vbp_phi[0] >= RELATED
         else "no near approximation"
     )
-    out.findings.append(
+    found.append(
         f"Remark 1: VisualBackProp is {words} of |phi| pixel by pixel (Pearson {figure(vbp_phi[0])}, Spearman {figure(vbp_phi[1])}; "
         f"near from {NEAR}, related from {RELATED}), and at {figure(vbp_phi[2])} where both are averaged over {BOX}×{BOX} pixels."
     )
     grain, mask = mean([f["phi_half"] for f in frames]), mean([f["vbp_half"] for f in frames])
-    out.findings.append(
+    found.append(
         f"Half of |phi| lies on {100 * grain:.2g} % of the pixels, half of the mask on {100 * mask:.2g} %: phi divides by inputs "
         "without the bias, which may be near zero."
     )
     if max(vbp_phi[2], edge_phi[2]) >= SOME:
         than = "more than" if vbp_phi[2] > edge_phi[2] else "no more than"
-        out.findings.append(
+        found.append(
             f"Averaged, it agrees with |phi| {than} the plain edges of the image do "
             f"({figure(vbp_phi[2])} against {figure(edge_phi[2])})."
         )
-    best = curves["VBP, Pearson"]
-    if np.isfinite(best).any():
-        k = int(np.nanargmax(best))
-        out.findings.append(f"LRP comes nearest to it at eps {EPS[k]:g} (Pearson {figure(best[k])}).")
-    return out
+    return found

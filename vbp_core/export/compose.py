@@ -195,9 +195,10 @@ class Composer:
         if a.image is None:
             self._gap(image, tile, a)
             return
-        s, px = self._settings, self._px
+        s = self._settings
         if panel == "maps":
             layers_tile(image, tile, a.layers, self._lettering, self.places.unit)
+            self._band(image, tile, a.missing.get("visualbackprop", ""))
             return
         if panel == "plain":
             _paste(image, tile, a.image)
@@ -212,13 +213,19 @@ class Composer:
         elif a.input is not None:
             shown = grey_to_rgb(a.input)
             _paste(image, tile, shown if mask is None else blend(shown, mask, None, s.style, s.opacity))
-        if a.warning and (panel != "plain"):
-            base = tile.y + tile.height - px(9)
-            band = Rect(tile.x, tile.y + tile.height - px(26), tile.width, px(26))
-            _part(image, band)[:] = _part(image, band) // 4
-            self._lettering.draw(
-                image, a.warning, tile.x + px(8), base, px(14), rgb(WARNING), room=tile.width - px(16)
-            )
+        self._band(image, tile, a.missing.get(method, "") or a.warning)
+
+    def _band(self, image: Image, tile: Rect, warning: str) -> None:
+        """Words over the lower edge of a picture; none where there is nothing to warn of."""
+        if not warning:
+            return
+        px = self._px
+        base = tile.y + tile.height - px(9)
+        band = Rect(tile.x, tile.y + tile.height - px(26), tile.width, px(26))
+        _part(image, band)[:] = _part(image, band) // 4
+        self._lettering.draw(
+            image, warning, tile.x + px(8), base, px(14), rgb(WARNING), room=tile.width - px(16)
+        )
 
     def _outline(self, image: Image, tile: Rect, crop: Rect, width: int, height: int) -> None:
         if (crop.width, crop.height) == (width, height):

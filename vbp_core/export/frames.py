@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.network import Network
 from models.spec import NetworkSpec
-from vbp_core.classes import class_name, labels_for, percent_right
+from vbp_core.classes import class_name, labels_for, percent_right, unknown_folders
 from vbp_core.drives.base import Drive, Image
 from vbp_core.drives.opening import open_drive
-from vbp_core.engine import Engine, dead_layer, open_network
-from vbp_core.errors import FrameError, VbpError
+from vbp_core.engine import VBP, Engine, dead_layer, open_network, why_missing
+from vbp_core.errors import ExplainError, FrameError, VbpError
 from vbp_core.explain.registry import METHODS, explain
+from vbp_core.explain.trace import Trace
 from vbp_core.explain.visualbackprop import levels
 from vbp_core.export.ahead import ahead
 from vbp_core.export.job import Job
 from vbp_core.overlay import Rect
 from vbp_core.preprocess import as_shown
 
+log = logging.getLogger(__name__)
 BATCH = 4  # on a processor, larger ones fall out of its caches
 BATCH_BYTES = 32 * 2**20  # of pictures in one batch; three of them are on their way at a time
 CACHE_BYTES = 32 * 2**20  # of decoded pictures, none of which is asked for twice
@@ -79,6 +82,7 @@ class Annotated:
     the input's coordinates. driven_rad, speed_mps: NaN where unknown; predicted_rad: NaN for a gap.
     warning: a few words where the maps of this frame would mislead. encoded: the frame's own picture file,
     where that was asked for and `Drive.encoded` has one. classes: what a classifier tells, whose angle is NaN.
+    missing: method -> one sentence, why it has no map of this network.
     """
 
     index: int
@@ -95,6 +99,7 @@ class Annotated:
     warning: str
     encoded: bytes | None = None
     classes: Told | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def error_rad(self) -> float:
@@ -108,27 +113,43 @@ class Annotated:
 
 
 def methods_of(job: Job) -> tuple[str, ...]:
-    """The methods that a job's panels show."""
-    shown = {"camera": "visualbackprop", "visualbackprop": "visualbackprop", "lrp": "lrp"}
-    return tuple(dict.fromkeys(shown[p] for p in job.settings.panels if p in shown))
+    """The methods whose maps a job needs."""
+    return methods_shown(p for p in job.settings.panels if p != "maps")
+
+
+def methods_shown(panels: Iterable[str]) -> tuple[str, ...]:
+    """The methods that these panels show."""
+    shown = {"camera": VBP, "visualbackprop": VBP, "maps": VBP, "lrp": "lrp"}
+    return tuple(dict.fromkeys(shown[p] for p in panels if p in shown))
 
 
 class Source:
-    """The drive and the network of a job, opened. The drive belongs to the frames that are being read."""
+    """The drive and the network of a job, opened. The drive belongs to the frames that are being read.
+
+    missing: method -> one sentence, why it cannot explain this network, of those that were asked for. Each is
+    logged once, as a warning; the network predicts all the same.
+    """
 
     def __init__(self, job: Job, drive: Drive, network: Network, engine: Engine) -> None:
         self.job, self.drive, self.network, self.engine = job, drive, network, engine
         self.labels = labels_for(drive, network.spec)
+        if text := unknown_folders(drive, network.spec):
+            log.warning(text)
+        self.missing: dict[str, str] = {}
 
     @property
     def indices(self) -> range:
         return range(self.job.first, self.job.last + 1)
 
     def count_layers(self) -> int:
-        """How many rows `Annotated.layers` has where layers are asked for."""
+        """How many rows `Annotated.layers` has where layers are asked for; 0 where VisualBackProp cannot be."""
         spec = self.engine.spec
         size = (1, spec.input_height, spec.input_width) + ((3,) if spec.channels == 3 else ())
-        return len(levels(self.engine.trace(np.zeros(size, dtype=np.uint8))))
+        trace = self.engine.trace(np.zeros(size, dtype=np.uint8))
+        try:
+            return len(levels(trace))
+        except ExplainError:
+            return 0
 
     def frames(
         self,
@@ -183,15 +204,8 @@ class Source:
             trace = self.engine.trace(np.stack(inputs))
             angles = self.engine.angles(trace)
             classes = self.engine.probabilities(trace) if self.engine.spec.is_classifier else None
-            target = self.engine.target()
-            maps = {
-                m: explain(trace, m, target, **self._parameters(m)).float().cpu().numpy() for m in methods
-            }
-            rows = levels(trace) if with_layers else []
-            seen = [
-                (r.name, r.channels, r.feature_map.float().cpu().numpy(), r.mask.float().cpu().numpy())
-                for r in rows
-            ]
+            maps = self._maps(trace, methods)
+            seen = self._layers(trace) if with_layers else []
         at = 0
         for d in batch:
             predicted, warning = float("nan"), ""
@@ -215,6 +229,8 @@ class Source:
                 )
                 if not warning and (dead := dead_layer(trace, n)):
                     warning = f"{dead[0].lower()}{dead[1:]} is dead: the prediction is a constant"
+                if not warning and d.image is not None:
+                    warning = self.engine.crop_warning(d.image)
             drive, i = self.drive, d.index
             yield Annotated(
                 index=i,
@@ -231,12 +247,43 @@ class Source:
                 warning=warning,
                 encoded=d.encoded,
                 classes=told,
+                missing=self.missing,
             )
+
+    def _maps(self, trace: Trace, methods: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """(N, h, w) of each method that can explain this network."""
+        target, found = self.engine.target(), {}
+        for m in methods:
+            try:
+                values = explain(trace, m, target, **self._parameters(m))
+                found[m] = values.float().cpu().numpy()
+            except ExplainError as error:
+                self._miss(m, error)
+        return found
+
+    def _layers(self, trace: Trace) -> list[_Rows]:
+        try:
+            rows = levels(trace)
+        except ExplainError as error:
+            self._miss(VBP, error)
+            return []
+        return [
+            (r.name, r.channels, r.feature_map.float().cpu().numpy(), r.mask.float().cpu().numpy())
+            for r in rows
+        ]
+
+    def _miss(self, method: str, error: ExplainError) -> None:
+        if method not in self.missing:
+            self.missing = {**self.missing, method: why_missing(method, error)}
+            log.warning(self.missing[method])
 
     def _parameters(self, method: str) -> dict[str, float]:
         settings = self.job.settings
         known = {"eps": settings.lrp_eps, "bias": float(settings.lrp_bias)}
         return {p.name: known[p.name] for p in METHODS[method].parameters if p.name in known}
+
+
+_Rows = tuple[str, int, NDArray[np.float32], NDArray[np.float32]]  # Layer of N frames
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,14 @@ PlotJuggler, Rerun and `ros2 bag play` all read them, while only the first two k
 
 Per frame: the camera's picture (its own JPEG or PNG where the recording has one), for each method the mask
 (mono8, as large as the picture, so that they lie over each other pixel by pixel) and the picture with the
-mask, the angles in radians with a time stamp (vbp_msgs/Steering) and in degrees as plain numbers for plots;
+mask, the angles in radians with a time stamp (vbp_msgs/Steering) and in degrees as plain numbers for plots, of a
+classifier the class that it tells and the true one (vbp_msgs/Classification) with the probability as a plain number;
 what is wrong with a frame goes to /diagnostics. Everything bears the frame's own time.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +23,7 @@ import numpy as np
 from mcap.writer import CompressionType, Writer
 from numpy.typing import NDArray
 
+from vbp_core.classes import UNKNOWN, class_name
 from vbp_core.drives.bag_drive import CAMERAS, DERIVED
 from vbp_core.drives.base import Image
 from vbp_core.errors import VbpError
@@ -32,6 +35,7 @@ from vbp_core.export.job import Job
 from vbp_core.export.part_file import growing
 from vbp_core.export.registry import CancelledError, Progress
 from vbp_core.export.ros2_messages import (
+    CLASSIFICATION,
     COMPRESSED,
     DIAGNOSTICS,
     IMAGE,
@@ -91,6 +95,7 @@ class _File:
     def __init__(self, stream: IO[bytes], source: Source) -> None:
         self._source = source
         self._settings = source.job.settings
+        self._spec = source.engine.spec
         self._messages = Messages()
         self._writer = Writer(stream, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)
         self._writer.start(profile="ros2", library=made_by())
@@ -114,6 +119,8 @@ class _File:
             for method, mask in a.maps.items():
                 self._masked(a, a.image, method, mask)
         self._angles(a)
+        if self._spec.is_classifier:
+            self._class(a)
         self._diagnose(a)
 
     def _masked(self, a: Annotated, image: Image, method: str, mask: NDArray[np.float32]) -> None:
@@ -130,17 +137,24 @@ class _File:
             self._at, self._frame_id, a.index, a.driven_rad, a.predicted_rad, a.speed_mps
         )
         self._put(f"{DERIVED}steering", STEERING, message)
-        for name, value in (
-            ("driven_deg", degrees(a.driven_rad)),
-            ("predicted_deg", degrees(a.predicted_rad)),
-            ("error_deg", degrees(a.error_rad)),
-            ("speed_mps", a.speed_mps),
-        ):
+        numbers = {"driven_deg": degrees(a.driven_rad), "speed_mps": a.speed_mps}
+        if not self._spec.is_classifier:  # which has no angle
+            numbers |= {"predicted_deg": degrees(a.predicted_rad), "error_deg": degrees(a.error_rad)}
+        for name, value in numbers.items():
             self._put(f"{DERIVED}{name}", NUMBER, self._messages.number(value))
 
+    def _class(self, a: Annotated) -> None:
+        told, label = a.classes, int(self._source.labels[a.index])
+        found = (told.number, told.name) if told is not None else (UNKNOWN, "")
+        probability = told.probability if told is not None else math.nan
+        truth = (label, class_name(self._spec, label))
+        message = self._messages.classification(self._at, self._frame_id, a.index, found, probability, truth)
+        self._put(f"{DERIVED}classification", CLASSIFICATION, message)
+        self._put(f"{DERIVED}probability", NUMBER, self._messages.number(probability))
+
     def _diagnose(self, a: Annotated) -> None:
-        """A gap or a warning, and once when all is well again."""
-        text = a.gap or a.warning
+        """A gap, a warning or a mask that cannot be, and once when all is well again."""
+        text = a.gap or "; ".join(filter(None, (a.warning, *a.missing.values())))
         if text or self._said:
             message = self._messages.diagnosis(
                 self._at,

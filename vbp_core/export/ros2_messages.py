@@ -14,6 +14,7 @@ COMPRESSED = "sensor_msgs/msg/CompressedImage"
 NUMBER = "std_msgs/msg/Float64"
 DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
 STEERING = "vbp_msgs/msg/Steering"
+CLASSIFICATION = "vbp_msgs/msg/Classification"
 OK, WARN = 0, 1  # of a diagnosis
 
 LAST_NS = 2**31 * 10**9  # ROS 2 counts seconds in 32 bits: up to the year 2038
@@ -27,6 +28,16 @@ float64 predicted_angle       # rad, left positive: what the network wanted
 float64 error                 # rad: driven - predicted
 float64 speed                 # m/s
 """
+CLASSIFICATION_TEXT = """# What a classifier told of a frame. -1, an empty name and NaN: not known.
+std_msgs/Header header
+int64 frame
+int64 class_id          # as the network counts its classes, from 0
+string class_name
+float64 probability     # 0 to 1
+int64 true_class_id
+string true_class_name
+"""
+OWN_TEXTS = {STEERING: STEERING_TEXT, CLASSIFICATION: CLASSIFICATION_TEXT}
 
 
 class Messages:
@@ -34,13 +45,14 @@ class Messages:
 
     def __init__(self) -> None:
         self._store = get_typestore(Stores.ROS2_HUMBLE)
-        self._store.register(get_types_from_msg(STEERING_TEXT, STEERING))
+        for msgtype, text in OWN_TEXTS.items():
+            self._store.register(get_types_from_msg(text, msgtype))
 
     def definition(self, msgtype: str) -> str:
         """The text of a type and of those that it is made of, as the schema of an MCAP file ("ros2msg")."""
         text, _ = self._store.generate_msgdef(msgtype, ros_version=2)
-        if msgtype == STEERING:  # with its comments, which tell the units
-            text = STEERING_TEXT + text[text.index("=" * 80) :]
+        if msgtype in OWN_TEXTS:  # with its comments, which tell the units
+            text = OWN_TEXTS[msgtype] + text[text.index("=" * 80) :]
         return text
 
     def compressed(self, time_ns: int, frame_id: str, data: bytes) -> bytes:
@@ -81,6 +93,27 @@ class Messages:
             predicted_angle=predicted,
             error=driven - predicted,
             speed=speed,
+        )
+
+    def classification(
+        self,
+        time_ns: int,
+        frame_id: str,
+        frame: int,
+        told: tuple[int, str],
+        probability: float,
+        truth: tuple[int, str],
+    ) -> bytes:
+        """told, truth: a class's number and name. probability: of what is told, 0 to 1, NaN where that is not known."""
+        return self._make(
+            CLASSIFICATION,
+            header=self._header(time_ns, frame_id),
+            frame=frame,
+            class_id=told[0],
+            class_name=told[1],
+            probability=probability,
+            true_class_id=truth[0],
+            true_class_name=truth[1],
         )
 
     def diagnosis(

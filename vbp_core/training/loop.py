@@ -16,6 +16,7 @@ from models.network import load_checkpoint
 from models.spec import ModelFileError, NetworkSpec
 from vbp_core.drives import Drive, OpenOptions, open_drive
 from vbp_core.errors import ModelError, VbpError
+from vbp_core.preprocess import crop_warning
 from vbp_core.training.board import MISSING, Board
 from vbp_core.training.choosing import Chosen, choose, describe_frames
 from vbp_core.training.fast import bfloat16_is_fast, keep_memory
@@ -82,7 +83,7 @@ def train(
                 with saying_where(folder):
                     start_folder(folder, config)
                     hold.enter_context(held(folder))
-                _tell(drives, chosen, listener)
+                _tell(drives, chosen, spec, listener)
                 decode(drives, chosen, spec, folder / FRAMES, listener.decoded)
         group.wait()
         return _go(folder, group, listener, keep_frames)
@@ -192,11 +193,14 @@ def _choose(drives: Sequence[Drive], recipe: Recipe) -> list[Chosen]:
     return chosen
 
 
-def _tell(drives: Sequence[Drive], chosen: Sequence[Chosen], listener: Listener) -> None:
+def _tell(drives: Sequence[Drive], chosen: Sequence[Chosen], spec: NetworkSpec, listener: Listener) -> None:
     for each in chosen:
         for note in each.notes:
             listener.say(note)
     sizes = {(d.info.width, d.info.height) for d in drives}
+    for width, height in sorted(sizes):
+        if warning := crop_warning(spec, height, width):
+            listener.say(warning)
     if len(sizes) > 1:
         listed = ", ".join(f"{w}x{h}" for w, h in sorted(sizes))
         listener.say(f"the recordings have pictures of {listed}: each is cropped by its own width and scaled")

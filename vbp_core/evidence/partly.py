@@ -1,0 +1,109 @@
+"""The maps of a network while it was trained: the checkpoints of a run, on the frames of the experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.spec import NetworkSpec
+from vbp_core.engine import Engine
+from vbp_core.errors import VbpError
+from vbp_core.evidence.in_image import to_image, tried
+from vbp_core.evidence.measures import mean, spearman
+from vbp_core.evidence.outcome import Outcome, Plot, Series, Table, Tick
+from vbp_core.evidence.subject import Maps, Subject
+from vbp_core.evidence.subject import cost as cost_of
+from vbp_core.explain.registry import METHODS
+from vbp_core.preprocess import to_tensor
+from vbp_core.training.folder import Run
+
+FRAMES = 4
+CHECKPOINTS = 6  # at most, evenly spread
+SAME = 0.8  # Spearman of two maps' sizes, from which on a map hardly moved
+
+
+def run(subject: Subject, tick: Tick, out: Outcome, training: Path) -> None:
+    """Maps of the checkpoints of the run in the folder `training`, against the image and those of the last one.
+
+    Adds to `out`. Raises VbpError for a folder that is no run, and for a run without a checkpoint.
+    """
+    checkpoints = Run(training).checkpoints()
+    if not checkpoints:
+        raise VbpError(f"{training} has no checkpoint yet; train on, or leave --run out")
+    chosen = [
+        checkpoints[k]
+        for k in sorted(set(np.linspace(0, len(checkpoints) - 1, CHECKPOINTS).round().astype(int).tolist()))
+    ]
+    methods, some = subject.quick, subject.some(FRAMES)
+    rows: list[dict[str, Any]] = []
+    last: dict[tuple[str, int], Maps] = {}
+    for checkpoint in chosen[::-1]:
+        engine = Engine(checkpoint.load(), subject.engine.device)
+        if _input(engine.spec) != _input(subject.spec):
+            out.notes.append(
+                f"Partly trained networks: left out, {training} is of a network of another input."
+            )
+            return
+        images = to_tensor(subject.frames.inputs, engine.spec, torch.device(engine.device))
+        each: dict[str, list[tuple[float, float, float]]] = {m: [] for m in methods}
+        for n in some:
+            trace = engine.forward(images[n : n + 1])
+            tick(1)
+            for method in methods:
+                made = tried(subject, trace, method, engine.target())
+                tick(cost_of(method))
+                if made is None:
+                    continue
+                if checkpoint is chosen[-1]:
+                    last[method, n] = made
+                end = last.get((method, n))
+                like = spearman(np.abs(made), np.abs(end)) if end is not None else float("nan")
+                each[method].append((*to_image(subject, made, n), like))
+        row: dict[str, Any] = {"epoch": checkpoint.epoch}
+        for method, values in each.items():
+            picture, edge, like = (mean([v[k] for v in values]) for k in range(3))
+            row[method] = {"image": picture, "edges": edge, "spearman_to_last": like}
+        rows.insert(0, row)
+    out.numbers["partly_trained"] = rows
+    _show(methods, len(some), rows, out)
+
+
+def _input(spec: NetworkSpec) -> tuple[object, ...]:
+    """What must be the same for two networks to be given the same prepared frames."""
+    return spec.input_height, spec.input_width, spec.channels, spec.colour, spec.crop
+
+
+def _show(methods: Sequence[str], frames: int, rows: list[dict[str, Any]], out: Outcome) -> None:
+    epochs = [row["epoch"] for row in rows]
+    if len(rows) < 2:
+        out.notes.append(
+            f"Partly trained networks: left out, there is the checkpoint of epoch {epochs[0]:g} alone."
+        )
+        return
+    first, end = f"epoch {epochs[0]:g}", f"epoch {epochs[-1]:g}"
+    lines = [Series(METHODS[m].title, epochs, [row[m]["spearman_to_last"] for row in rows]) for m in methods]
+    out.plots.append(Plot("While it was trained", "epoch", f"Spearman to {end}", lines))
+    cells: list[list[str | float]] = []
+    for m in methods:
+        one, all_ = rows[0][m], rows[-1][m]
+        cells.append([METHODS[m].title, one["spearman_to_last"]])
+        cells[-1] += [one["image"], all_["image"], one["edges"], all_["edges"]]
+    out.tables.append(
+        Table(
+            f"While it was trained, from {first} to {end}",
+            ["method", f"{first} to {end}", f"image, {first}", end, f"edges, {first}", end],
+            cells,
+            f"{frames} frames, {len(rows)} checkpoints. Spearman of sizes of the first checkpoint's maps and the last one's; "
+            "Pearson of |map| with the image and its edges. – : constant map, or the method cannot explain the network.",
+        )
+    )
+    alike = {m: rows[0][m]["spearman_to_last"] for m in methods}
+    same = [f"{METHODS[m].title} ({v:.2f})" for m, v in alike.items() if v >= SAME]
+    out.findings.append(
+        f"From {first} to {end} of the training the map hardly moves (Spearman from {SAME} on) of: "
+        f"{', '.join(same) or 'no method'}."
+    )

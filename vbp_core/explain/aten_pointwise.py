@@ -1,0 +1,213 @@
+"""ATen operations on each number: arithmetic with weights, sums of two flows, activations, copies, softmax."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.program import Node
+from vbp_core.explain.aten import Flow, Reader
+from vbp_core.explain.aten_common import Arguments, Rule, affine, double, elementwise, nothing, taken
+from vbp_core.explain.graph import Activation, Add, Affine, Identity
+
+# Arithmetic
+
+
+def _same(x: Flow, y: Flow) -> bool:
+    return [s.shape for s in x.seen] == [s.shape for s in y.seen] and x.squeezed == y.squeezed
+
+
+def _times(value: Any, by: float) -> Any:
+    return value if by == 1 else value * by
+
+
+def _sum(r: Reader, node: Node, x: Any, y: Any) -> Flow | None:
+    """x + y, one of which depends on the picture."""
+    if isinstance(x, Flow) and isinstance(y, Flow):
+        if not _same(x, y):
+            return None
+        out = r.stage(node, Add(), x, y, seen=x.seen)
+        out.squeezed = x.squeezed
+        return out
+    flow, other = (x, y) if isinstance(x, Flow) else (y, x)
+    return affine(r, node, flow, shift=other)
+
+
+def _add(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    x, y, alpha = a["self"], a["other"], a.get("alpha", 1)
+    if not isinstance(alpha, int | float):
+        return None
+    if isinstance(y, Flow) and alpha != 1:
+        scaled = affine(r, node, y, scale=alpha)
+        return None if scaled is None else _sum(r, node, x, scaled)
+    return _sum(r, node, x, y if isinstance(y, Flow) else _times(y, alpha))
+
+
+def _sub(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    return _add(r, node, {**a, "alpha": -a.get("alpha", 1)})
+
+
+def _rsub(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    x, alpha = a["self"], a.get("alpha", 1)
+    if not isinstance(x, Flow) or isinstance(a["other"], Flow):
+        return None
+    return affine(r, node, x, scale=-alpha, shift=a["other"])
+
+
+def _mul(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    x, y = a["self"], a["other"]
+    if isinstance(x, Flow) and isinstance(y, Flow):
+        return None
+    return affine(r, node, x, scale=y) if isinstance(x, Flow) else affine(r, node, y, scale=x)
+
+
+def _div(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    x, y = a["self"], a["other"]
+    if not isinstance(x, Flow) or isinstance(y, Flow) or a.get("rounding_mode") is not None:
+        return None
+    by = double(y) if isinstance(y, Tensor) else torch.tensor(float(y), dtype=torch.float64)
+    return None if bool((by == 0).any()) else affine(r, node, x, scale=1 / by)
+
+
+def _neg(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    return affine(r, node, a["self"], scale=-1.0)
+
+
+# Functions of each number
+
+
+def _relu(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    return elementwise(r, node, a["self"], Identity(), relu=True)
+
+
+def _clamp(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    low, high = a.get("min"), a.get("max")
+    if low == 0 and high is None:
+        return _relu(r, node, a)
+    if isinstance(low, int | float) and isinstance(high, int | float) and low < high:
+        kind = Activation("relu6") if (low, high) == (0, 6) else Activation("hardtanh", (low, high))
+        return elementwise(r, node, a["self"], kind)
+    return None
+
+
+def _threshold(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    return _relu(r, node, a) if a["threshold"] == 0 and a["value"] == 0 else None
+
+
+def _hardtanh(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    return _clamp(r, node, {"self": a["self"], "min": a["min_val"], "max": a["max_val"]})
+
+
+def _function(kind: str, *names: str) -> Rule:
+    def rule(r: Reader, node: Node, a: Arguments) -> Flow | None:
+        arguments = tuple(a[name] for name in names)
+        if not all(isinstance(v, int | float) for v in arguments):
+            return None
+        return elementwise(r, node, a["self"], Activation(kind, tuple(map(float, arguments))))
+
+    return rule
+
+
+def _elu(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    alpha, scale, inner = float(a["alpha"]), float(a["scale"]), float(a["input_scale"])
+    if inner != 1 or scale != 1:
+        return None
+    return elementwise(r, node, a["self"], Activation("elu", (alpha,)))
+
+
+def _gelu(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    kind = {"none": "gelu", "tanh": "gelu_tanh"}.get(a["approximate"])
+    return None if kind is None else elementwise(r, node, a["self"], Activation(kind))
+
+
+def _prelu(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    """relu(x) (1 - a) + a x, with a number a for each channel."""
+    x, weight = a["self"], a["weight"]
+    if not isinstance(weight, Tensor) or not isinstance(x, Flow):
+        return None
+    if weight.numel() == 1:
+        return elementwise(r, node, x, Activation("leaky_relu", (float(weight),)))
+    slope = double(weight).reshape(-1)
+    if len(x.shape) < 2 or x.shape[1] != slope.numel():
+        return None
+    rest = r.stage(
+        node, Affine(1 - slope, 0 * slope), _relu(r, node, a) or x, seen=x.seen, name=f"{node.layer}.positive"
+    )
+    leak = r.stage(node, Affine(slope, 0 * slope), x, seen=x.seen, name=f"{node.layer}.leak")
+    return r.stage(node, Add(), rest, leak, seen=x.seen)
+
+
+def _copy(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    """The same numbers in a tensor of their own."""
+    flow: Flow = taken(a)
+    return replace(flow, storage=r.new_storage())
+
+
+def _dropout(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    """Nothing, also in a program that was exported without .eval(): a network drives as in eval mode."""
+    return nothing(r, node, a)
+
+
+def _to(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    """To another device, or another floating type: nothing, as a graph has one of each."""
+    x = a["self"]
+    dtype = a.get("dtype")
+    if dtype is None and isinstance(a.get("other"), Flow | Tensor):
+        other = a["other"]
+        dtype = other.seen[0].dtype if isinstance(other, Flow) else other.dtype
+    if not x.seen[0].is_floating_point() or (dtype is not None and not dtype.is_floating_point):
+        return None
+    return _copy(r, node, a) if a.get("copy") else nothing(r, node, a)
+
+
+def _softmax(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    x = a["self"]
+    if len(x.shape) != 2 or x.squeezed or a["dim"] not in (1, -1):
+        return None
+    out: Flow = r.opaque(node, {k: v for k, v in a.items() if k in node.arguments})
+    r.before_softmax[out.number] = x
+    return out
+
+
+def _hardsigmoid(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    """x / 6 + 1/2, held between 0 and 1."""
+    line = affine(r, node, a["self"], scale=1 / 6, shift=0.5)
+    return None if line is None else elementwise(r, node, line, Activation("hardtanh", (0.0, 1.0)))
+
+
+RULES: dict[str, Rule] = {
+    "add": _add,
+    "sub": _sub,
+    "subtract": _sub,
+    "rsub": _rsub,
+    **dict.fromkeys(("mul", "multiply"), _mul),
+    **dict.fromkeys(("div", "divide", "true_divide"), _div),
+    **dict.fromkeys(("neg", "negative"), _neg),
+    "relu": _relu,
+    "clamp": _clamp,
+    "clamp_min": _clamp,
+    "clip": _clamp,
+    "threshold": _threshold,
+    "relu6": _function("relu6"),
+    "hardtanh": _hardtanh,
+    "leaky_relu": _function("leaky_relu", "negative_slope"),
+    "elu": _elu,
+    "celu": _function("celu", "alpha"),
+    "selu": _function("selu"),
+    **{
+        kind: _function(kind)
+        for kind in ("silu", "hardswish", "mish", "sigmoid", "tanh", "softsign", "atan", "abs")
+    },
+    "softplus": _function("softplus", "beta", "threshold"),
+    "gelu": _gelu,
+    **dict.fromkeys(("prelu", "_prelu_kernel"), _prelu),
+    **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"), _dropout),
+    **dict.fromkeys(("contiguous", "detach", "alias", "lift", "lift_fresh", "positive", "item"), nothing),
+    **dict.fromkeys(("clone", "lift_fresh_copy"), _copy),
+    **dict.fromkeys(("to", "_to_copy", "type_as"), _to),
+    **dict.fromkeys(("softmax", "log_softmax", "_softmax", "_log_softmax"), _softmax),
+    "hardsigmoid": _hardsigmoid,
+}  # fmt: skip

@@ -1,0 +1,104 @@
+"""ATen operations that pool: over windows, over parts of equal size, over the whole map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from models.program import Node
+from vbp_core.explain.aten import Flow, Reader
+from vbp_core.explain.aten_common import Arguments, Rule, affine, pair
+from vbp_core.explain.graph import AdaptiveAvgPool, AvgPool, Flatten, MaxPool, Op, Pair, Window
+
+
+def _max_pool(r: Reader, node: Node, a: Arguments) -> Any:
+    x = a["self"]
+    if len(x.shape) != 4:
+        return None
+    window = _pool_window(a, pair(a["dilation"]))
+    seen = r.follow(node, a)
+    if not node.many:
+        return r.stage(node, MaxPool(window, bool(a["ceil_mode"])), x, seen=seen)
+    maxima = r.stage(node, MaxPool(window, bool(a["ceil_mode"])), x, seen=tuple(s[0] for s in seen))
+    given = {k: v for k, v in a.items() if k in node.arguments}
+    return [maxima, *r.opaque(node, given)[1:]]
+
+
+def _avg_pool(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    if len(a["self"].shape) != 4 or a["divisor_override"]:
+        return None
+    op = AvgPool(_pool_window(a), bool(a["ceil_mode"]), bool(a["count_include_pad"]))
+    return r.stage(node, op, a["self"], seen=r.follow(node, a))
+
+
+def _pool_window(a: Arguments, dilation: Pair = (1, 1)) -> Window:
+    kernel = pair(a["kernel_size"])
+    return Window(kernel, pair(a["stride"]) if a["stride"] else kernel, pair(a["padding"]), dilation)
+
+
+def _adaptive_avg(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    x = a["self"]
+    seen = r.follow(node, a)
+    if len(x.shape) != 4 or _uneven(x.shape[2:], seen[0].shape[2:]):
+        return None
+    return r.stage(node, AdaptiveAvgPool((seen[0].shape[2], seen[0].shape[3])), x, seen=seen)
+
+
+def _uneven(sizes: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return any(not w or s % w for s, w in zip(sizes, wanted, strict=True))
+
+
+def _adaptive_max(r: Reader, node: Node, a: Arguments) -> Any:
+    x = a["self"]
+    seen = r.follow(node, a)
+    maxima = tuple(s[0] for s in seen)
+    sizes, wanted = x.shape[2:], tuple(maxima[0].shape[2:])
+    if len(x.shape) != 4 or _uneven(sizes, wanted):
+        return None
+    kernel = (sizes[0] // wanted[0], sizes[1] // wanted[1])
+    given = {k: v for k, v in a.items() if k in node.arguments}
+    pooled = r.stage(node, MaxPool(Window(kernel, kernel, (0, 0))), x, seen=maxima)
+    return [pooled, *r.opaque(node, given)[1:]]
+
+
+def _mean(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    return _pooled(r, node, a, lambda x: AdaptiveAvgPool((1, 1)))
+
+
+def _total(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    x = a["self"]
+    pooled = _pooled(r, node, a, lambda x: AdaptiveAvgPool((1, 1)))
+    return None if pooled is None else affine(r, node, pooled, scale=float(x.shape[2] * x.shape[3]))
+
+
+def _largest(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    def whole(x: Flow) -> Op:
+        kernel = (x.shape[2], x.shape[3])
+        return MaxPool(Window(kernel, kernel, (0, 0)))
+
+    return _pooled(r, node, a, whole)
+
+
+def _pooled(r: Reader, node: Node, a: Arguments, op: Callable[[Flow], Op]) -> Flow | None:
+    """A reduction over rows and columns."""
+    x, axes = a["self"], a.get("dim")
+    if len(x.shape) != 4 or not axes or a.get("dtype") is not None or {d % 4 for d in axes} != {2, 3}:
+        return None
+    small = tuple(s.amax((2, 3), keepdim=True) for s in x.seen)
+    pooled = r.stage(node, op(x), x, seen=small)
+    if a["keepdim"]:
+        return pooled
+    return r.stage(
+        node, Flatten(), pooled, seen=tuple(s.flatten(1) for s in small), name=f"{node.layer}.flatten"
+    )
+
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(("max_pool2d", "max_pool2d_with_indices"), _max_pool),
+    "avg_pool2d": _avg_pool,
+    **dict.fromkeys(("adaptive_avg_pool2d", "_adaptive_avg_pool2d"), _adaptive_avg),
+    "adaptive_max_pool2d": _adaptive_max,
+    "mean": _mean,
+    "sum": _total,
+    "amax": _largest,
+}  # fmt: skip
