@@ -19,7 +19,7 @@ from torch import Tensor
 from vbp_core.explain.graph import Activation, Affine, AvgPool, Conv, Identity, MaxPool, Pad, Window
 from vbp_core.explain.trace import Trace
 from vbp_core.native.build import loaded
-from vbp_core.native.mask import can_mask, channel_mean, native_mask
+from vbp_core.native.mask import can_mask, channel_mean, native_mask, planned_mask
 
 Map = NDArray[np.float32]
 
@@ -35,8 +35,11 @@ def chain_mask(trace: Trace) -> Tensor | None:
     """The mask (N, H, W) in [0, 1]; None where it is not a chain in float32 on a CPU, or there is nothing to explain."""
     if trace.input.device.type != "cpu" or trace.input.dtype != torch.float32:
         return None
-    spatial = _spatial(trace)
     kernels = loaded()
+    done = planned_mask(kernels, trace) if kernels is not None else None
+    if done is not None:
+        return done
+    spatial = _spatial(trace)
     if kernels is not None and can_mask(trace, spatial):
         return native_mask(kernels, trace, spatial)
     steps = _steps(trace, spatial)

@@ -43,7 +43,7 @@ class Kernels:
         self.lrp = library.lrp
         self.lrp.argtypes, self.lrp.restype = (pointer, pointer, whole, number, pointer), None
         self.mask = library.mask
-        self.mask.argtypes = (pointer, whole, whole, pointer, whole, pointer, whole, number)
+        self.mask.argtypes = (pointer, whole, whole, pointer, whole, pointer, whole, pointer, whole, number)
         self.mask.restype = None
         library.lanes.restype = library.scratch_floats.restype = whole
         library.size_of_layer.restype = library.size_of_step.restype = whole

@@ -70,8 +70,7 @@ static inline vec sums_of(vec *v) {
     return v[0];
 }
 static inline void means_of(vec *sums, long count, float by, float *out) {
-    const vec means = sums_of(sums) * by;
-    memcpy(out, &means, count * sizeof *out);
+    _mm512_mask_storeu_ps(out, (__mmask16)((1u << count) - 1), (__m512)(sums_of(sums) * by));
 }
 #else
 static inline void means_of(vec *sums, long count, float by, float *out) {
@@ -86,7 +85,14 @@ static inline float largest(vec v) {
     return top;
 }
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+static inline vec larger(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }
+static inline vec smaller(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
+#else
 static inline vec larger(vec a, vec b) { return (vec)(((bits)a & (a > b)) | ((bits)b & ~(a > b))); }
+static inline vec smaller(vec a, vec b) { return (vec)(((bits)a & (a < b)) | ((bits)b & ~(a < b))); }
+#endif
 
 static inline vec load(const float *from, long lanes) {
     if (lanes >= LANES) return *(const loose *)from;
@@ -496,7 +502,7 @@ static float lowest(const float *m, long count) {
     long i = 0;
     if (count >= LANES) {
         vec lows = *(const loose *)m;
-        for (; i + LANES <= count; i += LANES) lows = -larger(-*(const loose *)(m + i), -lows);
+        for (; i + LANES <= count; i += LANES) lows = smaller(*(const loose *)(m + i), lows);
         for (int k = 0; k < LANES; k++) low = lows[k] < low ? lows[k] : low;
     }
     for (; i < count; i++) low = m[i] < low ? m[i] : low;
@@ -543,45 +549,89 @@ static void spread(const float *restrict in, long count, float *restrict out, lo
     }
 }
 
-/* out = sum of rows * by, times a row of means * mean_by where there is one; the largest so far. */
-static vec combine(const float *const *rows, long count, long width, float by, const float *mean, float mean_by, float *out,
-                   vec top) {
-    for (long i = 0; i < width; i += LANES) {
-        const long left = width - i;
+typedef struct {
+    float low, high;
+} range;
+
+/* out = sum of rows * by, times a row of means * mean_by where there is one. Returns its range. */
+static inline __attribute__((always_inline)) range combine(const float *const *rows, long count, long width, float by,
+                                                           const float *mean, float mean_by, float *out) {
+    vec high = {0}, low = high + 3e38f;
+    long i = 0;
+    for (; i + LANES <= width; i += LANES) {
         vec a = {0};
-        for (long r = 0; r < count; r++) a += load(rows[r] + i, left);
+        for (long r = 0; r < count; r++) a += *(const loose *)(rows[r] + i);
         a *= by;
-        if (mean) a *= load(mean + i, left) * mean_by;
-        store(out + i, a, left);
-        top = larger(a, top);
+        if (mean) a *= *(const loose *)(mean + i) * mean_by;
+        *(loose *)(out + i) = a;
+        high = larger(a, high);
+        low = smaller(a, low);
     }
-    return top;
+    range found = {3e38f, largest(high)};
+    for (int k = 0; k < LANES; k++) found.low = low[k] < found.low ? low[k] : found.low;
+    for (; i < width; i++) {
+        float a = 0;
+        for (long r = 0; r < count; r++) a += rows[r][i];
+        a *= by;
+        if (mean) a *= mean[i] * mean_by;
+        out[i] = a;
+        found.high = a > found.high ? a : found.high;
+        found.low = a < found.low ? a : found.low;
+    }
+    return found;
 }
 
-#define TALLEST 64 /* rows of a window */
+#define TALLEST 128     /* rows of a window */
+#define WORTH_TWO 16384 /* pixels of a map that more than one thread is for */
 /* The transposed convolution of ones, divided by the largest of what goes in, and times the next averaged map (divided by
-   its largest) where there is one. rows: room for in's rows at the width of out. Returns the largest of out. */
-static float scale_up(const step *s, const float *in, float top, const float *mean, float *out, float *rows) {
-    const long height = s->size[0], width = s->size[1], kernel = s->kernel[0], stride = s->stride[0];
-    const float by = top > 0 ? 1 / top : 1, most = mean ? top_of(mean, height * width) : 1, mean_by = most > 0 ? 1 / most : 1;
-    const float *taken[TALLEST];
-    vec largest_one = {0};
-    for (long y = 0; y < s->h; y++)
-        spread(in + y * s->w, s->w, rows + y * width, width, s->kernel[1], s->stride[1], s->padding[1], s->dilation[1]);
-    for (long y = 0; y < height; y++) {
-        float *to = out + y * width;
-        const float *with = mean ? mean + y * width : 0;
-        long count = 0, k = 0;
-        for (; k < kernel && count < TALLEST; k++) {
-            const long at = y + s->padding[0] - k * s->dilation[0];
-            if (at >= 0 && at % stride == 0 && at / stride < s->h) taken[count++] = rows + at / stride * width;
+   its largest) where there is one. rows: room for the window's rows at the width of out, for each thread. Returns the
+   range of out. */
+static range scale_up(const step *s, const float *in, float top, const float *mean, float *out, float *rows, int threads) {
+    const long height = s->size[0], width = s->size[1], kernel = s->kernel[0], stride = s->stride[0], all = height * width;
+    const long ring = (kernel - 1) * s->dilation[0] + 1;
+    const float by = top > 0 ? 1 / top : 1;
+    const int shares = all < WORTH_TWO ? 1 : threads;
+    float low = 3e38f, high = 0, most = 0;
+#pragma omp parallel num_threads(shares) if (shares > 1)
+    {
+        if (mean) { /* its largest */
+#pragma omp for schedule(static) reduction(max : most)
+            for (int share = 0; share < shares; share++) {
+                const long from = all * share / shares, to = all * (share + 1) / shares;
+                const float own = top_of(mean + from, to - from);
+                most = own > most ? own : most;
+            }
         }
-        largest_one = count == 3   ? combine(taken, 3, width, by, with, mean_by, to, largest_one)
-                      : count == 2 ? combine(taken, 2, width, by, with, mean_by, to, largest_one)
-                      : count == 1 ? combine(taken, 1, width, by, with, mean_by, to, largest_one)
-                                   : combine(taken, count, width, by, with, mean_by, to, largest_one);
+        const float mean_by = most > 0 ? 1 / most : 1;
+#pragma omp for schedule(static) reduction(max : high) reduction(min : low)
+        for (int share = 0; share < shares; share++) {
+            float *own = rows + share * ring * width;
+            long held[TALLEST]; /* of in's rows, spread, which go round in `own` */
+            for (long k = 0; k < ring; k++) held[k] = -1;
+            for (long y = height * share / shares; y < height * (share + 1) / shares; y++) {
+                const float *taken[TALLEST], *with = mean ? mean + y * width : 0;
+                float *to = out + y * width;
+                long count = 0;
+                for (long k = kernel - 1; k >= 0; k--) {
+                    const long at = y + s->padding[0] - k * s->dilation[0], i = at / stride;
+                    if (at < 0 || at % stride || i >= s->h) continue;
+                    float *row = own + i % ring * width;
+                    if (held[i % ring] != i) {
+                        spread(in + i * s->w, s->w, row, width, s->kernel[1], s->stride[1], s->padding[1], s->dilation[1]);
+                        held[i % ring] = i;
+                    }
+                    taken[count++] = row;
+                }
+                const range found = count == 3   ? combine(taken, 3, width, by, with, mean_by, to)
+                                    : count == 2 ? combine(taken, 2, width, by, with, mean_by, to)
+                                    : count == 1 ? combine(taken, 1, width, by, with, mean_by, to)
+                                                 : combine(taken, count, width, by, with, mean_by, to);
+                low = found.low < low ? found.low : low;
+                high = found.high > high ? found.high : high;
+            }
+        }
     }
-    return largest(largest_one);
+    return (range){low, high};
 }
 
 /* Rows and columns that were added are dropped, those that were left out come back as zeros. */
@@ -597,47 +647,55 @@ static void unpad(const step *s, const float *in, float *out) {
 }
 
 /* VisualBackProp of one frame from the averaged maps, the deepest first: (h, w) of the picture into out, in [0, 1].
-   scratch: three maps, each as large as the largest. */
-static void mask_of(const step *steps, long count, long frame, float *out, float *scratch, long largest_map) {
-    float *now = scratch, *next = scratch + largest_map, *rows = next + largest_map, top = 0;
+   maps: two, each as large as the largest; rows: as `scale_up` takes them. */
+static void mask_of(const step *steps, long count, long frame, float *out, float *maps, long largest_map, float *rows,
+                    int threads) {
+    float *now = maps, *next = maps + largest_map;
     int begun = 0, multiplied = 0;
     long size = 0;
+    range r = {0, 0};
     for (long i = 0; i < count; i++) {
         const step *s = steps + i;
         size = s->h * s->w;
         if (s->mean && !multiplied) {
             const float *mean = s->mean + frame * size;
-            if (begun) top = times(now, top, mean, size);
-            else {
-                memcpy(now, mean, size * sizeof *now);
-                top = top_of(now, size);
-                begun = 1;
-            }
+            if (begun) times(now, r.high, mean, size);
+            else memcpy(now, mean, size * sizeof *now);
+            begun = 1;
+            r = (range){lowest(now, size), top_of(now, size)};
         }
         multiplied = 0;
         if (!begun || !s->moves) continue;
         size = s->size[0] * s->size[1];
-        if (s->moves == 2) unpad(s, now, next);
-        else {
+        if (s->moves == 2) {
+            unpad(s, now, next);
+            r = (range){lowest(next, size), top_of(next, size)};
+        } else {
             const float *mean = i + 1 < count ? steps[i + 1].mean : 0;
-            top = scale_up(s, now, top, mean ? mean + frame * size : 0, next, rows);
+            r = scale_up(s, now, r.high, mean ? mean + frame * size : 0, next, rows, threads);
             multiplied = mean != 0;
         }
         float *other = now;
         now = next;
         next = other;
     }
-    const float low = lowest(now, size), high = top_of(now, size), by = high > low ? high - low : 1;
-    for (long i = 0; i < size; i++) out[i] = (now[i] - low) / by;
+    const float by = r.high > r.low ? r.high - r.low : 1;
+    for (long i = 0; i < size; i++) out[i] = (now[i] - r.low) / by;
 }
 
-/* scratch: 3 * largest_map floats for each thread. */
-void mask(const step *steps, long count, long frames, float *out, long size, float *scratch, long largest_map, int threads) {
+/* maps: 2 * largest_map floats for each thread, or for each frame where they are fewer; rows: rows_each for each thread. */
+void mask(const step *steps, long count, long frames, float *out, long size, float *maps, long largest_map, float *rows,
+          long rows_each, int threads) {
+    if (frames == 1) { /* not within a parallel region: threads of a nested one would be made anew each time */
+        mask_of(steps, count, 0, out, maps, largest_map, rows, threads);
+        return;
+    }
     const int shares = frames < threads ? (int)frames : threads;
 #pragma omp parallel for num_threads(shares) schedule(static)
     for (int share = 0; share < shares; share++)
         for (long frame = share; frame < frames; frame += shares)
-            mask_of(steps, count, frame, out + frame * size, scratch + share * 3 * largest_map, largest_map);
+            mask_of(steps, count, frame, out + frame * size, maps + share * 2 * largest_map, largest_map,
+                    rows + share * rows_each, 1);
 }
 
 long lanes(void) { return LANES; }

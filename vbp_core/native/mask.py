@@ -9,34 +9,42 @@ import torch
 from torch import Tensor
 
 from vbp_core.explain import activations
-from vbp_core.explain.graph import Activation, AvgPool, Conv, MaxPool, Pad, Stage
+from vbp_core.explain.graph import Activation, AvgPool, Conv, MaxPool, Op, Pad, Stage
 from vbp_core.explain.trace import Trace
 from vbp_core.native.build import Kernels
 from vbp_core.native.layers import Step
 
 WINDOW, PADDING = 1, 2  # `moves` of kernels.c
 MAX_PLANS = 8
-TALLEST = 64  # rows of a window; `TALLEST` of kernels.c
+TALLEST = 128  # rows of a window; `TALLEST` of kernels.c
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """values: of each step, the number of the value whose mean it takes, or None. largest_map: in floats."""
+    """values: of each step, the number of the value whose mean it takes, or None. largest_map, rows: floats of
+    the largest map, and of the rows that the largest window takes."""
 
     stages: tuple[Stage, ...]
     values: tuple[int | None, ...]
     steps: ctypes.Array[Step]
     largest_map: int
+    rows: int
 
 
 _plans: dict[tuple[int, torch.Size], _Plan] = {}
+
+
+def planned_mask(kernels: Kernels, trace: Trace) -> Tensor | None:
+    """`native_mask` of a trace like one that it has taken before; None of any other."""
+    plan = _plans.get((id(trace.stages), trace.input.shape))
+    return _run(kernels, trace, plan) if plan is not None and plan.stages is trace.stages else None
 
 
 def can_mask(trace: Trace, spatial: list[int]) -> bool:
     """Whether `native_mask` takes it: there is a map that counts, and no window is beyond what the kernels hold."""
     ops = [trace.stages[i].op for i in spatial]
     return any(trace.stages[i].relu or isinstance(trace.stages[i].op, Activation) for i in spatial) and all(
-        op.window.kernel[0] <= TALLEST for op in ops if isinstance(op, Conv | MaxPool | AvgPool)
+        _rows(op) <= TALLEST for op in ops
     )
 
 
@@ -53,18 +61,20 @@ def native_mask(kernels: Kernels, trace: Trace, spatial: list[int]) -> Tensor:
 
     spatial: the stages that put out maps, from the output on, each one that `chain_mask` knows.
     """
-    key = (id(trace.stages), trace.input.shape)
-    plan = _plans.get(key)
-    if plan is None or plan.stages is not trace.stages:
-        if len(_plans) >= MAX_PLANS:
-            _plans.pop(next(iter(_plans)), None)
-        plan = _plans[key] = _planned(trace, spatial)
+    if len(_plans) >= MAX_PLANS:
+        _plans.pop(next(iter(_plans)), None)
+    plan = _plans[id(trace.stages), trace.input.shape] = _planned(trace, spatial)
+    return _run(kernels, trace, plan)
+
+
+def _run(kernels: Kernels, trace: Trace, plan: _Plan) -> Tensor:
     count, _, height, width = trace.input.shape
-    threads = min(torch.get_num_threads(), count)
+    threads = torch.get_num_threads()
     with torch.inference_mode():
-        means = [None if k is None else channel_mean(trace, k).contiguous() for k in plan.values]
+        means = [_mean(trace, k) for k in plan.values]
         out = torch.empty((count, height, width))
-        scratch = torch.empty(threads * 3 * plan.largest_map)
+        maps = torch.empty(min(threads, count) * 2 * plan.largest_map)
+        rows = torch.empty(threads * plan.rows)
     steps = type(plan.steps).from_buffer_copy(plan.steps)  # one's own: masks may be made side by side
     for step, mean in zip(steps, means, strict=True):
         step.mean = None if mean is None else mean.data_ptr()
@@ -74,11 +84,20 @@ def native_mask(kernels: Kernels, trace: Trace, spatial: list[int]) -> Tensor:
         count,
         out.data_ptr(),
         height * width,
-        scratch.data_ptr(),
+        maps.data_ptr(),
         plan.largest_map,
+        rows.data_ptr(),
+        plan.rows,
         threads,
     )
     return out
+
+
+def _mean(trace: Trace, k: int | None) -> Tensor | None:
+    if k is None:
+        return None
+    found = trace.means[k] if trace.means else None
+    return (channel_mean(trace, k) if found is None else found).contiguous()
 
 
 def _planned(trace: Trace, spatial: list[int]) -> _Plan:
@@ -93,8 +112,15 @@ def _planned(trace: Trace, spatial: list[int]) -> _Plan:
         trace.stages,
         tuple(values),
         (Step * len(steps))(*steps),
-        max(max(taken[0], out[0]) * max(taken[1], out[1]) for taken, out in sizes),
+        max(max(taken.numel(), out.numel()) for taken, out in sizes),
+        max([_rows(trace.stages[i].op) * taken[1] for i, (taken, _) in zip(spatial, sizes, strict=True)]),
     )
+
+
+def _rows(op: Op) -> int:
+    if not isinstance(op, Conv | MaxPool | AvgPool):
+        return 1
+    return (op.window.kernel[0] - 1) * op.window.dilation[0] + 1
 
 
 def _step(stage: Stage, out: torch.Size, taken: torch.Size) -> Step:
