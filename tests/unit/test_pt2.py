@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -266,7 +267,7 @@ def test_a_graph_that_is_wrong(saved, tmp_path, data):
                     break
                 key = data.draw(st.sampled_from(keys))
                 if not isinstance(place[key], dict | list) or data.draw(st.integers(0, 9)) == 0:
-                    place[key] = data.draw(ODD)
+                    place[key] = copy.deepcopy(data.draw(ODD))  # the next edit may change it
                     break
                 place = place[key]
 

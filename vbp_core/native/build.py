@@ -67,10 +67,8 @@ def kernels(build: Callable[[], bool] | None = None) -> Kernels:
     with _lock:
         if _loaded is not None:
             return _loaded
-        if os.environ.get(SWITCH) == "0":
-            raise NotBuiltError(f"{SWITCH} is 0")
-        if _failed:
-            raise NotBuiltError(_failed)
+        if hopeless():
+            raise NotBuiltError(hopeless())
         try:
             path = _built(build)
             _loaded = Kernels(path)
@@ -80,6 +78,11 @@ def kernels(build: Callable[[], bool] | None = None) -> Kernels:
             _failed = str(error)
             raise NotBuiltError(_failed) from error
         return _loaded
+
+
+def hopeless() -> str:
+    """Why this process is not going to have the kernels, "" while it may."""
+    return f"{SWITCH} is 0" if os.environ.get(SWITCH) == "0" else _failed
 
 
 def loaded() -> Kernels | None:

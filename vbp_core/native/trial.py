@@ -12,7 +12,7 @@ from torch import Tensor
 from vbp_core.errors import VbpError
 from vbp_core.explain.graph import Graph
 from vbp_core.explain.trace import Trace
-from vbp_core.native.build import Kernels, NotBuiltError, kernels
+from vbp_core.native.build import Kernels, NotBuiltError, hopeless, kernels
 from vbp_core.native.forward import NativeForward
 
 PATIENCE_S = 2.0  # a command that is done by then does not start the compiler
@@ -30,19 +30,20 @@ class Trial:
 
     def __init__(self, graph: Graph, other: Callable[[Tensor], Trace], images: Tensor) -> None:
         self.found: NativeForward | None = None
-        self.why = ""
+        self.why = hopeless()
         self._thread = threading.Thread(
-            target=self._run, args=(graph, other, images.clone(), torch.get_num_threads()), name="vbp kernels"
+            target=self._run,
+            args=(graph, other, images.clone(), torch.get_num_threads()),
+            name="vbp kernels",
+            daemon=False,
         )
-        self._thread.start()
-
-    @property
-    def running(self) -> bool:
-        return self._thread.is_alive()
+        if not self.why:
+            self._thread.start()
 
     def wait(self) -> None:
         """Until it is known."""
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _run(self, graph: Graph, other: Callable[[Tensor], Trace], images: Tensor, threads: int) -> None:
         try:
@@ -66,6 +67,8 @@ def _kernels() -> Kernels:
     try:
         return kernels()
     except NotBuiltError:
+        if hopeless():
+            raise
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             if not _goes_on():
