@@ -77,7 +77,7 @@ class ModelThread(threading.Thread):
                 while not self._stopped and self._load is None and self.frames.empty:
                     self._wake.wait()
                 if self._stopped:
-                    return
+                    break
                 load, self._load = self._load, None
             try:
                 if load is not None:
@@ -87,6 +87,8 @@ class ModelThread(threading.Thread):
             except Exception as error:
                 log.exception("in the network's thread")
                 self._tell(Trouble(f"The network's thread met an error: {error}"))
+        if self.engine is not None:
+            self.engine.close()
 
     def _open(self, load: Load) -> None:
         try:
@@ -109,8 +111,10 @@ class ModelThread(threading.Thread):
             if self._load is not None or self._stopped:  # another was asked for meanwhile
                 return
             self.generation = load.generation
-            self.engine = engine
+            before, self.engine = self.engine, engine
             self._loading = False
+        if before is not None:
+            before.close()
         self._tell(
             NetworkReady(load.generation, load.name, network, engine.device, describe_device(engine.device))
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from kernelmaker import compiled_with
 
 from vbp_core.native import build
 from vbp_core.native.build import Kernels
@@ -37,15 +38,8 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
-    """The kernels, compiled for this machine; no test uses them but those that ask (see `using`)."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("VBP_NATIVE")
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(build, "_loaded", None)
-        try:
-            return build.kernels(build=lambda: True)
-        except build.NotBuiltError as error:
-            pytest.skip(f"needs the kernels: {error}")
+    """The kernels, compiled for this machine; no test uses them but those that ask (see `both_ways`)."""
+    return compiled_with(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module", params=["torch", "kernels"])

@@ -194,6 +194,10 @@ class Engine:
         """Wait until it is known how the sizes that have been passed are run best; kernels are built in the background."""
         self._forward.settle()
 
+    def close(self) -> None:
+        """End what still runs in the background for it; it can be used on."""
+        self._forward.close()
+
     def forward(self, images: Tensor, means: bool = True) -> Trace:
         """The pass of images (N, C, h, w) as `to_tensor` makes them, on the engine's device; means: see `Forward`."""
         return self._forward(images, means)

@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vbp_core.explain.graph import Activation, Affine, AvgPool, Conv, Identity, MaxPool, Pad, Window
+from vbp_core.explain.graph import Activation, Affine, AvgPool, Conv, Identity, MaxPool, Pad, Stage, Window
 from vbp_core.explain.trace import Trace
 from vbp_core.native.build import loaded
-from vbp_core.native.mask import can_mask, channel_mean, native_mask, planned_mask
+from vbp_core.native.mask import native_mask
 
 Map = NDArray[np.float32]
 
@@ -36,15 +36,13 @@ def chain_mask(trace: Trace) -> Tensor | None:
     if trace.input.device.type != "cpu" or trace.input.dtype != torch.float32:
         return None
     kernels = loaded()
-    done = planned_mask(kernels, trace) if kernels is not None else None
+    done = native_mask(kernels, trace, _spatial) if kernels is not None else None
     if done is not None:
         return done
     spatial = _spatial(trace)
-    if kernels is not None and can_mask(trace, spatial):
-        return native_mask(kernels, trace, spatial)
-    steps = _steps(trace, spatial)
-    if not any(average is not None for average, _, _ in steps):
+    if not spatial:
         return None
+    steps = _steps(trace, spatial)
     count = len(trace.input)
     out = np.empty((count, *trace.input.shape[2:]), np.float32)
     for n in range(count):
@@ -53,7 +51,10 @@ def chain_mask(trace: Trace) -> Tensor | None:
 
 
 def _spatial(trace: Trace) -> list[int]:
-    """The stages that put out maps, from the output on; none where it is no chain of operations that are known here."""
+    """The stages that put out maps, from the output on.
+
+    None where it is no chain of operations that are known here, or has no ReLU: there is nothing to explain.
+    """
     spatial = []
     for i in range(len(trace.stages) - 1, -1, -1):
         stage = trace.stages[i]
@@ -63,7 +64,12 @@ def _spatial(trace: Trace) -> list[int]:
             if not isinstance(stage.op, PASSED):
                 return []
             spatial.append(i)
-    return spatial
+    return spatial if any(_counts(trace.stages[i]) for i in spatial) else []
+
+
+def _counts(stage: Stage) -> bool:
+    """Whether what it puts out is averaged."""
+    return stage.relu or isinstance(stage.op, Activation)
 
 
 def _steps(trace: Trace, spatial: list[int]) -> list[Step]:
@@ -73,8 +79,8 @@ def _steps(trace: Trace, spatial: list[int]) -> list[Step]:
         for i in spatial:
             stage = trace.stages[i]
             op, average = stage.op, None
-            if stage.relu or isinstance(op, Activation):
-                average = channel_mean(trace, i + 1).contiguous().numpy()
+            if _counts(stage):
+                average = trace.mean(i + 1).contiguous().numpy()
             height, width = trace.values[i].shape[2:]
             moves = op if isinstance(op, Conv | MaxPool | AvgPool | Pad) else None
             found.append((average, moves, (height, width)))

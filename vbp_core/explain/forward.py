@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ class Forward:
     ("native": the ReLUs and the means over the channels in the same go), which is found out and tried in the background
     while the next way serves; by oneDNN with weights laid out once and ReLUs fused ("onednn"); and as PyTorch does
     ("plain"). `path` says how the last pass was run, `why` what speaks against the kernels.
+
+    The thread in the background runs some passes of its own beside those that are asked for; they share nothing but weights.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -37,19 +40,27 @@ class Forward:
         self._other = "onednn" if fused else "plain"
         self.path = self._other
         self._packed: dict[torch.Size, list[Tensor | None]] = {}
-        self._trials: dict[torch.Size, Trial] = {}  # by the shape of one picture
+        self._trials: dict[torch.Size, Trial] = {}  # by the shape of one picture, as is
+        self._kept: dict[torch.Size, dict[str, object]] = {}
 
     def __call__(self, images: Tensor, means: bool = True) -> Trace:
         """means: False leaves out what only VisualBackProp takes, to tell what it costs."""
         trial = self._trials.get(images.shape[1:])
         if trial is not None and trial.found is not None:
             self.path = "native"
-            return trial.found(images, means)
-        done = self._otherwise(images)
+            return replace(trial.found(images, means), kept=self._keep(images))
+        done = replace(self._otherwise(images), kept=self._keep(images))
         self.path = self._other
         if trial is None and self._usable and len(images) and len(self._trials) < MAX_SHAPES:
             self._trials[images.shape[1:]] = Trial(self.graph, self._otherwise, images[:1])
         return done
+
+    def _keep(self, images: Tensor) -> dict[str, object]:
+        """What methods keep from pass to pass at this size of picture."""
+        size = images.shape[1:]
+        if size not in self._kept and len(self._kept) >= MAX_SHAPES:
+            self._kept.pop(next(iter(self._kept)))
+        return self._kept.setdefault(size, {})
 
     @property
     def why(self) -> str:
@@ -60,6 +71,12 @@ class Forward:
         """Wait until it is known how the sizes that have occurred are run best."""
         for trial in list(self._trials.values()):
             trial.wait()
+
+    def close(self) -> None:
+        """End what runs in the background, and wait for it."""
+        for trial in self._trials.values():
+            trial.stop()
+        self.settle()
 
     def _otherwise(self, images: Tensor) -> Trace:
         if self._other == "plain":

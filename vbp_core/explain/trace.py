@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import torch
@@ -41,17 +41,23 @@ class Trace:
     stages: as run, adaptive pools resolved to fixed windows. values: len(stages) + 1 tensors, values[i + 1] is the
     output of stage i, after its ReLU where it has one; `inputs(i)` are what it took, in a chain values[i];
     values[0] is the network's input (N, C, H, W) and values[-1] its output (N, outputs). means: of values that stand
-    behind a ReLU, the means over the channels (N, h, w) where the pass computed them on its way, by the same numbers.
+    behind a ReLU, the means over the channels (N, h, w) where the pass computed them on its way, by the same numbers. kept: what methods
+    keep from one pass to the next, of the same network and size of picture (`Forward` hands it on).
     """
 
     stages: tuple[Stage, ...]
     values: tuple[Tensor, ...]
     means: tuple[Tensor | None, ...] = ()
+    kept: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     def mean(self, k: int) -> Tensor:
-        """values[k] averaged over its channels, (N, h, w)."""
+        """What VisualBackProp averages of values[k]: (N, h, w), of other activations than ReLU what they let be seen."""
         found = self.means[k] if self.means else None
-        return self.values[k].mean(1) if found is None else found
+        if found is not None:
+            return found
+        op = self.stages[k - 1].op
+        seen = activations.seen(op, self.values[k]) if isinstance(op, Activation) else self.values[k]
+        return seen.mean(1)
 
     @property
     def input(self) -> Tensor:
@@ -79,7 +85,7 @@ class Trace:
     def frame(self, n: int) -> Trace:
         """The trace of frame `n` of the batch alone (views, no copies)."""
         means = tuple(None if m is None else m[n : n + 1] for m in self.means)
-        return Trace(self.stages, tuple(v[n : n + 1] for v in self.values), means)
+        return Trace(self.stages, tuple(v[n : n + 1] for v in self.values), means, self.kept)
 
 
 StageRunner: TypeAlias = Callable[[int, Stage, list[Tensor]], Tensor | None]

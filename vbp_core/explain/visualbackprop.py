@@ -13,7 +13,6 @@ from vbp_core.explain.chain_mask import chain_mask
 from vbp_core.explain.graph import Activation, AvgPool, Conv, MaxPool, Opaque, Pad, Stage, Window, sources
 from vbp_core.explain.target import TargetLike
 from vbp_core.explain.trace import Trace, unpad
-from vbp_core.native.mask import channel_mean
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def _backproject(trace: Trace, keep: bool) -> tuple[Tensor, list[Level]]:
             stage, value = trace.stages[i], trace.values[i + 1]
             mask = _merged(waiting.pop(i + 1, []))
             if value.dim() == 4 and (stage.relu or isinstance(stage.op, Activation)):
-                average = by_maximum(channel_mean(trace, i + 1))
+                average = by_maximum(trace.mean(i + 1))
                 mask = average if mask is None else by_maximum(mask * average)
                 if keep:
                     found.append(Level(stage.name, value.shape[1], average, mask))

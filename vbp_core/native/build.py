@@ -15,7 +15,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("kernels.c")
+from vbp_core.native.structures import Layer, Step
+
+SOURCES = Path(__file__).parent / "c"
 FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fopenmp", "-shared", "-fPIC")
 FOR_THIS_PROCESSOR = {"x86_64": ("-march=native", "-mprefer-vector-width=512"), "aarch64": ("-mcpu=native",)}
 SWITCH = "VBP_NATIVE"  # 0 in the environment: never compile, never load
@@ -32,7 +34,10 @@ class AbortedError(Exception):
 
 
 class Kernels:
-    """What the library offers, as ctypes functions. `lanes`: floats in a vector; `scratch`: floats that a thread needs."""
+    """What the library offers, as ctypes functions. `lanes`: floats in a vector; `scratch`: floats that a thread needs.
+
+    Raises OSError or AttributeError for a library that is not it.
+    """
 
     def __init__(self, path: Path) -> None:
         library = ctypes.CDLL(str(path))
@@ -49,8 +54,12 @@ class Kernels:
         library.size_of_layer.restype = library.size_of_step.restype = whole
         self.lanes: int = library.lanes()
         self.scratch: int = library.scratch_floats()
-        self.layer_bytes: int = library.size_of_layer()
-        self.step_bytes: int = library.size_of_step()
+        ours, theirs = (
+            ctypes.sizeof(Layer) + ctypes.sizeof(Step),
+            library.size_of_layer() + library.size_of_step(),
+        )
+        if ours != theirs:
+            raise OSError(f"the kernels take structures of {theirs} bytes, not {ours}")
 
 
 _loaded: Kernels | None = None
@@ -70,14 +79,21 @@ def kernels(build: Callable[[], bool] | None = None) -> Kernels:
         if hopeless():
             raise NotBuiltError(hopeless())
         try:
-            path = _built(build)
-            _loaded = Kernels(path)
+            _loaded = _load(_built(build))
         except AbortedError as error:
             raise NotBuiltError(str(error)) from error
-        except (NotBuiltError, OSError, AttributeError) as error:
+        except (NotBuiltError, OSError, subprocess.SubprocessError) as error:
             _failed = str(error)
             raise NotBuiltError(_failed) from error
         return _loaded
+
+
+def _load(path: Path) -> Kernels:
+    try:
+        return Kernels(path)
+    except (OSError, AttributeError) as error:
+        path.unlink(missing_ok=True)  # damaged: the next start compiles anew
+        raise NotBuiltError(f"what was compiled cannot be loaded ({error})") from error
 
 
 def hopeless() -> str:
@@ -106,7 +122,12 @@ def _built(build: Callable[[], bool] | None) -> Path:
     compiler = _compiler()
     command = (compiler, *FOR_THIS_PROCESSOR.get(platform.machine(), ()), *FLAGS)
     version = subprocess.run((compiler, "--version"), capture_output=True, timeout=10, check=False).stdout
-    what = repr(command).encode() + version + _processor() + SOURCE.read_bytes()
+    what = (
+        repr(command).encode()
+        + version
+        + _processor()
+        + b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))
+    )
     try:
         folder = cache_folder()
     except (OSError, RuntimeError) as error:
@@ -119,7 +140,7 @@ def _built(build: Callable[[], bool] | None) -> Path:
     handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
     os.close(handle)
     try:
-        _compile((*command, str(SOURCE), "-o", name), build)
+        _compile((*command, str(SOURCES / "kernels.c"), "-o", name), build)
         os.replace(name, target)
     finally:
         Path(name).unlink(missing_ok=True)

@@ -12,12 +12,13 @@ from torch import Tensor
 from vbp_core.explain.graph import Conv, Graph, Pad, Stage, sources
 from vbp_core.explain.trace import Trace, run_stage, trace
 from vbp_core.native.build import Kernels
-from vbp_core.native.layers import FLOAT_BYTES, Layer, PackedConv
+from vbp_core.native.layers import FLOAT_BYTES, PackedConv
+from vbp_core.native.structures import Layer
 
 WORTH_FUSING = (
     512 * 1024
 )  # bytes of maps that would leave the nearest caches before the next layer reads them
-LONGEST = 8  # layers in one call; `DEEPEST` of kernels.c
+LONGEST = 8  # layers in one call; `DEEPEST` of the kernels
 HALO = 8  # rows of the last layer that a thread should have, for the few that two compute to be few
 MAX_SHAPES = 4  # one frame, a batch, and a rest are the sizes that occur together
 

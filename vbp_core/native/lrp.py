@@ -18,17 +18,11 @@ from vbp_core.explain.adjoint import by_largest
 from vbp_core.explain.graph import Conv, Pad, Stage, cuts, sources
 from vbp_core.explain.trace import Trace
 from vbp_core.native.build import Kernels
-from vbp_core.native.layers import (
-    FLOAT_BYTES,
-    Layer,
-    packed,
-    transformed,
-    whole_vectors,
-    winograd_pays,
-)
+from vbp_core.native.layers import FLOAT_BYTES, packed, transformed, whole_vectors, winograd_pays
+from vbp_core.native.structures import Layer
 
 FEW = 4  # channels of a picture that the last step takes at once
-MAX_PLANS = 4
+KEY = "native lrp"  # in `Trace.kept`
 
 
 def reached(trace: Trace) -> int | None:
@@ -71,15 +65,11 @@ def native_lrp(kernels: Kernels, trace: Trace, relevance: Tensor, at: int, eps: 
 
     at: what `reached` says; relevance: shaped as values[at].
     """
-    key = (id(trace.stages), trace.input.shape[1:], at)
-    with _lock:
-        plan = _plans.get(key)
-        if plan is None or plan.stages is not trace.stages:
-            if len(_plans) >= MAX_PLANS:
-                _plans.pop(next(iter(_plans)))
-            plan = _plans[key] = _Plan(kernels, trace, at)
-        with torch.inference_mode():
-            return plan.run(kernels, trace, relevance, eps)
+    plan = trace.kept.get(KEY)
+    if not isinstance(plan, _Plan) or plan.at != at:
+        plan = trace.kept[KEY] = _Plan(kernels, trace, at)
+    with plan.lock, torch.inference_mode():
+        return plan.run(kernels, trace, relevance, eps)
 
 
 @dataclass(frozen=True)
@@ -131,17 +121,18 @@ class _Shares:
 
 
 class _Plan:
-    """Every transposed convolution, at one size of picture."""
+    """Every transposed convolution, at one size of picture, and the memory between them: one run at a time (`lock`)."""
 
     def __init__(self, kernels: Kernels, trace: Trace, at: int) -> None:
-        self.stages = trace.stages
         self.at = at
+        self.lock = threading.Lock()
+        stages = trace.stages
         self._kept: list[object] = []  # what the layers point to
         layers: list[Layer] = []
         self._below: list[tuple[int, int]] = []  # of each layer: the value, and where in it, in floats
         counts: list[int] = []
-        convs = [i for i in range(at) if isinstance(self.stages[i].op, Conv)]
-        chain = [_geometry(self.stages, i, trace) for i in convs]
+        convs = [i for i in range(at) if isinstance(stages[i].op, Conv)]
+        chain = [_geometry(stages, i, trace) for i in convs]
         shares = [
             _Shares(kernels.lanes, trace.values[i + 1].shape, g.axes)
             for i, g in zip(convs, chain, strict=True)
@@ -275,7 +266,3 @@ def _geometry(stages: tuple[Stage, ...], i: int, trace: Trace) -> _Geometry:
     size = trace.values[value].shape[2:]
     axes = [_phases(size[a], w.kernel[a], w.stride[a], (top, left)[a], w.dilation[a]) for a in (0, 1)]
     return _Geometry(conv, value, axes)
-
-
-_plans: dict[tuple[int, torch.Size, int], _Plan] = {}
-_lock = threading.Lock()

@@ -22,7 +22,7 @@ _one_at_a_time = threading.Lock()
 
 
 class Trial:
-    """Runs at once, in a thread that ends when the program does.
+    """Runs at once, in a thread that ends when the program does, or `stop` is called.
 
     other: what serves until then; images: (1, C, H, W), what it is tried on. `found`: what is to serve from now on, None
     where that stays `other`. `why`: in words that follow "because"; "" while it is not known, and where the kernels serve.
@@ -30,6 +30,7 @@ class Trial:
 
     def __init__(self, graph: Graph, other: Callable[[Tensor], Trace], images: Tensor) -> None:
         self.found: NativeForward | None = None
+        self._stopped = threading.Event()
         self.why = hopeless()
         self._thread = threading.Thread(
             target=self._run,
@@ -40,6 +41,10 @@ class Trial:
         if not self.why:
             self._thread.start()
 
+    def stop(self) -> None:
+        """Nobody wants to know any more."""
+        self._stopped.set()
+
     def wait(self) -> None:
         """Until it is known."""
         if self._thread.ident is not None:
@@ -49,8 +54,8 @@ class Trial:
         try:
             with _one_at_a_time:
                 torch.set_num_threads(threads)  # a thread's own
-                fast = NativeForward(_kernels(), graph)
-                self.why = _verdict(fast, other, images)
+                fast = NativeForward(_kernels(self._goes_on), graph)
+                self.why = _verdict(fast, other, images, self._goes_on)
                 if not self.why:
                     self.found = fast
         except NotBuiltError as error:
@@ -58,12 +63,11 @@ class Trial:
         except (VbpError, RuntimeError, MemoryError) as error:
             self.why = f"the network does not run on them ({error})"
 
+    def _goes_on(self) -> bool:
+        return threading.main_thread().is_alive() and not self._stopped.is_set()
 
-def _goes_on() -> bool:
-    return threading.main_thread().is_alive()
 
-
-def _kernels() -> Kernels:
+def _kernels(goes_on: Callable[[], bool]) -> Kernels:
     try:
         return kernels()
     except NotBuiltError:
@@ -71,13 +75,15 @@ def _kernels() -> Kernels:
             raise
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
-            if not _goes_on():
+            if not goes_on():
                 raise
             time.sleep(0.05)
-        return kernels(build=_goes_on)
+        return kernels(build=goes_on)
 
 
-def _verdict(fast: NativeForward, other: Callable[[Tensor], Trace], images: Tensor) -> str:
+def _verdict(
+    fast: NativeForward, other: Callable[[Tensor], Trace], images: Tensor, goes_on: Callable[[], bool]
+) -> str:
     """ "" where `fast` gives what `other` gives, and no later."""
     if not fast.useful:
         return "the network has no convolution for them"
@@ -88,7 +94,7 @@ def _verdict(fast: NativeForward, other: Callable[[Tensor], Trace], images: Tens
             return "on this network they gave other numbers, or none"
     mine = others = float("inf")
     for _ in range(ROUNDS):
-        if not _goes_on():
+        if not goes_on():
             return "the program ends"
         start = time.perf_counter()
         fast(images)
