@@ -51,7 +51,7 @@ def _run(kernels: Kernels, trace: Trace, plan: _Plan) -> Tensor:
         means = [None if k is None else trace.mean(k).contiguous() for k in plan.values]
         out = torch.empty((count, height, width))
         maps = torch.empty(min(threads, count) * 2 * plan.largest_map)
-        rows = torch.empty(threads * plan.rows)
+        rows = torch.empty(min(threads, count) * plan.rows)
     steps = type(plan.steps).from_buffer_copy(plan.steps)  # one's own: masks may be made side by side
     for step, mean in zip(steps, means, strict=True):
         step.mean = None if mean is None else mean.data_ptr()

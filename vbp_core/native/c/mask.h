@@ -99,57 +99,38 @@ static inline __attribute__((always_inline)) range combine(const float *const *r
     return found;
 }
 
-#define TALLEST 128     /* rows of a window */
-#define WORTH_TWO 16384 /* pixels of a map that more than one thread is for */
+#define TALLEST 128 /* rows of a window */
 /* The transposed convolution of ones, divided by the largest of what goes in, and times the next averaged map (divided by
-   its largest) where there is one. rows: room for the window's rows at the width of out, for each thread. Returns the
-   range of out. */
-static range scale_up(const step *s, const float *in, float top, const float *mean, float *out, float *rows, int threads) {
-    const long height = s->size[0], width = s->size[1], kernel = s->kernel[0], stride = s->stride[0], all = height * width;
+   its largest) where there is one. rows: room for the window's rows at the width of out. Returns the range of out. */
+static range scale_up(const step *s, const float *in, float top, const float *mean, float *out, float *rows) {
+    const long height = s->size[0], width = s->size[1], kernel = s->kernel[0], stride = s->stride[0];
     const long ring = (kernel - 1) * s->dilation[0] + 1;
-    const float by = top > 0 ? 1 / top : 1;
-    const int shares = all < WORTH_TWO ? 1 : threads;
-    float low = 3e38f, high = 0, most = 0;
-#pragma omp parallel num_threads(shares) if (shares > 1)
-    {
-        if (mean) { /* its largest */
-#pragma omp for schedule(static) reduction(max : most)
-            for (int share = 0; share < shares; share++) {
-                const long from = all * share / shares, to = all * (share + 1) / shares;
-                const float own = top_of(mean + from, to - from);
-                most = own > most ? own : most;
+    const float by = top > 0 ? 1 / top : 1, most = mean ? top_of(mean, height * width) : 1, mean_by = most > 0 ? 1 / most : 1;
+    range all = {3e38f, 0};
+    long held[TALLEST]; /* of in's rows, spread, which go round in `rows` */
+    for (long k = 0; k < ring; k++) held[k] = -1;
+    for (long y = 0; y < height; y++) {
+        const float *taken[TALLEST], *with = mean ? mean + y * width : 0;
+        float *to = out + y * width;
+        long count = 0;
+        for (long k = kernel - 1; k >= 0; k--) {
+            const long at = y + s->padding[0] - k * s->dilation[0], i = at / stride;
+            if (at < 0 || at % stride || i >= s->h) continue;
+            float *row = rows + i % ring * width;
+            if (held[i % ring] != i) {
+                spread(in + i * s->w, s->w, row, width, s->kernel[1], s->stride[1], s->padding[1], s->dilation[1]);
+                held[i % ring] = i;
             }
+            taken[count++] = row;
         }
-        const float mean_by = most > 0 ? 1 / most : 1;
-#pragma omp for schedule(static) reduction(max : high) reduction(min : low)
-        for (int share = 0; share < shares; share++) {
-            float *own = rows + share * ring * width;
-            long held[TALLEST]; /* of in's rows, spread, which go round in `own` */
-            for (long k = 0; k < ring; k++) held[k] = -1;
-            for (long y = height * share / shares; y < height * (share + 1) / shares; y++) {
-                const float *taken[TALLEST], *with = mean ? mean + y * width : 0;
-                float *to = out + y * width;
-                long count = 0;
-                for (long k = kernel - 1; k >= 0; k--) {
-                    const long at = y + s->padding[0] - k * s->dilation[0], i = at / stride;
-                    if (at < 0 || at % stride || i >= s->h) continue;
-                    float *row = own + i % ring * width;
-                    if (held[i % ring] != i) {
-                        spread(in + i * s->w, s->w, row, width, s->kernel[1], s->stride[1], s->padding[1], s->dilation[1]);
-                        held[i % ring] = i;
-                    }
-                    taken[count++] = row;
-                }
-                const range found = count == 3   ? combine(taken, 3, width, by, with, mean_by, to)
-                                    : count == 2 ? combine(taken, 2, width, by, with, mean_by, to)
-                                    : count == 1 ? combine(taken, 1, width, by, with, mean_by, to)
-                                                 : combine(taken, count, width, by, with, mean_by, to);
-                low = found.low < low ? found.low : low;
-                high = found.high > high ? found.high : high;
-            }
-        }
+        const range found = count == 3   ? combine(taken, 3, width, by, with, mean_by, to)
+                            : count == 2 ? combine(taken, 2, width, by, with, mean_by, to)
+                            : count == 1 ? combine(taken, 1, width, by, with, mean_by, to)
+                                         : combine(taken, count, width, by, with, mean_by, to);
+        all.low = found.low < all.low ? found.low : all.low;
+        all.high = found.high > all.high ? found.high : all.high;
     }
-    return (range){low, high};
+    return all;
 }
 
 /* Rows and columns that were added are dropped, those that were left out come back as zeros. */
@@ -166,8 +147,7 @@ static void unpad(const step *s, const float *in, float *out) {
 
 /* VisualBackProp of one frame from the averaged maps, the deepest first: (h, w) of the picture into out, in [0, 1].
    maps: two, each as large as the largest; rows: as `scale_up` takes them. */
-static void mask_of(const step *steps, long count, long frame, float *out, float *maps, long largest_map, float *rows,
-                    int threads) {
+static void mask_of(const step *steps, long count, long frame, float *out, float *maps, long largest_map, float *rows) {
     float *now = maps, *next = maps + largest_map;
     int begun = 0, multiplied = 0;
     long size = 0;
@@ -190,7 +170,7 @@ static void mask_of(const step *steps, long count, long frame, float *out, float
             r = (range){lowest(next, size), top_of(next, size)};
         } else {
             const float *mean = i + 1 < count ? steps[i + 1].mean : 0;
-            r = scale_up(s, now, r.high, mean ? mean + frame * size : 0, next, rows, threads);
+            r = scale_up(s, now, r.high, mean ? mean + frame * size : 0, next, rows);
             multiplied = mean != 0;
         }
         float *other = now;
@@ -201,17 +181,14 @@ static void mask_of(const step *steps, long count, long frame, float *out, float
     for (long i = 0; i < size; i++) out[i] = (now[i] - r.low) / by;
 }
 
-/* maps: 2 * largest_map floats for each thread, or for each frame where they are fewer; rows: rows_each for each thread. */
+/* Frames are shared by the threads; one frame is done by one, as a fifth of a millisecond is not worth waiting for another that
+   something else may have taken the processor from. maps: 2 * largest_map floats for each share, rows: rows_each. */
 void mask(const step *steps, long count, long frames, float *out, long size, float *maps, long largest_map, float *rows,
           long rows_each, int threads) {
-    if (frames == 1) { /* not within a parallel region: threads of a nested one would be made anew each time */
-        mask_of(steps, count, 0, out, maps, largest_map, rows, threads);
-        return;
-    }
     const int shares = frames < threads ? (int)frames : threads;
-#pragma omp parallel for num_threads(shares) schedule(static)
+#pragma omp parallel for num_threads(shares) schedule(static) if (shares > 1)
     for (int share = 0; share < shares; share++)
         for (long frame = share; frame < frames; frame += shares)
             mask_of(steps, count, frame, out + frame * size, maps + share * 2 * largest_map, largest_map,
-                    rows + share * rows_each, 1);
+                    rows + share * rows_each);
 }
