@@ -6,8 +6,8 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from bagmaker import write_rosbag1
 
-from tests.bagmaker import write_rosbag1
 from vbp_core.drives import open_drive
 
 
