@@ -6,7 +6,6 @@ Frames come in the capture's own thread and go on at once; only what may take a 
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections import deque
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from app.messages import Frame, LiveFailed, LiveTold, RecordingTold
 from app.threads import Abandoned
 from vbp_core.errors import VbpError
+from vbp_core.live.frame import Prediction
 
 if TYPE_CHECKING:
     from vbp_core.live.address import Address
@@ -71,7 +71,7 @@ class LiveThread(threading.Thread):
         self._make_parents = False
         self._lost = 0  # frames that came while too many waited
         self._waiting: deque[LiveFrame] = deque()
-        self._predicted: deque[tuple[int, float]] = deque(maxlen=256)
+        self._predicted: deque[tuple[int, Prediction]] = deque(maxlen=256)
         self._angles: AngleSource | None = None
         self._recorder: Recorder | None = None
         self._camera = ""
@@ -103,7 +103,7 @@ class LiveThread(threading.Thread):
             return
         with self._wake:
             if self._record is not None:  # also while the recording is still being opened
-                self._predicted.append((frame.index, frame.shot.angle_rad))
+                self._predicted.append((frame.index, Prediction.of(frame.shot)))
                 self._wake.notify_all()
 
     # What is known, from any thread.
@@ -231,17 +231,17 @@ class LiveThread(threading.Thread):
         known = bool(self._predicted) and self._predicted[-1][0] >= frame.seq
         return known or late or not self._predicting()
 
-    def _take_ready(self, everything: bool) -> list[tuple[LiveFrame, float]]:
+    def _take_ready(self, everything: bool) -> list[tuple[LiveFrame, Prediction]]:
         predicted = dict(self._predicted)
         out = []
         while self._waiting and (everything or self._ready(self._waiting[0])):
             frame = self._waiting.popleft()
-            out.append((frame, predicted.get(frame.seq, math.nan)))
+            out.append((frame, predicted.get(frame.seq, Prediction())))
         return out
 
     # Without it.
 
-    def _feed(self, frames: list[tuple[LiveFrame, float]], folder: Path | None, model: str) -> None:
+    def _feed(self, frames: list[tuple[LiveFrame, Prediction]], folder: Path | None, model: str) -> None:
         for frame, predicted in frames:
             if self._recorder is None and folder is not None:
                 self._recorder = self._open_recorder(frame, folder, model)

@@ -27,7 +27,7 @@ from vbp_core.errors import DriveError, VbpError
 from vbp_core.live import recorder as recorder_module
 from vbp_core.live import recording_files
 from vbp_core.live.angles import Measured
-from vbp_core.live.frame import LiveFrame
+from vbp_core.live.frame import LiveFrame, Prediction
 from vbp_core.live.recorder import MOST_FRAMES, Recorder
 
 START_NS = 1_479_425_441_182_877_835  # a time that a float64 does not hold
@@ -47,7 +47,7 @@ def record(folder: Path, count: int, width: int = 320, height: int = 240, **more
     )  # type: ignore[arg-type]
     for i, frame in enumerate(frames):
         measured = Measured(frame.timestamp_ns - 3, 0.1 * i + 1e-17, 3.3 * i) if i % 3 else None
-        recorder.put(frame, measured, math.nan if i % 5 == 0 else -0.01 * i)
+        recorder.put(frame, measured, Prediction() if i % 5 == 0 else Prediction(-0.01 * i))
     state = recorder.stop()
     assert (state.frames, state.dropped, state.failure) == (count, 0, "")
     return frames
@@ -359,10 +359,13 @@ def test_a_video_cut_at_any_byte_opens_or_says_why_not(whole: Path, tmp_path: Pa
 # --- damage ----------------------------------------------------------------------------------------------
 
 
+SAID = Prediction(-0.25, 14, 0.1)  # no network says both, but the file can
+
+
 def lines_of(count: int) -> bytes:
     head = ",".join(recording.COLUMNS) + "\n"
     rows = [
-        recording_files.row(i, live_frame(i, scene()), Measured(1, 0.5 * i, 2.0), -0.25) for i in range(count)
+        recording_files.row(i, live_frame(i, scene()), Measured(1, 0.5 * i, 2.0), SAID) for i in range(count)
     ]
     return head.encode() + b"".join(rows)
 
@@ -380,6 +383,8 @@ def test_rows_cut_anywhere_are_the_whole_lines(tmp_path_factory: pytest.TempPath
     assert len(rows.good) == n and rows.good.all() and rows.notes == []
     assert rows.timestamps_ns.tolist() == [START_NS + i * STEP_NS + (i * 7919) % 1_000_003 for i in range(n)]
     assert rows.measured_rad.tolist() == [0.5 * i for i in range(n)]
+    assert rows.predicted_rad.tolist() == [-0.25] * n
+    assert rows.predicted_class.tolist() == [14] * n and rows.probability.tolist() == [0.1] * n
 
 
 @settings(max_examples=300)
@@ -404,6 +409,29 @@ def test_damaged_rows_never_raise_and_good_rows_keep_their_frame(
     if at > len(WHOLE_ROWS) // 2 and b"\n" not in junk:
         before = WHOLE_ROWS[:at].count(b"\n") - 1
         assert rows.good[: before - 1].all()  # what is before the damage is not touched by it
+
+
+def test_classes_are_recorded_with_their_probability(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "d", size=(320, 240), fps_hint=20.0, camera="c", model="NetSign")
+    for i in range(4):
+        said = Prediction() if i == 2 else Prediction(number=i, probability=i / 3)
+        recorder.put(live_frame(i, scene(320, 240)), None, said)
+    recorder.stop()
+    with open_drive(tmp_path / "d") as drive:
+        assert isinstance(drive, recording.RecordingDrive)
+        assert drive.predicted_class.tolist() == [0, 1, -1, 3]
+        np.testing.assert_array_equal(drive.probability, [0, 1 / 3, math.nan, 1])
+        assert np.isnan(drive.predicted_rad).all() and np.isnan(drive.angle_rad).all()
+
+
+def test_recordings_from_before_classifiers_are_read(whole: Path, tmp_path: Path) -> None:
+    def older(folder: Path) -> None:
+        lines = (folder / ROWS).read_text().splitlines()
+        (folder / ROWS).write_text("".join(",".join(line.split(",")[:7]) + "\n" for line in lines))
+
+    with open_drive(whole) as new, open_drive(copy_with(whole, tmp_path, older)) as old:
+        assert old.timestamps_ns.tolist() == new.timestamps_ns.tolist() and old.info.notes == new.info.notes
+        np.testing.assert_array_equal(old.angle_rad, new.angle_rad)
 
 
 @given(st.binary(max_size=200))

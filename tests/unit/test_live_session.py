@@ -20,8 +20,10 @@ import numpy as np
 import pytest
 from livemaker import MjpegServer, read_clock, scene
 
+from vbp_core.classes import class_name
 from vbp_core.cli import main
 from vbp_core.drives import open_drive
+from vbp_core.drives.recording import RecordingDrive
 from vbp_core.engine import Engine, open_network
 from vbp_core.errors import VbpError
 from vbp_core.live.angles import Measured, Track
@@ -73,7 +75,7 @@ class SlowEngine:
         if self.runs == self.fails_at:
             raise VbpError("the crop does not lie in the frame")
         time.sleep(self.seconds)
-        return SimpleNamespace(angle_rad=read_clock(frame)[0] / 1000)
+        return SimpleNamespace(angle_rad=read_clock(frame)[0] / 1000, probabilities=None)
 
 
 @pytest.fixture
@@ -213,6 +215,34 @@ def test_a_session_from_the_command_line_is_recorded_and_opens(server, tmp_path,
         assert len(drive) > 5 and np.isfinite(drive.predicted_rad).any()  # type: ignore[attr-defined]
         numbers = [read_clock(drive.frame(i))[0] for i in range(len(drive))]
         assert numbers == list(range(numbers[0], numbers[0] + len(drive)))
+
+
+def test_a_classifier_says_its_class_and_it_is_recorded(server, tmp_path, capsys) -> None:
+    server.play([PICTURE], fps=20)
+    folder = tmp_path / "drive"
+    words = [
+        "camera",
+        server.url,
+        "--no-window",
+        "--seconds",
+        "3",
+        "--record",
+        str(folder),
+        "--device",
+        "cpu",
+    ]
+    assert main([*words, "--model", "NetSign"]) == 0
+    told = capsys.readouterr().err
+    with open_drive(folder) as drive:
+        assert isinstance(drive, RecordingDrive)
+        found = drive.predicted_class >= 0
+        assert found.any() and np.isnan(drive.predicted_rad).all()
+        seen = Engine(open_network("NetSign"), "cpu").run(PICTURE)
+        assert seen.probabilities is not None
+        likeliest = int(seen.probabilities.argmax())
+        assert likeliest in drive.predicted_class[found]
+        assert (drive.probability[found] > 1 / 43).all() and np.isnan(drive.probability[~found]).all()
+    assert f"predicted {class_name(open_network('NetSign').spec, likeliest)} (" in told and "nan" not in told
 
 
 def test_angles_that_come_in_are_measured_against_the_prediction_and_recorded(

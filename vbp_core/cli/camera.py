@@ -19,6 +19,8 @@ from vbp_core.cli.main import print_json
 from vbp_core.errors import VbpError
 
 if TYPE_CHECKING:
+    from models.spec import NetworkSpec
+    from vbp_core.engine import Pass
     from vbp_core.live.capture import Capture
     from vbp_core.live.session import LiveSession
 
@@ -146,6 +148,7 @@ def _session(args: argparse.Namespace) -> int:
     last = capture.state
     session.stop()
     threads = session.join()
+    engine.close()
     line.end()
     if failure := session.state.failure:
         raise VbpError(failure)
@@ -173,6 +176,16 @@ def check_folder(folder: Path) -> None:
         raise VbpError(f"{there} cannot be written to; record elsewhere")
 
 
+def said(shot: Pass, spec: NetworkSpec) -> str:
+    """What the network predicts, in words."""
+    if shot.probabilities is None:
+        return f"predicted {math.degrees(shot.angle_rad):+.1f}°"
+    from vbp_core.classes import class_name
+
+    number = int(shot.probabilities.argmax())
+    return f"predicted {class_name(spec, number)} ({shot.probabilities[number]:.0%})"
+
+
 def status(session: LiveSession, capture: Capture) -> str:
     """One line: what the camera does, how late results are, the angles in degrees of the steering wheel."""
     camera, state = capture.state, session.state
@@ -182,7 +195,7 @@ def status(session: LiveSession, capture: Capture) -> str:
         f"{camera.fps:.1f} fps",
         f"latency {state.newest.latency_ms:.0f} ms",
         f"{state.skipped} skipped",
-        f"predicted {math.degrees(state.newest.shot.angle_rad):+.1f}°",
+        said(state.newest.shot, session.engine.spec),
     ]
     if state.newest.measured is not None:
         words.append(f"driven {math.degrees(state.newest.measured.angle_rad):+.1f}°")

@@ -29,7 +29,10 @@ COLUMNS = (
     "speed_mps",
     "measured_timestamp_ns",
     "seq",
+    "predicted_class",
+    "probability",
 )
+_OLDER = 7  # columns, of recordings from before classifiers
 MAX_ROWS_BYTES = 2**31  # some months at 30 frames per second
 MAX_FRAMES = 2**27  # a damaged number must not make a huge drive
 _MAX_HEAD_BYTES = 2**20
@@ -37,7 +40,7 @@ PAUSE_NS = 1_000_000_000
 LISTED = 10  # of pauses
 _ASTRAY_NS = 50_000_000  # a time this far from the video's clock is damaged, if the times are out of order
 
-Row = tuple[int, int, float, float, float]  # as parse_row has it
+Row = tuple[int, int, float, float, float, int, float]  # as parse_row has it
 _INT64 = np.iinfo(np.int64)
 
 
@@ -80,10 +83,13 @@ def open(path: Path, options: OpenOptions) -> Drive:
 class RecordingDrive(VideoDrive):
     """The video without the columns and rows that were added to make its size even.
 
-    predicted_rad: (N,) float64, what the network predicted while it was recorded, radians, NaN where it did not.
+    What the network said while it was recorded: predicted_rad, (N,) float64, radians, NaN where it said nothing;
+    of a classifier predicted_class, (N,) int64, -1 where it said nothing, with its probability, (N,) float64.
     """
 
     predicted_rad: NDArray[np.float64]
+    predicted_class: NDArray[np.int64]
+    probability: NDArray[np.float64]
 
     def __init__(
         self, index: VideoIndex, size: tuple[int, int] | None, cache_bytes: int = CACHE_BYTES
@@ -91,6 +97,8 @@ class RecordingDrive(VideoDrive):
         self._size = size
         super().__init__(index, cache_bytes)
         self.predicted_rad = np.full(len(self), np.nan)
+        self.predicted_class = np.full(len(self), -1, np.int64)
+        self.probability = np.full(len(self), np.nan)
         if size is not None:
             self.info.width = min(size[0], self.info.width)
             self.info.height = min(size[1], self.info.height)
@@ -176,8 +184,8 @@ def _word(value: Any) -> str:
 class Rows:
     """frames.csv: of each frame whether it has a row, and what that says.
 
-    good: (N,) bool. timestamps_ns: (N,) int64. measured_rad, predicted_rad, speed_mps: (N,) float64, NaN where
-    there is none.
+    good: (N,) bool. timestamps_ns: (N,) int64. measured_rad, predicted_rad, speed_mps, probability: (N,) float64,
+    NaN where there is none. predicted_class: (N,) int64, -1 where there is none.
     """
 
     good: NDArray[np.bool_]
@@ -185,6 +193,8 @@ class Rows:
     measured_rad: NDArray[np.float64]
     predicted_rad: NDArray[np.float64]
     speed_mps: NDArray[np.float64]
+    predicted_class: NDArray[np.int64]
+    probability: NDArray[np.float64]
     notes: list[str]
 
 
@@ -214,13 +224,13 @@ def read_rows(path: Path) -> Rows:
     damaged += len(found) - len(rows)
     n = max((r[0] for r in rows), default=-1) + 1
     good, times = np.zeros(n, np.bool_), np.zeros(n, np.int64)
-    values = np.full((3, n), np.nan)
-    for frame, time_ns, *numbers in rows:
-        good[frame], times[frame] = True, time_ns
-        values[:, frame] = numbers
+    values, classes = np.full((4, n), np.nan), np.full(n, -1, np.int64)
+    for frame, time_ns, measured, predicted, speed, number, probability in rows:
+        good[frame], times[frame], classes[frame] = True, time_ns, number
+        values[:, frame] = measured, predicted, speed, probability
     if damaged:
         notes.append(f"{damaged} lines of {path.name} are damaged: those frames are unlabelled")
-    return Rows(good, times, values[0], values[1], values[2], notes)
+    return Rows(good, times, values[0], values[1], values[2], classes, values[3], notes)
 
 
 def _in_order(found: list[Row]) -> list[Row]:
@@ -235,19 +245,23 @@ def _in_order(found: list[Row]) -> list[Row]:
 
 
 def parse_row(line: bytes) -> Row | None:
-    """frame, timestamp_ns, measured_rad, predicted_rad, speed_mps; None for a line that is none of ours."""
+    """frame, timestamp_ns, measured_rad, predicted_rad, speed_mps, predicted_class, probability; unknown numbers
+    are NaN, an unknown class is -1. None for a line that is none of ours."""
     cells = line.rstrip(b"\r\n").split(b",")
-    if len(cells) != len(COLUMNS):
+    if len(cells) not in (_OLDER, len(COLUMNS)):
         return None
+    kind, probability = cells[_OLDER:] or (b"", b"")
     try:
-        frame, time_ns = int(cells[0]), int(cells[1])
-        numbers = [float(cell) if cell else np.nan for cell in cells[2:5]]
+        frame, time_ns, number = int(cells[0]), int(cells[1]), int(kind) if kind else -1
+        numbers = [float(cell) if cell else np.nan for cell in (*cells[2:5], probability)]
     except ValueError:
         return None
     # Within half of int64, so that differences of times stay within it.
     if not (0 <= frame <= _INT64.max and abs(time_ns) <= _INT64.max // 2) or np.isinf(numbers).any():
         return None
-    return frame, time_ns, numbers[0], numbers[1], numbers[2]
+    if not -1 <= number <= _INT64.max:
+        return None
+    return frame, time_ns, numbers[0], numbers[1], numbers[2], number, numbers[3]
 
 
 def _join(drive: RecordingDrive, rows: Rows) -> None:
@@ -286,3 +300,5 @@ def _join(drive: RecordingDrive, rows: Rows) -> None:
     drive.set_times(np.maximum.accumulate(times))
     drive.set_labels(rows.measured_rad[:n].copy(), rows.speed_mps[:n].copy())
     drive.predicted_rad = rows.predicted_rad[:n].copy()
+    drive.predicted_class = rows.predicted_class[:n].copy()
+    drive.probability = rows.probability[:n].copy()

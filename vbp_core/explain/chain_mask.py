@@ -116,7 +116,10 @@ def _largest(values: Map) -> float:
     if SAFE[0] < top < SAFE[1]:
         return top
     if top > 0:
-        np.divide(values, np.float32(top), out=values)
+        with np.errstate(
+            invalid="ignore"
+        ):  # inf / inf, of a network that overflows: its mask is told to be no number
+            np.divide(values, np.float32(top), out=values)
     return 1.0
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from vbp_core.drives.base import Image
+
+if TYPE_CHECKING:
+    from vbp_core.engine import Pass
 
 Phase = Literal["connecting", "live", "stale", "lost"]
 
@@ -23,6 +27,26 @@ class LiveFrame:
     timestamp_ns: int
     arrived_ns: int
     image: Image
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network said of a frame; as it stands here, nothing.
+
+    angle_rad: of a steering network, radians, positive to the left, else NaN. number, probability: of a classifier, the
+    likeliest class; else -1 and NaN.
+    """
+
+    angle_rad: float = math.nan
+    number: int = -1
+    probability: float = math.nan
+
+    @staticmethod
+    def of(shot: Pass) -> Prediction:
+        if shot.probabilities is None:
+            return Prediction(shot.angle_rad)
+        number = int(shot.probabilities.argmax())
+        return Prediction(number=number, probability=float(shot.probabilities[number]))
 
 
 @dataclass(frozen=True)

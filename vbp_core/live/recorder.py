@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections import deque
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from vbp_core.errors import VbpError
 from vbp_core.live.angles import Measured
-from vbp_core.live.frame import LiveFrame
+from vbp_core.live.frame import LiveFrame, Prediction
 from vbp_core.live.recording_files import RecordingFiles
 
 log = logging.getLogger(__name__)
@@ -20,6 +19,7 @@ log = logging.getLogger(__name__)
 MOST_FRAMES = 128  # that wait to be written; some seconds for a disk that hesitates
 MOST_BYTES = 256 * 2**20
 IDLE_S = 0.5
+NOTHING = Prediction()  # was said of a frame that the network has not seen
 ENDING_S = 20.0  # for what waits, when the recording is stopped
 
 
@@ -51,7 +51,7 @@ class Recorder:
         self.folder = Path(folder).expanduser()
         self._files = RecordingFiles(self.folder, size, fps_hint, camera, model)
         self._wake = threading.Condition()
-        self._queue: deque[tuple[LiveFrame, Measured | None, float]] = deque()
+        self._queue: deque[tuple[LiveFrame, Measured | None, Prediction]] = deque()
         self._queued_bytes = 0
         self._ending = False
         self._dropped = 0
@@ -60,7 +60,7 @@ class Recorder:
         self._thread.start()
 
     def put(
-        self, frame: LiveFrame, measured: Measured | None = None, predicted_rad: float = math.nan
+        self, frame: LiveFrame, measured: Measured | None = None, predicted: Prediction = NOTHING
     ) -> bool:
         """Hand over a frame; never waits. False when it had to be dropped, as too many wait already.
 
@@ -74,7 +74,7 @@ class Recorder:
             if full and self._queue:
                 self._dropped += 1
                 return False
-            self._queue.append((frame, measured, predicted_rad))
+            self._queue.append((frame, measured, predicted))
             self._queued_bytes += size
             self._wake.notify_all()
             return True
@@ -123,7 +123,7 @@ class Recorder:
             self._ending = True
             self._queue.clear()
 
-    def _next(self) -> tuple[LiveFrame, Measured | None, float] | None:
+    def _next(self) -> tuple[LiveFrame, Measured | None, Prediction] | None:
         """The next frame to write; None at the end."""
         while True:
             with self._wake:

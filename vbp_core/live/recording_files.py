@@ -26,7 +26,7 @@ from vbp_core.drives.base import Image
 from vbp_core.drives.recording import COLUMNS, FORMAT, HEAD, ROWS, VERSION, VIDEO
 from vbp_core.errors import VbpError
 from vbp_core.live.angles import Measured
-from vbp_core.live.frame import LiveFrame
+from vbp_core.live.frame import LiveFrame, Prediction
 
 _CLUSTER_MS = 250
 _MILLISECOND = Fraction(1, 1000)
@@ -90,7 +90,7 @@ class RecordingFiles:
         self._container.start_encoding()
         self._container_sync = os.open(path, os.O_RDONLY)
 
-    def write(self, frame: LiveFrame, measured: Measured | None, predicted_rad: float) -> None:
+    def write(self, frame: LiveFrame, measured: Measured | None, predicted: Prediction) -> None:
         """Raises OSError or av.FFmpegError."""
         if self.frames == 0:
             self._first_ns = frame.timestamp_ns
@@ -100,7 +100,7 @@ class RecordingFiles:
         self._last_pts = pts
         picture = self._picture(self._even(self._fitted(frame.image)))
         picture.pts, picture.time_base = pts, _MILLISECOND
-        line = row(self.frames, frame, measured, predicted_rad)
+        line = row(self.frames, frame, measured, predicted)
         for packet in self._stream.encode(picture):
             self._container.mux_one(packet)
         if self._rows.write(line) != len(line):
@@ -191,13 +191,18 @@ class RecordingFiles:
             raise
 
 
-def row(number: int, frame: LiveFrame, measured: Measured | None, predicted_rad: float) -> bytes:
+def row(number: int, frame: LiveFrame, measured: Measured | None, predicted: Prediction) -> bytes:
     """A line of frames.csv; numbers are written so that they are read back exactly, unknown ones are empty."""
     cells = [str(number), str(frame.timestamp_ns)]
     angle, speed = (measured.angle_rad, measured.speed_mps) if measured is not None else (math.nan, math.nan)
-    cells += [repr(float(v)) if math.isfinite(v) else "" for v in (angle, predicted_rad, speed)]
+    cells += [_number(v) for v in (angle, predicted.angle_rad, speed)]
     cells += [str(measured.timestamp_ns) if measured is not None else "", str(frame.seq)]
+    cells += [str(predicted.number) if predicted.number >= 0 else "", _number(predicted.probability)]
     return (",".join(cells) + "\n").encode()
+
+
+def _number(value: float) -> str:
+    return repr(float(value)) if math.isfinite(value) else ""
 
 
 def make_new_folder(folder: Path) -> None:

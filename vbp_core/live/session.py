@@ -16,8 +16,8 @@ import numpy as np
 from vbp_core.errors import VbpError
 from vbp_core.live.angles import AngleSource, Measured
 from vbp_core.live.capture import Capture
-from vbp_core.live.frame import LiveFrame
-from vbp_core.live.recorder import Recorder
+from vbp_core.live.frame import LiveFrame, Prediction
+from vbp_core.live.recorder import NOTHING, Recorder
 
 if TYPE_CHECKING:
     from vbp_core.engine import Engine, Pass
@@ -85,7 +85,7 @@ class LiveSession:
         methods: Sequence[str] = ("visualbackprop",),
         on_result: OnResult | None = None,
     ) -> None:
-        self._capture, self._engine, self._angles = capture, engine, angles
+        self._capture, self.engine, self._angles = capture, engine, angles
         self._make_recorder = make_recorder
         self._methods, self._on_result = methods, on_result
         self.recorder: Recorder | None = None
@@ -168,7 +168,7 @@ class LiveSession:
             self._capture.stop()
 
     def _one(self, frame: LiveFrame, after: int) -> None:
-        shot = self._engine.run(frame.image, methods=self._methods, strict=False)
+        shot = self.engine.run(frame.image, methods=self._methods, strict=False)
         done = time.monotonic_ns()
         measured = self._measured(frame)
         with self._lock:
@@ -180,7 +180,7 @@ class LiveSession:
             self._results += 1
             self._latencies.append(latency_ms)
             self._times.append(done / 1e9)
-        self._record(seq=frame.seq, predicted_rad=shot.angle_rad)
+        self._record(seq=frame.seq, predicted=Prediction.of(shot))
         if self._on_result is not None:
             self._on_result(result)
 
@@ -197,7 +197,7 @@ class LiveSession:
             self._record(oldest=True)
 
     def _record(
-        self, seq: int = 0, predicted_rad: float = math.nan, oldest: bool = False, everything: bool = False
+        self, seq: int = 0, predicted: Prediction = NOTHING, oldest: bool = False, everything: bool = False
     ) -> None:
         """Put what is decided to the recorder, in order: frames up to `seq`, the oldest one, or all."""
         if self._make_recorder is None:
@@ -211,8 +211,7 @@ class LiveSession:
                         continue
                     if self.recorder is None:
                         self.recorder = self._make_recorder(frame)
-                    self.recorder.put(
-                        frame, self._measured(frame), predicted_rad if frame.seq == seq else math.nan
-                    )
+                    said = predicted if frame.seq == seq else NOTHING
+                    self.recorder.put(frame, self._measured(frame), said)
                 except VbpError as error:
                     self._recording = str(error)
