@@ -23,3 +23,11 @@ class ModelError(VbpError):
 
 class ExplainError(VbpError):
     """A method cannot explain this network. The message names the layer and why."""
+
+
+class NotPassedError(ExplainError):
+    """A method has to pass a layer that can be run alone. layer: its name and what it is."""
+
+    def __init__(self, layer: str, method: str = "this method") -> None:
+        super().__init__(f"layer {layer} can be run, but not explained, and {method} has to pass it")
+        self.layer = layer

@@ -90,7 +90,8 @@ def side_by_side(
     """Figures 6 to 9 and 15 to 19: for each frame and network the input, and each method's map laid over it.
 
     target: what is explained (`Engine.target`). parameters: of the methods, by their names.
-    Returns the figure, and (frame, engine, pass) of each row. Raises VbpError.
+    A method that cannot explain a network has the picture alone; the pass says why. Returns the figure, and (frame,
+    engine, pass) of each row. Raises VbpError, also where there is no map at all.
     """
     passes: list[tuple[int, Engine, Pass]] = []
     for frame in frames:
@@ -98,7 +99,10 @@ def side_by_side(
         driven = float(drive.angle_rad[frame])
         for engine in engines:
             what = engine.target(target, driven)
-            passes.append((frame, engine, engine.run(picture, methods, target=what, parameters=parameters)))
+            shot = engine.run(picture, methods, target=what, parameters=parameters, strict=False)
+            passes.append((frame, engine, shot))
+    if not any(shot.maps for _, _, shot in passes):
+        raise VbpError(next(iter(passes[0][2].missing.values())))
     size = max(p.input.shape[0] for _, _, p in passes), max(p.input.shape[1] for _, _, p in passes)
     rows = [_row(drive, *one, methods, style, size) for one in passes]
     per_block = len(engines)
@@ -134,7 +138,10 @@ def _row(
         label = METHODS[method].title
         if k == 0:
             label += f", {engine.spec.name}{found}"
-        row.append(Tile(label, _framed(blend(seen, done.maps[method], style=style), size)))
+        if method in done.missing:
+            row.append(Tile(f"{label}: no map", _framed(seen, size)))
+        else:
+            row.append(Tile(label, _framed(blend(seen, done.maps[method], style=style), size)))
     return row
 
 

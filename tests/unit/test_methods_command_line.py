@@ -81,6 +81,21 @@ def test_the_figure_takes_them_too(
     [
         (["--set", "lrp.eps"], "METHOD.NAME=VALUE"),
         (["--set", "lrp.eps=much"], "METHOD.NAME=VALUE"),
+        (["--method", "lrp", "--set", "lrp.eps=nan"], "eps of LRP is a number, not nan"),
+        (["--method", "lrp", "--set", "lrp.eps=1e400"], "eps of LRP is a number, not inf"),
+        (["--method", "lrp", "--set", "lrp.bias=0.5"], "bias of LRP is 0 or 1, not 0.5"),
+        (
+            ["--method", "grad-cam", "--set", "grad-cam.back=1.5"],
+            "back of Grad-CAM is a whole number, not 1.5",
+        ),
+        (
+            ["--method", "grad-cam", "--set", "grad-cam.back=-1"],
+            "0 layers back or more",
+        ),
+        (
+            ["--method", "occlusion", "--set", "occlusion.size=8.5"],
+            "size of Occlusion is a whole number, not 8.5",
+        ),
         (["--set", "fbi.tau=1"], "add --method fbi"),
         (["--method", "lrp", "--set", "lrp.tau=1"], "it takes: eps, bias"),
         (["--method", "saliency", "--set", "saliency.eps=1"], "it takes: nothing"),

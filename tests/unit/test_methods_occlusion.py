@@ -67,6 +67,10 @@ def test_a_long_computation_can_be_stopped() -> None:
 
 def test_a_patch_has_a_size() -> None:
     done, _, _ = make("plain")
-    for size in (0, float("nan"), float("inf")):
-        with pytest.raises(ExplainError, match="patches"):
+    for size, words in (
+        (0, "patches of at least 1"),
+        (float("nan"), "a whole number"),
+        (float("inf"), "a whole number"),
+    ):
+        with pytest.raises(ExplainError, match=words):
             explain(done, "occlusion", size=size)

@@ -278,3 +278,29 @@ def test_only_what_the_user_alone_can_have_written_is_loaded(own, tmp_path):
     assert not build._is_ours(link)
     assert stat.S_IMODE(build.cache_folder().stat().st_mode) == 0o700
     assert os.environ["XDG_CACHE_HOME"] in str(build.cache_folder())
+
+
+def test_a_library_that_was_cut_short_is_compiled_anew(own, compiled):
+    """The system would end a program that loads one."""
+    own.compiler(
+        "import sys; '-o' in sys.argv and open(sys.argv[sys.argv.index('-o') + 1], 'wb').write(bytes(9000))"
+    )
+    with pytest.raises(build.NotBuiltError, match="cannot be loaded"):
+        build.kernels(build=lambda: True)
+    key = build._digest(b"any")
+    folder = build.cache_folder()
+    whole = folder / f"{key}-{build._digest(bytes(9000))}.so"
+    whole.write_bytes(bytes(9000))
+    assert build._kept(folder, key) == whole
+    os.truncate(whole, 4096)
+    assert build._kept(folder, key) is None and not whole.exists()
+
+
+def test_what_was_left_half_compiled_is_removed_when_it_is_old(own):
+    folder = build.cache_folder()
+    old, new = folder / f"a{build.PART}", folder / f"b{build.PART}"
+    for path in (old, new):
+        path.write_bytes(b"")
+    os.utime(old, (0, 0))
+    build._remove_left(folder)
+    assert not old.exists() and new.exists()

@@ -139,7 +139,8 @@ EXPLAINED = {
     "pooling with indices": lambda s, x: F.max_pool2d(x, 3, 2, 1, ceil_mode=True, return_indices=True)[0],
     "averages without the border": lambda s, x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
     "a slope for each channel": lambda s, x: s.slopes(x - 0.2),
-    "activations": lambda s, x: F.hardsigmoid(x - 1) + torch.tanh(F.gelu(x)) + F.leaky_relu(x - 0.3, 0.2),
+    "activations": lambda s, x: torch.tanh(F.gelu(x)) + F.leaky_relu(x - 0.3, 0.2) + F.elu(x - 0.4, 0.7),
+    "hardsigmoid": lambda s, x: F.hardsigmoid(x - 1),  # by itself: torch's own slope is 1/6 of float32, a factor here
     "held between bounds": lambda s, x: x.clamp(0.1, 0.6) + x.clamp(min=0),
     "no gradients": lambda s, x: torch.no_grad()(lambda y: y * 2)(x),
     "another type and back": lambda s, x: x.to(torch.float64).contiguous(),

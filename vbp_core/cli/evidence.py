@@ -24,6 +24,7 @@ from vbp_core.evidence.perturbation import REPLACEMENTS
 from vbp_core.evidence.registry import EXPERIMENTS, Options
 from vbp_core.evidence.report import html
 from vbp_core.explain import METHODS
+from vbp_core.files import check_target
 from vbp_core.simulate.truth import Truth, load_truth
 
 FRAMES = 20
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("MODEL", "DRIVE"),
         help="a network trained on drives with a planted cue, and an unseen drive with it (vbp simulate --plant)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of all that is random (0)")
+    parser.add_argument("--seed", type=_seed, default=0, help="of all that is random (0)")
     parser.add_argument(
         "-o", "--output", required=True, type=Path, metavar="REPORT.html", help="and REPORT.json beside it"
     )
@@ -77,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     if args.output.suffix.lower() not in (".html", ".htm"):
         raise VbpError(f"{args.output} is no name for a report; it must end in .html")
+    for path in (args.output, args.output.with_suffix(".json")):  # before minutes of work
+        check_target(path, _is_ours, Path(args.source), args.force)
     methods = list(dict.fromkeys(args.method or METHODS))
     networks = [open_network(name) for name in dict.fromkeys(args.model or ["NetSVF"])]
     with open_source(args) as drive:
@@ -192,6 +195,12 @@ def _is_ours(path: Path) -> bool:
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 2^63 - 1")
     return int(text)
 
 

@@ -76,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
                         "predicted_rad": done.angle_rad,
                         **_class(drive, frame, engine, done),
                         "warning": done.warning,
+                        "missing": done.missing,
                     }
                     for frame, engine, done in passes
                 ],
@@ -84,8 +85,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print(f"{len(args.frame)} frame{'s' * (len(args.frame) != 1)} drawn to {args.output}")
     for frame, engine, done in passes:
-        if done.warning:
-            print(f"frame {frame}, {engine.spec.name}: {done.warning}")
+        for text in dict.fromkeys((done.warning, *done.missing.values())):
+            if text:
+                print(f"frame {frame}, {engine.spec.name}: {text}")
     for engine in engines:
         if not engine.network.trained:
             print(f"{engine.spec.name} has random weights: give a trained network with --model")

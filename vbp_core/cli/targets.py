@@ -62,7 +62,7 @@ def read_settings(args: argparse.Namespace, methods: Sequence[str]) -> dict[str,
             value = float(number)
         except ValueError:
             value = math.nan
-        if not (equals and dot and math.isfinite(value)):
+        if not (equals and dot and (number.strip().lower() == "nan" or not math.isnan(value))):
             raise VbpError(f"--set {text} is not understood; give METHOD.NAME=VALUE, as lrp.eps=1")
         if method not in methods:
             raise VbpError(f"--set {text} belongs to no method of this command; add --method {method}")
@@ -71,5 +71,6 @@ def read_settings(args: argparse.Namespace, methods: Sequence[str]) -> dict[str,
             raise VbpError(
                 f"{METHODS[method].title} takes no {name!r}; it takes: {', '.join(known) or 'nothing'}"
             )
+        METHODS[method].checked({name: value})
         found.setdefault(method, {})[name] = value
     return found

@@ -11,7 +11,7 @@ import numpy as np
 from vbp_core.drives.base import Image
 from vbp_core.engine import Engine
 from vbp_core.evidence import perturbation, randomisation, theory
-from vbp_core.evidence.outcome import Plot, Series, figure
+from vbp_core.evidence.outcome import Outcome, Plot, Series, figure
 from vbp_core.evidence.subject import Frames, Subject
 from vbp_core.evidence.subject import cost as cost_of
 from vbp_core.explain.registry import METHODS
@@ -59,22 +59,14 @@ def quick(
         s for s in deletion.plots[0].series if s.aside or s.name in {METHODS[m].title for m in subject.maps}
     ]
     first = Plot("Most relevant first", "% replaced", f"change in {subject.unit}", lines)
-    second = Plot(
-        "VBP against |LRP|",
-        "eps",
-        "correlation",
-        [
-            Series("Pearson", *_curve(compared.plots[0].series[0])),
-            Series("Spearman", *_curve(compared.plots[0].series[1])),
-        ],
-        log_x=True,
-    )
-    verdicts = [_of_deletion(subject, deletion.numbers), _of_head(head), _of_theory(compared.numbers)]
+    curves = [
+        Series(name, series.x, series.y)
+        for plot in compared.plots[:1]
+        for name, series in zip(("Pearson", "Spearman"), plot.series, strict=False)
+    ]
+    second = Plot("VBP against |LRP|", "eps", "correlation", curves, log_x=True)
+    verdicts = [_of_deletion(subject, deletion.numbers), _of_head(head), _of_theory(compared)]
     return Quick((first, second), tuple(v for v in verdicts if v))
-
-
-def _curve(series: Series) -> tuple[Sequence[float], Sequence[float]]:
-    return series.x, series.y
 
 
 def _of_deletion(subject: Subject, numbers: dict[str, Any]) -> str:
@@ -113,8 +105,10 @@ def _of_head(head: dict[str, float]) -> str:
     return f"With random fully connected layers the map is {'; '.join(parts)}." if parts else ""
 
 
-def _of_theory(numbers: dict[str, Any]) -> str:
-    one = numbers["frames"][0]
+def _of_theory(compared: Outcome) -> str:
+    if not compared.numbers["frames"]:
+        return compared.findings[0]
+    one = compared.numbers["frames"][0]
     values = [entry["pearson"] for entry in one["lrp"]]
     out = f"VisualBackProp and |phi| correlate at {figure(one['phi']['pearson'])} (Pearson)"
     if np.isfinite(values).any():

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
+from vbp_core.errors import ExplainError
 from vbp_core.evidence.measures import edges, mean, pearson, spearman
 from vbp_core.evidence.outcome import Outcome, Plot, Series, Table, Tick, figure
 from vbp_core.evidence.subject import Floats, Subject
@@ -34,6 +35,8 @@ def run(subject: Subject, tick: Tick) -> Outcome:
     masks are smooth and phi is grainy. As a measure of what a correlation is worth: the edges of the image
     (Sobel) against phi. phi is signed; its size is compared, and its positive part beside it.
     """
+    if reason := _cannot(subject):
+        return Outcome(numbers={"frames": []}, findings=[f"Remark 1 cannot be asked here: {reason}."])
     frames: list[dict[str, Any]] = []
     for n in subject.some(FRAMES):
         trace = subject.trace(n)
@@ -59,6 +62,17 @@ def run(subject: Subject, tick: Tick) -> Outcome:
             tick(2)
         frames.append(one)
     return _outcome(subject, frames)
+
+
+def _cannot(subject: Subject) -> str:
+    """Why one of the three methods cannot explain the network, "" where all can."""
+    trace = subject.trace(0)
+    for method in ("visualbackprop", "phi", "lrp"):
+        try:
+            explain(trace, method, subject.target)
+        except ExplainError as error:
+            return str(error)
+    return ""
 
 
 def half(values: Floats) -> float:

@@ -48,7 +48,7 @@ def _hardswish_slope(x: Tensor) -> Tensor:
 
 
 FUNCTIONS: dict[str, Function] = {
-    "leaky_relu": Function(F.leaky_relu, lambda x, a=0.01: torch.where(x > 0, 1.0, a).to(x.dtype)),
+    "leaky_relu": Function(F.leaky_relu, lambda x, a=0.01: torch.where(x > 0, torch.ones_like(x), a)),
     "elu": Function(F.elu, lambda x, a=1.0: torch.where(x > 0, 1.0, a * torch.exp(x.clamp(max=0)))),
     "celu": Function(F.celu, lambda x, a=1.0: torch.where(x > 0, 1.0, torch.exp(x.clamp(max=0) / a))),
     "selu": Function(

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vbp_core.errors import ExplainError
+from vbp_core.errors import NotPassedError
 from vbp_core.explain import activations
 from vbp_core.explain.graph import (
     Activation,
@@ -110,7 +110,7 @@ def hand_down(
         stage, inputs = trace.stages[i], trace.inputs(i)
         if isinstance(stage.op, Opaque):
             if bool(got.any()):  # nothing comes back to the head of another output, whatever it does
-                raise ExplainError(not_explained(stage))
+                raise not_passed(stage)
             continue
         if len(inputs) == 1:
             parts = [rule(stage, inputs[0], trace.values[i + 1], got)]
@@ -123,9 +123,9 @@ def hand_down(
     return waiting[stop] if stop in waiting else torch.zeros_like(trace.values[stop])
 
 
-def not_explained(stage: Stage) -> str:
+def not_passed(stage: Stage) -> NotPassedError:
     what = stage.op.what if isinstance(stage.op, Opaque) else type(stage.op).__name__
-    return f"layer {stage.name} ({what}) can be run, but not explained, and this method has to pass it"
+    return NotPassedError(f"{stage.name} ({what})")
 
 
 def backward(trace: Trace, grad: Tensor, relu: Callable[[Tensor, Tensor], Tensor], stop: int = 0) -> Tensor:

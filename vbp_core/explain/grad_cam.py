@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,9 +22,11 @@ def grad_cam(trace: Trace, target: TargetLike = None, back: float = 0) -> Tensor
     convolutions before the last; 0 is the last, as in the paper, and numbers beyond the first mean the first. L is
     brought to the input's size by bilinear interpolation. Where the last maps are one row high, as in the networks
     of the VisualBackProp paper, it tells columns only: look further back.
-    Raises ExplainError for a network without a convolution, or an output that is not there.
+    Raises ExplainError for a network without a convolution, a negative `back`, or an output that is not there.
     """
-    at = trace.last_maps(round(max(0.0, back)))
+    if not 0 <= back < math.inf:
+        raise ExplainError(f"Grad-CAM looks 0 layers back or more, not {back:g}")
+    at = trace.last_maps(round(back))
     if at is None:
         raise ExplainError("Grad-CAM needs a convolution, and this network has none")
     maps = trace.values[at]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from vbp_core.errors import ExplainError
+from vbp_core.errors import ExplainError, NotPassedError
 from vbp_core.explain.deconvnet import deconvnet
 from vbp_core.explain.fbi import KEEP, TAU, fbi
 from vbp_core.explain.grad_cam import grad_cam
@@ -46,6 +47,26 @@ class Parameter:
     whole: bool = False
     tip: str = ""
 
+    def checked(self, value: float, method: str) -> float:
+        """The value, as a bool or an int where it is one. Raises ExplainError for what is no such number."""
+        wanted = "a number"
+        if self.switch:
+            wanted = "0 or 1"
+        elif self.whole:
+            wanted = "a whole number"
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        good = math.isfinite(number)
+        if good and self.switch:
+            good = number in (0, 1)
+        elif good and self.whole:
+            good = number == int(number)
+        if not good:
+            raise ExplainError(f"{self.name} of {method} is {wanted}, not {value!r}")
+        return bool(number) if self.switch else int(number) if self.whole else number
+
 
 @dataclass(frozen=True)
 class Method:
@@ -62,6 +83,16 @@ class Method:
     source: str = ""
     targeted: bool = True
     slow: bool = False
+
+    def checked(self, parameters: Mapping[str, float]) -> dict[str, float]:
+        """The parameters as the function takes them. Raises ExplainError for one that it has not, or of no use."""
+        known = {p.name: p for p in self.parameters}
+        for name in parameters:
+            if name not in known:
+                raise ExplainError(
+                    f"{self.title} has no parameter {name!r}; accepted: {', '.join(known) or 'none'}"
+                )
+        return {name: known[name].checked(value, self.title) for name, value in parameters.items()}
 
 
 _BIAS = Parameter("bias", "bias", 1, 0, 1, switch=True, tip="the bias counts in the denominator")
@@ -168,11 +199,7 @@ def explain(trace: Trace, method: str, target: TargetLike = None, **parameters: 
     chosen = METHODS.get(method)
     if chosen is None:
         raise ExplainError(f"there is no method {method!r}; accepted: {', '.join(METHODS)}")
-    known = {p.name: p for p in chosen.parameters}
-    for name in parameters:
-        if name not in known:
-            raise ExplainError(
-                f"{chosen.title} has no parameter {name!r}; accepted: {', '.join(known) or 'none'}"
-            )
-    values = {k: bool(v) if known[k].switch else v for k, v in parameters.items()}
-    return chosen.function(trace, target, **values)
+    try:
+        return chosen.function(trace, target, **chosen.checked(parameters))
+    except NotPassedError as error:
+        raise NotPassedError(error.layer, chosen.title) from error

@@ -38,7 +38,7 @@ class Target:
         return replace(self, driven=self.driven.reshape(-1)[n : n + 1])
 
 
-TargetLike: TypeAlias = Target | int | None
+TargetLike: TypeAlias = Target | int | str | None
 
 
 def parse_target(text: str) -> Target:
@@ -55,7 +55,9 @@ def parse_target(text: str) -> Target:
 
 
 def as_target(target: TargetLike) -> Target:
-    """A bare number is the output of that index; None is the first output."""
+    """A bare number is the output of that index; None is the first output; a text is as `parse_target` has it."""
+    if isinstance(target, str):
+        return parse_target(target)
     return target if isinstance(target, Target) else Target("output", target)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vbp_core.errors import ExplainError
-from vbp_core.explain.adjoint import not_explained
+from vbp_core.explain.adjoint import not_passed
 from vbp_core.explain.chain_mask import chain_mask
 from vbp_core.explain.graph import Activation, AvgPool, Conv, MaxPool, Opaque, Pad, Stage, Window, sources
 from vbp_core.explain.target import TargetLike
@@ -93,7 +93,7 @@ def _back(stage: Stage, mask: Tensor, x: Tensor) -> Tensor:
     if isinstance(op, Pad):
         return unpad(op, mask)
     if isinstance(op, Opaque) or x.dim() != 4:
-        raise ExplainError(not_explained(stage))
+        raise not_passed(stage)
     return mask
 
 

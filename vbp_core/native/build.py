@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from vbp_core.native.structures import Layer, Step
@@ -20,8 +21,9 @@ from vbp_core.native.structures import Layer, Step
 SOURCES = Path(__file__).parent / "c"
 FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fopenmp", "-shared", "-fPIC")
 FOR_THIS_PROCESSOR = {"x86_64": ("-march=native", "-mprefer-vector-width=512"), "aarch64": ("-mcpu=native",)}
+PART = ".part"
 SWITCH = "VBP_NATIVE"  # 0 in the environment: never compile, never load
-LONGEST_S = 300.0
+LONGEST_S = 900.0  # at the lowest priority, beside whatever else runs
 _lock = threading.Lock()
 
 
@@ -132,19 +134,45 @@ def _built(build: Callable[[], bool] | None) -> Path:
         folder = cache_folder()
     except (OSError, RuntimeError) as error:
         raise NotBuiltError(f"the cache folder cannot be written to ({error})") from error
-    target = folder / f"{hashlib.sha256(what).hexdigest()[:32]}.so"
-    if _is_ours(target):
-        return target
+    key = _digest(what)
+    if (found := _kept(folder, key)) is not None:
+        return found
     if build is None:
         raise AbortedError("they are not compiled yet")
-    handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
+    _remove_left(folder)
+    handle, name = tempfile.mkstemp(dir=folder, suffix=PART)
     os.close(handle)
+    part = Path(name)
     try:
         _compile((*command, str(SOURCES / "kernels.c"), "-o", name), build)
-        os.replace(name, target)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+            target = folder / f"{key}-{_digest(file.read())}.so"
+        part.replace(target)
     finally:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
     return target
+
+
+def _kept(folder: Path, key: str) -> Path | None:
+    """The library of before, if it is whole: to load one that was cut short would end the program. Others are removed."""
+    for path in sorted(folder.glob(f"{key}-*.so")):
+        if _is_ours(path) and path.stem == f"{key}-{_digest(path.read_bytes())}":
+            return path
+        path.unlink(missing_ok=True)
+    return None
+
+
+def _remove_left(folder: Path) -> None:
+    """What programs that were killed had half compiled."""
+    for path in folder.glob(f"*{PART}"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > LONGEST_S:
+                path.unlink()
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def _compiler() -> str:
