@@ -63,6 +63,11 @@ def load_network(source: str | Path | NetworkSource) -> Network:
         source = NetworkSource.parse(source)
     for entry in available():
         if source.model.lower() == entry.name.lower():
+            if source.weights and not entry.path:
+                raise ModelFileError(
+                    f"{entry.name} becomes a file of its own with weights: vbp import-weights {source.weights} "
+                    f"--network {entry.name} -o FILE.safetensors, and then --model FILE.safetensors"
+                )
             _has_its_own(source)
             return load_checkpoint(entry.path) if entry.path else build(SPECS[entry.name]())
     if source.is_factory:
@@ -76,7 +81,7 @@ def load_network(source: str | Path | NetworkSource) -> Network:
         )
     if path.is_dir():
         raise ModelFileError(f"{path} is a folder; give the .safetensors file in it")
-    if is_pt2(path):
+    if is_pt2(path) or path.suffix.lower() == ".pt2":
         return load_pt2(path, source)
     _has_its_own(source)
     return load_checkpoint(path)

@@ -185,6 +185,15 @@ class NetworkSpec:
                 "an output in 1/m (the inverse turning radius) needs wheelbase_m and steering_ratio of the car, "
                 "both above 0, to become a steering wheel angle"
             )
+        for name in ("wheelbase_m", "steering_ratio"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise ModelFileError(
+                    f"{name} of the specification is {getattr(self, name)}; a number above 0 is accepted"
+                )
+        if not isinstance(self.classes, tuple):
+            raise ModelFileError(
+                f"classes of the specification is {str(self.classes)[:40]!r}; a list of texts is accepted"
+            )
         if not all(isinstance(name, str) for name in self.classes):
             raise ModelFileError("classes of the specification holds something that is no text")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import fields
 from difflib import get_close_matches
@@ -41,6 +42,14 @@ def read_spec(path: str | Path, name: str = "", known: dict[str, int] | None = N
             crop.setdefault("kind", "rect")
         elif "rows" in crop:
             crop.setdefault("kind", "bottom")
+        elif crop.get("kind") == "rect":
+            raise ModelFileError(
+                "a crop of kind rect needs rect = [x, y, width, height], fractions of the frame"
+            )
+        if "classes" in data and data.get("output") != "class":
+            raise ModelFileError(
+                'classes are those of a classifier, which says output = "class"; leave them out'
+            )
         _normalise(data)
         _check_complete(data)
         data.setdefault("name", name or path.stem)
@@ -81,6 +90,8 @@ def _normalise(data: dict[str, Any]) -> None:
     if "mean" in data or "std" in data:
         raise ModelFileError("input_range stands for mean and std; give the one or the others")
     low, high = _numbers("input_range", data.pop("input_range"), 2)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ModelFileError(f"input_range is [{low}, {high}]; two finite numbers are accepted")
     if not high > low:
         raise ModelFileError(f"input_range is [{low}, {high}]; the second has to be the larger")
     data["mean"], data["std"] = -low / (high - low), 1 / (high - low)

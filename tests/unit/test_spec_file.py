@@ -79,6 +79,11 @@ WRONG = {
     "two means": (WHOLE + "mean = [0.5, 0.5]\n", "holds 2 numbers"),
     "a crop that is a text": (WHOLE + 'crop = "bottom"\n', "crop is no table"),
     "a rect of three": (WHOLE + "crop = { rect = [0, 0, 1] }\n", "a list of 4 numbers"),
+    "a range without an end": (WHOLE + "input_range = [0, inf]\n", "two finite numbers"),
+    "a rect without its rect": (WHOLE + 'crop = { kind = "rect" }\n', "needs rect"),
+    "classes of a steering network": (WHOLE + 'classes = ["a"]\n', 'output = "class"'),
+    "classes that are a text": (WHOLE + 'output = "class"\nclasses = "abc"\n', "a list of texts"),
+    "a car without a ratio": (WHOLE + "steering_ratio = nan\n", "steering_ratio of the specification is nan"),
     "no TOML": ("input_height: 66\n", "is no TOML file"),
 }
 
