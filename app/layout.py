@@ -37,7 +37,7 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
     window.addDockWidget(BOTTOM, docks["angle"])
     for name, dock in docks.items():
         dock.setVisible(name not in hidden)
-    _place_methods(window, [docks["lrp"], *(docks[name] for name in hidden[2:])], columns=2 if large else 1)
+    _place_methods(window, [docks["lrp"], *(docks[name] for name in hidden[2:])], columns=2)
     docks[rest[0]].raise_()
     size_docks(window, docks, large)
 

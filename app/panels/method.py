@@ -41,7 +41,7 @@ class MethodPanel(QWidget):
         self._values: dict[str, dict[str, float]] = {}  # of each method that was chosen here
         self.view = MaskedView()
         self.view.set_empty(empty)
-        self.view.setMinimumSize(160, 40)
+        self.view.setMinimumSize(160, 36)
         self.view.setAccessibleName("Picture with the map")
         self._controls: dict[str, _Slider | QCheckBox] = {}
         self._narrow = False

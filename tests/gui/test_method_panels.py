@@ -219,3 +219,26 @@ def test_what_a_method_cannot_explain_is_said_in_its_panel(qtbot, window):
         lambda: panel.view._warning is None and shown(window, "method-2") is not None, timeout=WAIT
     )
     assert not window.notice.isVisible()
+
+
+def test_six_panels_fit_into_a_small_window(qtbot, window):
+    """And onto a small screen with the methods that have the most sliders."""
+    for _ in range(6):
+        window.actions_by_id["add-method"].trigger()
+        qtbot.wait(50)
+    shown_ones = [panel for name, panel in window.panels.methods.items() if window.docks[name].isVisible()]
+    assert len(shown_ones) == len(PANELS)
+    wait_complete(qtbot, window, 0)
+    settled(qtbot, window)
+    assert (window.width(), window.height()) == (1280, 720)
+    for panel, method in zip(
+        shown_ones,
+        ("lrp", "phi", "fbi", "guided-backprop", "lrp-alpha-beta", "lrp-composite"),
+        strict=True,
+    ):
+        choose(panel, method)
+    wait_complete(qtbot, window, 0)
+    settled(qtbot, window)
+    assert window.width() == 1280 and window.height() <= 768
+    for panel in shown_ones:
+        assert panel.view.width() >= 160 and panel.view.height() >= 36

@@ -231,6 +231,8 @@ def test_the_command_writes_a_page_and_its_numbers(
         (("--experiments", "magic"), "no experiment 'magic'"),
         (("--frames", "41:42"), "no classes of these frames"),
         (("-o", "report.pdf"), "must end in .html"),
+        (("--seed", "-1"), "no whole number from 0"),
+        (("-o", "no-such-folder/report.html"), "no-such-folder is no folder"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, capsys, more: tuple[str, str], words: str) -> None:
@@ -363,6 +365,47 @@ def test_a_constant_map_is_no_bad_approximation(subject: Subject, monkeypatch) -
     assert out.findings == [
         "Remark 1 cannot be asked here: VisualBackProp or phi is constant on every frame."
     ]
+
+
+def test_what_lrp_cannot_pass_leaves_the_rest_of_the_report(tmp_path: Path) -> None:
+    """Maps made larger before the dense layers: VisualBackProp, which comes from the last convolution, does not meet them."""
+
+    class Larger(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.head = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 3), nn.Linear(6 * 24, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            maps = self.second(self.first(x).relu()).relu()
+            return self.head(torch.nn.functional.interpolate(maps.mean(2, True), (2, 12)).flatten(1))
+
+    torch.manual_seed(0)
+    model, report = tmp_path / "larger.pt2", tmp_path / "r.html"
+    torch.export.save(torch.export.export(Larger().eval(), (torch.rand(2, 3, 12, 16),)), model)
+    model.with_suffix(".toml").write_text('output_unit = "rad"\noutput_sign = "left"\n')
+    command = [
+        "evidence",
+        str(demo_drive()),
+        "--model",
+        str(model),
+        "--device",
+        "cpu",
+        "--count",
+        "2",
+        "-o",
+        str(report),
+    ]
+    command += ["--method", "visualbackprop", "--method", "lrp", "--experiments", "theory,randomisation"]
+    assert main(command) == 0
+    part = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))["networks"][0]
+    assert part["refused"].keys() == {"lrp"} and "LRP has to pass it" in part["refused"]["lrp"]
+    theory_said = part["experiments"]["theory"]["findings"]
+    assert len(theory_said) == 1 and theory_said[0].startswith("Remark 1 cannot be asked here: layer")
+    assert part["experiments"]["randomisation"]["findings"]
+    figure = ["figure", str(demo_drive()), "--model", str(model), "--frame", "3", "--device", "cpu", "-o"]
+    assert main([*figure, str(tmp_path / "f.png")]) == 0  # VisualBackProp beside the picture without LRP
+    assert main([*figure, str(tmp_path / "g.png"), "--method", "lrp"]) == 2
+    assert not (tmp_path / "g.png").exists()
 
 
 def test_what_reads_the_same_is_not_more(subject: Subject) -> None:

@@ -151,8 +151,10 @@ METHODS: dict[str, Method] = {
                     tip="products with the forward activation up to this are dropped",
                 ),
                 Parameter("keep", "maps", KEEP, 0.05, 1, tip="share of the maps that is kept"),
-                Parameter("every", "maps chosen in every layer", 1, 0, 1, switch=True),
-                Parameter("relative", "tau in ‰ of the largest", 1, 0, 1, switch=True),
+                Parameter("every", "each layer", 1, 0, 1, switch=True, tip="maps are chosen in every layer"),
+                Parameter(
+                    "relative", "tau in ‰", 1, 0, 1, switch=True, tip="tau is in ‰ of the layer's largest"
+                ),
             ),
             source="Forward-Backward Interpretability",
         ),
