@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import av
 from vbp_core.drives.base import Image
 from vbp_core.errors import VbpError
 from vbp_core.export.encoders import TICKS, Converter, Encoding, add_stream, check_codec, choose
+from vbp_core.export.interrupts import held_interrupts
 from vbp_core.export.job import Job
 from vbp_core.export.part_file import Growing, check_part, growing, reason
 from vbp_core.export.registry import CancelledError, Progress, format_of
@@ -72,11 +73,14 @@ def encode(
             stream = add_stream(out, encoding, clip.composer.size, timeline.rate)
             out.start_encoding()
             head = part.size
-            for packet in _packets(stream, pictures, timeline, Converter(encoding.pixels), progress):
-                out.mux(packet)
-                packets += 1
-                if part_as is not None and part.shown is None and part.size > head:
-                    part.show(part_as)
+            with held_interrupts() as interrupted:
+                for packet in _packets(
+                    stream, pictures, timeline, Converter(encoding.pixels), progress, interrupted
+                ):
+                    out.mux(packet)
+                    packets += 1
+                    if part_as is not None and part.shown is None and part.size > head:
+                        part.show(part_as)
     except KeyboardInterrupt:
         if part_as is not None and part.shown is None and packets:
             part.show(part_as)  # what was waiting to be written is in it by now
@@ -90,6 +94,7 @@ def _packets(
     timeline: Timeline,
     convert: Converter,
     progress: Progress,
+    interrupted: Callable[[], bool],
 ) -> Iterator[Any]:
     ticks, total = timeline.ticks(TICKS), len(timeline)
     try:
@@ -98,7 +103,10 @@ def _packets(
             frame.pts, frame.time_base = int(ticks[at]), stream.codec_context.time_base
             frame.duration = int(ticks[at + 1] - ticks[at])
             yield from stream.encode(frame)
-            if not progress(at + 1, total):
+            wanted = progress(at + 1, total)
+            if interrupted():
+                raise KeyboardInterrupt
+            if not wanted:
                 raise CancelledError("the export was cancelled")
     except KeyboardInterrupt:
         yield from stream.encode(None)  # so that the part has all that was encoded
