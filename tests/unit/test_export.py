@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from videomaker import linear, variable_times
 from vbp_core.drives import open_drive
 from vbp_core.engine import Engine, open_network
 from vbp_core.errors import VbpError
+from vbp_core.export import interrupts
 from vbp_core.export.compose import Composer, Facts, facts_of
 from vbp_core.export.encoders import choose, works
 from vbp_core.export.frames import Annotated, Layer, annotated, open_source
@@ -291,6 +294,46 @@ def test_interrupted_it_leaves_a_part_that_plays(drive: Path, tmp_path: Path) ->
         export(make_job(drive, tmp_path / name, 0, N - 1))  # which takes the part away
         assert [p.name for p in tmp_path.iterdir()] == [name]
         (tmp_path / name).unlink()
+
+
+def test_ctrl_c_waits_for_the_frame_under_way(drive: Path, tmp_path: Path) -> None:
+    """A program that stops an export sends the signal and closes the pipe: two, one right after the other."""
+
+    def stop(done: int, total: int) -> bool:
+        if done == 9:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return True
+
+    handler = signal.getsignal(signal.SIGINT)
+    for name in ("clip.mp4", "clip.mkv"):
+        with pytest.raises(KeyboardInterrupt):
+            export(make_job(drive, tmp_path / name, 0, N - 1), stop)
+        assert signal.getsignal(signal.SIGINT) is handler
+        assert int(ffprobe(tmp_path / name.replace("clip", "clip.part"))["streams"][0]["nb_read_frames"]) == 9
+
+
+def test_ctrl_c_a_while_after_the_first_interrupts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts, "PATIENCE_S", 0.01)
+    with pytest.raises(KeyboardInterrupt), interrupts.held_interrupts() as interrupted:
+        assert not interrupted()
+        signal.raise_signal(signal.SIGINT)
+        assert interrupted()
+        time.sleep(0.02)
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_is_left_alone_in_other_threads() -> None:
+    handler, seen = signal.getsignal(signal.SIGINT), []
+
+    def run() -> None:
+        with interrupts.held_interrupts() as interrupted:
+            seen.extend((signal.getsignal(signal.SIGINT), interrupted()))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [handler, False]
 
 
 def test_progress_counts_every_picture(drive: Path, tmp_path: Path) -> None:

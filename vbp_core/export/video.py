@@ -63,6 +63,7 @@ def encode(
     timeline, packets = clip.timeline, 0
     try:
         with (
+            held_interrupts() as interrupted,
             av.open(
                 part.path, "w", format=muxer, options={"flush_packets": "1", **PART_OPTIONS[muxer]}
             ) as out,
@@ -73,14 +74,14 @@ def encode(
             stream = add_stream(out, encoding, clip.composer.size, timeline.rate)
             out.start_encoding()
             head = part.size
-            with held_interrupts() as interrupted:
-                for packet in _packets(
-                    stream, pictures, timeline, Converter(encoding.pixels), progress, interrupted
-                ):
-                    out.mux(packet)
-                    packets += 1
-                    if part_as is not None and part.shown is None and part.size > head:
-                        part.show(part_as)
+            convert = Converter(encoding.pixels)
+            for packet in _packets(stream, pictures, timeline, convert, progress, interrupted):
+                out.mux(packet)
+                packets += 1
+                if part_as is not None and part.shown is None and part.size > head:
+                    part.show(part_as)
+        if interrupted():  # after the last frame
+            raise KeyboardInterrupt
     except KeyboardInterrupt:
         if part_as is not None and part.shown is None and packets:
             part.show(part_as)  # what was waiting to be written is in it by now
@@ -103,11 +104,10 @@ def _packets(
             frame.pts, frame.time_base = int(ticks[at]), stream.codec_context.time_base
             frame.duration = int(ticks[at + 1] - ticks[at])
             yield from stream.encode(frame)
-            wanted = progress(at + 1, total)
+            if not progress(at + 1, total):
+                raise CancelledError("the export was cancelled")
             if interrupted():
                 raise KeyboardInterrupt
-            if not wanted:
-                raise CancelledError("the export was cancelled")
     except KeyboardInterrupt:
         yield from stream.encode(None)  # so that the part has all that was encoded
         raise
