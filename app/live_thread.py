@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from app.messages import Frame, LiveFailed, LiveTold, RecordingTold
 from app.threads import Abandoned
 from vbp_core.errors import VbpError
-from vbp_core.live.frame import Prediction
+from vbp_core.live.frame import NO_PREDICTION, Prediction
 
 if TYPE_CHECKING:
     from vbp_core.live.address import Address
@@ -236,7 +236,7 @@ class LiveThread(threading.Thread):
         out = []
         while self._waiting and (everything or self._ready(self._waiting[0])):
             frame = self._waiting.popleft()
-            out.append((frame, predicted.get(frame.seq, Prediction())))
+            out.append((frame, predicted.get(frame.seq, NO_PREDICTION)))
         return out
 
     # Without it.

@@ -42,7 +42,7 @@ def read_spec(path: str | Path, name: str = "", known: dict[str, int] | None = N
             crop.setdefault("kind", "rect")
         elif "rows" in crop:
             crop.setdefault("kind", "bottom")
-        elif crop.get("kind") == "rect":
+        if crop.get("kind") == "rect" and "rect" not in crop:
             raise ModelFileError(
                 "a crop of kind rect needs rect = [x, y, width, height], fractions of the frame"
             )

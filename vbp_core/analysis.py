@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.classes import UNKNOWN
+from vbp_core.classes import UNKNOWN, most_probable
 from vbp_core.drives.base import Drive, Image
 from vbp_core.drives.labels import speed_filter
 from vbp_core.engine import Engine
@@ -115,13 +115,6 @@ def analyse(
                     values = explain(trace, method, what, **(parameters or {}).get(method, {}))
                     maps[method][good] = values.float().cpu().numpy()
             yield Chunk(part, predicted, maps, good, classes, probability)
-
-
-def most_probable(probabilities: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Of (n, classes): the class (n,) with the highest probability, and that; UNKNOWN and NaN where it is no number."""
-    good = np.isfinite(probabilities).all(1)
-    classes = np.where(good, np.nan_to_num(probabilities).argmax(1), UNKNOWN)
-    return classes, np.where(good, np.nan_to_num(probabilities).max(1), np.nan)
 
 
 Prepared = tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.bool_]]

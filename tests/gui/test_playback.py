@@ -340,7 +340,7 @@ def test_closing_while_it_plays_ends_every_thread(qtbot, settings, drive_folder)
     from app.window import MainWindow
 
     before = set(threading.enumerate())
-    for _ in range(8):
+    for _ in range(20):
         window = MainWindow(settings, scheme="dark")
         window.show()
         window.start_network("NetSVF", "cpu")

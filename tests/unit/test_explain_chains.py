@@ -358,7 +358,7 @@ def test_methods_that_do_not_apply():
         explain(done, "lrp", eps=float("nan"))
     with pytest.raises(ExplainError, match="visualbackprop, lrp"):
         explain(done, "magic")
-    with pytest.raises(ExplainError, match="no parameter 'tau'"):
+    with pytest.raises(ExplainError, match="LRP takes no 'tau'"):
         explain(done, "lrp", tau=1)
 
 

@@ -280,20 +280,27 @@ def test_only_what_the_user_alone_can_have_written_is_loaded(own, tmp_path):
     assert os.environ["XDG_CACHE_HOME"] in str(build.cache_folder())
 
 
-def test_a_library_that_was_cut_short_is_compiled_anew(own, compiled):
-    """The system would end a program that loads one."""
+def test_a_library_that_was_cut_short_is_compiled_anew(own, compiled, tmp_path_factory, monkeypatch):
+    """The system ends a program that loads one."""
+    made = next(tmp_path_factory.getbasetemp().glob("cache*/vbp/kernels/*.so"))
+    calls = own.folder / "calls"
     own.compiler(
-        "import sys; '-o' in sys.argv and open(sys.argv[sys.argv.index('-o') + 1], 'wb').write(bytes(9000))"
+        "import shutil, sys\n"
+        "if '-o' in sys.argv:\n"
+        f"    shutil.copyfile({str(made)!r}, sys.argv[sys.argv.index('-o') + 1])\n"
+        f"    print('called', file=open({str(calls)!r}, 'a'))"
     )
-    with pytest.raises(build.NotBuiltError, match="cannot be loaded"):
-        build.kernels(build=lambda: True)
-    key = build._digest(b"any")
-    folder = build.cache_folder()
-    whole = folder / f"{key}-{build._digest(bytes(9000))}.so"
-    whole.write_bytes(bytes(9000))
-    assert build._kept(folder, key) == whole
-    os.truncate(whole, 4096)
-    assert build._kept(folder, key) is None and not whole.exists()
+    lanes = build.kernels(build=lambda: True).lanes
+    (library,) = build.cache_folder().iterdir()
+    short = library.with_name("short")
+    short.write_bytes(library.read_bytes()[:4096])
+    short.replace(library)  # what is loaded stays whole
+    monkeypatch.setattr(build, "_loaded", None)
+    with pytest.raises(build.NotBuiltError, match="not compiled yet"):
+        build.kernels()
+    assert build.kernels(build=lambda: True).lanes == lanes == compiled.lanes
+    (again,) = build.cache_folder().iterdir()
+    assert again.read_bytes() == made.read_bytes() and len(calls.read_text().splitlines()) == 2
 
 
 def test_what_was_left_half_compiled_is_removed_when_it_is_old(own):

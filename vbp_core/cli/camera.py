@@ -178,12 +178,15 @@ def check_folder(folder: Path) -> None:
 
 def said(shot: Pass, spec: NetworkSpec) -> str:
     """What the network predicts, in words."""
+    from vbp_core.classes import class_name
+    from vbp_core.live.frame import Prediction
+
     if shot.probabilities is None:
         return f"predicted {math.degrees(shot.angle_rad):+.1f}°"
-    from vbp_core.classes import class_name
-
-    number = int(shot.probabilities.argmax())
-    return f"predicted {class_name(spec, number)} ({shot.probabilities[number]:.0%})"
+    told = Prediction.of(shot)
+    if told.number < 0:
+        return "predicted no class: its scores are no numbers"
+    return f"predicted {class_name(spec, told.number)} ({told.probability:.0%})"
 
 
 def status(session: LiveSession, capture: Capture) -> str:

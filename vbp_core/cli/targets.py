@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -59,18 +58,12 @@ def read_settings(args: argparse.Namespace, methods: Sequence[str]) -> dict[str,
         key, equals, number = text.partition("=")
         method, dot, name = key.strip().rpartition(".")
         try:
-            value = float(number)
+            value: float | None = float(number)
         except ValueError:
-            value = math.nan
-        if not (equals and dot and (number.strip().lower() == "nan" or not math.isnan(value))):
+            value = None
+        if value is None or not (equals and dot):
             raise VbpError(f"--set {text} is not understood; give METHOD.NAME=VALUE, as lrp.eps=1")
         if method not in methods:
             raise VbpError(f"--set {text} belongs to no method of this command; add --method {method}")
-        known = [p.name for p in METHODS[method].parameters]
-        if name not in known:
-            raise VbpError(
-                f"{METHODS[method].title} takes no {name!r}; it takes: {', '.join(known) or 'nothing'}"
-            )
-        METHODS[method].checked({name: value})
-        found.setdefault(method, {})[name] = value
+        found.setdefault(method, {}).update(METHODS[method].checked({name: value}))
     return found

@@ -35,44 +35,36 @@ def run(subject: Subject, tick: Tick) -> Outcome:
     masks are smooth and phi is grainy. As a measure of what a correlation is worth: the edges of the image
     (Sobel) against phi. phi is signed; its size is compared, and its positive part beside it.
     """
-    if reason := _cannot(subject):
-        return Outcome(numbers={"frames": []}, findings=[f"Remark 1 cannot be asked here: {reason}."])
-    frames: list[dict[str, Any]] = []
-    for n in subject.some(FRAMES):
-        trace = subject.trace(n)
-        vbp = _numpy(explain(trace, "visualbackprop")[0])
-        phi = _numpy(explain(trace, "phi")[0])
-        image = subject.frames.inputs[n]
-        one: dict[str, Any] = {
-            "frame": subject.frames.numbers[n],
-            "phi": _alike(vbp, np.abs(phi)),
-            "phi_positive": _alike(vbp, np.clip(phi, 0, None)),
-            "phi_half": half(phi),
-            "vbp_half": half(vbp),
-            "edges_phi": _alike(edges(image), np.abs(phi)),
-            "edges_vbp": _alike(edges(image), vbp),
-            "lrp": [],
-        }
-        tick(3)
-        for eps in EPS:
-            relevance = np.abs(_numpy(explain(trace, "lrp", subject.target, eps=eps)[0]))
-            one["lrp"].append(
-                {"eps": eps, **_alike(vbp, relevance), "phi_pearson": pearson(np.abs(phi), relevance)}
-            )
-            tick(2)
-        frames.append(one)
+    try:
+        frames = [_compared(subject, n, tick) for n in subject.some(FRAMES)]
+    except ExplainError as error:  # one of the three cannot explain the network
+        return Outcome(numbers={"frames": []}, findings=[f"Remark 1 cannot be asked here: {error}."])
     return _outcome(subject, frames)
 
 
-def _cannot(subject: Subject) -> str:
-    """Why one of the three methods cannot explain the network, "" where all can."""
-    trace = subject.trace(0)
-    for method in ("visualbackprop", "phi", "lrp"):
-        try:
-            explain(trace, method, subject.target)
-        except ExplainError as error:
-            return str(error)
-    return ""
+def _compared(subject: Subject, n: int, tick: Tick) -> dict[str, Any]:
+    trace = subject.trace(n)
+    vbp = _numpy(explain(trace, "visualbackprop")[0])
+    phi = _numpy(explain(trace, "phi")[0])
+    image = subject.frames.inputs[n]
+    one: dict[str, Any] = {
+        "frame": subject.frames.numbers[n],
+        "phi": _alike(vbp, np.abs(phi)),
+        "phi_positive": _alike(vbp, np.clip(phi, 0, None)),
+        "phi_half": half(phi),
+        "vbp_half": half(vbp),
+        "edges_phi": _alike(edges(image), np.abs(phi)),
+        "edges_vbp": _alike(edges(image), vbp),
+        "lrp": [],
+    }
+    tick(3)
+    for eps in EPS:
+        relevance = np.abs(_numpy(explain(trace, "lrp", subject.target, eps=eps)[0]))
+        one["lrp"].append(
+            {"eps": eps, **_alike(vbp, relevance), "phi_pearson": pearson(np.abs(phi), relevance)}
+        )
+        tick(2)
+    return one
 
 
 def half(values: Floats) -> float:

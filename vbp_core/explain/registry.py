@@ -56,7 +56,7 @@ class Parameter:
             wanted = "a whole number"
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         good = math.isfinite(number)
         if good and self.switch:
@@ -90,7 +90,7 @@ class Method:
         for name in parameters:
             if name not in known:
                 raise ExplainError(
-                    f"{self.title} has no parameter {name!r}; accepted: {', '.join(known) or 'none'}"
+                    f"{self.title} takes no {name!r}; it takes: {', '.join(known) or 'nothing'}"
                 )
         return {name: known[name].checked(value, self.title) for name, value in parameters.items()}
 

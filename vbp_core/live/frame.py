@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from vbp_core.classes import UNKNOWN, most_probable
 from vbp_core.drives.base import Image
 
 if TYPE_CHECKING:
@@ -31,22 +32,25 @@ class LiveFrame:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network said of a frame; as it stands here, nothing.
+    """What the network said of a frame.
 
     angle_rad: of a steering network, radians, positive to the left, else NaN. number, probability: of a classifier, the
-    likeliest class; else -1 and NaN.
+    likeliest class; else UNKNOWN and NaN.
     """
 
     angle_rad: float = math.nan
-    number: int = -1
+    number: int = UNKNOWN
     probability: float = math.nan
 
     @staticmethod
     def of(shot: Pass) -> Prediction:
         if shot.probabilities is None:
             return Prediction(shot.angle_rad)
-        number = int(shot.probabilities.argmax())
-        return Prediction(number=number, probability=float(shot.probabilities[number]))
+        numbers, probabilities = most_probable(shot.probabilities[None])
+        return Prediction(number=int(numbers[0]), probability=float(probabilities[0]))
+
+
+NO_PREDICTION = Prediction()  # of a frame that the network has not seen
 
 
 @dataclass(frozen=True)

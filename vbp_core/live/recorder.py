@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vbp_core.errors import VbpError
 from vbp_core.live.angles import Measured
-from vbp_core.live.frame import LiveFrame, Prediction
+from vbp_core.live.frame import NO_PREDICTION, LiveFrame, Prediction
 from vbp_core.live.recording_files import RecordingFiles
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 MOST_FRAMES = 128  # that wait to be written; some seconds for a disk that hesitates
 MOST_BYTES = 256 * 2**20
 IDLE_S = 0.5
-NOTHING = Prediction()  # was said of a frame that the network has not seen
 ENDING_S = 20.0  # for what waits, when the recording is stopped
 
 
@@ -60,7 +59,7 @@ class Recorder:
         self._thread.start()
 
     def put(
-        self, frame: LiveFrame, measured: Measured | None = None, predicted: Prediction = NOTHING
+        self, frame: LiveFrame, measured: Measured | None = None, predicted: Prediction = NO_PREDICTION
     ) -> bool:
         """Hand over a frame; never waits. False when it had to be dropped, as too many wait already.
 

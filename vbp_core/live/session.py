@@ -16,8 +16,8 @@ import numpy as np
 from vbp_core.errors import VbpError
 from vbp_core.live.angles import AngleSource, Measured
 from vbp_core.live.capture import Capture
-from vbp_core.live.frame import LiveFrame, Prediction
-from vbp_core.live.recorder import NOTHING, Recorder
+from vbp_core.live.frame import NO_PREDICTION, LiveFrame, Prediction
+from vbp_core.live.recorder import Recorder
 
 if TYPE_CHECKING:
     from vbp_core.engine import Engine, Pass
@@ -197,7 +197,11 @@ class LiveSession:
             self._record(oldest=True)
 
     def _record(
-        self, seq: int = 0, predicted: Prediction = NOTHING, oldest: bool = False, everything: bool = False
+        self,
+        seq: int = 0,
+        predicted: Prediction = NO_PREDICTION,
+        oldest: bool = False,
+        everything: bool = False,
     ) -> None:
         """Put what is decided to the recorder, in order: frames up to `seq`, the oldest one, or all."""
         if self._make_recorder is None:
@@ -211,7 +215,7 @@ class LiveSession:
                         continue
                     if self.recorder is None:
                         self.recorder = self._make_recorder(frame)
-                    said = predicted if frame.seq == seq else NOTHING
+                    said = predicted if frame.seq == seq else NO_PREDICTION
                     self.recorder.put(frame, self._measured(frame), said)
                 except VbpError as error:
                     self._recording = str(error)
