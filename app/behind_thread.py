@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.mailbox import Mailbox
-from app.messages import Explained, Frame, LayersMade, Map, Request, Trouble
-from app.threads import compute_alone, step_back
-from vbp_core.errors import ExplainError, VbpError
+from vbp.app.mailbox import Mailbox
+from vbp.app.messages import Explained, Frame, LayersMade, Map, Request, Trouble
+from vbp.app.threads import compute_alone, step_back
+from vbp.errors import ExplainError, VbpError
 
 log = logging.getLogger(__name__)
 QUIET_S = 0.2  # nothing new was asked for that long: a method of seconds may begin
@@ -73,8 +73,8 @@ class BehindThread(threading.Thread):
         shot = wish.frame.shot
         if shot is None:
             return
-        from vbp_core.explain import METHODS
-        from vbp_core.explain.occlusion import StoppedError, stop_asked
+        from vbp.explain import METHODS
+        from vbp.explain.occlusion import StoppedError, stop_asked
 
         made: dict[Request, tuple[Map | None, float, str]] = {}
         slow = [name for name, request in wish.panels.items() if METHODS[request.method].slow]
@@ -120,7 +120,7 @@ class BehindThread(threading.Thread):
     @staticmethod
     def _explained(wish: Wish, request: Request) -> Any:
         """Raises ExplainError for an error that is not known."""
-        from vbp_core.explain import METHODS  # torch is loaded by now
+        from vbp.explain import METHODS  # torch is loaded by now
 
         if not METHODS[request.method].targeted:
             return None

@@ -1,4 +1,4 @@
-"""The window's part of `vbp bench`: `python -m app.bench RECORDING ... ` prints one line of JSON.
+"""The window's part of `vbp bench`: `python -m vbp.app.bench RECORDING ... ` prints one line of JSON.
 
 It is a program of its own, so that its start can be measured from the outside, and no state is left behind.
 """
@@ -29,15 +29,15 @@ def main() -> int:
     args = parser.parse_args()
     named = [text.partition("=")[::2] for text in args.recordings]
 
-    from app.main import prepare_qt
+    from vbp.app.main import prepare_qt
 
     prepare_qt()
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
-    from app.settings import Settings
-    from app.window import MainWindow
-    from vbp_core.bench.memory import peak_mib
+    from vbp.app.settings import Settings
+    from vbp.app.window import MainWindow
+    from vbp.bench.memory import peak_mib
 
     app = QApplication(["vbp"])
     facts: dict[str, object] = {"platform": app.platformName()}

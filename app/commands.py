@@ -7,12 +7,12 @@ from dataclasses import replace
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMainWindow
 
-from app.marks import Marks
-from app.panels.masked import STYLE_TITLES, Overlay
-from app.playback import Player
-from app.presenter import Presenter
-from app.settings import Settings
-from app.toolbar import TopBar
+from vbp.app.marks import Marks
+from vbp.app.panels.masked import STYLE_TITLES, Overlay
+from vbp.app.playback import Player
+from vbp.app.presenter import Presenter
+from vbp.app.settings import Settings
+from vbp.app.toolbar import TopBar
 
 
 class Commands(QMainWindow):

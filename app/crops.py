@@ -6,8 +6,8 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-from app.settings import Settings
-from vbp_core.overlay import Rect
+from vbp.app.settings import Settings
+from vbp.overlay import Rect
 
 MOST = 1_000_000  # of pixels along a side, far beyond any camera
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QMenu
 
-from app.actions import ACTIONS
-from app.evidence_thread import Evidence
-from app.export_control import Exporter
-from app.live_commands import LiveCommands
-from app.messages import DriveFailed, Frame
-from app.run_follower import RunFollower
-from app.widgets.start_page import StartPage
-from vbp_core.demo import demo_drive
-from vbp_core.drives.base import Drive, OpenOptions
+from vbp.app.actions import ACTIONS
+from vbp.app.evidence_thread import Evidence
+from vbp.app.export_control import Exporter
+from vbp.app.live_commands import LiveCommands
+from vbp.app.messages import DriveFailed, Frame
+from vbp.app.run_follower import RunFollower
+from vbp.app.widgets.start_page import StartPage
+from vbp.demo import demo_drive
+from vbp.drives.base import Drive, OpenOptions
 
 
 class DriveCommands(LiveCommands):

@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.messages import DriveFailed, DriveOpened, Frame, PlayEnded, Trouble
-from app.schedule import Schedule, fast_enough
-from app.threads import Abandoned
-from vbp_core.drives.base import Drive, OpenOptions
-from vbp_core.drives.opening import open_drive
-from vbp_core.errors import FrameError, NeedsAngleUnitError, VbpError
+from vbp.app.messages import DriveFailed, DriveOpened, Frame, PlayEnded, Trouble
+from vbp.app.schedule import Schedule, fast_enough
+from vbp.app.threads import Abandoned
+from vbp.drives.base import Drive, OpenOptions
+from vbp.drives.opening import open_drive
+from vbp.errors import FrameError, NeedsAngleUnitError, VbpError
 
 log = logging.getLogger(__name__)
 MIN_HOLD_S = 0.02

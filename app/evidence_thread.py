@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
-from app.mailbox import Mailbox
-from app.messages import Frame
-from app.panels.evidence import EvidencePanel
-from app.playback import Player
-from app.threads import compute_alone, step_back
-from vbp_core.errors import VbpError
+from vbp.app.mailbox import Mailbox
+from vbp.app.messages import Frame
+from vbp.app.panels.evidence import EvidencePanel
+from vbp.app.playback import Player
+from vbp.app.threads import compute_alone, step_back
+from vbp.errors import VbpError
 
 if TYPE_CHECKING:
-    from vbp_core.evidence.quick import Quick
+    from vbp.evidence.quick import Quick
 
 log = logging.getLogger(__name__)
 JOIN_S = 10.0
@@ -95,7 +95,7 @@ class EvidenceThread(threading.Thread):
             self._tell(Tested(order.number, order.frame, result, text))
 
     def _test(self, order: Order) -> Quick:
-        from vbp_core.evidence.quick import quick
+        from vbp.evidence.quick import quick
 
         assert order.frame.shot is not None and order.frame.image is not None
         told = 0.0

@@ -9,19 +9,19 @@ import numpy as np
 from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 
-from app.export_dialog import Asked, ExportDialog, Subject
-from app.export_line import ExportLine, span
-from app.export_preview import PreviewThread, PreviewWish
-from app.export_queue import DONE, FAILED, Export, ExportQueue
-from app.messages import Frame
-from app.playback import Player
-from vbp_core.export.job import Job, Settings
+from vbp.app.export_dialog import Asked, ExportDialog, Subject
+from vbp.app.export_line import ExportLine, span
+from vbp.app.export_preview import PreviewThread, PreviewWish
+from vbp.app.export_queue import DONE, FAILED, Export, ExportQueue
+from vbp.app.messages import Frame
+from vbp.app.playback import Player
+from vbp.export.job import Job, Settings
 
 if TYPE_CHECKING:
-    from app.window import MainWindow
+    from vbp.app.window import MainWindow
 
 JOIN_S = 5.0
-REACH_S = 5.0  # seconds around a single picture that its plot shows, as vbp_core.export.picture has it
+REACH_S = 5.0  # seconds around a single picture that its plot shows, as vbp.export.picture has it
 
 
 class Exporter(QObject):

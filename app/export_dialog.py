@@ -23,8 +23,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import theme
-from app.export_form import (
+from vbp.app import theme
+from vbp.app.export_form import (
     CODEC_TITLES,
     KINDS,
     LAYOUT_TITLES,
@@ -37,11 +37,11 @@ from app.export_form import (
     estimate,
     size_of,
 )
-from app.panels.masked import STYLE_TITLES
-from app.widgets.format import clock
-from app.widgets.picture import PictureView
-from vbp_core.drives.base import Image
-from vbp_core.export.job import DEFAULT_PANELS, Settings
+from vbp.app.panels.masked import STYLE_TITLES
+from vbp.app.widgets.format import clock
+from vbp.app.widgets.picture import PictureView
+from vbp.drives.base import Image
+from vbp.export.job import DEFAULT_PANELS, Settings
 
 WHOLE, MARKED, FRAME = "whole", "marked", "frame"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vbp_core.export.job import Settings
-from vbp_core.export.layouts import SIZES, even
+from vbp.export.job import Settings
+from vbp.export.layouts import SIZES, even
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QToolButton, QWidget
 
-from app import theme
-from app.export_queue import CANCELLED, ExportQueue
+from vbp.app import theme
+from vbp.app.export_queue import CANCELLED, ExportQueue
 
 NAME_CHARACTERS = 22
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.mailbox import Mailbox
-from app.messages import Frame
-from app.threads import step_back
-from vbp_core.classes import labels_for
-from vbp_core.drives.base import Drive, Image
-from vbp_core.errors import ExplainError, VbpError
-from vbp_core.export.job import Settings
+from vbp.app.mailbox import Mailbox
+from vbp.app.messages import Frame
+from vbp.app.threads import step_back
+from vbp.classes import labels_for
+from vbp.drives.base import Drive, Image
+from vbp.errors import ExplainError, VbpError
+from vbp.export.job import Settings
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +72,9 @@ def draw(wish: PreviewWish) -> tuple[Image, str]:
     Raises VbpError for settings that cannot be.
     """
     # Imported here, as they bring torch, which the network's thread has done by now.
-    from vbp_core.engine import why_missing
-    from vbp_core.export.compose import Composer, Facts
-    from vbp_core.export.frames import Annotated, Layer, methods_shown, told_of
+    from vbp.engine import why_missing
+    from vbp.export.compose import Composer, Facts
+    from vbp.export.frames import Annotated, Layer, methods_shown, told_of
 
     frame, drive, shot, s = wish.frame, wish.drive, wish.frame.shot, wish.settings
     assert shot is not None and frame.image is not None

@@ -16,8 +16,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
-from models.source import NetworkSource
-from vbp_core.export.job import Job
+from vbp.export.job import Job
+from vbp.models.source import NetworkSource
 
 log = logging.getLogger(__name__)
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
@@ -75,7 +75,7 @@ def command(job: Job) -> tuple[str, list[str]]:
     words = [*arguments(job), "--json-progress", "--background"]
     if getattr(sys, "frozen", False):
         return sys.executable, words
-    return sys.executable, ["-m", "vbp_core", *words]
+    return sys.executable, ["-m", "vbp", *words]
 
 
 class ExportQueue(QObject):

@@ -9,10 +9,10 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolBar, QWidget
 
-from app import theme
-from app.messages import RecordingTold
-from app.theme_colours import Colours
-from vbp_core.live.frame import CaptureState
+from vbp.app import theme
+from vbp.app.messages import RecordingTold
+from vbp.app.theme_colours import Colours
+from vbp.live.frame import CaptureState
 
 DOT = 9.0
 

@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.live_thread import LiveRequest
-from vbp_core.cli import camera
-from vbp_core.cli.main import Parser
-from vbp_core.live.address import Address, parse_address
+from vbp.app.live_thread import LiveRequest
+from vbp.cli import camera
+from vbp.cli.main import Parser
+from vbp.live.address import Address, parse_address
 
 if TYPE_CHECKING:
-    from app.window import MainWindow
+    from vbp.app.window import MainWindow
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace | None:

@@ -11,24 +11,24 @@ from PySide6.QtCore import QRectF, QStandardPaths, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDockWidget, QStackedWidget
 
-from app import theme
-from app.actions import ACTIONS, tooltip
-from app.commands import Commands
-from app.crops import ChosenCrop, keep_crop, kept_crop
-from app.live_bar import LiveBar, short, size, span
-from app.live_plot import LivePlot
-from app.live_presenter import LivePresenter
-from app.live_thread import LiveRequest
-from app.messages import LiveFailed, RecordingTold
-from app.panels.camera_dialog import Asked, CameraDialog
-from app.panels.masked import MaskedView
-from app.presenter import Panels
-from app.snapshot import plain_name, stamp, write_soon
-from app.widgets.crop_editor import CropEditor
-from app.widgets.notice import Notice
-from vbp_core.errors import VbpError
-from vbp_core.live.address import Address, parse_address
-from vbp_core.overlay import Rect
+from vbp.app import theme
+from vbp.app.actions import ACTIONS, tooltip
+from vbp.app.commands import Commands
+from vbp.app.crops import ChosenCrop, keep_crop, kept_crop
+from vbp.app.live_bar import LiveBar, short, size, span
+from vbp.app.live_plot import LivePlot
+from vbp.app.live_presenter import LivePresenter
+from vbp.app.live_thread import LiveRequest
+from vbp.app.messages import LiveFailed, RecordingTold
+from vbp.app.panels.camera_dialog import Asked, CameraDialog
+from vbp.app.panels.masked import MaskedView
+from vbp.app.presenter import Panels
+from vbp.app.snapshot import plain_name, stamp, write_soon
+from vbp.app.widgets.crop_editor import CropEditor
+from vbp.app.widgets.notice import Notice
+from vbp.errors import VbpError
+from vbp.live.address import Address, parse_address
+from vbp.overlay import Rect
 
 
 class LiveCommands(Commands):
@@ -304,7 +304,7 @@ class LiveCommands(Commands):
             self.player.set_crop(ChosenCrop(to_rect(box, width, height), width, height))
 
     def _on_crop_reset(self) -> None:
-        from vbp_core.preprocess import crop_rect
+        from vbp.preprocess import crop_rect
 
         frame, ready = self.player.shown_frame, self.player.ready
         self.player.set_crop(None)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from app.crops import ChosenCrop
-from app.live_thread import LiveRequest, LiveThread
-from app.mailbox import Mailbox
-from app.messages import Frame, NetworkReady
-from app.model_thread import ModelThread
+from vbp.app.crops import ChosenCrop
+from vbp.app.live_thread import LiveRequest, LiveThread
+from vbp.app.mailbox import Mailbox
+from vbp.app.messages import Frame, NetworkReady
+from vbp.app.model_thread import ModelThread
 
 RATE_S = 3.0
 

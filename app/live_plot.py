@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtWidgets import QWidget
 
-from app.live_history import History
-from app.widgets.plot import AnglePlot
+from vbp.app.live_history import History
+from vbp.app.widgets.plot import AnglePlot
 
 SPAN_S = 60.0
 

@@ -10,14 +10,14 @@ from html import escape
 
 from PySide6.QtCore import QObject, QTimer
 
-from app.live_bar import LiveBar
-from app.live_plot import LivePlot
-from app.messages import Frame, NetworkReady, told
-from app.playback import Player
-from app.presenter import VBP, Presenter
-from app.widgets.format import clock, signed
-from app.widgets.plot_parts import STEERING, UNKNOWN_CLASSES
-from vbp_core.live.frame import CaptureState
+from vbp.app.live_bar import LiveBar
+from vbp.app.live_plot import LivePlot
+from vbp.app.messages import Frame, NetworkReady, told
+from vbp.app.playback import Player
+from vbp.app.presenter import VBP, Presenter
+from vbp.app.widgets.format import clock, signed
+from vbp.app.widgets.plot_parts import STEERING, UNKNOWN_CLASSES
+from vbp.live.frame import CaptureState
 
 TICK_MS = 100
 INFO_EVERY = 10  # ticks

@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.messages import Frame, LiveFailed, LiveTold, RecordingTold
-from app.threads import Abandoned
-from vbp_core.errors import VbpError
-from vbp_core.live.frame import NO_PREDICTION, Prediction
+from vbp.app.messages import Frame, LiveFailed, LiveTold, RecordingTold
+from vbp.app.threads import Abandoned
+from vbp.errors import VbpError
+from vbp.live.frame import NO_PREDICTION, Prediction
 
 if TYPE_CHECKING:
-    from vbp_core.live.address import Address
-    from vbp_core.live.angles import AngleSource, Measured
-    from vbp_core.live.capture import Capture
-    from vbp_core.live.frame import CaptureState, LiveFrame
-    from vbp_core.live.recorder import Recorder
+    from vbp.live.address import Address
+    from vbp.live.angles import AngleSource, Measured
+    from vbp.live.capture import Capture
+    from vbp.live.frame import CaptureState, LiveFrame
+    from vbp.live.recorder import Recorder
 
 log = logging.getLogger(__name__)
 WAITING = 8  # frames that wait for their prediction before they are recorded; each may be of 24 MB
@@ -171,7 +171,7 @@ class LiveThread(threading.Thread):
     def _open_angles(self) -> None:
         if not self.request.angles:
             return
-        from vbp_core.live.angles import open_angles
+        from vbp.live.angles import open_angles
 
         try:
             source = open_angles(self.request.angles)
@@ -181,7 +181,7 @@ class LiveThread(threading.Thread):
             self._tell(LiveFailed(self.generation, str(error)))
 
     def _open_camera(self) -> Capture | None:
-        from vbp_core.live.capture import Capture
+        from vbp.live.capture import Capture
 
         if self._stopped:
             return None
@@ -251,7 +251,7 @@ class LiveThread(threading.Thread):
             self._end_recording("")
 
     def _open_recorder(self, frame: LiveFrame, folder: Path, model: str) -> Recorder:
-        from vbp_core.live.recorder import Recorder
+        from vbp.live.recorder import Recorder
 
         if self._make_parents:
             try:

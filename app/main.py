@@ -11,14 +11,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.run_folder import looks_like_run
-from app.threads import wait_quietly
-from models.source import NetworkSource
-from vbp_core.cli import COMMANDS
-from vbp_core.cli import main as cli_main
-from vbp_core.cli.main import INTERRUPTED, Parser, fail
-from vbp_core.cli.network import add_network
-from vbp_core.errors import VbpError
+from vbp.app.run_folder import looks_like_run
+from vbp.app.threads import wait_quietly
+from vbp.cli import COMMANDS
+from vbp.cli import main as cli_main
+from vbp.cli.main import INTERRUPTED, Parser, fail
+from vbp.cli.network import add_network
+from vbp.errors import VbpError
+from vbp.models.source import NetworkSource
 
 DESCRIPTION = "See, live, which pixels drive a steering network's prediction."
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _check(args)
         if args.screenshot is not None:
-            from app.screenshot import take
+            from vbp.app.screenshot import take
 
             return take(args)
         return _open_window(args)
@@ -50,7 +50,7 @@ def _live(argv: Sequence[str]) -> argparse.Namespace | None:
     """What `vbp camera` asks of the window; None for every other command line, and where it needs no window."""
     if not argv or argv[0] != "camera":
         return None
-    from app import live_command
+    from vbp.app import live_command
 
     try:
         live = live_command.parse(argv[1:])
@@ -128,7 +128,7 @@ def _size(text: str) -> tuple[int, int]:
 def _check(args: argparse.Namespace) -> None:
     """What can be seen to be wrong before a window stands."""
     if args.source is not None and not Path(args.source).expanduser().exists():
-        from vbp_core.drives.opening import accepted
+        from vbp.drives.opening import accepted
 
         raise VbpError(f"{args.source} does not exist; give the path of a recording: {accepted()}")
     if args.run is not None and not looks_like_run(args.run.expanduser()):
@@ -173,9 +173,9 @@ def _open_window(args: argparse.Namespace) -> int:
     prepare_qt()
     from PySide6.QtWidgets import QApplication
 
-    from app.network_commands import DEFAULT_NETWORK
-    from app.trouble import Hooks
-    from app.window import MainWindow
+    from vbp.app.network_commands import DEFAULT_NETWORK
+    from vbp.app.trouble import Hooks
+    from vbp.app.window import MainWindow
 
     app = QApplication(["vbp"])
     app.setApplicationName("vbp")
@@ -194,7 +194,7 @@ def _open_window(args: argparse.Namespace) -> int:
     network = args.model or window.settings.text("network", DEFAULT_NETWORK)
     window.start_network(network, args.device)
     if args.live is not None:
-        from app import live_command
+        from vbp.app import live_command
 
         live_command.begin(window, args.live)
     elif args.source is not None:
@@ -215,7 +215,7 @@ def _open_window(args: argparse.Namespace) -> int:
 
 
 def options_of(args: argparse.Namespace):  # type: ignore[no-untyped-def]
-    from vbp_core.drives.base import OpenOptions
+    from vbp.drives.base import OpenOptions
 
     return OpenOptions(args.camera, args.angle_unit, args.angle_sign)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from app.settings import Settings
+from vbp.app.settings import Settings
 
 
 class Marks(QObject):

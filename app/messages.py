@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.classes import percent_right
-from vbp_core.drives.base import Drive, Image
+from vbp.classes import percent_right
+from vbp.drives.base import Drive, Image
 
 if TYPE_CHECKING:
-    from vbp_core.engine import Pass
-    from vbp_core.live.frame import CaptureState
+    from vbp.engine import Pass
+    from vbp.live.frame import CaptureState
 
 Map = NDArray[np.float32]
 
@@ -117,7 +117,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class NetworkReady:
-    """network: models.network.Network."""
+    """network: vbp.models.network.Network."""
 
     generation: int
     name: str  # as it was asked for
@@ -135,7 +135,7 @@ class NetworkFailed:
 
 @dataclass(frozen=True)
 class Request:
-    """A method, the numbers that it takes, and what is explained (`vbp_core.explain.parse_target`; "": the default)."""
+    """A method, the numbers that it takes, and what is explained (`vbp.explain.parse_target`; "": the default)."""
 
     method: str
     parameters: tuple[tuple[str, float], ...] = ()

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from app.messages import Explained, Frame, Request
-from app.panels.method import MethodPanel
-from app.panels.status import StatusLine
-from app.playback import Player
-from app.settings import Settings
+from vbp.app.messages import Explained, Frame, Request
+from vbp.app.panels.method import MethodPanel
+from vbp.app.panels.status import StatusLine
+from vbp.app.playback import Player
+from vbp.app.settings import Settings
 
 if TYPE_CHECKING:
-    from vbp_core.explain import Method
+    from vbp.explain import Method
 
 LATE_S = 5.0  # beyond that, a late map names its frame instead
 # Each panel's name, and the method that it shows until another is chosen.
@@ -63,7 +63,7 @@ class MethodPanels(QObject):
             panel.set_methods(methods)
 
     def set_target(self, target: str) -> None:
-        """What all panels explain from now on, as `vbp_core.explain.parse_target` reads it."""
+        """What all panels explain from now on, as `vbp.explain.parse_target` reads it."""
         if target != self._target:
             self._target = target
             self.changed.emit()

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from app.crops import ChosenCrop
-from app.mailbox import Mailbox
-from app.messages import Choices, Frame, NetworkFailed, NetworkReady, Trouble
-from vbp_core.errors import VbpError
+from vbp.app.crops import ChosenCrop
+from vbp.app.mailbox import Mailbox
+from vbp.app.messages import Choices, Frame, NetworkFailed, NetworkReady, Trouble
+from vbp.errors import VbpError
 
 if TYPE_CHECKING:
-    from vbp_core.engine import Engine
+    from vbp.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class ModelThread(threading.Thread):
     def _open(self, load: Load) -> None:
         try:
             # Imported here: torch takes seconds, and the window should stand before.
-            from vbp_core.engine import Engine, describe_device, open_network
+            from vbp.engine import Engine, describe_device, open_network
 
             self._tell_choices()
             network = open_network(load.name)
@@ -120,8 +120,8 @@ class ModelThread(threading.Thread):
         )
 
     def _tell_choices(self) -> None:
-        from models.registry import available
-        from vbp_core.engine import devices
+        from vbp.engine import devices
+        from vbp.models.registry import available
 
         if not self._told_choices:
             self._told_choices = True

@@ -7,13 +7,13 @@ from pathlib import Path
 from PySide6.QtCore import QByteArray
 from PySide6.QtWidgets import QFileDialog
 
-from app import layout
-from app.actions import PANELS
-from app.drive_commands import DriveCommands
-from app.messages import Choices, NetworkFailed, NetworkReady, PredictEnded
-from app.panels.title import PanelTitle
-from models.source import NetworkSource
-from vbp_core.drives.base import OpenOptions
+from vbp.app import layout
+from vbp.app.actions import PANELS
+from vbp.app.drive_commands import DriveCommands
+from vbp.app.messages import Choices, NetworkFailed, NetworkReady, PredictEnded
+from vbp.app.panels.title import PanelTitle
+from vbp.drives.base import OpenOptions
+from vbp.models.source import NetworkSource
 
 DEFAULT_NETWORK = "NetSVF"
 TALL = 0.6  # of an input's width

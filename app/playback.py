@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
-from app.behind_thread import BehindThread, Wish
-from app.crops import ChosenCrop
-from app.drive_thread import DriveThread
-from app.live_player import LivePlayer
-from app.live_thread import LiveRequest, LiveThread
-from app.mailbox import Mailbox
-from app.messages import (
+from vbp.app.behind_thread import BehindThread, Wish
+from vbp.app.crops import ChosenCrop
+from vbp.app.drive_thread import DriveThread
+from vbp.app.live_player import LivePlayer
+from vbp.app.live_thread import LiveRequest, LiveThread
+from vbp.app.mailbox import Mailbox
+from vbp.app.messages import (
     Choices,
     DriveFailed,
     DriveOpened,
@@ -35,14 +35,14 @@ from app.messages import (
     Request,
     Trouble,
 )
-from app.model_thread import ModelThread
-from app.predict_thread import PredictThread
-from app.schedule import Schedule, fast_enough, first_good
-from app.threads import abandon
-from vbp_core.drives.base import Drive, OpenOptions
+from vbp.app.model_thread import ModelThread
+from vbp.app.predict_thread import PredictThread
+from vbp.app.schedule import Schedule, fast_enough, first_good
+from vbp.app.threads import abandon
+from vbp.drives.base import Drive, OpenOptions
 
 if TYPE_CHECKING:
-    from vbp_core.engine import Engine
+    from vbp.engine import Engine
 
 log = logging.getLogger(__name__)
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)

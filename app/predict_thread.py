@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from app.messages import Predicted, PredictEnded, told
-from app.threads import Abandoned, step_back
-from vbp_core.classes import labels_for
-from vbp_core.drives.base import OpenOptions
-from vbp_core.drives.opening import open_drive
-from vbp_core.errors import FrameError, VbpError
-from vbp_core.overlay import Rect
+from vbp.app.messages import Predicted, PredictEnded, told
+from vbp.app.threads import Abandoned, step_back
+from vbp.classes import labels_for
+from vbp.drives.base import OpenOptions
+from vbp.drives.opening import open_drive
+from vbp.errors import FrameError, VbpError
+from vbp.overlay import Rect
 
 log = logging.getLogger(__name__)
 TELL_EVERY_S = 0.3
@@ -72,7 +72,7 @@ class PredictThread(threading.Thread):
             self._tell(PredictEnded(*self._ids, text))
 
     def _predict(self) -> None:
-        from vbp_core.engine import Engine, open_network
+        from vbp.engine import Engine, open_network
 
         engine = Engine(open_network(self._model), device=self._device, crop=self._crop)
         with open_drive(self._path, self._options) as drive:

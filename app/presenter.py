@@ -10,27 +10,27 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QWidget
 
-from app.marks import Marks
-from app.messages import Frame, LayersMade, NetworkReady, Predicted, PredictEnded, told
-from app.method_panels import LATE_S as LATE_S
-from app.method_panels import MethodPanels
-from app.panels.compare import ComparePanel
-from app.panels.evidence import EvidencePanel
-from app.panels.info import InfoPanel
-from app.panels.masked import MaskedView, Overlay
-from app.panels.method import MethodPanel
-from app.panels.prediction import PredictionPanel
-from app.panels.run import RunPanel
-from app.panels.status import StatusLine
-from app.panels.transport import Transport
-from app.playback import Player
-from app.widgets.format import clock
-from app.widgets.layers import LayersView
-from app.widgets.plot import AnglePlot
-from app.widgets.plot_parts import CLASSES, STEERING, UNKNOWN_CLASSES
-from app.widgets.wheel import SteeringView
-from vbp_core.classes import UNKNOWN, labels_for, unknown_folders
-from vbp_core.drives.base import Drive
+from vbp.app.marks import Marks
+from vbp.app.messages import Frame, LayersMade, NetworkReady, Predicted, PredictEnded, told
+from vbp.app.method_panels import LATE_S as LATE_S
+from vbp.app.method_panels import MethodPanels
+from vbp.app.panels.compare import ComparePanel
+from vbp.app.panels.evidence import EvidencePanel
+from vbp.app.panels.info import InfoPanel
+from vbp.app.panels.masked import MaskedView, Overlay
+from vbp.app.panels.method import MethodPanel
+from vbp.app.panels.prediction import PredictionPanel
+from vbp.app.panels.run import RunPanel
+from vbp.app.panels.status import StatusLine
+from vbp.app.panels.transport import Transport
+from vbp.app.playback import Player
+from vbp.app.widgets.format import clock
+from vbp.app.widgets.layers import LayersView
+from vbp.app.widgets.plot import AnglePlot
+from vbp.app.widgets.plot_parts import CLASSES, STEERING, UNKNOWN_CLASSES
+from vbp.app.widgets.wheel import SteeringView
+from vbp.classes import UNKNOWN, labels_for, unknown_folders
+from vbp.drives.base import Drive
 
 VBP = "visualbackprop"
 STATUS_MS = 250
@@ -181,7 +181,7 @@ class Presenter(QObject):
     # The network.
 
     def on_network(self, ready: NetworkReady) -> None:
-        from vbp_core.explain import METHODS  # torch is loaded by now
+        from vbp.explain import METHODS  # torch is loaded by now
 
         self.methods.set_methods(METHODS)
         spec = ready.network.spec

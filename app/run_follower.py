@@ -8,11 +8,11 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
-from app.messages import Frame, Trouble
-from app.panels.run import RunPanel
-from app.playback import Player
-from app.run_thread import RunFailed, RunState, RunThread, Seen, SeenBy, Wish
-from vbp_core.drives.base import OpenOptions
+from vbp.app.messages import Frame, Trouble
+from vbp.app.panels.run import RunPanel
+from vbp.app.playback import Player
+from vbp.app.run_thread import RunFailed, RunState, RunThread, Seen, SeenBy, Wish
+from vbp.drives.base import OpenOptions
 
 JOIN_S = 10.0  # an import of torch or the reading of a large checkpoint can be under way
 LATE_S = 5.0  # beyond that, a late strip names its frame instead

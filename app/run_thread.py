@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.messages import Frame, Trouble
-from app.threads import compute_alone, step_back
-from vbp_core.errors import VbpError
+from vbp.app.messages import Frame, Trouble
+from vbp.app.threads import compute_alone, step_back
+from vbp.errors import VbpError
 
 if TYPE_CHECKING:
-    from vbp_core.overlay import Rect
-    from vbp_core.training.folder import Checkpoint, Config, Row, Run
+    from vbp.overlay import Rect
+    from vbp.training.folder import Checkpoint, Config, Row, Run
 
 log = logging.getLogger(__name__)
 VBP = "visualbackprop"
@@ -179,7 +179,7 @@ class RunThread(threading.Thread):
             self._see(self._current)
 
     def _open(self, generation: int, path: Path) -> None:
-        from vbp_core.training.folder import Run  # torch comes with it, which takes seconds
+        from vbp.training.folder import Run  # torch comes with it, which takes seconds
 
         compute_alone()
         self._generation, self._path, self._run = generation, path, None
@@ -195,7 +195,7 @@ class RunThread(threading.Thread):
             self._tell(RunFailed(generation, str(error)))
 
     def _look(self) -> None:
-        from vbp_core.training.folder import Run
+        from vbp.training.folder import Run
 
         self._looked = time.monotonic()
         assert self._run is not None
@@ -267,7 +267,7 @@ class RunThread(threading.Thread):
         return Seen(checkpoint, done.input, done.maps[VBP], done.angle_rad, done.warning)
 
     def _engine(self, key: Key, checkpoint: Checkpoint) -> Any:
-        from vbp_core.engine import Engine
+        from vbp.engine import Engine
 
         if key in self._engines:
             return self._engines[key][0]

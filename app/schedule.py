@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.drives.base import Drive
-from vbp_core.drives.labels import speed_filter
+from vbp.drives.base import Drive
+from vbp.drives.labels import speed_filter
 
 MAX_JUMP_S = 1.0  # a longer hole in the recording is jumped after this long
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from app.main import options_of, prepare_qt
-from vbp_core.errors import VbpError
+from vbp.app.main import options_of, prepare_qt
+from vbp.errors import VbpError
 
 PATIENCE_S = 180.0
 WARM_UP = 10  # frames run before the one shown
@@ -25,10 +25,10 @@ def take(args: argparse.Namespace) -> int:
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
-    from app.network_commands import DEFAULT_NETWORK
-    from app.settings import Settings
-    from app.trouble import Hooks
-    from app.window import MainWindow
+    from vbp.app.network_commands import DEFAULT_NETWORK
+    from vbp.app.settings import Settings
+    from vbp.app.trouble import Hooks
+    from vbp.app.window import MainWindow
 
     app = QApplication.instance() or QApplication(["vbp"])
     assert isinstance(app, QApplication)

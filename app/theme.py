@@ -11,8 +11,8 @@ from PySide6.QtGui import QColor, QFont, QGuiApplication, QIcon, QPainter, QPale
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 
-from app.theme_colours import DARK, LIGHT, Colours
-from app.theme_sheet import stylesheet
+from vbp.app.theme_colours import DARK, LIGHT, Colours
+from vbp.app.theme_sheet import stylesheet
 
 ICONS = Path(__file__).parent / "icons"
 SCHEMES = ("system", "dark", "light")

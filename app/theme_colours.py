@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PySide6.QtGui import QColor
 
-from vbp_core import palette
+from vbp import palette
 
 
 @dataclass(frozen=True)

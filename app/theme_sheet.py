@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.theme_colours import Colours
+from vbp.app.theme_colours import Colours
 
 
 def stylesheet(c: Colours, icons: Path) -> str:

@@ -8,12 +8,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSlider, QToolBar, QToolButton, QWidget
 
-from app import theme
-from app.actions import PANELS
-from app.messages import Choices
-from app.panels.masked import STYLE_TITLES, Overlay
-from app.widgets.target_box import TargetBox
-from models.source import NetworkSource
+from vbp.app import theme
+from vbp.app.actions import PANELS
+from vbp.app.messages import Choices
+from vbp.app.panels.masked import STYLE_TITLES, Overlay
+from vbp.app.widgets.target_box import TargetBox
+from vbp.models.source import NetworkSource
 
 OPEN_OTHER = "\0open"  # no path holds it
 

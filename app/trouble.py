@@ -11,7 +11,7 @@ from typing import Any
 
 from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 
-from app.threads import Abandoned
+from vbp.app.threads import Abandoned
 
 log = logging.getLogger("vbp")
 LEVELS = {

@@ -7,10 +7,10 @@ from functools import partial
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QVBoxLayout
 
-from app import layout, theme
-from app.actions import keys_table
-from app.network_commands import NetworkCommands
-from app.widgets.keys_page import KeysPage
+from vbp.app import layout, theme
+from vbp.app.actions import keys_table
+from vbp.app.network_commands import NetworkCommands
+from vbp.app.widgets.keys_page import KeysPage
 
 
 class ViewCommands(NetworkCommands):

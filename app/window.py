@@ -18,35 +18,35 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import layout, theme
-from app.actions import ACTIONS, GROUPS, PANELS, build_actions
-from app.evidence_thread import Evidence
-from app.export_control import Exporter
-from app.marks import Marks
-from app.method_panels import make_panels
-from app.panels.compare import ComparePanel
-from app.panels.evidence import EvidencePanel
-from app.panels.info import InfoPanel
-from app.panels.masked import STYLE_TITLES, MaskedView, Overlay
-from app.panels.method import MethodPanel
-from app.panels.prediction import PredictionPanel
-from app.panels.run import RunPanel
-from app.panels.status import StatusLine
-from app.panels.title import PanelTitle
-from app.panels.transport import Transport
-from app.playback import Player
-from app.presenter import Panels, Presenter
-from app.run_folder import looks_like_run
-from app.run_follower import RunFollower
-from app.settings import Settings
-from app.toolbar import TopBar
-from app.view_commands import ViewCommands
-from app.widgets.layers import LayersView
-from app.widgets.notice import Notice
-from app.widgets.plot import AnglePlot
-from app.widgets.start_page import StartPage
-from vbp_core.demo import demo_drive
-from vbp_core.drives.base import OpenOptions
+from vbp.app import layout, theme
+from vbp.app.actions import ACTIONS, GROUPS, PANELS, build_actions
+from vbp.app.evidence_thread import Evidence
+from vbp.app.export_control import Exporter
+from vbp.app.marks import Marks
+from vbp.app.method_panels import make_panels
+from vbp.app.panels.compare import ComparePanel
+from vbp.app.panels.evidence import EvidencePanel
+from vbp.app.panels.info import InfoPanel
+from vbp.app.panels.masked import STYLE_TITLES, MaskedView, Overlay
+from vbp.app.panels.method import MethodPanel
+from vbp.app.panels.prediction import PredictionPanel
+from vbp.app.panels.run import RunPanel
+from vbp.app.panels.status import StatusLine
+from vbp.app.panels.title import PanelTitle
+from vbp.app.panels.transport import Transport
+from vbp.app.playback import Player
+from vbp.app.presenter import Panels, Presenter
+from vbp.app.run_folder import looks_like_run
+from vbp.app.run_follower import RunFollower
+from vbp.app.settings import Settings
+from vbp.app.toolbar import TopBar
+from vbp.app.view_commands import ViewCommands
+from vbp.app.widgets.layers import LayersView
+from vbp.app.widgets.notice import Notice
+from vbp.app.widgets.plot import AnglePlot
+from vbp.app.widgets.start_page import StartPage
+from vbp.demo import demo_drive
+from vbp.drives.base import OpenOptions
 
 ICON_SIZE = QSize(18, 18)
 DEFAULT_SIZE = QSize(1280, 720)

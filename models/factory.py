@@ -10,11 +10,11 @@ from typing import Any
 
 from torch import nn
 
-from models.network import Network
-from models.source import NetworkSource
-from models.spec import ModelFileError
-from models.spec_file import HINT, read_spec
-from models.weights import load_weights
+from vbp.errors import ModelError
+from vbp.models.network import Network
+from vbp.models.source import NetworkSource
+from vbp.models.spec_file import HINT, read_spec
+from vbp.models.weights import load_weights
 
 
 def load_factory(source: NetworkSource) -> Network:
@@ -22,7 +22,7 @@ def load_factory(source: NetworkSource) -> Network:
 
     The package is looked for where Python finds packages, and in the folder that the program was started in. What the
     factory gives is a module, which needs `source.spec`, or a Network with its own. Without weights the
-    network counts as untrained. Raises ModelFileError.
+    network counts as untrained. Raises ModelError.
     """
     made = _call(source.model)
     if isinstance(made, Network):
@@ -30,11 +30,11 @@ def load_factory(source: NetworkSource) -> Network:
     elif isinstance(made, nn.Module):
         module, spec, trained = made, None, False
     else:
-        raise ModelFileError(f"{source.model} gives a {type(made).__name__}, and a torch.nn.Module is wanted")
+        raise ModelError(f"{source.model} gives a {type(made).__name__}, and a torch.nn.Module is wanted")
     if source.spec:
         spec = read_spec(source.spec, name=source.model.rpartition(":")[2])
     if spec is None:
-        raise ModelFileError(
+        raise ModelError(
             f"{source.model} needs a specification of what goes in and comes out: --spec FILE.toml, {HINT}"
         )
     path = None
@@ -54,24 +54,24 @@ def _call(name: str) -> Any:
         found: Any = importlib.import_module(package)
     except ModuleNotFoundError as error:
         if error.name and (package == error.name or package.startswith(f"{error.name}.")):
-            raise ModelFileError(
+            raise ModelError(
                 f"there is no Python package {error.name}, in {here} or among those installed"
             ) from error
-        raise ModelFileError(f"{package} cannot be imported: {error}") from error
+        raise ModelError(f"{package} cannot be imported: {error}") from error
     except (Exception, SystemExit) as error:  # whatever the user's own code raises
-        raise ModelFileError(f"{package} cannot be imported: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{package} cannot be imported: {type(error).__name__}: {error}") from error
     for part in attribute.split("."):
         try:
             found = getattr(found, part)
         except AttributeError as error:
-            raise ModelFileError(f"{package} has no {attribute}") from error
+            raise ModelError(f"{package} has no {attribute}") from error
     if isinstance(found, nn.Module | Network):
         return found
     if not callable(found):
-        raise ModelFileError(f"{name} is a {type(found).__name__}, which cannot be called to make a network")
+        raise ModelError(f"{name} is a {type(found).__name__}, which cannot be called to make a network")
     try:
         return found()
     except (Exception, SystemExit) as error:
-        raise ModelFileError(
+        raise ModelError(
             f"{name}() failed with {type(error).__name__}: {error}; it is called without arguments"
         ) from error

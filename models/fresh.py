@@ -8,7 +8,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from models.spec import ModelFileError, NetworkSpec
+from vbp.errors import ModelError
+from vbp.models.spec import NetworkSpec
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -42,31 +43,31 @@ def fresh(make: Callable[[], M]) -> M:
 
 
 def check_picture(spec: NetworkSpec) -> None:
-    """A file must not be able to ask for all the memory there is. Raises ModelFileError."""
+    """A file must not be able to ask for all the memory there is. Raises ModelError."""
     if spec.input_height * spec.input_width > MAX_PIXELS:
-        raise ModelFileError(
+        raise ModelError(
             f"an input of {spec.input_height}x{spec.input_width} has more pixels than the {MAX_PIXELS:,} that this "
             "network is run on"
         )
 
 
 def check_arguments(spec: NetworkSpec, allowed: dict[str, object]) -> dict[str, object]:
-    """The arguments of a specification, with defaults for those left out. Raises ModelFileError.
+    """The arguments of a specification, with defaults for those left out. Raises ModelError.
 
     allowed: name -> default; what is given has the default's type, and "classes" is at least 1.
     """
     if unknown := sorted(set(spec.arguments) - set(allowed)):
-        raise ModelFileError(
+        raise ModelError(
             f"the architecture {spec.architecture} has no {', '.join(unknown)}; accepted: {', '.join(allowed)}"
         )
     for name, value in spec.arguments.items():
         if type(value) is not type(allowed[name]):
-            raise ModelFileError(
+            raise ModelError(
                 f"{name} of the architecture {spec.architecture} is {str(value)[:40]!r}; "
                 f"a value like {allowed[name]!r} is accepted"
             )
     values = {**allowed, **spec.arguments}
     classes = values.get("classes", 1)
     if not isinstance(classes, int) or not 1 <= classes <= MAX_CLASSES:
-        raise ModelFileError(f"{classes} classes are not possible; accepted: 1 to {MAX_CLASSES}")
+        raise ModelError(f"{classes} classes are not possible; accepted: 1 to {MAX_CLASSES}")
     return values

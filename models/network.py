@@ -14,12 +14,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from models.pilotnet import build_pilotnet
-from models.resnet import build_resnet
-from models.spec import ModelFileError, NetworkSpec
-from models.steering import build_steering, seeded
-from models.vgg import build_vgg
-from models.weights import read_weights
+from vbp.errors import ModelError
+from vbp.models.pilotnet import build_pilotnet
+from vbp.models.resnet import build_resnet
+from vbp.models.spec import NetworkSpec
+from vbp.models.steering import build_steering, seeded
+from vbp.models.vgg import build_vgg
+from vbp.models.weights import read_weights
 
 SPEC_KEY = "vbp.spec"
 WHOSE_WEIGHTS = (
@@ -47,11 +48,11 @@ class Network:
 
 
 def build(spec: NetworkSpec, seed: int = 0) -> Network:
-    """A network with fresh, seeded weights. Raises ModelFileError."""
+    """A network with fresh, seeded weights. Raises ModelError."""
     builder = ARCHITECTURES.get(spec.architecture)
     if builder is None:
         known = ", ".join(ARCHITECTURES)
-        raise ModelFileError(f"the architecture {spec.architecture!r} is not known; accepted: {known}")
+        raise ModelError(f"the architecture {spec.architecture!r} is not known; accepted: {known}")
     module = seeded(lambda: builder(spec), seed)
     return Network(spec, module.eval(), trained=False)
 
@@ -61,7 +62,7 @@ def save_checkpoint(network: Network, path: str | Path, half: bool = False) -> N
 
     The module is the network that the specification describes, layer by layer; how its layers are named or nested
     does not matter. `half` stores float16, half the size; it is computed in float32 all the same.
-    Raises ModelFileError where the module is another network or does not fit into float16, OSError where the
+    Raises ModelError where the module is another network or does not fit into float16, OSError where the
     file cannot be written.
     """
     path = Path(path)
@@ -71,9 +72,7 @@ def save_checkpoint(network: Network, path: str | Path, half: bool = False) -> N
         if large := [
             k for k, v in tensors.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())
         ]:
-            raise ModelFileError(
-                f"{large[0]} holds values that float16 cannot hold; save it in full precision"
-            )
+            raise ModelError(f"{large[0]} holds values that float16 cannot hold; save it in full precision")
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name[:40], suffix=".part")
     os.close(handle)
     try:
@@ -92,18 +91,18 @@ def save_checkpoint(network: Network, path: str | Path, half: bool = False) -> N
 
 
 def _weights_as_specified(network: Network) -> dict[str, torch.Tensor]:
-    """The module's weights under the names that `build` gives them. Raises ModelFileError for another network."""
+    """The module's weights under the names that `build` gives them. Raises ModelError for another network."""
     with torch.device("meta"):  # no memory for weights that nobody wants
         wanted = build(network.spec).module
     own, described = _layers(network.module), _layers(wanted)
     for (name, layer), (_, like) in zip(own, described, strict=False):
         if _facts(layer) != _facts(like):
-            raise ModelFileError(
+            raise ModelError(
                 f"the module is not what its specification describes: layer {name} is {_words(layer)}, "
                 f"and {_words(like)} is expected there"
             )
     if len(own) != len(described):
-        raise ModelFileError(
+        raise ModelError(
             f"the module has {len(own)} layers, and its specification describes {len(described)}"
         )
     return {
@@ -141,36 +140,34 @@ def _words(layer: nn.Module) -> str:
 
 
 def load_checkpoint(path: str | Path) -> Network:
-    """Read a network written by `save_checkpoint`. Raises ModelFileError with one sentence."""
+    """Read a network written by `save_checkpoint`. Raises ModelError with one sentence."""
     path = Path(path)
     try:
         if not path.is_file():
-            raise ModelFileError(f"{path} is not a file; give a .safetensors file by vbp")
+            raise ModelError(f"{path} is not a file; give a .safetensors file by vbp")
         with path.open("rb") as file:
             head = file.read(16)
     except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     # A safetensors file begins with the length of its header, which may begin as a pickle does; then comes the header.
     if head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:9] != b"{"):
         read_weights(path)  # raises where it is more than weights
-        raise ModelFileError(f"{path} holds weights and does not say of which network; {WHOSE_WEIGHTS}")
+        raise ModelError(f"{path} holds weights and does not say of which network; {WHOSE_WEIGHTS}")
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
             if SPEC_KEY not in metadata:
-                raise ModelFileError(f"{path} has weights but no vbp specification; {WHOSE_WEIGHTS}")
+                raise ModelError(f"{path} has weights but no vbp specification; {WHOSE_WEIGHTS}")
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(
+        raise ModelError(
             f"{path} is no network file that vbp knows; accepted: .safetensors by vbp, and .pt2 by torch.export.save"
         ) from error
     try:
         spec = NetworkSpec.from_json(metadata[SPEC_KEY])
         network = build(spec)
-    except ModelFileError as error:
-        raise ModelFileError(f"{path}: {error}") from error
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
     _load_weights(network.module, tensors, path)
     network.path, network.trained = path, True
     return network
@@ -185,18 +182,18 @@ def _load_weights(module: nn.Module, tensors: dict[str, torch.Tensor], path: Pat
     for what, names in (("lacks", missing), ("has unknown", extra), ("has other sizes in", wrong)):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise ModelFileError(f"{path} does not fit its own specification: it {what} {names[0]}{more}")
+            raise ModelError(f"{path} does not fit its own specification: it {what} {names[0]}{more}")
     for name in sorted(set(tensors) - optional):
         if not tensors[name].is_floating_point():
-            raise ModelFileError(
+            raise ModelError(
                 f"{path} holds weights of type {tensors[name].dtype} in {name}; floats are accepted"
             )
         # Half-precision files are stored small and computed in float32.
         tensors[name] = tensors[name].float()
         if not bool(torch.isfinite(tensors[name]).all()):
-            raise ModelFileError(
+            raise ModelError(
                 f"{path} holds values that are not finite in {name}; it was saved from a broken training"
             )
         if name.endswith("running_var") and bool((tensors[name] < 0).any()):
-            raise ModelFileError(f"{path} holds a variance below 0 in {name}; its weights are damaged")
+            raise ModelError(f"{path} holds a variance below 0 in {name}; its weights are damaged")
     module.load_state_dict(tensors, strict=False)

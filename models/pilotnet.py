@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from models.fresh import check_arguments, fresh
-from models.spec import CropRule, ModelFileError, NetworkSpec
+from vbp.errors import ModelError
+from vbp.models.fresh import check_arguments, fresh
+from vbp.models.spec import CropRule, NetworkSpec
 
 # Maps, kernel and stride of the five convolutions, without padding; then the dense layers before the output.
 CONVOLUTIONS = ((24, 5, 2), (36, 5, 2), (48, 5, 2), (64, 3, 1), (64, 3, 1))
@@ -33,10 +34,10 @@ class PilotNet(nn.Sequential):
 
 
 def build_pilotnet(spec: NetworkSpec) -> PilotNet:
-    """PilotNet with fresh weights. Raises ModelFileError."""
+    """PilotNet with fresh weights. Raises ModelError."""
     check_arguments(spec, {})
     if (spec.channels, spec.input_height, spec.input_width) != (3, HEIGHT, WIDTH):
-        raise ModelFileError(f"PilotNet takes colour pictures of {HEIGHT}x{WIDTH}")
+        raise ModelError(f"PilotNet takes colour pictures of {HEIGHT}x{WIDTH}")
     return fresh(PilotNet)
 
 

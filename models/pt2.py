@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.network import Network
-from models.program import Node, Program, Ref, layer_name
-from models.safe_ops import allowed
-from models.source import NetworkSource
-from models.spec import ModelFileError
-from models.spec_file import HINT, read_spec
+from vbp.errors import ModelError
+from vbp.models.network import Network
+from vbp.models.program import Node, Program, Ref, layer_name
+from vbp.models.safe_ops import allowed
+from vbp.models.source import NetworkSource
+from vbp.models.spec_file import HINT, read_spec
 
 MAX_JSON = 64_000_000  # bytes; ResNet-200 has 1 million
 MAX_NODES = 100_000
@@ -44,11 +44,9 @@ def is_pt2(path: Path) -> bool:
 
 
 def load_pt2(path: Path, source: NetworkSource) -> Network:
-    """The network in the file, with the specification that `source.spec` names, or the .toml file beside it. Raises ModelFileError."""
+    """The network in the file, with the specification that `source.spec` names, or the .toml file beside it. Raises ModelError."""
     if source.weights:
-        raise ModelFileError(
-            f"{path} has weights of its own, and {source.weights} was given too; leave it out"
-        )
+        raise ModelError(f"{path} has weights of its own, and {source.weights} was given too; leave it out")
     program = read_pt2(path)
     known = {
         name: size
@@ -61,7 +59,7 @@ def load_pt2(path: Path, source: NetworkSource) -> Network:
     spec_file = source.spec or (str(beside) if beside.is_file() else "")
     if not spec_file:
         shape = "x".join("any" if n is None else str(n) for n in program.input_shape[1:])
-        raise ModelFileError(
+        raise ModelError(
             f"{path} takes an input of {shape} and does not say what its output means: give --spec FILE.toml, or put {beside.name} beside it: {HINT}"
         )
     spec = read_spec(spec_file, name=path.stem, known=known)
@@ -77,19 +75,19 @@ def _is_model(name: str) -> bool:
 
 
 def read_pt2(path: str | Path) -> Program:
-    """The program in a .pt2 file, its weights on the CPU. Raises ModelFileError of one sentence."""
+    """The program in a .pt2 file, its weights on the CPU. Raises ModelError of one sentence."""
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
             return _read(_Archive(archive))
-    except ModelFileError as error:
-        raise ModelFileError(f"{path}: {error}") from error
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, *DAMAGED) as error:
-        raise ModelFileError(
+        raise ModelError(
             f"{path} is no program by torch.export.save, or it is damaged ({type(error).__name__}: {str(error)[:80]})"
         ) from error
     except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 class _Archive:
@@ -100,10 +98,10 @@ class _Archive:
         self.members = {i.filename: i for i in archive.infolist()}
         models = [name for name in self.members if _is_model(name)]
         if len(models) > 1:
-            raise ModelFileError(f"it holds {len(models)} programs; one is wanted")
+            raise ModelError(f"it holds {len(models)} programs; one is wanted")
         self.old = not models and OLD_MODEL in self.members
         if not models and not self.old:
-            raise ModelFileError("it is no program by torch.export.save: there is no graph in it")
+            raise ModelError("it is no program by torch.export.save: there is no graph in it")
         self.model = models[0] if models else OLD_MODEL
         self.root = self.model.split("/")[0] + "/" if models else ""
         self.name = Path(self.model).stem
@@ -111,9 +109,9 @@ class _Archive:
     def bytes(self, name: str, most: int | None = None) -> bytes:
         member = self.members[name]
         if member.compress_type != zipfile.ZIP_STORED:  # a small file that unpacks to a large one
-            raise ModelFileError(f"{name} in it is compressed, which torch.export.save does not do")
+            raise ModelError(f"{name} in it is compressed, which torch.export.save does not do")
         if most is not None and member.file_size > most:
-            raise ModelFileError(f"{name} in it is too large ({member.file_size:,} bytes)")
+            raise ModelError(f"{name} in it is too large ({member.file_size:,} bytes)")
         return self._archive.read(member)
 
     def json(self, name: str) -> Any:
@@ -125,17 +123,17 @@ def _read(archive: _Archive) -> Program:
         f"{archive.root}byteorder" in archive.members
         and archive.bytes(f"{archive.root}byteorder", 16) != b"little"
     ):
-        raise ModelFileError("it was written on a machine of another byte order")
+        raise ModelError("it was written on a machine of another byte order")
     data = archive.json(archive.model)
     version = data.get("schema_version", {}).get("major")
     if version != SCHEMA:
-        raise ModelFileError(
+        raise ModelError(
             f"it was written by {str(data.get('torch_version'))[:20]} in version {version} of its format, and {SCHEMA} is "
             "read; export it again"
         )
     graph, signature = data["graph_module"]["graph"], data["graph_module"]["signature"]
     if len(graph["nodes"]) > MAX_NODES:
-        raise ModelFileError(f"it holds {len(graph['nodes']):,} operations, which is too many")
+        raise ModelError(f"it holds {len(graph['nodes']):,} operations, which is too many")
     weights = _old_weights(archive) if archive.old else _weights(archive)
     tensors: dict[str, Tensor] = {}
     constants: dict[str, Any] = {}
@@ -145,23 +143,23 @@ def _read(archive: _Archive) -> Program:
         if kind == "user_input":
             argument = _argument(value["arg"])
             if not isinstance(argument, Ref):
-                raise ModelFileError(f"it takes an input that is no picture ({str(argument)[:40]})")
+                raise ModelError(f"it takes an input that is no picture ({str(argument)[:40]})")
             inputs.append(argument.name)
         elif kind in ("parameter", "buffer", "tensor_constant"):
             name = value[f"{kind}_name"]
             if name not in weights:
-                raise ModelFileError(f"it lacks the weights {name[:60]}")
+                raise ModelError(f"it lacks the weights {name[:60]}")
             tensors[value["arg"]["name"]] = weights[name]
         elif kind == "constant_input":
             constants[value["name"]] = next(iter(value["value"].values()))
         else:
-            raise ModelFileError(f"it holds a {str(kind)[:40]}, which is no tensor and cannot be read")
+            raise ModelError(f"it holds a {str(kind)[:40]}, which is no tensor and cannot be read")
     if len(inputs) != 1:
-        raise ModelFileError(f"it takes {len(inputs)} inputs; vbp gives it one picture")
+        raise ModelError(f"it takes {len(inputs)} inputs; vbp gives it one picture")
     nodes = [_node(node, constants) for node in graph["nodes"]]
     shape = tuple(n.get("as_int") for n in graph["tensor_values"][inputs[0]]["sizes"])
     if len(shape) != 4 or any(n is not None and not (type(n) is int and 0 < n < 2**20) for n in shape):
-        raise ModelFileError(f"it takes an input of {len(shape)} axes; pictures (N, C, H, W) are wanted")
+        raise ModelError(f"it takes an input of {len(shape)} axes; pictures (N, C, H, W) are wanted")
     outputs = [
         value["arg"]["as_tensor"]["name"]
         for spec in signature["output_specs"]
@@ -170,7 +168,7 @@ def _read(archive: _Archive) -> Program:
     ]
     known = {inputs[0], *tensors, *(name for node in nodes for name in node.outputs)}
     if lost := [name for name in outputs if name not in known]:
-        raise ModelFileError(f"its output {lost[0][:60]} is computed nowhere")
+        raise ModelError(f"its output {lost[0][:60]} is computed nowhere")
     return Program(nodes, tensors, inputs[0], shape, outputs)
 
 
@@ -179,7 +177,7 @@ def _node(node: dict[str, Any], constants: dict[str, Any]) -> Node:
     op = target.removeprefix("torch.ops.") if target.startswith("torch.ops.") else target.lstrip("_")
     layer = _layer(node, name or op)
     if not allowed(op):
-        raise ModelFileError(f"layer {layer} calls {op[:80]}, which vbp does not run from a file")
+        raise ModelError(f"layer {layer} calls {op[:80]}, which vbp does not run from a file")
     arguments: dict[str, Any] = {}
     for i, given in enumerate(node["inputs"]):
         key = given["name"] if op.startswith("aten.") else str(i)
@@ -198,7 +196,7 @@ def _node(node: dict[str, Any], constants: dict[str, Any]) -> Node:
 
 
 def _argument(value: dict[str, Any]) -> Any:
-    """One of the schema's Arguments. Raises ModelFileError for what is no plain value."""
+    """One of the schema's Arguments. Raises ModelError for what is no plain value."""
     ((kind, v),) = value.items()
     if kind == "as_none":
         return None
@@ -224,7 +222,7 @@ def _argument(value: dict[str, Any]) -> Any:
         return torch.strided
     if kind == "as_device":
         return torch.device("cpu")  # wherever it was exported
-    raise ModelFileError(f"it holds an argument {str(kind)[:40]}, which cannot be read")
+    raise ModelError(f"it holds an argument {str(kind)[:40]}, which cannot be read")
 
 
 def _symbol(value: dict[str, Any]) -> Any:
@@ -234,13 +232,13 @@ def _symbol(value: dict[str, Any]) -> Any:
 
 def _scalar(value: Any) -> Any:
     if not isinstance(value, bool | int | float | str) or (isinstance(value, int) and abs(value) >= 2**63):
-        raise ModelFileError(f"it holds {str(value)[:40]} where a number is expected")
+        raise ModelError(f"it holds {str(value)[:40]} where a number is expected")
     return value
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ModelFileError(f"it holds {str(value)[:40]} where a name is expected")
+        raise ModelError(f"it holds {str(value)[:40]} where a name is expected")
     return value
 
 
@@ -281,7 +279,7 @@ def _strided(name: str, raw: Tensor, meta: dict[str, Any], dtype: torch.dtype) -
     fits = len(size) == len(stride) and min([offset, *size, *stride]) >= 0 and raw.dtype == dtype
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=False))
     if not fits or (0 not in size and (last >= raw.numel() or math.prod(size) > raw.numel())):
-        raise ModelFileError(f"its weights {name[:60]} do not fit into their bytes")
+        raise ModelError(f"its weights {name[:60]} do not fit into their bytes")
     return torch.as_strided(raw, size, stride, offset) if 0 not in size else torch.empty(size, dtype=dtype)
 
 
@@ -289,11 +287,9 @@ def _pickled(data: bytes) -> Tensor:
     try:
         found: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a hostile pickle makes of it
-        raise ModelFileError(
-            "it holds pickled weights that are more than tensors, and could run code"
-        ) from error
+        raise ModelError("it holds pickled weights that are more than tensors, and could run code") from error
     if not isinstance(found, Tensor) or found.layout != torch.strided:
-        raise ModelFileError("it holds pickled weights that are no tensor")
+        raise ModelError("it holds pickled weights that are no tensor")
     return found.detach()
 
 
@@ -303,10 +299,10 @@ def _old_weights(archive: _Archive) -> dict[str, Tensor]:
     for name in ("serialized_state_dict.pt", "serialized_constants.pt"):
         try:
             table: Any = torch.load(io.BytesIO(archive.bytes(name)), map_location="cpu", weights_only=True)
-        except ModelFileError:
+        except ModelError:
             raise
         except Exception as error:
-            raise ModelFileError(
+            raise ModelError(
                 "it holds pickled weights that are more than tensors, and could run code; export it again with a "
                 "newer torch"
             ) from error

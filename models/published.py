@@ -18,10 +18,11 @@ import torch
 import torchfile
 from torch import Tensor, nn
 
-from models.network import Network, build
-from models.spec import ModelFileError, NetworkSpec
-from models.torch7 import EPS  # with it come readers that keep to the file's bounds
-from models.weights import put_weights, read_weights, without_prefix
+from vbp.errors import ModelError
+from vbp.models.network import Network, build
+from vbp.models.spec import NetworkSpec
+from vbp.models.torch7 import EPS  # with it come readers that keep to the file's bounds
+from vbp.models.weights import put_weights, read_weights, without_prefix
 
 LAST = ("classifier.6.weight", "head.fc.weight", "fc.weight")  # whose rows are the classes
 TIMM_VGG = {"pre_logits.fc1": "classifier.0", "pre_logits.fc2": "classifier.3", "head.fc": "classifier.6"}
@@ -32,7 +33,7 @@ def load_published(path: str | Path, spec: NetworkSpec, name: str = "") -> tuple
     """The network of `spec` with the weights in the file, and a sentence on how they were matched.
 
     A network for other classes than the specification's gets as many outputs as the file has. Nothing in
-    the file is run. name: what the network is called (default: as the specification says). Raises ModelFileError
+    the file is run. name: what the network is called (default: as the specification says). Raises ModelError
     that names the first layer that does not fit.
     """
     path = Path(path).expanduser()
@@ -81,7 +82,7 @@ def _by_order(
 ) -> dict[str, Tensor]:
     """The file's tensors under the network's names, the first to the first, where all shapes agree."""
     if path.suffix.lower() == ".safetensors":
-        raise ModelFileError(
+        raise ModelError(
             f"{path} names its layers in a way that {spec.name} does not know ({next(iter(found), 'none')}), and "
             "safetensors keeps no order to go by; torchvision's and timm's names are known"
         )
@@ -90,11 +91,11 @@ def _by_order(
         alike = flat.shape[1:] == like.shape[1:] if key in LAST else flat.shape == like.shape
         # The classes of the last layer may be others, and so its biases.
         if not alike and key not in {k.replace("weight", "bias") for k in LAST}:
-            raise ModelFileError(
+            raise ModelError(
                 f"{path} does not fit {spec.name}: {name} is {_size(tensor)}, where {key} of {_size(like)} is expected"
             )
     if len(found) != len(wanted):
-        raise ModelFileError(
+        raise ModelError(
             f"{path} does not fit {spec.name}: it holds {len(found)} tensors, and {len(wanted)} are expected"
         )
     return dict(zip(wanted, found.values(), strict=True))
@@ -107,16 +108,14 @@ def _size(tensor: Tensor) -> str:
 def _from_torch7(path: Path, spec: NetworkSpec) -> tuple[Network, str]:
     """The layers of a Torch7 network in the order in which they are run, the branch of a block before its skip."""
     if spec.architecture != "resnet":
-        raise ModelFileError(f"{path} is a Torch7 file, of which the ResNets of fb.resnet.torch can be read")
+        raise ModelError(f"{path} is a Torch7 file, of which the ResNets of fb.resnet.torch can be read")
     if not path.is_file():
-        raise ModelFileError(f"there is no weights file {path}")
+        raise ModelError(f"there is no weights file {path}")
     try:
         root = torchfile.load(str(path))
         layers = [(kind, node) for kind, node in _leaves(root, 0) if kind in TORCH7]
     except Exception as error:  # the reader raises whatever its bytes lead to
-        raise ModelFileError(
-            f"{path} is not a Torch7 file that can be read ({type(error).__name__})"
-        ) from error
+        raise ModelError(f"{path} is not a Torch7 file that can be read ({type(error).__name__})") from error
     network = build(spec)
     targets = [
         (name, m)
@@ -127,15 +126,15 @@ def _from_torch7(path: Path, spec: NetworkSpec) -> tuple[Network, str]:
     for (name, target), (kind, node) in zip(targets, layers, strict=False):
         read = TORCH7[kind]
         if not isinstance(target, read[0]):
-            raise ModelFileError(
+            raise ModelError(
                 f"{path} does not fit {spec.name}: it has a {kind} where {name} ({type(target).__name__}) is expected"
             )
         try:
             found |= {f"{name}.{key}": value for key, value in read[1](node).items()}
         except (LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
-            raise ModelFileError(f"{path} holds no weights for {name} ({error})") from error
+            raise ModelError(f"{path} holds no weights for {name} ({error})") from error
     if len(layers) != len(targets):
-        raise ModelFileError(
+        raise ModelError(
             f"{path} does not fit {spec.name}: it has {len(layers)} layers with weights, and {len(targets)} are expected"
         )
     put_weights(network.module, found, path, spec.name)

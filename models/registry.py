@@ -6,16 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.factory import load_factory
-from models.network import Network, build, load_checkpoint
-from models.pilotnet import pilotnet
-from models.pt2 import is_pt2, load_pt2
-from models.resnet import resnet, resnet200, resnetv2
-from models.signs import netsign
-from models.source import NetworkSource
-from models.spec import ModelFileError, NetworkSpec
-from models.steering import nethvf, netsvf
-from models.vgg import vgg16
+from vbp.errors import ModelError
+from vbp.models.factory import load_factory
+from vbp.models.network import Network, build, load_checkpoint
+from vbp.models.pilotnet import pilotnet
+from vbp.models.pt2 import is_pt2, load_pt2
+from vbp.models.resnet import resnet, resnet200, resnetv2
+from vbp.models.signs import netsign
+from vbp.models.source import NetworkSource
+from vbp.models.spec import NetworkSpec
+from vbp.models.steering import nethvf, netsvf
+from vbp.models.vgg import vgg16
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -57,14 +58,14 @@ def available() -> list[NetworkEntry]:
 def load_network(source: str | Path | NetworkSource) -> Network:
     """A network by name ("NetSVF", any case), from a .safetensors or .pt2 file, or of the user's own code.
 
-    Text is read as NetworkSource.parse does: MODEL?weights=FILE&spec=FILE. Raises ModelFileError.
+    Text is read as NetworkSource.parse does: MODEL?weights=FILE&spec=FILE. Raises ModelError.
     """
     if not isinstance(source, NetworkSource):
         source = NetworkSource.parse(source)
     for entry in available():
         if source.model.lower() == entry.name.lower():
             if source.weights and not entry.path:
-                raise ModelFileError(
+                raise ModelError(
                     f"{entry.name} becomes a file of its own with weights: vbp import-weights {source.weights} "
                     f"--network {entry.name} -o FILE.safetensors, and then --model FILE.safetensors"
                 )
@@ -75,12 +76,12 @@ def load_network(source: str | Path | NetworkSource) -> Network:
     path = Path(source.model).expanduser()
     if not source.model or not path.exists():
         names = ", ".join(SPECS)
-        raise ModelFileError(
+        raise ModelError(
             f"there is no network {source.model or 'without a name'}; give the path of a .safetensors or .pt2 file, "
             f"package.module:factory of your own code, or one of: {names}"
         )
     if path.is_dir():
-        raise ModelFileError(f"{path} is a folder; give the .safetensors file in it")
+        raise ModelError(f"{path} is a folder; give the .safetensors file in it")
     if is_pt2(path) or path.suffix.lower() == ".pt2":
         return load_pt2(path, source)
     _has_its_own(source)
@@ -90,6 +91,4 @@ def load_network(source: str | Path | NetworkSource) -> Network:
 def _has_its_own(source: NetworkSource) -> None:
     for what, given in (("weights", source.weights), ("specification", source.spec)):
         if given:
-            raise ModelFileError(
-                f"{source.model} has {what} of its own, and {given} was given too; leave it out"
-            )
+            raise ModelError(f"{source.model} has {what} of its own, and {given} was given too; leave it out")

@@ -13,10 +13,11 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from models.fresh import check_arguments, check_picture, fresh
-from models.spec import ModelFileError, NetworkSpec
-from models.vgg import IMAGENET_CLASSES, imagenet
-from models.wired import Wire, WiredNetwork, Wiring
+from vbp.errors import ModelError
+from vbp.models.fresh import check_arguments, check_picture, fresh
+from vbp.models.spec import NetworkSpec
+from vbp.models.vgg import IMAGENET_CLASSES, imagenet
+from vbp.models.wired import Wire, WiredNetwork, Wiring
 
 WIDTHS = (64, 128, 256, 512)
 # Blocks in each of the four stages. 18 and 34 are of two 3x3 convolutions a block, the others of 1x1, 3x3 and 1x1.
@@ -159,7 +160,7 @@ def _blocks(module: nn.Module, kind: type[B]) -> list[B]:
 
 
 def build_resnet(spec: NetworkSpec) -> nn.Module:
-    """The residual network that `spec` describes, with fresh weights. Raises ModelFileError.
+    """The residual network that `spec` describes, with fresh weights. Raises ModelError.
 
     What the blocks add is scaled by one over the root of their number, so that the sum has the same size at any depth.
     """
@@ -171,10 +172,10 @@ def build_resnet(spec: NetworkSpec) -> nn.Module:
     blocks = BOTTLENECK.get(depth) or ({} if pre_activation else BASIC).get(depth)
     if blocks is None:
         known = [*([] if pre_activation else BASIC), *BOTTLENECK]
-        raise ModelFileError(f"there is no ResNet of depth {depth}; accepted: {', '.join(map(str, known))}")
+        raise ModelError(f"there is no ResNet of depth {depth}; accepted: {', '.join(map(str, known))}")
     check_picture(spec)
     if spec.channels != 3 or min(spec.input_height, spec.input_width) < 32:
-        raise ModelFileError("a ResNet takes colour pictures of at least 32x32")
+        raise ModelError("a ResNet takes colour pictures of at least 32x32")
     found = blocks
     if pre_activation:
         network: nn.Module = fresh(lambda: PreActivationResNet(found, classes, stem_norm))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.program import CHECKS, NUMBERS, operation
+from vbp.models.program import CHECKS, NUMBERS, operation
 
 ALLOWED = frozenset({
     # layers

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from models.spec import NetworkSpec
+from vbp.models.spec import NetworkSpec
 
 # Table 2
 SIDE = 125

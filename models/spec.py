@@ -7,29 +7,25 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from vbp.errors import ModelError
+
 FORMAT = 1
 MAX_NUMBER = 1_000_000  # of pixels along a side, far beyond any camera
 
 
-class ModelFileError(ValueError):
-    """A checkpoint or a specification cannot be used; the message is one sentence for the user."""
-
-
 def _check_types(holder: object, names: str, kind: type) -> None:
-    """A file may hold anything. Raises ModelFileError for a field that is no `kind`; a whole number is a float too."""
+    """A file may hold anything. Raises ModelError for a field that is no `kind`; a whole number is a float too."""
     for name in names.split():
         value = getattr(holder, name)
         good = isinstance(value, int | float if kind is float else kind) and not isinstance(value, bool)
         if not good or (isinstance(value, int) and abs(value) > MAX_NUMBER):
-            raise ModelFileError(
-                f"{name} of the specification is {str(value)[:40]!r}; {NOUNS[kind]} is accepted"
-            )
+            raise ModelError(f"{name} of the specification is {str(value)[:40]!r}; {NOUNS[kind]} is accepted")
 
 
 def _check_one_of(holder: object, name: str, accepted: tuple[str, ...]) -> None:
     value = getattr(holder, name)
     if value not in accepted:
-        raise ModelFileError(
+        raise ModelError(
             f"{name} of the specification is {str(value)[:40]!r}; accepted: {', '.join(accepted)}"
         )
 
@@ -60,12 +56,12 @@ class CropRule:
         _check_types(self, "kind", str)
         _check_types(self, "rows of_width", int)
         if self.kind not in ("bottom", "rect", "none"):
-            raise ModelFileError(f"crop rule {self.kind!r} is not known; accepted: bottom, rect, none")
+            raise ModelError(f"crop rule {self.kind!r} is not known; accepted: bottom, rect, none")
         if self.kind == "bottom" and (self.rows < 1 or self.of_width < 1):
-            raise ModelFileError("a crop of the bottom rows needs rows >= 1 and of_width >= 1")
+            raise ModelError("a crop of the bottom rows needs rows >= 1 and of_width >= 1")
         x, y, w, h = self.rect
         if self.kind == "rect" and not (0 <= x < 1 and 0 <= y < 1 and 0 < w <= 1 - x and 0 < h <= 1 - y):
-            raise ModelFileError(
+            raise ModelError(
                 f"the crop {self.rect} does not lie in the frame (fractions x, y, width, height)"
             )
 
@@ -135,11 +131,9 @@ class NetworkSpec:
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
         if self.input_height < 1 or self.input_width < 1:
-            raise ModelFileError(f"an input of {self.input_height}x{self.input_width} is no picture")
+            raise ModelError(f"an input of {self.input_height}x{self.input_width} is no picture")
         if self.channels not in (1, 3):
-            raise ModelFileError(
-                f"{self.channels} input channels are not supported; accepted: 1 (grey), 3 (RGB)"
-            )
+            raise ModelError(f"{self.channels} input channels are not supported; accepted: 1 (grey), 3 (RGB)")
         _check_one_of(self, "colour", COLOURS)
         self._check_normalisation()
         self._check_output()
@@ -149,7 +143,7 @@ class NetworkSpec:
             value = getattr(self, name)
             numbers = value if isinstance(value, tuple) else (value,)
             if isinstance(value, tuple) and len(value) != self.channels:
-                raise ModelFileError(
+                raise ModelError(
                     f"{name} of the specification holds {len(value)} numbers; one, or one for each of the "
                     f"{self.channels} channels, is accepted"
                 )
@@ -159,12 +153,12 @@ class NetworkSpec:
                     or not isinstance(number, int | float)
                     or abs(number) > MAX_NUMBER
                 ):
-                    raise ModelFileError(
+                    raise ModelError(
                         f"{name} of the specification is {str(number)[:40]!r}; a number, or one for each channel, "
                         "is accepted"
                     )
                 if not math.isfinite(number) or (name == "std" and number <= 0):
-                    raise ModelFileError(
+                    raise ModelError(
                         f"a normalisation of mean {self.mean} and std {self.std} cannot be applied"
                     )
 
@@ -173,29 +167,29 @@ class NetworkSpec:
         _check_one_of(self, "output_sign", ("left", "right"))
         _check_one_of(self, "output_unit", UNITS)
         if self.output_index < 0:
-            raise ModelFileError(f"output_index of the specification is {self.output_index}; 0 is the first")
+            raise ModelError(f"output_index of the specification is {self.output_index}; 0 is the first")
         if not (math.isfinite(self.output_scale) and self.output_scale > 0):
-            raise ModelFileError(
+            raise ModelError(
                 f"output_scale of the specification is {self.output_scale}; a number above 0 is accepted, and "
                 "output_sign says which side is positive"
             )
         turning = (self.wheelbase_m, self.steering_ratio)
         if self.output_unit == "1/m" and not all(math.isfinite(v) and v > 0 for v in turning):
-            raise ModelFileError(
+            raise ModelError(
                 "an output in 1/m (the inverse turning radius) needs wheelbase_m and steering_ratio of the car, "
                 "both above 0, to become a steering wheel angle"
             )
         for name in ("wheelbase_m", "steering_ratio"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise ModelFileError(
+                raise ModelError(
                     f"{name} of the specification is {getattr(self, name)}; a number above 0 is accepted"
                 )
         if not isinstance(self.classes, tuple):
-            raise ModelFileError(
+            raise ModelError(
                 f"classes of the specification is {str(self.classes)[:40]!r}; a list of texts is accepted"
             )
         if not all(isinstance(name, str) for name in self.classes):
-            raise ModelFileError("classes of the specification holds something that is no text")
+            raise ModelError("classes of the specification holds something that is no text")
 
     @property
     def is_classifier(self) -> bool:
@@ -220,18 +214,16 @@ class NetworkSpec:
 
     @classmethod
     def from_json(cls, text: str) -> NetworkSpec:
-        """Raises ModelFileError with what is wrong."""
+        """Raises ModelError with what is wrong."""
         try:
             data = json.loads(text)
             if not isinstance(data, dict):
-                raise ModelFileError("the specification is not a table of fields")
+                raise ModelError("the specification is not a table of fields")
             if data.pop("format", None) != FORMAT:
-                raise ModelFileError("the specification was written by another version of vbp")
+                raise ModelError("the specification was written by another version of vbp")
             crop = data.pop("crop", {})
             if "rect" in crop:
                 crop["rect"] = tuple(float(v) for v in crop["rect"])
             return cls(crop=CropRule(**crop), **data)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            if isinstance(error, ModelFileError):
-                raise
-            raise ModelFileError(f"the specification cannot be read ({error})") from error
+            raise ModelError(f"the specification cannot be read ({error})") from error

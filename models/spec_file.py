@@ -9,7 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from models.spec import CropRule, ModelFileError, NetworkSpec
+from vbp.errors import ModelError
+from vbp.models.spec import CropRule, NetworkSpec
 
 MAX_BYTES = 1_000_000
 NOT_BY_HAND = ("architecture", "arguments")
@@ -22,20 +23,18 @@ def read_spec(path: str | Path, name: str = "", known: dict[str, int] | None = N
 
     known: fields that the network itself says (input_height, input_width, channels of a .pt2 file); the file may leave
     them out. input_range = [low, high] stands for mean and std: what black and white become. The unit and the
-    side of an angle have to be there: they are never guessed. Raises ModelFileError of one sentence.
+    side of an angle have to be there: they are never guessed. Raises ModelError of one sentence.
     """
     path = Path(path).expanduser()
     data = _load(path)
     try:
         for field, value in (known or {}).items():
             if data.setdefault(field, value) != value:
-                raise ModelFileError(f"{field} is {data[field]}, and the network itself says {value}")
+                raise ModelError(f"{field} is {data[field]}, and the network itself says {value}")
         _check_names(data, (*ACCEPTED, "input_range"), "")
         crop = data.pop("crop", {})
         if not isinstance(crop, dict):
-            raise ModelFileError(
-                "crop is no table; write [crop] and below it kind, rows and of_width, or rect"
-            )
+            raise ModelError("crop is no table; write [crop] and below it kind, rows and of_width, or rect")
         _check_names(crop, OF_CROP, "crop.")
         if "rect" in crop:
             crop["rect"] = _numbers("crop.rect", crop["rect"], 4)
@@ -43,19 +42,15 @@ def read_spec(path: str | Path, name: str = "", known: dict[str, int] | None = N
         elif "rows" in crop:
             crop.setdefault("kind", "bottom")
         if crop.get("kind") == "rect" and "rect" not in crop:
-            raise ModelFileError(
-                "a crop of kind rect needs rect = [x, y, width, height], fractions of the frame"
-            )
+            raise ModelError("a crop of kind rect needs rect = [x, y, width, height], fractions of the frame")
         if "classes" in data and data.get("output") != "class":
-            raise ModelFileError(
-                'classes are those of a classifier, which says output = "class"; leave them out'
-            )
+            raise ModelError('classes are those of a classifier, which says output = "class"; leave them out')
         _normalise(data)
         _check_complete(data)
         data.setdefault("name", name or path.stem)
         return NetworkSpec(architecture="", arguments={}, crop=CropRule(**crop), **data)
-    except (ModelFileError, TypeError, OverflowError) as error:
-        raise ModelFileError(f"{path}: {error}") from error
+    except (ModelError, TypeError, OverflowError) as error:
+        raise ModelError(f"{path}: {error}") from error
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -64,13 +59,13 @@ def _load(path: Path) -> dict[str, Any]:
             text = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ModelFileError(f"the specification {path} cannot be read: {reason}") from error
+        raise ModelError(f"the specification {path} cannot be read: {reason}") from error
     if len(text) > MAX_BYTES:
-        raise ModelFileError(f"{path} is larger than a specification ever is; give a TOML file")
+        raise ModelError(f"{path} is larger than a specification ever is; give a TOML file")
     try:
         return tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelFileError(f"{path} is no TOML file: {error}") from error
+        raise ModelError(f"{path} is no TOML file: {error}") from error
 
 
 def _check_names(table: dict[str, Any], accepted: tuple[str, ...], prefix: str) -> None:
@@ -78,9 +73,7 @@ def _check_names(table: dict[str, Any], accepted: tuple[str, ...], prefix: str) 
         if name not in accepted:
             near = get_close_matches(name, accepted, 1)
             meant = f" ({prefix}{near[0]} was meant?)" if near else ""
-            raise ModelFileError(
-                f"there is no field {prefix}{name[:40]}{meant}; accepted: {', '.join(accepted)}"
-            )
+            raise ModelError(f"there is no field {prefix}{name[:40]}{meant}; accepted: {', '.join(accepted)}")
 
 
 def _normalise(data: dict[str, Any]) -> None:
@@ -88,19 +81,19 @@ def _normalise(data: dict[str, Any]) -> None:
     if "input_range" not in data:
         return
     if "mean" in data or "std" in data:
-        raise ModelFileError("input_range stands for mean and std; give the one or the others")
+        raise ModelError("input_range stands for mean and std; give the one or the others")
     low, high = _numbers("input_range", data.pop("input_range"), 2)
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise ModelFileError(f"input_range is [{low}, {high}]; two finite numbers are accepted")
+        raise ModelError(f"input_range is [{low}, {high}]; two finite numbers are accepted")
     if not high > low:
-        raise ModelFileError(f"input_range is [{low}, {high}]; the second has to be the larger")
+        raise ModelError(f"input_range is [{low}, {high}]; the second has to be the larger")
     data["mean"], data["std"] = -low / (high - low), 1 / (high - low)
 
 
 def _numbers(name: str, value: Any, count: int) -> tuple[float, ...]:
     good = isinstance(value, list) and len(value) == count
     if not good or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):
-        raise ModelFileError(f"{name} is {str(value)[:40]}; a list of {count} numbers is accepted")
+        raise ModelError(f"{name} is {str(value)[:40]}; a list of {count} numbers is accepted")
     return tuple(float(v) for v in value)
 
 
@@ -110,7 +103,7 @@ def _check_complete(data: dict[str, Any]) -> None:
         wanted += ["output_unit", "output_sign"]
     missing = [name for name in wanted if name not in data]
     if missing:
-        raise ModelFileError(f"{' and '.join(missing)} must be said; {HINT}")
+        raise ModelError(f"{' and '.join(missing)} must be said; {HINT}")
 
 
 HINT = (

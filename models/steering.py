@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from models.spec import CropRule, ModelFileError, NetworkSpec
+from vbp.errors import ModelError
+from vbp.models.spec import CropRule, NetworkSpec
 
 T = TypeVar("T")
 
@@ -80,17 +81,17 @@ def output_sizes(
     kernel: int,
     trims: Sequence[int],
 ) -> list[tuple[int, int, int]]:
-    """(maps, height, width) of each convolution's output. Raises ModelFileError where nothing would be left."""
+    """(maps, height, width) of each convolution's output. Raises ModelError where nothing would be left."""
     if not widths or not len(widths) == len(strides) == len(trims) or min([*widths, *strides, kernel]) < 1:
-        raise ModelFileError("a steering network needs one stride for each width, all of them at least 1")
+        raise ModelError("a steering network needs one stride for each width, all of them at least 1")
     if min(trims) < 0:
-        raise ModelFileError("a steering network cannot trim less than no column")
+        raise ModelError("a steering network cannot trim less than no column")
     sizes = []
     height, width = input_height, input_width
     for maps, stride, trim in zip(widths, strides, trims, strict=True):
         height, width = (height - kernel) // stride + 1, (width - trim - kernel) // stride + 1
         if height < 1 or width < 1:
-            raise ModelFileError(
+            raise ModelError(
                 f"an input of {input_height}x{input_width} is too small for {len(widths)} convolutions of this network"
             )
         sizes.append((maps, height, width))
@@ -98,11 +99,11 @@ def output_sizes(
 
 
 def build_steering(spec: NetworkSpec) -> SteeringNet:
-    """The network that `spec` describes, with fresh weights. Raises ModelFileError."""
+    """The network that `spec` describes, with fresh weights. Raises ModelError."""
     allowed = {"widths", "strides", "hidden", "outputs", "kernel", "last_norm", "trims"}
     arguments: dict[str, Any] = dict(spec.arguments)
     if unknown := set(arguments) - allowed:
-        raise ModelFileError(
+        raise ModelError(
             f"a steering network has no {', '.join(sorted(unknown))}; accepted: {sorted(allowed)}"
         )
     try:
@@ -112,22 +113,22 @@ def build_steering(spec: NetworkSpec) -> SteeringNet:
         trims = [int(v) for v in arguments.get("trims", [0] * len(widths))]
         outputs, kernel = int(arguments.get("outputs", 1)), int(arguments.get("kernel", 3))
     except (TypeError, ValueError, OverflowError) as error:
-        raise ModelFileError(f"the arguments of the steering network cannot be read ({error})") from error
+        raise ModelError(f"the arguments of the steering network cannot be read ({error})") from error
     sizes = output_sizes(spec.input_height, spec.input_width, widths, strides, kernel, trims)
     if min([*hidden, outputs]) < 1:
-        raise ModelFileError("the fully connected layers need at least one unit each")
+        raise ModelError("the fully connected layers need at least one unit each")
     # A file must not be able to ask for all the memory there is.
     fans = [spec.channels, *widths]
     dense = [sizes[-1][0] * sizes[-1][1] * sizes[-1][2], *hidden, outputs]
     count = sum(a * b * kernel * kernel for a, b in zip(fans, widths, strict=False))
     count += sum(a * b for a, b in pairwise(dense))
     if count > MAX_PARAMETERS:
-        raise ModelFileError(
+        raise ModelError(
             f"the network would have {count:,} parameters; at most {MAX_PARAMETERS:,} are accepted"
         )
     values = spec.channels * spec.input_height * spec.input_width + sum(m * h * w for m, h, w in sizes)
     if values > MAX_ACTIVATIONS:
-        raise ModelFileError(
+        raise ModelError(
             f"the network would compute {values:,} values for one frame; at most {MAX_ACTIVATIONS:,} are accepted"
         )
     return SteeringNet(

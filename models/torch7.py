@@ -15,8 +15,9 @@ import torchfile
 from numpy.typing import NDArray
 from torch import nn
 
-from models.network import Network, build
-from models.spec import CropRule, ModelFileError, NetworkSpec
+from vbp.errors import ModelError
+from vbp.models.network import Network, build
+from vbp.models.spec import CropRule, NetworkSpec
 
 MAX_DIMENSIONS = 8
 EPS = 1e-5  # BatchNorm's, in both frameworks
@@ -27,26 +28,20 @@ def import_torch7(path: str | Path, name: str = "") -> Network:
 
     The input is taken to be the bottom rows of a 640 columns wide frame, unscaled, as the authors'
     1x125x640. Torch7's cudnn BatchNorm stores the INVERSE standard deviation in `running_std`.
-    Raises ModelFileError.
+    Raises ModelError.
     """
     path = Path(path)
     if not path.is_file():
-        raise ModelFileError(f"{path} is not a file; give a Torch7 network (.t7, .t7b)")
+        raise ModelError(f"{path} is not a file; give a Torch7 network (.t7, .t7b)")
     try:
         root = torchfile.load(str(path))
     except Exception as error:  # the reader raises whatever its bytes lead to
-        raise ModelFileError(
-            f"{path} is not a Torch7 file that can be read ({type(error).__name__})"
-        ) from error
+        raise ModelError(f"{path} is not a Torch7 file that can be read ({type(error).__name__})") from error
     try:
         layers = list(_layers(root))
         return _convert(layers, name or "Authors' network", path)
     except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(
-            f"{path} holds no steering network as the paper describes it ({error})"
-        ) from error
+        raise ModelError(f"{path} holds no steering network as the paper describes it ({error})") from error
 
 
 def _read_long(reader: Any) -> int:
@@ -118,11 +113,9 @@ def _convert(layers: list[tuple[str, Any]], name: str, path: Path) -> Network:
     kinds = [k for k, _ in layers]
     known = {"SpatialBatchNormalization", "SpatialConvolution", "ReLU", "View", "Linear"}
     if unknown := sorted(set(kinds) - known):
-        raise ModelFileError(
-            f"{path} has a layer {unknown[0]}, which a steering network of the paper has not"
-        )
+        raise ModelError(f"{path} has a layer {unknown[0]}, which a steering network of the paper has not")
     if kinds.count("View") != 1:
-        raise ModelFileError(
+        raise ModelError(
             f"{path} holds no steering network: one View joins its convolutions to its dense layers"
         )
     convs = [n for k, n in layers if k == "SpatialConvolution"]
@@ -133,9 +126,7 @@ def _convert(layers: list[tuple[str, Any]], name: str, path: Path) -> Network:
     expected += ["SpatialBatchNormalization"] * last_norm
     expected += ["View"] + ["Linear", "ReLU"] * (len(dense) - 1) + ["Linear"]
     if kinds != expected:
-        raise ModelFileError(
-            f"{path} has its layers in another order than the steering networks of the paper"
-        )
+        raise ModelError(f"{path} has its layers in another order than the steering networks of the paper")
     for conv in convs:
         if (
             conv.kH != 3
@@ -145,7 +136,7 @@ def _convert(layers: list[tuple[str, Any]], name: str, path: Path) -> Network:
             or conv.padW
             or conv.groups not in (1, None)
         ):
-            raise ModelFileError(
+            raise ModelError(
                 f"{path} has a convolution that is not 3x3, square in its stride and without padding"
             )
     spec = NetworkSpec(
@@ -184,7 +175,7 @@ def _convert(layers: list[tuple[str, Any]], name: str, path: Path) -> Network:
 def _copy(target: torch.Tensor | None, values: Any, path: Path) -> None:
     source = torch.tensor(np.array(values, dtype=np.float64))
     if target is None or target.shape != source.shape or not bool(torch.isfinite(source).all()):
-        raise ModelFileError(
+        raise ModelError(
             f"{path} has weights of another size than its layers say, or values that are not finite"
         )
     target.copy_(source)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from models.fresh import check_arguments, check_picture, fresh
-from models.spec import ModelFileError, NetworkSpec
+from vbp.errors import ModelError
+from vbp.models.fresh import check_arguments, check_picture, fresh
+from vbp.models.spec import NetworkSpec
 
 # Table 1, column D: 3x3 convolutions of so many maps, each block followed by a 2x2 max-pooling.
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -48,12 +49,12 @@ class VGG(nn.Sequential):
 
 
 def build_vgg(spec: NetworkSpec) -> VGG:
-    """VGG-16 as `spec` describes it, with fresh weights. Raises ModelFileError."""
+    """VGG-16 as `spec` describes it, with fresh weights. Raises ModelError."""
     arguments = check_arguments(spec, {"classes": IMAGENET_CLASSES, "batch_norm": False})
     height, width = spec.input_height, spec.input_width
     check_picture(spec)
     if spec.channels != 3 or height % (32 * SIDE) or width % (32 * SIDE):
-        raise ModelFileError(
+        raise ModelError(
             f"VGG-16 takes colour pictures whose sides are multiples of 224, not {height}x{width} with "
             f"{spec.channels} channels"
         )

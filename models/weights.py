@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from models.spec import ModelFileError
+from vbp.errors import ModelError
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "ema")
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
@@ -21,7 +21,7 @@ def load_weights(module: nn.Module, path: str | Path, who: str) -> None:
     """Put the weights in `path` into the module, every one of them, and no others.
 
     Accepted are safetensors and state dicts by torch.save, also inside {"state_dict": ...} and with the "module." of
-    DataParallel before each name. who: the network, for people. Raises ModelFileError that names what does not fit.
+    DataParallel before each name. who: the network, for people. Raises ModelError that names what does not fit.
     """
     path = Path(path).expanduser()
     put_weights(module, without_prefix(read_weights(path), set(module.state_dict())), path, who)
@@ -30,7 +30,7 @@ def load_weights(module: nn.Module, path: str | Path, who: str) -> None:
 def put_weights(module: nn.Module, found: dict[str, Tensor], path: Path, who: str) -> None:
     """Put all of `found`, which is by the module's own names, into it. path: where they are from, for people.
 
-    Raises ModelFileError that names the first layers that do not fit.
+    Raises ModelError that names the first layers that do not fit.
     """
     wanted = {**module.state_dict()}
     missing = [k for k in wanted if k not in found and not k.endswith("num_batches_tracked")]
@@ -39,36 +39,36 @@ def put_weights(module: nn.Module, found: dict[str, Tensor], path: Path, who: st
         parts = [f"it lacks {_some(missing)}"] * bool(missing) + [
             f"it has {_some(extra)}, which the network has not"
         ] * bool(extra)
-        raise ModelFileError(f"{path} does not fit {who}: {'; '.join(parts)}")
+        raise ModelError(f"{path} does not fit {who}: {'; '.join(parts)}")
     for name, tensor in found.items():
         if tensor.shape != wanted[name].shape:
             sizes = ("x".join(map(str, t.shape)) or "one number" for t in (tensor, wanted[name]))
-            raise ModelFileError(
+            raise ModelError(
                 f"{path} does not fit {who}: {name} is {next(sizes)}, and {next(sizes)} is expected"
             )
         if not bool(torch.isfinite(tensor).all()):
-            raise ModelFileError(f"{path} holds values that are not finite in {name}; its weights are broken")
+            raise ModelError(f"{path} holds values that are not finite in {name}; its weights are broken")
         if name.endswith("running_var") and bool((tensor < 0).any()):
-            raise ModelFileError(f"{path} holds a variance below 0 in {name}; its weights are damaged")
+            raise ModelError(f"{path} holds a variance below 0 in {name}; its weights are damaged")
     module.load_state_dict(found, strict=False)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Every tensor in the file by its name, on the CPU. Nothing in it is run. Raises ModelFileError."""
+    """Every tensor in the file by its name, on the CPU. Nothing in it is run. Raises ModelError."""
     try:
         if not path.is_file():
-            raise ModelFileError(f"there is no weights file {path}")
+            raise ModelError(f"there is no weights file {path}")
         with path.open("rb") as file:
             head = file.read(16)
     except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     if head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:9] != b"{"):
         return _state_dict(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as error:
-        raise ModelFileError(
+        raise ModelError(
             f"{path} is no weights file; accepted: .safetensors, or a state dict by torch.save"
         ) from error
 
@@ -79,7 +79,7 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")
             data: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file makes of it
-        raise ModelFileError(
+        raise ModelError(
             f"{path} holds more than tensors, or is damaged, and opening it could run code; "
             "save its state_dict() alone, best as .safetensors, and use --model package.module:factory --weights FILE"
         ) from error
@@ -92,10 +92,10 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
             break
         data = inner
     if not isinstance(data, Mapping) or not data:
-        raise ModelFileError(f"{path} holds no state dict: a table of tensors by name is wanted")
+        raise ModelError(f"{path} holds no state dict: a table of tensors by name is wanted")
     for name, tensor in data.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
-            raise ModelFileError(f"{path} holds no state dict: {str(name)[:60]} is no tensor")
+            raise ModelError(f"{path} holds no state dict: {str(name)[:60]} is no tensor")
     return dict(data)
 
 

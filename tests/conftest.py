@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from kernelmaker import compiled_with
 
-from vbp_core.native import build
-from vbp_core.native.build import Kernels
+from kernelmaker import compiled_with
+from vbp.native import build
+from vbp.native.build import Kernels
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

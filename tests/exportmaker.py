@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from videomaker import scenes, write_video
 
-from vbp_core.drives.base import OpenOptions
-from vbp_core.export.job import Job, Settings
+from vbp.drives.base import OpenOptions
+from vbp.export.job import Job, Settings
+from videomaker import scenes, write_video
 
 WIDTH, HEIGHT = 320, 240
 

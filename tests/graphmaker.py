@@ -6,10 +6,10 @@ import random
 
 import torch
 from captum.attr._utils.custom_modules import Addition_Module
-from netmaker import F64
 from torch import Tensor, nn
 
-from vbp_core.explain.graph import (
+from netmaker import F64
+from vbp.explain.graph import (
     Activation,
     Add,
     Affine,

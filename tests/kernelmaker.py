@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from vbp_core.native import build
-from vbp_core.native.build import Kernels
+from vbp.native import build
+from vbp.native.build import Kernels
 
 
 def compiled_with(folder: Path, *flags: str) -> Kernels:

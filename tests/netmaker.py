@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vbp_core.explain.chain import read_chain
-from vbp_core.explain.graph import AvgPool, Conv, Dense, Flatten, Graph, MaxPool, Op, Pad
-from vbp_core.explain.trace import Trace, trace
+from vbp.explain.chain import read_chain
+from vbp.explain.graph import AvgPool, Conv, Dense, Flatten, Graph, MaxPool, Op, Pad
+from vbp.explain.trace import Trace, trace
 
 F64 = torch.float64
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from models.spec import CropRule, NetworkSpec
+from vbp.models.spec import CropRule, NetworkSpec
 
 T0 = 1_479_424_215_880_976_321
 

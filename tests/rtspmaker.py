@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+
 from livemaker import draw_clock
 
 _MOST = 1400  # bytes of a NAL unit in one RTP packet

@@ -1,1 +1,1 @@
-"""vbp: what a steering network looks at. The engine and library; knows nothing of Qt."""
+"""vbp: what a steering network looks at."""

@@ -1,7 +1,7 @@
-"""`python -m vbp_core COMMAND`: the command line on a machine without Qt."""
+"""`python -m vbp COMMAND`: the command line on a machine without Qt."""
 
 import sys
 
-from vbp_core.cli import main
+from vbp.cli import main
 
 sys.exit(main())

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.classes import UNKNOWN, most_probable
-from vbp_core.drives.base import Drive, Image
-from vbp_core.drives.labels import speed_filter
-from vbp_core.engine import Engine
-from vbp_core.errors import FrameError, VbpError
-from vbp_core.explain.registry import explain
-from vbp_core.explain.target import Target
+from vbp.classes import UNKNOWN, most_probable
+from vbp.drives.base import Drive, Image
+from vbp.drives.labels import speed_filter
+from vbp.engine import Engine
+from vbp.errors import FrameError, VbpError
+from vbp.explain.registry import explain
+from vbp.explain.target import Target
 
 BATCH = 8
 

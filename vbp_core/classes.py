@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.spec import NetworkSpec
-from vbp_core.drives.base import Drive
+from vbp.drives.base import Drive
+from vbp.models.spec import NetworkSpec
 
 UNKNOWN = -1
 LISTED = 5  # of names in a sentence

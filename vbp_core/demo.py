@@ -1,10 +1,11 @@
-"""Where the demo drive lies: in the checkout, or beside the installed packages."""
+"""Where the demo drive lies."""
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
-DEMO_DRIVE = Path(__file__).resolve().parent.parent / "assets" / "demo"
+DEMO_DRIVE = Path(str(files("vbp.assets"))) / "demo"
 
 
 def demo_drive() -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from vbp_core.errors import VbpError
+from vbp.errors import VbpError
 
 
 def devices() -> list[str]:

@@ -13,22 +13,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.network import Network
-from models.registry import load_network
-from models.source import NetworkSource
-from models.spec import ModelFileError
-from vbp_core.devices import describe_device, devices, pick_device
-from vbp_core.drives.base import Image
-from vbp_core.errors import ExplainError, ModelError
-from vbp_core.explain.exported import read_network
-from vbp_core.explain.forward import Forward
-from vbp_core.explain.graph import Dense, cuts
-from vbp_core.explain.registry import METHODS, explain
-from vbp_core.explain.target import Target, parse_target
-from vbp_core.explain.trace import Trace
-from vbp_core.explain.visualbackprop import levels
-from vbp_core.overlay import Rect
-from vbp_core.preprocess import as_shown, crop_warning, prepare, to_tensor
+from vbp.devices import describe_device, devices, pick_device
+from vbp.drives.base import Image
+from vbp.errors import ExplainError, ModelError
+from vbp.explain.exported import read_network
+from vbp.explain.forward import Forward
+from vbp.explain.graph import Dense, cuts
+from vbp.explain.registry import METHODS, explain
+from vbp.explain.target import Target, parse_target
+from vbp.explain.trace import Trace
+from vbp.explain.visualbackprop import levels
+from vbp.models.network import Network
+from vbp.models.registry import load_network
+from vbp.models.source import NetworkSource
+from vbp.overlay import Rect
+from vbp.preprocess import as_shown, crop_warning, prepare, to_tensor
 
 __all__ = ["Engine", "Pass", "describe_device", "devices", "open_network", "pick_device"]
 
@@ -43,12 +42,9 @@ def open_network(
 
     weights, spec: files, for the networks that need them; a source that is text may hold them itself.
     """
-    try:
-        if weights or spec:
-            source = NetworkSource(str(source), str(weights), str(spec))
-        return load_network(source)
-    except ModelFileError as error:
-        raise ModelError(str(error)) from error
+    if weights or spec:
+        source = NetworkSource(str(source), str(weights), str(spec))
+    return load_network(source)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.classes import UNKNOWN, class_name, labels_for
-from vbp_core.drives.base import Drive, Image
-from vbp_core.engine import Engine, Pass
-from vbp_core.errors import FrameError, VbpError
-from vbp_core.explain import METHODS, Target
-from vbp_core.lettering import write
-from vbp_core.overlay import blend, grey_to_rgb
+from vbp.classes import UNKNOWN, class_name, labels_for
+from vbp.drives.base import Drive, Image
+from vbp.engine import Engine, Pass
+from vbp.errors import FrameError, VbpError
+from vbp.explain import METHODS, Target
+from vbp.lettering import write
+from vbp.overlay import blend, grey_to_rgb
 
 PAPER, INK, QUIET = (255, 255, 255), (25, 25, 25), (105, 105, 105)
 MARGIN, LINE, TEXT = 12, 26, 17

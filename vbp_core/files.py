@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vbp_core.errors import VbpError
+from vbp.errors import VbpError
 
 
 def check_target(path: Path, is_ours: Callable[[Path], bool], source: Path | None, force: bool) -> Path:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.drives.base import Image
+from vbp.drives.base import Image
 
 SUPERSAMPLED = 4
 

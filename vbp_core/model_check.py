@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vbp_core.drives.base import Image
-from vbp_core.engine import Engine
-from vbp_core.errors import VbpError
-from vbp_core.explain.graph import (
+from vbp.drives.base import Image
+from vbp.engine import Engine
+from vbp.errors import VbpError
+from vbp.explain.graph import (
     Activation,
     Affine,
     AvgPool,
@@ -28,8 +28,8 @@ from vbp_core.explain.graph import (
     Window,
     sources,
 )
-from vbp_core.explain.registry import METHODS
-from vbp_core.explain.trace import Trace
+from vbp.explain.registry import METHODS
+from vbp.explain.trace import Trace
 
 REPEATS = 5  # of which the fastest counts: the machine may have had other things to do
 MANY_DEAD = 0.25  # of a layer's channels

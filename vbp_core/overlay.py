@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.drives.base import Image
+from vbp.drives.base import Image
 
 STYLES = ("paper", "heat")
 

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.spec import NetworkSpec
-from vbp_core.drives.base import Image
-from vbp_core.errors import VbpError
-from vbp_core.overlay import Rect
+from vbp.drives.base import Image
+from vbp.errors import VbpError
+from vbp.models.spec import NetworkSpec
+from vbp.overlay import Rect
 
 
 def crop_rect(spec: NetworkSpec, height: int, width: int, crop: Rect | None = None) -> Rect:

@@ -22,11 +22,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import theme
-from app.live_thread import LiveRequest
-from vbp_core.errors import VbpError
-from vbp_core.live.address import parse_address
-from vbp_core.live.cameras import CameraInfo, list_cameras
+from vbp.app import theme
+from vbp.app.live_thread import LiveRequest
+from vbp.errors import VbpError
+from vbp.live.address import parse_address
+from vbp.live.cameras import CameraInfo, list_cameras
 
 log = logging.getLogger(__name__)
 SIZES = ((320, 240), (640, 480), (800, 600), (1280, 720), (1920, 1080), (3840, 2160))

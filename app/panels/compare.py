@@ -13,12 +13,12 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.messages import Frame
-from app.panels.masked import Overlay
-from app.widgets.compare import ComparedFrame, CompareView
-from app.widgets.format import signed
-from vbp_core.drives.base import Drive, Image
-from vbp_core.overlay import Rect, blend
+from vbp.app.messages import Frame
+from vbp.app.panels.masked import Overlay
+from vbp.app.widgets.compare import ComparedFrame, CompareView
+from vbp.app.widgets.format import signed
+from vbp.drives.base import Drive, Image
+from vbp.overlay import Rect, blend
 
 KEPT = 8
 SMALL = 260  # logical pixels of height; below, only the part that the network sees is shown

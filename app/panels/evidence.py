@@ -19,13 +19,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import theme
-from app.panels.title import Caption
-from app.widgets.loss_plot import nice_step
+from vbp.app import theme
+from vbp.app.panels.title import Caption
+from vbp.app.widgets.loss_plot import nice_step
 
 if TYPE_CHECKING:
-    from vbp_core.evidence.outcome import Plot
-    from vbp_core.evidence.quick import Quick
+    from vbp.evidence.outcome import Plot
+    from vbp.evidence.quick import Quick
 
 EMPTY = (
     "Tests the maps of the frame on the screen: does the angle move when what they mark is replaced, "

@@ -12,8 +12,8 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
-from app.widgets.picture import PictureView
-from vbp_core.overlay import Rect, blend, grey_to_rgb
+from vbp.app.widgets.picture import PictureView
+from vbp.overlay import Rect, blend, grey_to_rgb
 
 log = logging.getLogger(__name__)
 WARNING = QColor("#e2c15c")  # on its own dark ground, in both colour schemes

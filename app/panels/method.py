@@ -12,13 +12,13 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
-from app import theme
-from app.messages import Request
-from app.panels.masked import MaskedView, Overlay
-from app.panels.title import Caption
+from vbp.app import theme
+from vbp.app.messages import Request
+from vbp.app.panels.masked import MaskedView, Overlay
+from vbp.app.panels.title import Caption
 
 if TYPE_CHECKING:
-    from vbp_core.explain import Method, Parameter
+    from vbp.explain import Method, Parameter
 
 STEPS = 400  # of a slider
 SETTLE_MS = 40  # while a slider is dragged, maps are asked for this often

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QStackedWidget
 
-from app.widgets.class_view import ClassView
-from app.widgets.wheel import SteeringView
-from vbp_core.classes import UNKNOWN, class_name
+from vbp.app.widgets.class_view import ClassView
+from vbp.app.widgets.wheel import SteeringView
+from vbp.classes import UNKNOWN, class_name
 
 if TYPE_CHECKING:
-    from models.spec import NetworkSpec
-    from vbp_core.engine import Pass
+    from vbp.engine import Pass
+    from vbp.models.spec import NetworkSpec
 
 
 class PredictionPanel(QStackedWidget):

@@ -24,15 +24,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import theme
-from app.panels.masked import Overlay
-from app.panels.title import Caption
-from app.widgets.checkpoint_strip import CheckpointStrip, Tile
-from app.widgets.loss_plot import Curves, LossPlot
-from vbp_core.overlay import blend, grey_to_rgb
+from vbp.app import theme
+from vbp.app.panels.masked import Overlay
+from vbp.app.panels.title import Caption
+from vbp.app.widgets.checkpoint_strip import CheckpointStrip, Tile
+from vbp.app.widgets.loss_plot import Curves, LossPlot
+from vbp.overlay import blend, grey_to_rgb
 
 if TYPE_CHECKING:
-    from app.run_thread import RunState, Seen
+    from vbp.app.run_thread import RunState, Seen
 
 EMPTY = "Open a training run, or drop its folder on the window:\neach checkpoint shows what it saw in the frame on the screen"
 FLAT = 1.9  # a panel that is wider than this times its height has the plot beside the pictures

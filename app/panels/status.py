@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QProgressBar, QStatusBar, QToolButton
 
-from app import theme
+from vbp.app import theme
 
 STAGES = ("decode", "preprocess", "forward", "mask", "lrp", "overlay")
 TITLES = {"preprocess": "prep"}

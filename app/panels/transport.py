@@ -5,9 +5,9 @@ from __future__ import annotations
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QComboBox, QToolBar
 
-from app import theme
-from app.playback import SPEEDS
-from app.widgets.timeline import Timeline
+from vbp.app import theme
+from vbp.app.playback import SPEEDS
+from vbp.app.widgets.timeline import Timeline
 
 
 class Transport(QToolBar):

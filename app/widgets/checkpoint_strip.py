@@ -22,10 +22,10 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from app import theme
-from app.theme_colours import DARK
-from app.widgets.format import signed
-from app.widgets.picture import to_qimage
+from vbp.app import theme
+from vbp.app.theme_colours import DARK
+from vbp.app.widgets.format import signed
+from vbp.app.widgets.picture import to_qimage
 
 GAP = 8
 EDGE = 3  # pixels of a tile around its picture

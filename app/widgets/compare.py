@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
-from app import theme
-from app.widgets.picture import PictureView
+from vbp.app import theme
+from vbp.app.widgets.picture import PictureView
 
 
 @dataclass

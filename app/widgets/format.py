@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vbp_core.readable import MINUS, UNKNOWN, clock, signed
+from vbp.readable import MINUS, UNKNOWN, clock, signed
 
 __all__ = ["MINUS", "UNKNOWN", "clock", "signed"]

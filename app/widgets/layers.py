@@ -8,7 +8,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from app import theme
+from vbp.app import theme
 
 Layer = tuple[str, NDArray[np.float32], NDArray[np.float32]]
 GAP = 8.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
-from app import theme
+from vbp.app import theme
 
 Actions = Sequence[tuple[str, Callable[[], object]]]
 LEVELS = ("info", "warning", "error")

@@ -20,11 +20,11 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from app import theme
-from app.theme_colours import DARK
+from vbp.app import theme
+from vbp.app.theme_colours import DARK
 
 if TYPE_CHECKING:  # a type only: widgets do not pull in OpenCV
-    from vbp_core.overlay import Rect
+    from vbp.overlay import Rect
 
 MAX_ZOOM = 32.0
 

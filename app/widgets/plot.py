@@ -12,8 +12,8 @@ from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPen, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app import theme
-from app.widgets.plot_parts import (
+from vbp.app import theme
+from vbp.app.widgets.plot_parts import (
     STEERING,
     DegreeAxis,
     Meaning,
@@ -23,7 +23,7 @@ from app.widgets.plot_parts import (
     add_text,
     add_zero,
 )
-from app.widgets.series import nice_limit, visible_curve
+from vbp.app.widgets.series import nice_limit, visible_curve
 
 DATA_MS = 80  # new predictions are drawn at most this often
 VIEW_MS = 15  # a moved view or cursor

@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import theme
+from vbp.app import theme
 
 WIDTH = 580
 ACCEPTED = "ROS bag, MCAP, Udacity export or simulator log, video, folder of pictures"

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox
 
-from vbp_core.classes import class_name
+from vbp.classes import class_name
 
 if TYPE_CHECKING:
-    from models.spec import NetworkSpec
+    from vbp.models.spec import NetworkSpec
 
-# (title, target as `vbp_core.explain.parse_target` reads it, tip)
+# (title, target as `vbp.explain.parse_target` reads it, tip)
 ANGLE = (
     ("Angle", "output", "What turns the wheel to the left, and against it"),
     ("Negative", "negative", "What turns the wheel to the right, and against it"),

@@ -10,10 +10,10 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, QTimer, S
 from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from app import theme
-from app.widgets.format import clock
-from app.widgets.series import nice_limit
-from app.widgets.timeline_strip import gap_runs, paint_strip
+from vbp.app import theme
+from vbp.app.widgets.format import clock
+from vbp.app.widgets.series import nice_limit
+from vbp.app.widgets.timeline_strip import gap_runs, paint_strip
 
 PAD = 12.0
 LANE = 13.0  # above the strip: bookmarks and the handles of A and B

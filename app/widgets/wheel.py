@@ -8,8 +8,8 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from app import theme
-from app.widgets.format import UNKNOWN, signed
+from vbp.app import theme
+from vbp.app.widgets.format import UNKNOWN, signed
 
 NAN = float("nan")
 

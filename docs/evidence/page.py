@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vbp_core.evidence.measures import mean
-from vbp_core.evidence.outcome import figure
-from vbp_core.evidence.perturbation import ENOUGH
-from vbp_core.explain import METHODS
-from vbp_core.readable import UNKNOWN
+from vbp.evidence.measures import mean
+from vbp.evidence.outcome import figure
+from vbp.evidence.perturbation import ENOUGH
+from vbp.explain import METHODS
+from vbp.readable import UNKNOWN
 
 HERE = Path(__file__).parent
 NETWORKS = {"netsvf": "NetSVF", "nethvf": "NetHVF", "authors": "The authors' network"}

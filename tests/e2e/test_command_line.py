@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import torch
 
-from app.main import main
-from models.network import build, save_checkpoint
-from models.spec import NetworkSpec
+from vbp.app.main import main
+from vbp.models.network import build, save_checkpoint
+from vbp.models.spec import NetworkSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,7 +57,7 @@ def said(result) -> str:
 
 def python(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **environment) -> Result:
     """The same in a process of its own, with buffered output, as a shell has it."""
-    env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"} | {"PYTHONPATH": str(ROOT)}
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     process = subprocess.run(
         [sys.executable, *arguments], stdout=stdout, stderr=stderr, env=env | environment, check=False
     )
@@ -282,7 +282,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(drive, tmp_path):
         methods = ["--method", "visualbackprop", "--method", "lrp"]
         for options in (methods, methods[:2], [*methods, "--frames", "0:2"]):
             out = disk / "m.npz"
-            result = python("-m", "vbp_core", "explain", drive, "--model", "NetHVF", *options, "-o", out)
+            result = python("-m", "vbp", "explain", drive, "--model", "NetHVF", *options, "-o", out)
             if options == methods or result.returncode:
                 assert "m.npz cannot be written: No space left" in said(result)
                 assert not list(disk.iterdir())
@@ -298,12 +298,12 @@ def test_a_full_disk_is_told_and_leaves_nothing(drive, tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_what_cannot_be_said_does_not_change_the_status(drive, tmp_path):
     with open("/dev/full", "wb") as full:
-        assert said(python("-m", "vbp_core", "models", stdout=full))
-        assert python("-m", "vbp_core", "info", tmp_path / "nowhere", stderr=full).returncode == 2
+        assert said(python("-m", "vbp", "models", stdout=full))
+        assert python("-m", "vbp", "info", tmp_path / "nowhere", stderr=full).returncode == 2
     for arguments in (["models"], ["info", drive, "--json"], ["--help"]):
         reading, writing = os.pipe()
         os.close(reading)
-        result = python("-m", "vbp_core", *arguments, stdout=writing)
+        result = python("-m", "vbp", *arguments, stdout=writing)
         os.close(writing)
         assert (result.returncode, result.stderr) == (0, "")
 
@@ -313,20 +313,19 @@ def test_names_that_are_no_text(drive, tmp_path):
     folder = os.fsencode(tmp_path) + b"/\xff\xe4"
     shutil.copytree(os.fsencode(drive), folder)
     for encoding in ("utf-8", "ascii"):
-        result = python("-m", "vbp_core", "info", folder, PYTHONIOENCODING=encoding)
+        result = python("-m", "vbp", "info", folder, PYTHONIOENCODING=encoding)
         assert result.returncode == 0, result.stderr
         assert "12 with a measured angle" in result.stdout
 
 
 def test_ctrl_c_while_libraries_load(tmp_path):
     (tmp_path / "torch.py").write_text("raise KeyboardInterrupt\n")
-    path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    result = python("-m", "vbp_core", "models", PYTHONPATH=path)
+    result = python("-m", "vbp", "models", PYTHONPATH=str(tmp_path))
     assert (result.returncode, result.stderr) == (130, "vbp: stopped\n")
 
 
 def test_double_precision_is_not_asked_of_a_device_without(vbp, drive, tmp_path, monkeypatch):
-    monkeypatch.setattr("vbp_core.devices.devices", lambda: ["mps", "cpu"])
+    monkeypatch.setattr("vbp.devices.devices", lambda: ["mps", "cpu"])
     common = ["explain", drive, "--model", "NetHVF", "--frames", "0:2", "-o", tmp_path / "m.npz"]
     assert vbp(*common).returncode == 0
     assert "no double precision" in said(vbp(*common, "--device", "mps"))
@@ -348,8 +347,7 @@ def test_ctrl_c_stops_cleanly(tmp_path):
     out = tmp_path / "out" / "p.csv"
     out.parent.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "vbp_core", "predict", str(folder), "--device", "cpu", "-o", str(out)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, "-m", "vbp", "predict", str(folder), "--device", "cpu", "-o", str(out)],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -367,12 +365,11 @@ def test_ctrl_c_stops_cleanly(tmp_path):
 
 def test_the_library_never_needs_qt():
     code = (
-        "import sys, vbp_core.cli, vbp_core.engine, vbp_core.analysis, models.registry\n"
-        "assert not [m for m in sys.modules if m.startswith(('PySide6', 'pyqtgraph', 'app'))]"
+        "import sys, vbp.cli, vbp.engine, vbp.analysis, vbp.models.registry\n"
+        "assert not [m for m in sys.modules if m.startswith(('PySide6', 'pyqtgraph', 'vbp.app'))]"
     )
     result = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         check=False,
     )

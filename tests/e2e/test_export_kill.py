@@ -12,6 +12,7 @@ from pathlib import Path
 
 import av
 import pytest
+
 from exportmaker import ffprobe, make_drive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +26,10 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def started(drive: Path, output: Path, *options: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     words = ["export", str(drive), "-o", str(output), "--json-progress", "--size", "320x180", *options]
     return subprocess.Popen(
-        [sys.executable, "-m", "vbp_core", *words],
+        [sys.executable, "-m", "vbp", *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -6,9 +6,9 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from bagmaker import write_rosbag1
 
-from vbp_core.drives import open_drive
+from bagmaker import write_rosbag1
+from vbp.drives import open_drive
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 from drivemaker import WAIT, wait_shown
 from PySide6.QtCore import Qt
 
-from vbp_core.engine import Engine, open_network
-from vbp_core.evidence import perturbation, quick, randomisation
+from vbp.engine import Engine, open_network
+from vbp.evidence import perturbation, quick, randomisation
 
 PATIENCE = 4 * WAIT  # the thread gives way to everything else
 

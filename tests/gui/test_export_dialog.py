@@ -12,15 +12,15 @@ from drivemaker import WAIT, wait_shown
 from PySide6.QtCore import Qt
 from torch import Tensor, nn
 
-from app.export_dialog import ExportDialog
-from app.export_form import KINDS, Kind
-from app.export_line import span
-from app.export_queue import CANCELLED, DONE, FAILED, WAITING, arguments
-from app.window import MainWindow
-from vbp_core.cli import export as command
-from vbp_core.drives.base import OpenOptions
-from vbp_core.export.job import Job, Settings
-from vbp_core.overlay import Rect
+from vbp.app.export_dialog import ExportDialog
+from vbp.app.export_form import KINDS, Kind
+from vbp.app.export_line import span
+from vbp.app.export_queue import CANCELLED, DONE, FAILED, WAITING, arguments
+from vbp.app.window import MainWindow
+from vbp.cli import export as command
+from vbp.drives.base import OpenOptions
+from vbp.export.job import Job, Settings
+from vbp.overlay import Rect
 
 LONG = 120_000  # milliseconds: a process has to import torch
 
@@ -66,7 +66,7 @@ def test_the_command_says_what_the_job_says(monkeypatch, drive_folder, tmp_path)
     monkeypatch.setattr(command, "export", lambda job, progress: seen.append(job) or job.output)
     monkeypatch.setattr(command, "prepare", lambda background: None)
     for wanted in (job, replace(job, settings=Settings(), options=OpenOptions(), crop=None, force=False)):
-        from vbp_core.cli.main import main
+        from vbp.cli.main import main
 
         seen.clear()
         assert main(arguments(wanted)) == 0

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from drivemaker import WAIT, settled, wait_shown, write_drive
 
-from app.method_panels import PANELS
-from vbp_core.explain import METHODS
+from vbp.app.method_panels import PANELS
+from vbp.explain import METHODS
 
 
 def shown(window, name):
@@ -29,8 +29,7 @@ def wait_complete(qtbot, window, frame):
 @pytest.fixture
 def window(qtbot, open_window, tmp_path):
     from roadmaker import tiny_spec
-
-    from models.network import build, save_checkpoint
+    from vbp.models.network import build, save_checkpoint
 
     save_checkpoint(build(tiny_spec(), 3), tmp_path / "tiny.safetensors")
     made = open_window(network=str(tmp_path / "tiny.safetensors"))
@@ -40,9 +39,8 @@ def window(qtbot, open_window, tmp_path):
 
 def test_a_gap_clears_what_was_shown_of_the_frame_before(qtbot, open_window, tmp_path):
     from roadmaker import tiny_spec
-
-    from app.messages import Explained, LayersMade
-    from models.network import build, save_checkpoint
+    from vbp.app.messages import Explained, LayersMade
+    from vbp.models.network import build, save_checkpoint
 
     save_checkpoint(build(tiny_spec(), 3), tmp_path / "tiny.safetensors")
     folder = write_drive(tmp_path / "gaps", frames=8, broken=(4,))
@@ -203,7 +201,7 @@ def test_a_slow_method_waits_for_a_pause_and_gives_way(qtbot, window):
 
 def test_what_a_method_cannot_explain_is_said_in_its_panel(qtbot, window):
     explain, panel = window.player.engine.explain, window.panels.methods["method-2"]
-    from vbp_core.errors import ExplainError
+    from vbp.errors import ExplainError
 
     def refuse(shot, method, *args, **parameters):
         if method == "phi":

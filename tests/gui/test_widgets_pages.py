@@ -13,11 +13,11 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 
-from app import theme
-from app.widgets.keys_page import KeysPage, caps, spread
-from app.widgets.layers import LayersView, to_grey
-from app.widgets.notice import Notice
-from app.widgets.start_page import StartPage
+from vbp.app import theme
+from vbp.app.widgets.keys_page import KeysPage, caps, spread
+from vbp.app.widgets.layers import LayersView, to_grey
+from vbp.app.widgets.notice import Notice
+from vbp.app.widgets.start_page import StartPage
 
 # -- layers
 

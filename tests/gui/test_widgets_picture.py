@@ -12,14 +12,14 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QWheelEvent
 from PySide6.QtTest import QTest
 
-from app import theme
-from app.panels.masked import MaskedView
-from app.widgets.compare import ComparedFrame, CompareView
-from app.widgets.picture import PictureView
+from vbp.app import theme
+from vbp.app.panels.masked import MaskedView
+from vbp.app.widgets.compare import ComparedFrame, CompareView
+from vbp.app.widgets.picture import PictureView
 
 
 @dataclass(frozen=True)
-class Rect:  # as vbp_core.overlay's
+class Rect:  # as vbp.overlay's
     x: int
     y: int
     width: int

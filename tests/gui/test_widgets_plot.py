@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from app import theme
-from app.widgets.plot import AnglePlot
-from app.widgets.plot_parts import DegreeAxis, TimeAxis
-from app.widgets.series import nice_limit, visible_curve
+from vbp.app import theme
+from vbp.app.widgets.plot import AnglePlot
+from vbp.app.widgets.plot_parts import DegreeAxis, TimeAxis
+from vbp.app.widgets.series import nice_limit, visible_curve
 
 N = 250_000
 

@@ -7,10 +7,10 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QAction, QColor, QFontMetricsF
 from PySide6.QtWidgets import QApplication
 
-from app import theme
-from app.theme_colours import DARK, LIGHT, Colours
-from app.widgets.picture import PictureView
-from app.widgets.timeline import Timeline
+from vbp.app import theme
+from vbp.app.theme_colours import DARK, LIGHT, Colours
+from vbp.app.widgets.picture import PictureView
+from vbp.app.widgets.timeline import Timeline
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from app import theme
-from app.widgets.timeline import LANE, Timeline
-from app.widgets.timeline_strip import bin_max, gap_runs
+from vbp.app import theme
+from vbp.app.widgets.timeline import LANE, Timeline
+from vbp.app.widgets.timeline_strip import bin_max, gap_runs
 
 N = 250_000
 

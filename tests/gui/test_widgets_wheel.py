@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PySide6.QtGui import QColor, QImage
 
-from app import theme
-from app.widgets.format import clock, signed
-from app.widgets.wheel import SteeringView
+from vbp.app import theme
+from vbp.app.widgets.format import clock, signed
+from vbp.app.widgets.wheel import SteeringView
 
 NAN = float("nan")
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from drivemaker import WAIT, settled, wait_shown
 
-from app.settings import Settings
-from models.network import build, save_checkpoint
-from models.spec import NetworkSpec
+from vbp.app.settings import Settings
+from vbp.models.network import build, save_checkpoint
+from vbp.models.spec import NetworkSpec
 
 
 def tiny_classifier() -> NetworkSpec:

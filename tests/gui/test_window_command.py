@@ -22,12 +22,11 @@ def environment(home: Path) -> dict[str, str]:
     return keep | {
         "XDG_CONFIG_HOME": str(home),
         "QT_QPA_PLATFORM": "offscreen",
-        "PYTHONPATH": str(REPOSITORY),
     }
 
 
 def vbp(home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "app.main", *map(str, arguments)]
+    command = [sys.executable, "-m", "vbp.app.main", *map(str, arguments)]
     return subprocess.run(command, env=environment(home), capture_output=True, text=True, timeout=120)
 
 
@@ -73,7 +72,7 @@ def test_errors_are_one_line_and_status_2(tmp_path):
 def test_a_command_needs_no_qt(tmp_path):
     drive = write_drive(tmp_path / "drive", frames=3)
     code = (
-        "import sys; from app.main import main; status = main(sys.argv[1:]);"
+        "import sys; from vbp.app.main import main; status = main(sys.argv[1:]);"
         "assert not [m for m in sys.modules if m.startswith('PySide6')]; sys.exit(status)"
     )
     done = subprocess.run(
@@ -90,7 +89,7 @@ def test_a_command_needs_no_qt(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal for one process")
 def test_ctrl_c_closes_the_window(tmp_path):
     drive = write_drive(tmp_path / "drive", frames=40)
-    command = [sys.executable, "-m", "app.main", str(drive), "--device", "cpu"]
+    command = [sys.executable, "-m", "vbp.app.main", str(drive), "--device", "cpu"]
     process = subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
     time.sleep(3)
     process.send_signal(signal.SIGINT)

@@ -17,13 +17,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vbp_core.cli import main
-from vbp_core.errors import VbpError
-from vbp_core.live import can_bus
-from vbp_core.live.angles import open_angles
-from vbp_core.live.can_bus import CanAngles, parse_address
-from vbp_core.live.dbc import find_signal, load_dbc
-from vbp_core.live.receiver import BadSampleError
+from vbp.cli import main
+from vbp.errors import VbpError
+from vbp.live import can_bus
+from vbp.live.angles import open_angles
+from vbp.live.can_bus import CanAngles, parse_address
+from vbp.live.dbc import find_signal, load_dbc
+from vbp.live.receiver import BadSampleError
 
 # An angle in degrees with a code for "not available", a speed in another message, big endian; an angle on one
 # page of a multiplexed message; a name in two messages; signals that overlap; an extended identifier

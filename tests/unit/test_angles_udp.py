@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbp_core.cli import main
-from vbp_core.errors import VbpError
-from vbp_core.live.angles import open_angles
-from vbp_core.live.receiver import MOST_RAD, BadSampleError
-from vbp_core.live.udp import MAX_LINE, MAX_LINES, Address, UdpAngles, parse_address, parse_line
+from vbp.cli import main
+from vbp.errors import VbpError
+from vbp.live.angles import open_angles
+from vbp.live.receiver import MOST_RAD, BadSampleError
+from vbp.live.udp import MAX_LINE, MAX_LINES, Address, UdpAngles, parse_address, parse_line
 
 NOW = 1_700_000_000_123_456_789
 
@@ -254,7 +254,7 @@ def test_the_command_shows_what_comes_in_and_ends_with_a_sum() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "vbp_core", "angles", f"udp://127.0.0.1:{port}?unit=deg"]
+    command = [sys.executable, "-m", "vbp", "angles", f"udp://127.0.0.1:{port}?unit=deg"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         assert run.stdout.readline() == f"no angle has come in yet on UDP port {port} of 127.0.0.1\n"

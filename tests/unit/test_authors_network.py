@@ -13,11 +13,11 @@ from captum.attr import LRP
 from captum.attr._utils.lrp_rules import EpsilonRule
 from torch import nn
 
-from models.network import load_checkpoint
-from models.spec import ModelFileError
-from models.torch7 import import_torch7
-from vbp_core.cli import main
-from vbp_core.engine import Engine, open_network
+from vbp.cli import main
+from vbp.engine import Engine, open_network
+from vbp.errors import ModelError
+from vbp.models.network import load_checkpoint
+from vbp.models.torch7 import import_torch7
 
 DEAD = [
     9,
@@ -191,9 +191,9 @@ def test_files_that_are_no_steering_network(tmp_path, model_file):
     junk = tmp_path / "junk.t7b"
     for data in (b"", b"hello", b"\x04\x00\x00\x00" * 50, model_file.read_bytes()[:100_000]):
         junk.write_bytes(data)
-        with pytest.raises(ModelFileError, match="junk.t7b"):
+        with pytest.raises(ModelError, match="junk.t7b"):
             import_torch7(junk)
-    with pytest.raises(ModelFileError, match="not a file"):
+    with pytest.raises(ModelError, match="not a file"):
         import_torch7(tmp_path)
 
 

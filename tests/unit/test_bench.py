@@ -9,22 +9,22 @@ import av
 import numpy as np
 import pytest
 import torch
-from roadmaker import tiny_spec
 
-from models.network import build, save_checkpoint
-from vbp_core.bench.machine import Limits
-from vbp_core.bench.networks import Folded, captum_lrp, forward_work, lrp_work, transposed_mask
-from vbp_core.bench.pipeline import latency, play_rate, seek_latency
-from vbp_core.bench.recordings import read_demo, write_bag, write_h264, write_pictures
-from vbp_core.bench.report import as_markdown, as_text
-from vbp_core.bench.targets import results
-from vbp_core.bench.timing import interleaved
-from vbp_core.cli import main
-from vbp_core.cli.bench import least_ms
-from vbp_core.drives import open_drive
-from vbp_core.engine import Engine, open_network
-from vbp_core.explain.chain import read_chain
-from vbp_core.explain.trace import trace
+from roadmaker import tiny_spec
+from vbp.bench.machine import Limits
+from vbp.bench.networks import Folded, captum_lrp, forward_work, lrp_work, transposed_mask
+from vbp.bench.pipeline import latency, play_rate, seek_latency
+from vbp.bench.recordings import read_demo, write_bag, write_h264, write_pictures
+from vbp.bench.report import as_markdown, as_text
+from vbp.bench.targets import results
+from vbp.bench.timing import interleaved
+from vbp.cli import main
+from vbp.cli.bench import least_ms
+from vbp.drives import open_drive
+from vbp.engine import Engine, open_network
+from vbp.explain.chain import read_chain
+from vbp.explain.trace import trace
+from vbp.models.network import build, save_checkpoint
 
 
 def test_tasks_run_by_turns_and_medians_are_theirs() -> None:

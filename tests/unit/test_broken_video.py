@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from videomaker import CLOSED_GOP, OPEN_GOP, linear, scenes, write_video
 
-from vbp_core.drives import OpenOptions, open_drive, video
-from vbp_core.drives.base import Drive
-from vbp_core.drives.video_index import build_index
-from vbp_core.errors import DriveError, FrameError
+from vbp.drives import OpenOptions, open_drive, video
+from vbp.drives.base import Drive
+from vbp.drives.video_index import build_index
+from vbp.errors import DriveError, FrameError
+from videomaker import CLOSED_GOP, OPEN_GOP, linear, scenes, write_video
 
 # file -> (frames, width, height, gaps as (first, last)); or the words of the error.
 # Frames and sizes are those that ffprobe 5.1 and 8.0 list; gaps were found by looking at the pictures.

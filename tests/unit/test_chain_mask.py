@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from test_explain_chains import chains, randomise
 from torch import nn
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain.chain import read_chain
-from vbp_core.explain.chain_mask import chain_mask
-from vbp_core.explain.graph import Add, Graph, Pad, Stage
-from vbp_core.explain.trace import Trace, trace
-from vbp_core.explain.visualbackprop import visualbackprop
+from vbp.errors import ExplainError
+from vbp.explain.chain import read_chain
+from vbp.explain.chain_mask import chain_mask
+from vbp.explain.graph import Add, Graph, Pad, Stage
+from vbp.explain.trace import Trace, trace
+from vbp.explain.visualbackprop import visualbackprop
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.network import Network
-from models.spec import NetworkSpec
-from vbp_core.cli.main import main
-from vbp_core.engine import Engine
-from vbp_core.model_check import check_model
+from vbp.cli.main import main
+from vbp.engine import Engine
+from vbp.model_check import check_model
+from vbp.models.network import Network
+from vbp.models.spec import NetworkSpec
 
 
 class Small(nn.Module):

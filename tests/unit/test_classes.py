@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from models.network import build, load_checkpoint
-from models.signs import SIGNS, netsign
-from vbp_core.classes import UNKNOWN, class_name, labels_for, score_classes, unknown_folders
-from vbp_core.cli.main import main
-from vbp_core.drives import OpenOptions, class_folders, open_drive
-from vbp_core.engine import Engine, open_network
-from vbp_core.errors import DriveError, VbpError
-from vbp_core.training.classifier import split_tracks
+from vbp.classes import UNKNOWN, class_name, labels_for, score_classes, unknown_folders
+from vbp.cli.main import main
+from vbp.drives import OpenOptions, class_folders, open_drive
+from vbp.engine import Engine, open_network
+from vbp.errors import DriveError, VbpError
+from vbp.models.network import build, load_checkpoint
+from vbp.models.signs import SIGNS, netsign
+from vbp.training.classifier import split_tracks
 
 # Table 2 of the paper, typed from it row by row: maps, height, width; then the FC sizes.
 TABLE_2 = "16x123x123 16x61x61 24x59x59 24x29x29 32x27x27 32x13x13 48x11x11 48x5x5"
@@ -199,7 +199,7 @@ def test_a_network_learns_the_classes(learnt: tuple[Path, Path]) -> None:
 
 
 def test_a_stopped_run_leaves_its_last_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vbp_core.training import classifier
+    from vbp.training import classifier
 
     folder = signs(tmp_path / "data", ["cat", "dog"])
 
@@ -247,7 +247,7 @@ def test_what_cannot_be_learnt(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "is not empty" in capsys.readouterr().err
     far = signs(tmp_path / "far", ["0", "90000"], tracks=2, each=1)
     with open_drive(far) as drive, pytest.raises(VbpError, match="number them from 0"):
-        from vbp_core.training.classifier import spec_for
+        from vbp.training.classifier import spec_for
 
         spec_for(netsign(), drive)
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from exportmaker import make_drive, make_job
 from roadmaker import tiny_spec, write_drive
-
-from models.network import build, save_checkpoint
-from models.spec import CropRule
-from vbp_core.cli import main
-from vbp_core.engine import Engine
-from vbp_core.export.frames import annotated
-from vbp_core.overlay import Rect
-from vbp_core.preprocess import crop_warning
+from vbp.cli import main
+from vbp.engine import Engine
+from vbp.export.frames import annotated
+from vbp.models.network import build, save_checkpoint
+from vbp.models.spec import CropRule
+from vbp.overlay import Rect
+from vbp.preprocess import crop_warning
 
 RULE = CropRule("bottom", rows=40, of_width=48)
 SAYS = (

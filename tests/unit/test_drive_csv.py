@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from vbp_core.drives import donkey, images, opening, sullychen, udacity_csv, udacity_simulator
-from vbp_core.drives.base import Gap, OpenOptions
-from vbp_core.drives.opening import Format, open_drive
-from vbp_core.drives.picture_files import read_picture
-from vbp_core.errors import DriveError, FrameError
+from vbp.drives import donkey, images, opening, sullychen, udacity_csv, udacity_simulator
+from vbp.drives.base import Gap, OpenOptions
+from vbp.drives.opening import Format, open_drive
+from vbp.drives.picture_files import read_picture
+from vbp.errors import DriveError, FrameError
 
 OPTIONS = OpenOptions()
 T0 = 1479425476188653632

@@ -7,15 +7,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from bagmaker import START_NS, STEERING_TOPIC, Message, Ros, file_of, messages, picture, put_mcap, times
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.writer import IndexType, Writer
 
-from vbp_core.drives import mcap_file, open_drive
-from vbp_core.drives.ros_fields import MessageError
-from vbp_core.drives.ros_images import decode_compressed, decode_raw
-from vbp_core.errors import DriveError, FrameError
+from bagmaker import START_NS, STEERING_TOPIC, Message, Ros, file_of, messages, picture, put_mcap, times
+from vbp.drives import mcap_file, open_drive
+from vbp.drives.ros_fields import MessageError
+from vbp.drives.ros_images import decode_compressed, decode_raw
+from vbp.errors import DriveError, FrameError
 
 N = 20
 TIMES = times(N)

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vbp_core.drives import donkey, images, sullychen
-from vbp_core.drives.base import DriveInfo, Gap, OpenOptions
-from vbp_core.drives.picture_files import (
+from vbp.drives import donkey, images, sullychen
+from vbp.drives.base import DriveInfo, Gap, OpenOptions
+from vbp.drives.picture_files import (
     PictureDrive,
     PictureError,
     decode_picture,
@@ -25,8 +25,8 @@ from vbp_core.drives.picture_files import (
     read_picture,
     with_gap,
 )
-from vbp_core.drives.picture_header import read_header
-from vbp_core.errors import DriveError, FrameError
+from vbp.drives.picture_header import read_header
+from vbp.errors import DriveError, FrameError
 
 OPTIONS = OpenOptions()
 RNG = np.random.default_rng(0)

@@ -8,6 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rosbags.rosbag1 import Writer
+
 from bagmaker import (
     HEADER_ROS1,
     RECORD_DELAY_NS,
@@ -24,12 +28,8 @@ from bagmaker import (
     times,
     write_rosbag1,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from rosbags.rosbag1 import Writer
-
-from vbp_core.drives import OpenOptions, message_file, open_drive, rosbag1
-from vbp_core.errors import DriveError, FrameError
+from vbp.drives import OpenOptions, message_file, open_drive, rosbag1
+from vbp.errors import DriveError, FrameError
 
 N = 30
 TIMES = times(N)

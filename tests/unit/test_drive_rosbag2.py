@@ -8,6 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from bagmaker import (
     START_NS,
     STEERING_TOPIC,
@@ -20,11 +23,8 @@ from bagmaker import (
     put_rosbag2,
     times,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from vbp_core.drives import OpenOptions, open_drive, rosbag2
-from vbp_core.errors import DriveError, FrameError
+from vbp.drives import OpenOptions, open_drive, rosbag2
+from vbp.errors import DriveError, FrameError
 
 N = 20
 TIMES = times(N)

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vbp_core.drives.labels import sign_factor, synchronise, to_wheel_radians, unit_scale
-from vbp_core.drives.paths import MISSING, OUTSIDE, UNNAMED, FolderIndex, natural_key, split_name
-from vbp_core.drives.tables import first_columns, first_rows, read_table
-from vbp_core.errors import DriveError
+from vbp.drives.labels import sign_factor, synchronise, to_wheel_radians, unit_scale
+from vbp.drives.paths import MISSING, OUTSIDE, UNNAMED, FolderIndex, natural_key, split_name
+from vbp.drives.tables import first_columns, first_rows, read_table
+from vbp.errors import DriveError
 
 FUNCTION_FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 INT64 = st.integers(-(2**63), 2**63 - 1)

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from videomaker import CLOSED_GOP, OPEN_GOP, linear, remux, scenes, variable_times, write_video
 
-from vbp_core.drives import OpenOptions, open_drive, video
-from vbp_core.drives.video_drive import VideoDrive
-from vbp_core.drives.video_index import build_index
-from vbp_core.drives.video_reader import VideoReader
-from vbp_core.errors import DriveError, FrameError
+from vbp.drives import OpenOptions, open_drive, video
+from vbp.drives.video_drive import VideoDrive
+from vbp.drives.video_index import build_index
+from vbp.drives.video_reader import VideoReader
+from vbp.errors import DriveError, FrameError
+from videomaker import CLOSED_GOP, OPEN_GOP, linear, remux, scenes, variable_times, write_video
 
 COUNT = 90
 SMALL_CACHE = 8 * 160 * 120 * 3  # eight frames: nearly every access decodes

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from videomaker import scenes, write_video
 
-from vbp_core.drives import OpenOptions, open_drive, video
-from vbp_core.drives.csv_layout import find_layout
-from vbp_core.errors import DriveError, NeedsAngleUnitError
+from vbp.drives import OpenOptions, open_drive, video
+from vbp.drives.csv_layout import find_layout
+from vbp.errors import DriveError, NeedsAngleUnitError
+from videomaker import scenes, write_video
 
 N = 40  # frames, 20 per second
 START = 1479425441182877835  # ns since 1970; float64 cannot hold it

@@ -9,16 +9,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.network import build
-from models.spec import CropRule, NetworkSpec
-from vbp_core.analysis import score
-from vbp_core.devices import describe_device, devices, pick_device
-from vbp_core.engine import Engine, dead_layer, open_network
-from vbp_core.errors import VbpError
-from vbp_core.explain.graph import Conv, Dense, Flatten, Stage, Window
-from vbp_core.explain.trace import Trace
-from vbp_core.overlay import STYLES, Rect, blend
-from vbp_core.preprocess import parse_crop, prepare, to_tensor
+from vbp.analysis import score
+from vbp.devices import describe_device, devices, pick_device
+from vbp.engine import Engine, dead_layer, open_network
+from vbp.errors import VbpError
+from vbp.explain.graph import Conv, Dense, Flatten, Stage, Window
+from vbp.explain.trace import Trace
+from vbp.models.network import build
+from vbp.models.spec import CropRule, NetworkSpec
+from vbp.overlay import STYLES, Rect, blend
+from vbp.preprocess import parse_crop, prepare, to_tensor
 
 
 def small(**changes) -> NetworkSpec:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from roadmaker import tiny_spec, write_drive
 
-from models.network import build, save_checkpoint
-from vbp_core.cli import main
-from vbp_core.drives import open_drive
-from vbp_core.engine import Engine, open_network
-from vbp_core.training.evaluation import curvature, evaluate
+from roadmaker import tiny_spec, write_drive
+from vbp.cli import main
+from vbp.drives import open_drive
+from vbp.engine import Engine, open_network
+from vbp.models.network import build, save_checkpoint
+from vbp.training.evaluation import curvature, evaluate
 
 
 def rmse(values: np.ndarray) -> float:

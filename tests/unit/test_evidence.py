@@ -13,18 +13,18 @@ import pytest
 import torch
 from torch import nn
 
-from models.network import Network
-from models.spec import CropRule, NetworkSpec
-from models.steering import SteeringNet
-from vbp_core.cli import main
-from vbp_core.demo import demo_drive
-from vbp_core.engine import Engine
-from vbp_core.evidence import altered, gather, ontruth, perturbation, quick, randomisation, recovery, theory
-from vbp_core.evidence.subject import Frames, Subject
-from vbp_core.explain.graph import Conv, Dense, MaxPool
-from vbp_core.explain.trace import trace
-from vbp_core.overlay import Rect
-from vbp_core.simulate import load_truth
+from vbp.cli import main
+from vbp.demo import demo_drive
+from vbp.engine import Engine
+from vbp.evidence import altered, gather, ontruth, perturbation, quick, randomisation, recovery, theory
+from vbp.evidence.subject import Frames, Subject
+from vbp.explain.graph import Conv, Dense, MaxPool
+from vbp.explain.trace import trace
+from vbp.models.network import Network
+from vbp.models.spec import CropRule, NetworkSpec
+from vbp.models.steering import SteeringNet
+from vbp.overlay import Rect
+from vbp.simulate import load_truth
 
 HEIGHT, WIDTH = 36, 54
 METHODS = ("visualbackprop", "lrp", "phi", "saliency", "guided-backprop")

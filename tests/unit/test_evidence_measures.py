@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbp_core.evidence import measures, perturbation, theory
-from vbp_core.evidence.plots import ticks
+from vbp.evidence import measures, perturbation, theory
+from vbp.evidence.plots import ticks
 
 RNG = np.random.default_rng(5)
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from roadmaker import tiny_spec, write_drive
 
-from models.network import build, load_checkpoint, save_checkpoint
-from models.spec import CropRule
-from vbp_core.cli import main
-from vbp_core.drives import open_drive
-from vbp_core.engine import Engine
-from vbp_core.evidence.measures import spearman
+from roadmaker import tiny_spec, write_drive
+from vbp.cli import main
+from vbp.drives import open_drive
+from vbp.engine import Engine
+from vbp.evidence.measures import spearman
+from vbp.models.network import build, load_checkpoint, save_checkpoint
+from vbp.models.spec import CropRule
 
 
 @pytest.fixture(scope="module")

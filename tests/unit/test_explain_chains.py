@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain import METHODS, explain
-from vbp_core.explain.chain import read_chain
-from vbp_core.explain.fold import fold
-from vbp_core.explain.forward import Forward
-from vbp_core.explain.graph import Affine, AvgPool, Conv, Dense, Flatten, Graph, MaxPool, Pad, Window
-from vbp_core.explain.lrp import lrp
-from vbp_core.explain.trace import apply, trace
-from vbp_core.explain.visualbackprop import levels, scale_up, visualbackprop
+from vbp.errors import ExplainError
+from vbp.explain import METHODS, explain
+from vbp.explain.chain import read_chain
+from vbp.explain.fold import fold
+from vbp.explain.forward import Forward
+from vbp.explain.graph import Affine, AvgPool, Conv, Dense, Flatten, Graph, MaxPool, Pad, Window
+from vbp.explain.lrp import lrp
+from vbp.explain.trace import apply, trace
+from vbp.explain.visualbackprop import levels, scale_up, visualbackprop
 
 F64 = torch.float64
 
@@ -104,7 +104,7 @@ def test_folded_forward_equals_the_module(case):
 
 def read_chain_f64(network):
     """The chain in float64. Reading rounds to float32 at the end, so fold a network whose weights are exact there."""
-    import vbp_core.explain.chain as module
+    import vbp.explain.chain as module
 
     stages = []
     for name, layer in module._leaves(network, ""):
@@ -301,7 +301,7 @@ def test_ranges_shapes_and_levels(case):
 
 
 def test_the_packed_forward_equals_the_plain_one():
-    from models.registry import load_network
+    from vbp.models.registry import load_network
 
     network = load_network("NetHVF")
     chain = read_chain(network.module)
@@ -363,7 +363,7 @@ def test_methods_that_do_not_apply():
 
 
 def test_folding_leaves_no_batchnorm_in_the_papers_networks():
-    from models.registry import load_network
+    from vbp.models.registry import load_network
 
     for name in ("NetSVF", "NetHVF"):
         ops = [s.op for s in read_chain(load_network(name).module).stages]

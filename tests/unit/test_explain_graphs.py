@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from captum.attr import LRP, Deconvolution, GuidedBackprop, LayerGradCam
 from captum.attr._utils.lrp_rules import EpsilonRule
-from graphmaker import GraphModule, Maker, random_graph
-from netmaker import F64, scaled
 from torch import Tensor, nn
 
-from vbp_core.explain import explain
-from vbp_core.explain.fold import fold
-from vbp_core.explain.graph import (
+from graphmaker import GraphModule, Maker, random_graph
+from netmaker import F64, scaled
+from vbp.explain import explain
+from vbp.explain.fold import fold
+from vbp.explain.graph import (
     Activation,
     Affine,
     AvgPool,
@@ -29,7 +29,7 @@ from vbp_core.explain.graph import (
     Op,
     Pad,
 )
-from vbp_core.explain.trace import Trace, output_of, trace
+from vbp.explain.trace import Trace, output_of, trace
 
 CLOSE = 1e-9  # of each map's maximum
 

@@ -11,22 +11,22 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from exportmaker import HEIGHT, WIDTH, boxes, ffprobe, frame_times, make_drive, make_job
 from hypothesis import given
 from hypothesis import strategies as st
-from videomaker import linear, variable_times
 
-from vbp_core.drives import open_drive
-from vbp_core.engine import Engine, open_network
-from vbp_core.errors import VbpError
-from vbp_core.export import interrupts
-from vbp_core.export.compose import Composer, Facts, facts_of
-from vbp_core.export.encoders import choose, works
-from vbp_core.export.frames import Annotated, Layer, annotated, open_source
-from vbp_core.export.job import LAYOUTS, PANELS, Settings
-from vbp_core.export.registry import CancelledError, export
-from vbp_core.export.timeline import timeline
-from vbp_core.overlay import Rect, blend
+from exportmaker import HEIGHT, WIDTH, boxes, ffprobe, frame_times, make_drive, make_job
+from vbp.drives import open_drive
+from vbp.engine import Engine, open_network
+from vbp.errors import VbpError
+from vbp.export import interrupts
+from vbp.export.compose import Composer, Facts, facts_of
+from vbp.export.encoders import choose, works
+from vbp.export.frames import Annotated, Layer, annotated, open_source
+from vbp.export.job import LAYOUTS, PANELS, Settings
+from vbp.export.registry import CancelledError, export
+from vbp.export.timeline import timeline
+from vbp.overlay import Rect, blend
+from videomaker import linear, variable_times
 
 N = 12
 

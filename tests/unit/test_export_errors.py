@@ -9,15 +9,15 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from exportmaker import ffprobe, make_drive, make_job
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbp_core.cli.export import chosen
-from vbp_core.cli.main import main
-from vbp_core.drives import Drive, open_drive
-from vbp_core.errors import VbpError
-from vbp_core.export.registry import export
+from exportmaker import ffprobe, make_drive, make_job
+from vbp.cli.export import chosen
+from vbp.cli.main import main
+from vbp.drives import Drive, open_drive
+from vbp.errors import VbpError
+from vbp.export.registry import export
 
 resource = pytest.importorskip("resource")
 

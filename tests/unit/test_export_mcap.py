@@ -11,25 +11,25 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import bagmaker
 import cv2
 import numpy as np
 import pytest
 from mcap.reader import make_reader
-from roadmaker import tiny_spec, write_drive
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from models.network import build, save_checkpoint
-from vbp_core.drives import OpenOptions, open_drive
-from vbp_core.drives.picture_files import shown_alike
-from vbp_core.engine import Engine, open_network
-from vbp_core.errors import FrameError, VbpError
-from vbp_core.export.job import Job, Settings
-from vbp_core.export.mcap_file import camera_topic, full_mask
-from vbp_core.export.registry import CancelledError, export
-from vbp_core.overlay import Rect, blend
+import bagmaker
+from roadmaker import tiny_spec, write_drive
+from vbp.drives import OpenOptions, open_drive
+from vbp.drives.picture_files import shown_alike
+from vbp.engine import Engine, open_network
+from vbp.errors import FrameError, VbpError
+from vbp.export.job import Job, Settings
+from vbp.export.mcap_file import camera_topic, full_mask
+from vbp.export.registry import CancelledError, export
+from vbp.models.network import build, save_checkpoint
+from vbp.overlay import Rect, blend
 
 N = 24
 BAD, UNLABELLED, SLOW = 7, 5, 9
@@ -369,8 +369,8 @@ def test_killed_at_the_last_moment_nothing_stands_under_the_final_name(
     made: tuple[Path, Path], tmp_path: Path
 ) -> None:
     script = (
-        "import sys; from pathlib import Path; from vbp_core.drives import OpenOptions\n"
-        "from vbp_core.export.job import Job; from vbp_core.export.registry import export\n"
+        "import sys; from pathlib import Path; from vbp.drives import OpenOptions\n"
+        "from vbp.export.job import Job; from vbp.export.registry import export\n"
         "job = Job(Path(sys.argv[1]), OpenOptions(), sys.argv[2], 'cpu', Path(sys.argv[3]), 0, 23)\n"
         "export(job, lambda done, total: print(done, flush=True) or done < total or sys.stdin.read() != '')\n"
     )

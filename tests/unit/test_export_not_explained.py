@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from exportmaker import make_drive, make_job
 from test_network_not_explained import Gated, trained
 
-from vbp_core.cli import main
-from vbp_core.drives import open_drive
-from vbp_core.drives.bag_drive import DERIVED
-from vbp_core.engine import Engine, open_network
-from vbp_core.export.frames import annotated
-from vbp_core.export.registry import export
-from vbp_core.palette import WARNING, rgb
+from exportmaker import make_drive, make_job
+from vbp.cli import main
+from vbp.drives import open_drive
+from vbp.drives.bag_drive import DERIVED
+from vbp.engine import Engine, open_network
+from vbp.export.frames import annotated
+from vbp.export.registry import export
+from vbp.palette import WARNING, rgb
 
 WHY = "VisualBackProp shows nothing of this network: layer"
 LRP_WHY = "LRP shows nothing of this network: layer"

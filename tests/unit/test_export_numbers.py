@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from roadmaker import tiny_spec, write_drive
 
-from models.network import build, save_checkpoint
-from vbp_core.drives import OpenOptions, open_drive
-from vbp_core.engine import Engine, open_network
-from vbp_core.errors import FrameError, VbpError
-from vbp_core.export.about import model_name
-from vbp_core.export.job import Job
-from vbp_core.export.numbers import COLUMNS
-from vbp_core.export.registry import CancelledError, export
+from roadmaker import tiny_spec, write_drive
+from vbp.drives import OpenOptions, open_drive
+from vbp.engine import Engine, open_network
+from vbp.errors import FrameError, VbpError
+from vbp.export.about import model_name
+from vbp.export.job import Job
+from vbp.export.numbers import COLUMNS
+from vbp.export.registry import CancelledError, export
+from vbp.models.network import build, save_checkpoint
 
 N = 30
 
@@ -124,7 +124,7 @@ def test_parquet_holds_the_same_and_says_where_from(made: tuple[Path, Path], tmp
 def test_many_rows_are_written_in_groups(
     made: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vbp_core.export.numbers._ROWS", 8)
+    monkeypatch.setattr("vbp.export.numbers._ROWS", 8)
     path = tmp_path / "numbers.parquet"
     export(job(made, path))
     file = pq.ParquetFile(path)
@@ -180,7 +180,7 @@ def test_a_full_disk_is_one_sentence(
 ) -> None:
     for name in ("a.csv", "a.parquet"):
         with monkeypatch.context() as patch:
-            patch.setattr("vbp_core.export.part_file.Growing.path", property(lambda self: "/dev/full"))
+            patch.setattr("vbp.export.part_file.Growing.path", property(lambda self: "/dev/full"))
             with pytest.raises(VbpError, match=f"{name} cannot be written: No space left on device"):
                 export(job(made, tmp_path / name))
     assert not list(tmp_path.iterdir())

@@ -8,14 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from roadmaker import tiny_spec, write_drive
 
-from models.network import build, save_checkpoint
-from vbp_core.cli import main
-from vbp_core.drives import open_drive
-from vbp_core.engine import Engine, open_network
-from vbp_core.figure import LINE, MARGIN
-from vbp_core.overlay import blend, grey_to_rgb
+from roadmaker import tiny_spec, write_drive
+from vbp.cli import main
+from vbp.drives import open_drive
+from vbp.engine import Engine, open_network
+from vbp.figure import LINE, MARGIN
+from vbp.models.network import build, save_checkpoint
+from vbp.overlay import blend, grey_to_rgb
 
 
 @pytest.fixture(scope="module")

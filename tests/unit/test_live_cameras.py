@@ -13,8 +13,8 @@ from typing import ClassVar
 
 import pytest
 
-from vbp_core.live import cameras, v4l2
-from vbp_core.live.cameras import list_cameras
+from vbp.live import cameras, v4l2
+from vbp.live.cameras import list_cameras
 
 YUYV, MJPG = (int.from_bytes(code, "little") for code in (b"YUYV", b"MJPG"))
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from livemaker import MjpegServer, draw_clock, jpeg, read_clock, scene
 from rtspmaker import RtspServer
-
-from vbp_core.errors import VbpError
-from vbp_core.live import capture as capture_module
-from vbp_core.live import diagnose, opencv, reader
-from vbp_core.live.address import Address, mask, parse_address
-from vbp_core.live.capture import Capture
-from vbp_core.live.frame import CaptureState, LiveFrame
+from vbp.errors import VbpError
+from vbp.live import capture as capture_module
+from vbp.live import diagnose, opencv, reader
+from vbp.live.address import Address, mask, parse_address
+from vbp.live.capture import Capture
+from vbp.live.frame import CaptureState, LiveFrame
 
 PICTURE = scene()
 PATIENT_S = 30.0  # nothing here takes that long unless it is broken

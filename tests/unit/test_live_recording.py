@@ -17,18 +17,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from livemaker import draw_clock, read_clock, scene
-from videomaker import linear
 
-from vbp_core.cli import main
-from vbp_core.drives import OpenOptions, open_drive, recording
-from vbp_core.drives.recording import HEAD, ROWS, VIDEO, parse_row, read_rows
-from vbp_core.errors import DriveError, VbpError
-from vbp_core.live import recorder as recorder_module
-from vbp_core.live import recording_files
-from vbp_core.live.angles import Measured
-from vbp_core.live.frame import LiveFrame, Prediction
-from vbp_core.live.recorder import MOST_FRAMES, Recorder
+from livemaker import draw_clock, read_clock, scene
+from vbp.cli import main
+from vbp.drives import OpenOptions, open_drive, recording
+from vbp.drives.recording import HEAD, ROWS, VIDEO, parse_row, read_rows
+from vbp.errors import DriveError, VbpError
+from vbp.live import recorder as recorder_module
+from vbp.live import recording_files
+from vbp.live.angles import Measured
+from vbp.live.frame import LiveFrame, Prediction
+from vbp.live.recorder import MOST_FRAMES, Recorder
+from videomaker import linear
 
 START_NS = 1_479_425_441_182_877_835  # a time that a float64 does not hold
 STEP_NS = 50_000_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import socket
 import subprocess
@@ -13,25 +12,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from livemaker import MjpegServer, read_clock, scene
 
-from vbp_core.classes import class_name
-from vbp_core.cli import main
-from vbp_core.drives import open_drive
-from vbp_core.drives.recording import RecordingDrive
-from vbp_core.engine import Engine, open_network
-from vbp_core.errors import VbpError
-from vbp_core.live.angles import Measured, Track
-from vbp_core.live.capture import Capture
-from vbp_core.live.frame import LiveFrame
-from vbp_core.live.recorder import Recorder
-from vbp_core.live.session import LiveResult, LiveSession
-from vbp_core.overlay import Rect
+from livemaker import MjpegServer, read_clock, scene
+from vbp.classes import class_name
+from vbp.cli import main
+from vbp.drives import open_drive
+from vbp.drives.recording import RecordingDrive
+from vbp.engine import Engine, open_network
+from vbp.errors import VbpError
+from vbp.live.angles import Measured, Track
+from vbp.live.capture import Capture
+from vbp.live.frame import LiveFrame
+from vbp.live.recorder import Recorder
+from vbp.live.session import LiveResult, LiveSession
+from vbp.overlay import Rect
 
 PICTURE = scene(640, 480)
 PATIENT_S = 180.0  # nothing here takes that long unless it is broken
@@ -288,13 +286,12 @@ def test_the_summary_as_json(server, capsys) -> None:
 def test_ctrl_c_ends_it_with_a_summary_and_a_whole_recording(server, tmp_path) -> None:
     server.play([PICTURE], fps=20)
     folder = tmp_path / "drive"
-    command = [sys.executable, "-m", "vbp_core", "camera", server.url, "--no-window", "--device", "cpu"]
+    command = [sys.executable, "-m", "vbp", "camera", server.url, "--no-window", "--device", "cpu"]
     child = subprocess.Popen(
         [*command, "--record", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent)},
     )
     assert child.stderr is not None
     while "recording" not in (line := child.stderr.readline()):

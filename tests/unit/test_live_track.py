@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbp_core.errors import VbpError
-from vbp_core.live.angles import SOURCES, Track, open_angles
+from vbp.errors import VbpError
+from vbp.live.angles import SOURCES, Track, open_angles
 
 BASE = 1_479_425_441_182_877_835
 TIMES = st.integers(-300, 300).map(lambda t: BASE + t * 1_000_003)

@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from vbp_core.cli import main
-from vbp_core.demo import demo_drive
-from vbp_core.drives import open_drive
-from vbp_core.engine import Engine, open_network
-from vbp_core.simulate import load_truth
+from vbp.cli import main
+from vbp.demo import demo_drive
+from vbp.drives import open_drive
+from vbp.engine import Engine, open_network
+from vbp.simulate import load_truth
 
 
 def test_shares_by_hand(capsys: pytest.CaptureFixture[str]) -> None:

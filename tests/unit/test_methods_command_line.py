@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from roadmaker import tiny_spec, write_drive
 
-from models.network import Network, build, save_checkpoint
-from vbp_core.cli import main
-from vbp_core.drives import open_drive
-from vbp_core.engine import Engine, open_network
-from vbp_core.explain import explain
+from roadmaker import tiny_spec, write_drive
+from vbp.cli import main
+from vbp.drives import open_drive
+from vbp.engine import Engine, open_network
+from vbp.explain import explain
+from vbp.models.network import Network, build, save_checkpoint
 
 ANGLES = np.linspace(-0.2, 0.3, 6)
 

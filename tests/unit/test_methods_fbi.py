@@ -6,13 +6,13 @@ import math
 
 import pytest
 import torch
-from netmaker import NETWORKS, make, scaled
 from torch import Tensor
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain import Target, explain
-from vbp_core.explain.graph import AvgPool, Conv, Dense, MaxPool
-from vbp_core.explain.trace import Trace, apply
+from netmaker import NETWORKS, make, scaled
+from vbp.errors import ExplainError
+from vbp.explain import Target, explain
+from vbp.explain.graph import AvgPool, Conv, Dense, MaxPool
+from vbp.explain.trace import Trace, apply
 
 
 def naive(done: Trace, n: int, start: Tensor, tau: float, keep: float, every: bool, relative: bool) -> Tensor:

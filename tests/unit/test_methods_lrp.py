@@ -8,15 +8,15 @@ import pytest
 import torch
 from captum.attr import LRP
 from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
-from netmaker import F64, NETWORKS, make, module_of, scaled
 from torch import Tensor, nn
 
-from models.registry import load_network
-from vbp_core.errors import ExplainError
-from vbp_core.explain import explain
-from vbp_core.explain.chain import read_chain
-from vbp_core.explain.graph import AvgPool, Conv, Dense, Stage
-from vbp_core.explain.trace import Trace, apply, trace
+from netmaker import F64, NETWORKS, make, module_of, scaled
+from vbp.errors import ExplainError
+from vbp.explain import explain
+from vbp.explain.chain import read_chain
+from vbp.explain.graph import AvgPool, Conv, Dense, Stage
+from vbp.explain.trace import Trace, apply, trace
+from vbp.models.registry import load_network
 
 CLOSE = 1e-5  # of each map's maximum
 

@@ -7,11 +7,11 @@ import warnings
 import pytest
 import torch
 from captum.attr import Occlusion
-from netmaker import make, scaled
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain import Target, explain
-from vbp_core.explain.occlusion import StoppedError, occlusion, stop_asked
+from netmaker import make, scaled
+from vbp.errors import ExplainError
+from vbp.explain import Target, explain
+from vbp.explain.occlusion import StoppedError, occlusion, stop_asked
 
 
 @pytest.mark.parametrize("size", [1, 4, 5, 13, 30])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from netmaker import F64, scaled
 from torch import Tensor, nn
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain import explain
-from vbp_core.explain.chain import read_chain
-from vbp_core.explain.trace import Trace, trace
+from netmaker import F64, scaled
+from vbp.errors import ExplainError
+from vbp.explain import explain
+from vbp.explain.chain import read_chain
+from vbp.explain.trace import Trace, trace
 
 
 def network(seed: int, stride: int = 1, bias: bool = True) -> tuple[Trace, Tensor]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from netmaker import NETWORKS, make, scaled
 from torch import nn
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain import METHODS, Target, explain, parse_target
-from vbp_core.explain.chain import read_chain
-from vbp_core.explain.target import KINDS, gradient, relevance, value
-from vbp_core.explain.trace import Trace, trace
+from netmaker import NETWORKS, make, scaled
+from vbp.errors import ExplainError
+from vbp.explain import METHODS, Target, explain, parse_target
+from vbp.explain.chain import read_chain
+from vbp.explain.target import KINDS, gradient, relevance, value
+from vbp.explain.trace import Trace, trace
 
 TARGETED = [m for m in METHODS if METHODS[m].targeted]
 DRIVEN = torch.tensor([0.3, -0.2])

@@ -11,21 +11,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernelmaker import compiled_with
 from torch import nn
 
-from models.network import Network
-from models.registry import load_network
-from vbp_core.engine import Engine
-from vbp_core.explain.chain import read_chain
-from vbp_core.explain.forward import Forward
-from vbp_core.explain.graph import Conv, Graph, Pad, Stage, Window
-from vbp_core.explain.lrp import lrp
-from vbp_core.explain.trace import trace
-from vbp_core.native import build
-from vbp_core.native import trial as trials
-from vbp_core.native.forward import NativeForward
-from vbp_core.native.lrp import reached
+from kernelmaker import compiled_with
+from vbp.engine import Engine
+from vbp.explain.chain import read_chain
+from vbp.explain.forward import Forward
+from vbp.explain.graph import Conv, Graph, Pad, Stage, Window
+from vbp.explain.lrp import lrp
+from vbp.explain.trace import trace
+from vbp.models.network import Network
+from vbp.models.registry import load_network
+from vbp.native import build
+from vbp.native import trial as trials
+from vbp.native.forward import NativeForward
+from vbp.native.lrp import reached
 
 
 @pytest.fixture(scope="module", params=["this processor", "any processor"])

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.network import Network
-from models.spec import NetworkSpec
-from vbp_core.engine import Engine, open_network
-from vbp_core.errors import ExplainError, ModelError
+from vbp.engine import Engine, open_network
+from vbp.errors import ExplainError, ModelError
+from vbp.models.network import Network
+from vbp.models.spec import NetworkSpec
 
 SPEC = NetworkSpec("mine", "", {}, input_height=12, input_width=16, channels=3)
 FRAME = np.random.default_rng(3).integers(0, 256, (12, 16, 3), dtype=np.uint8)

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
-from models.network import SPEC_KEY, Network, build, load_checkpoint, save_checkpoint
-from models.registry import available, load_network
-from models.spec import CropRule, ModelFileError, NetworkSpec
-from models.steering import nethvf, netsvf
-from models.torch7 import import_torch7
-from vbp_core.engine import open_network
-from vbp_core.errors import ModelError
+from vbp.engine import open_network
+from vbp.errors import ModelError
+from vbp.models.network import SPEC_KEY, Network, build, load_checkpoint, save_checkpoint
+from vbp.models.registry import available, load_network
+from vbp.models.spec import CropRule, NetworkSpec
+from vbp.models.steering import nethvf, netsvf
+from vbp.models.torch7 import import_torch7
 
 # Table 1 of the paper, typed from it row by row: maps, height, width; then the FC sizes.
 TABLE_1 = {
@@ -150,7 +150,7 @@ def test_a_module_that_is_not_its_specification_is_not_saved(tmp_path):
         (own_network([24, 36, 48], 5, [100, 10], False), own_spec(), "layer 0 is Conv2d"),
     ]
     for network, spec, words in cases:
-        with pytest.raises(ModelFileError, match=words):
+        with pytest.raises(ModelError, match=words):
             save_checkpoint(Network(spec, network), path)
     assert not list(tmp_path.iterdir())
 
@@ -164,7 +164,7 @@ def test_half_precision_files_are_computed_in_single(tmp_path):
         assert torch.equal(value, network.module.state_dict()[key].to(torch.float16).to(value.dtype)), key
     with torch.no_grad():
         network.module.features[1].weight[0, 0, 0, 0] = 1e6
-    with pytest.raises(ModelFileError, match="float16"):
+    with pytest.raises(ModelError, match="float16"):
         save_checkpoint(network, path, half=True)
 
 
@@ -329,7 +329,7 @@ def test_torch7_tensors_stay_within_their_numbers(tmp_path):
         path.write_bytes(data)
         with pytest.raises(ValueError):
             torchfile.load(str(path))
-        with pytest.raises(ModelFileError, match="is not a Torch7 file"):
+        with pytest.raises(ModelError, match="is not a Torch7 file"):
             import_torch7(path)
 
 
@@ -390,7 +390,7 @@ def test_damaged_files_never_crash(tmp_path_factory, cut, junk):
     )
     try:
         network = load_checkpoint(path)
-    except ModelFileError as error:
+    except ModelError as error:
         assert str(path) in str(error)
     else:
         assert network.module is not None

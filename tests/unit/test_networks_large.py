@@ -11,18 +11,19 @@ import torch
 import torch.nn.functional as F
 from captum.attr import LRP, Deconvolution, GuidedBackprop, LayerGradCam
 from captum.attr._utils.lrp_rules import EpsilonRule
-from graphmaker import GraphModule
-from netmaker import F64, scaled
 from torch import Tensor, nn
 
-from models.network import Network, build
-from models.registry import SPECS
-from models.spec import ModelFileError, NetworkSpec
-from vbp_core.engine import Engine
-from vbp_core.explain import METHODS, explain
-from vbp_core.explain.exported import read_network
-from vbp_core.explain.graph import Affine, Conv
-from vbp_core.explain.trace import trace
+from graphmaker import GraphModule
+from netmaker import F64, scaled
+from vbp.engine import Engine
+from vbp.errors import ModelError
+from vbp.explain import METHODS, explain
+from vbp.explain.exported import read_network
+from vbp.explain.graph import Affine, Conv
+from vbp.explain.trace import trace
+from vbp.models.network import Network, build
+from vbp.models.registry import SPECS
+from vbp.models.spec import NetworkSpec
 
 SIDE = 48  # of pictures that are small enough for many methods on a deep network
 
@@ -255,7 +256,7 @@ BAD: dict[str, tuple[str, dict[str, object], str]] = {
 def test_specifications_that_describe_no_network(what: str) -> None:
     name, changes, words = BAD[what]
     spec: NetworkSpec = replace(SPECS[name](), **changes)
-    with pytest.raises(ModelFileError, match=words), torch.device("meta"):
+    with pytest.raises(ModelError, match=words), torch.device("meta"):
         build(spec)
 
 

@@ -16,13 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from models.pt2 import read_pt2
-from models.safe_ops import ALLOWED, allowed
-from models.spec import ModelFileError
-from vbp_core.engine import Engine, open_network
-from vbp_core.errors import ExplainError, VbpError
-from vbp_core.explain.exported import read_network
-from vbp_core.explain.trace import trace
+from vbp.engine import Engine, open_network
+from vbp.errors import ExplainError, ModelError, VbpError
+from vbp.explain.exported import read_network
+from vbp.explain.trace import trace
+from vbp.models.pt2 import read_pt2
+from vbp.models.safe_ops import ALLOWED, allowed
 
 
 class Net(nn.Module):
@@ -141,10 +140,10 @@ def test_a_pickle_in_it_is_not_run(saved, tmp_path, monkeypatch):
             return data.replace(b'"use_pickle": false', b'"use_pickle": true')
         return evil if "/weight_" in name or name.endswith(".pt") else data
 
-    with pytest.raises(ModelFileError, match="could run code"):
+    with pytest.raises(ModelError, match="could run code"):
         read_pt2(rewritten(folder / "any.pt2", tmp_path / "evil.pt2", change))
     old = old_layout(folder / "any.pt2", tmp_path / "old.pt2")
-    with pytest.raises(ModelFileError, match="could run code"):
+    with pytest.raises(ModelError, match="could run code"):
         read_pt2(rewritten(old, tmp_path / "evil2.pt2", lambda n, d: evil if n.endswith("dict.pt") else d))
     assert not (tmp_path / "EVIL").exists()
     pickle.loads(evil)  # noqa: S301  # by which one sees that it would have been
@@ -173,7 +172,7 @@ def test_what_it_may_call(saved, tmp_path, target):
     def edit(graph):
         graph["graph_module"]["graph"]["nodes"][3]["target"] = target
 
-    with pytest.raises(ModelFileError, match="does not run from a file"):
+    with pytest.raises(ModelError, match="does not run from a file"):
         read_pt2(edited(saved[0] / "any.pt2", tmp_path / "bad.pt2", edit))
 
 
@@ -213,7 +212,7 @@ def test_it_cannot_ask_for_all_memory(saved, tmp_path, edit):
     ],
 )
 def test_a_damaged_file_is_one_sentence(saved, tmp_path, change, words):
-    with pytest.raises(ModelFileError, match=words) as told:
+    with pytest.raises(ModelError, match=words) as told:
         read_pt2(rewritten(saved[0] / "any.pt2", tmp_path / "bad.pt2", change))
     assert "\n" not in str(told.value)
 
@@ -222,7 +221,7 @@ def test_what_unpacks_to_more_than_it_is_long(saved, tmp_path):
     with zipfile.ZipFile(saved[0] / "any.pt2") as old, zipfile.ZipFile(tmp_path / "b.pt2", "w", 8) as new:
         for name in old.namelist():
             new.writestr(name, old.read(name))
-    with pytest.raises(ModelFileError, match="compressed"):
+    with pytest.raises(ModelError, match="compressed"):
         read_pt2(tmp_path / "b.pt2")
 
 
@@ -233,7 +232,7 @@ def read_it(path):
         shape = tuple(n or 3 for n in program.input_shape[1:])
         if max(shape) < 100:
             trace(read_network(program, shape), torch.rand(1, *shape))
-    except (ModelFileError, ExplainError) as error:
+    except (ModelError, ExplainError) as error:
         assert "\n" not in str(error)[:300]
 
 

@@ -14,11 +14,11 @@ import torchfile
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models.network import build, load_checkpoint
-from models.published import load_published
-from models.registry import SPECS
-from models.spec import ModelFileError
-from vbp_core.cli.main import main
+from vbp.cli.main import main
+from vbp.errors import ModelError
+from vbp.models.network import build, load_checkpoint
+from vbp.models.published import load_published
+from vbp.models.registry import SPECS
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -218,14 +218,14 @@ def wrong(tensors: dict[str, Tensor], what: str) -> dict[str, Tensor]:
 def test_a_file_that_does_not_fit_is_told_by_its_first_layer(what: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / "wrong.pth"
     torch.save(wrong(small_resnet18(), what), path)
-    with pytest.raises(ModelFileError, match=words):
+    with pytest.raises(ModelError, match=words):
         load_published(path, SPECS["ResNet-18"]())
 
 
 def test_unknown_names_in_a_file_without_order(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_file({f"w{i}": v for i, v in enumerate(small_resnet18().values())}, path)
-    with pytest.raises(ModelFileError, match="keeps no order"):
+    with pytest.raises(ModelError, match="keeps no order"):
         load_published(path, SPECS["ResNet-18"]())
 
 
@@ -294,16 +294,16 @@ def test_pre_activation_networks_of_torch7(
     state = network.module.state_dict()
     for key, tensor in source.state_dict().items():
         torch.testing.assert_close(state[key], tensor, rtol=1e-4 if old else 0, atol=0, msg=key)
-    with pytest.raises(ModelFileError, match="does not fit ResNet-18: it has a SpatialConvolution"):
+    with pytest.raises(ModelError, match="does not fit ResNet-18: it has a SpatialConvolution"):
         load_published(path, SPECS["ResNet-18"]())
-    with pytest.raises(ModelFileError, match=r"ResNets of fb\.resnet\.torch"):
+    with pytest.raises(ModelError, match=r"ResNets of fb\.resnet\.torch"):
         load_published(path, SPECS["VGG-16"]())
 
 
 def test_damaged_torch7_files(tmp_path: Path) -> None:
     path = tmp_path / "resnet-200.t7"
     path.write_bytes(b"\x04\x00\x00\x00garbage" * 20)
-    with pytest.raises(ModelFileError, match="not a Torch7 file"):
+    with pytest.raises(ModelError, match="not a Torch7 file"):
         load_published(path, SPECS["ResNet-200"]())
 
 

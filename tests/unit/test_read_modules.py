@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain import explain
-from vbp_core.explain.exported import read_network
-from vbp_core.explain.graph import Add, Affine, Concat, Conv, Dense, Opaque
-from vbp_core.explain.trace import trace
+from vbp.errors import ExplainError
+from vbp.explain import explain
+from vbp.explain.exported import read_network
+from vbp.explain.graph import Add, Affine, Concat, Conv, Dense, Opaque
+from vbp.explain.trace import trace
 
 F64 = torch.float64
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vbp_core.simulate.classes import CLASS_BITS, ID, LANE_MARKINGS, NAMES, SHADOW_BIT, palette
-from vbp_core.simulate.cue import ROW, cue_column
-from vbp_core.simulate.driver import STEERING_RATIO, WHEELBASE
-from vbp_core.simulate.frame import render
-from vbp_core.simulate.ground import cast
-from vbp_core.simulate.markings import band, dashes
-from vbp_core.simulate.noise import Tile, octaves, stream
-from vbp_core.simulate.road import STEP, make_road
-from vbp_core.simulate.world import Settings, World
+from vbp.simulate.classes import CLASS_BITS, ID, LANE_MARKINGS, NAMES, SHADOW_BIT, palette
+from vbp.simulate.cue import ROW, cue_column
+from vbp.simulate.driver import STEERING_RATIO, WHEELBASE
+from vbp.simulate.frame import render
+from vbp.simulate.ground import cast
+from vbp.simulate.markings import band, dashes
+from vbp.simulate.noise import Tile, octaves, stream
+from vbp.simulate.road import STEP, make_road
+from vbp.simulate.world import Settings, World
 
 LINES = [ID[name] for name in LANE_MARKINGS]
 

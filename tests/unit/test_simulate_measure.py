@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from vbp_core.overlay import Rect
-from vbp_core.simulate import energy_on, peak_on, png
-from vbp_core.simulate.classes import palette
-from vbp_core.simulate.measure import numbers
+from vbp.overlay import Rect
+from vbp.simulate import energy_on, peak_on, png
+from vbp.simulate.classes import palette
+from vbp.simulate.measure import numbers
 
 RECT = Rect(0, 40, 60, 20)
 

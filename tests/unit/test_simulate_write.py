@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
-from vbp_core.cli import main
-from vbp_core.drives import open_drive
-from vbp_core.errors import VbpError
-from vbp_core.simulate import Settings, load_truth, simulate
-from vbp_core.simulate import write as write_module
-from vbp_core.simulate.classes import ID, NAMES
-from vbp_core.simulate.frame import render
-from vbp_core.simulate.world import World
+from vbp.cli import main
+from vbp.drives import open_drive
+from vbp.errors import VbpError
+from vbp.simulate import Settings, load_truth, simulate
+from vbp.simulate import write as write_module
+from vbp.simulate.classes import ID, NAMES
+from vbp.simulate.frame import render
+from vbp.simulate.world import World
 
 SETTINGS = Settings(frames=16, seed=11)
 

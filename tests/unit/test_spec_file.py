@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.source import NetworkSource
-from models.spec import ModelFileError
-from models.spec_file import read_spec
+from vbp.errors import ModelError
+from vbp.models.source import NetworkSource
+from vbp.models.spec_file import read_spec
 
 WHOLE = """
 input_height = 66
@@ -92,17 +92,17 @@ WRONG = {
 def test_what_is_wrong_is_one_sentence_that_names_the_file(tmp_path, name):
     text, words = WRONG[name]
     path = write(tmp_path, text)
-    with pytest.raises(ModelFileError) as error:
+    with pytest.raises(ModelError) as error:
         read_spec(path)
     assert words in str(error.value) and str(path) in str(error.value) and "\n" not in str(error.value)
 
 
 def test_files_that_are_none(tmp_path):
     for path in (tmp_path, tmp_path / "none.toml"):
-        with pytest.raises(ModelFileError, match="cannot be read"):
+        with pytest.raises(ModelError, match="cannot be read"):
             read_spec(path)
     (tmp_path / "net.toml").write_bytes(b"\xff\xfe" * 50)
-    with pytest.raises(ModelFileError, match="no TOML"):
+    with pytest.raises(ModelError, match="no TOML"):
         read_spec(tmp_path / "net.toml")
 
 
@@ -111,7 +111,7 @@ def test_what_the_network_says_of_itself_may_be_left_out_but_not_contradicted(tm
     assert (
         read_spec(write(tmp_path, 'output_unit = "rad"\noutput_sign = "left"\n'), known=known).channels == 3
     )
-    with pytest.raises(ModelFileError, match="the network itself says 66"):
+    with pytest.raises(ModelError, match="the network itself says 66"):
         read_spec(write(tmp_path, WHOLE.replace("66", "70")), known=known)
 
 

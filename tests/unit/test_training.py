@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from roadmaker import tiny_spec, write_drive
 from safetensors.torch import load_file
 
-import vbp_core.training.trainer as trainer_module
-from models.network import build, load_checkpoint, save_checkpoint
-from vbp_core.errors import VbpError
-from vbp_core.training import Recipe, Run, train
-from vbp_core.training.folder import Row, Source
-from vbp_core.training.loop import Listener, resume
+import vbp.training.trainer as trainer_module
+from roadmaker import tiny_spec, write_drive
+from vbp.errors import VbpError
+from vbp.models.network import build, load_checkpoint, save_checkpoint
+from vbp.training import Recipe, Run, train
+from vbp.training.folder import Row, Source
+from vbp.training.loop import Listener, resume
 
 # What has randomness and memory of every kind: order, augmentation, dropout, AdamW, the mean of weights.
 RICH = Recipe(
@@ -137,7 +137,7 @@ def test_interrupted_and_resumed_is_the_same_to_the_bit(drive: Path, tmp_path: P
 
 def test_a_run_that_is_being_trained_is_not_trained_by_another(drive: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "vbp_core", "train", "--resume", str(run)]
+    command = [sys.executable, "-m", "vbp", "train", "--resume", str(run)]
     said: list[str] = []
 
     class Meddler(Listener):
@@ -159,7 +159,7 @@ from pathlib import Path
 from test_training import RICH, Stopper, sources
 from roadmaker import tiny_spec
 import signal, torch
-import vbp_core.training.loop as loop
+import vbp.training.loop as loop
 torch.set_num_threads({threads})
 loop.SAVE_EVERY_S = {every}
 loop.train(sources(Path({drive!r})), tiny_spec(), RICH, Path({run!r}), "cpu", listener=Stopper({after}, signal.SIGKILL))
@@ -242,7 +242,7 @@ def test_a_disk_that_fills_up(tmp_path: Path) -> None:
     )
     code += f"""
 import resource
-from vbp_core.errors import VbpError
+from vbp.errors import VbpError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 for limit in (40_000, 80_000):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
@@ -382,7 +382,7 @@ def test_the_first_step_is_the_one_by_hand(drive: Path, tmp_path: Path) -> None:
     """SGD on the mean squared error of the whole set, against plain torch."""
     recipe = replace(PLAIN, epochs=1, batch=105, momentum=0, lr=0.1)
     run = train(sources(drive), tiny_spec(), recipe, tmp_path / "run", "cpu", keep_frames=True)
-    from vbp_core.training.frames import load
+    from vbp.training.frames import load
 
     frames = load(tmp_path / "run/frames", tiny_spec())
     rows = frames.train_rows
@@ -419,7 +419,7 @@ def test_the_first_step_is_the_one_by_hand(drive: Path, tmp_path: Path) -> None:
 def test_frames_that_do_not_fit_on_the_disk(
     drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import vbp_core.training.frames as frames_module
+    import vbp.training.frames as frames_module
 
     monkeypatch.setattr(frames_module, "KEEP_FREE", 2**62)
     with pytest.raises(VbpError, match="GiB free, and the 117 prepared frames need"):

@@ -12,17 +12,17 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from roadmaker import tiny_spec, write_drive
 from safetensors.torch import load_file
 
-import vbp_core.lettering as lettering
-from models.network import build, save_checkpoint
-from vbp_core.cli import main
-from vbp_core.cli.train import recipe_of
-from vbp_core.drives import open_drive
-from vbp_core.engine import Engine
-from vbp_core.training import Recipe, Run
-from vbp_core.training.evolution import draw, evolve
+import vbp.lettering as lettering
+from roadmaker import tiny_spec, write_drive
+from vbp.cli import main
+from vbp.cli.train import recipe_of
+from vbp.drives import open_drive
+from vbp.engine import Engine
+from vbp.models.network import build, save_checkpoint
+from vbp.training import Recipe, Run
+from vbp.training.evolution import draw, evolve
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_mistakes(
 def test_ctrl_c_saves_and_ends_with_130(road: Path, start: Path, tmp_path: Path) -> None:
     """SIGINT to the command; the run then goes on."""
     folder = tmp_path / "run"
-    call = [sys.executable, "-m", "vbp_core", "train", str(road), "--init", str(start), "-o", str(folder)]
+    call = [sys.executable, "-m", "vbp", "train", str(road), "--init", str(start), "-o", str(folder)]
     call += ["--device", "cpu", "--epochs", "20000", "--batch", "8", "--threads", "1"]
     child = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout is not None
@@ -139,7 +139,7 @@ def test_ctrl_c_saves_and_ends_with_130(road: Path, start: Path, tmp_path: Path)
 
 def test_two_processes_train_one_network(road: Path, start: Path, tmp_path: Path) -> None:
     call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    call += ["-m", "vbp_core", "train", str(road), "--init", str(start), "-o", str(tmp_path / "two")]
+    call += ["-m", "vbp", "train", str(road), "--init", str(start), "-o", str(tmp_path / "two")]
     call += ["--device", "cpu", "--epochs", "2", "--batch", "8", "--threads", "1", "--precision", "float32"]
     done = subprocess.run(call, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr

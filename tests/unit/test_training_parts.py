@@ -12,21 +12,21 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from roadmaker import tiny_spec, write_drive
 
-from models.network import build
-from models.steering import NETHVF_TRIMS
-from vbp_core.drives import open_drive
-from vbp_core.errors import VbpError
-from vbp_core.training.augment import augment, blur, draw, erase, light, noise, shadow, shift
-from vbp_core.training.choosing import choose, describe_frames, far_from
-from vbp_core.training.fast import Trainable
-from vbp_core.training.folder import Source
-from vbp_core.training.frames import decode
-from vbp_core.training.loop import _drives_in_words
-from vbp_core.training.optimise import RunningMean
-from vbp_core.training.recipe import AUGMENTATIONS, CHECKPOINTS, Recipe
-from vbp_core.training.trainer import _marks, _weights
+from roadmaker import tiny_spec, write_drive
+from vbp.drives import open_drive
+from vbp.errors import VbpError
+from vbp.models.network import build
+from vbp.models.steering import NETHVF_TRIMS
+from vbp.training.augment import augment, blur, draw, erase, light, noise, shadow, shift
+from vbp.training.choosing import choose, describe_frames, far_from
+from vbp.training.fast import Trainable
+from vbp.training.folder import Source
+from vbp.training.frames import decode
+from vbp.training.loop import _drives_in_words
+from vbp.training.optimise import RunningMean
+from vbp.training.recipe import AUGMENTATIONS, CHECKPOINTS, Recipe
+from vbp.training.trainer import _marks, _weights
 
 
 @pytest.fixture(scope="module")

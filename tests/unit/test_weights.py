@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models.spec import ModelFileError
-from models.weights import load_weights
+from vbp.errors import ModelError
+from vbp.models.weights import load_weights
 
 
 def fresh(seed: int) -> nn.Sequential:
@@ -87,7 +87,7 @@ WRONG = {
 def test_what_does_not_fit_is_named_and_changes_nothing(tmp_path, name):
     data, words = WRONG[name]
     target = fresh(2)
-    with pytest.raises(ModelFileError) as error:
+    with pytest.raises(ModelError) as error:
         load_weights(target, saved(tmp_path, data), "the network")
     assert words in str(error.value) and "\n" not in str(error.value)
     assert same(target, fresh(2))
@@ -109,10 +109,10 @@ def test_a_pickle_is_not_run(tmp_path, writer):
         torch.save({"0.weight": Evil(mark)}, path)
     else:
         path.write_bytes(pickle.dumps(Evil(mark)))
-    with pytest.raises(ModelFileError, match="could run code"):
+    with pytest.raises(ModelError, match="could run code"):
         load_weights(fresh(1), path, "the network")
     assert not mark.exists()
-    with pytest.raises(ModelFileError, match="no weights file"):
+    with pytest.raises(ModelError, match="no weights file"):
         load_weights(fresh(1), tmp_path / "none.pth", "the network")
 
 
@@ -121,6 +121,6 @@ def test_half_a_file_is_one_sentence(tmp_path, part):
     whole = saved(tmp_path, fresh(1).state_dict()).read_bytes()
     path = tmp_path / "half.pth"
     path.write_bytes(whole[: int(part * len(whole)) if isinstance(part, float) else part])
-    with pytest.raises(ModelFileError) as error:
+    with pytest.raises(ModelError) as error:
         load_weights(fresh(1), path, "the network")
     assert "\n" not in str(error.value)

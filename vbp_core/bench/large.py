@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from vbp_core.drives import open_drive
-from vbp_core.errors import VbpError
+from vbp.drives import open_drive
+from vbp.errors import VbpError
 
 FRAMES = 210_000
 
@@ -67,9 +67,9 @@ def _child(folder: Path, model: str, device: str, seconds: float) -> dict[str, A
 
 
 def _measure(folder: Path, model: str, device: str, seconds: float) -> dict[str, Any]:
-    from vbp_core.bench.memory import peak_mib
-    from vbp_core.engine import Engine, open_network
-    from vbp_core.overlay import blend
+    from vbp.bench.memory import peak_mib
+    from vbp.engine import Engine, open_network
+    from vbp.overlay import blend
 
     start = time.perf_counter()
     with open_drive(folder) as drive:

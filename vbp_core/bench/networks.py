@@ -12,16 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.network import Network
-from vbp_core.bench.timing import Timing, interleaved
-from vbp_core.drives.base import Image
-from vbp_core.engine import Engine
-from vbp_core.explain.chain import read_chain
-from vbp_core.explain.graph import Conv, Dense, Flatten, Graph, Pad
-from vbp_core.explain.lrp import EPS
-from vbp_core.explain.registry import explain
-from vbp_core.explain.trace import Trace
-from vbp_core.preprocess import prepare, to_tensor
+from vbp.bench.timing import Timing, interleaved
+from vbp.drives.base import Image
+from vbp.engine import Engine
+from vbp.explain.chain import read_chain
+from vbp.explain.graph import Conv, Dense, Flatten, Graph, Pad
+from vbp.explain.lrp import EPS
+from vbp.explain.registry import explain
+from vbp.explain.trace import Trace
+from vbp.models.network import Network
+from vbp.preprocess import prepare, to_tensor
 
 FORWARD, PLAIN, MASK, LRP = "forward", "plain forward", "mask", "LRP"
 NAIVE, CAPTUM, ZENNIT, PAIR = "mask, transposed convolutions", "captum LRP", "zennit LRP", "forward + mask"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from models.network import Network
-from vbp_core.drives import Drive, open_drive
-from vbp_core.drives.base import Image
-from vbp_core.engine import Engine
-from vbp_core.errors import FrameError
-from vbp_core.export.ahead import ahead
-from vbp_core.overlay import blend
+from vbp.drives import Drive, open_drive
+from vbp.drives.base import Image
+from vbp.engine import Engine
+from vbp.errors import FrameError
+from vbp.export.ahead import ahead
+from vbp.models.network import Network
+from vbp.overlay import blend
 
 WARM_UP = 20
 AHEAD = 4

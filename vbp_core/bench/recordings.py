@@ -8,11 +8,11 @@ import av
 import cv2
 import numpy as np
 
-from vbp_core.demo import demo_drive
-from vbp_core.drives import open_drive
-from vbp_core.drives.base import Image
-from vbp_core.errors import VbpError
-from vbp_core.simulate.bag import BagWriter
+from vbp.demo import demo_drive
+from vbp.drives import open_drive
+from vbp.drives.base import Image
+from vbp.errors import VbpError
+from vbp.simulate.bag import BagWriter
 
 FPS = 20
 JPEG_QUALITY = 92  # about Udacity's

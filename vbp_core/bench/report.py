@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from vbp_core.bench.networks import CAPTUM, FORWARD, LRP, MASK, NAIVE, PAIR, PLAIN, STEPS, ZENNIT
-from vbp_core.bench.targets import results
+from vbp.bench.networks import CAPTUM, FORWARD, LRP, MASK, NAIVE, PAIR, PLAIN, STEPS, ZENNIT
+from vbp.bench.targets import results
 
 STAGES = (FORWARD, PLAIN, MASK, STEPS, NAIVE, PAIR, LRP, CAPTUM, ZENNIT)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from vbp_core.bench.networks import CAPTUM, FORWARD, LRP, MASK, PAIR, PLAIN
+from vbp.bench.networks import CAPTUM, FORWARD, LRP, MASK, PAIR, PLAIN
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from vbp_core.errors import VbpError
+from vbp.errors import VbpError
 
 LIMIT_S = 600
 
@@ -19,8 +19,8 @@ LIMIT_S = 600
 def measure_window(
     recordings: dict[str, Path], model: str, device: str, frames: int, seeks: int
 ) -> dict[str, Any] | None:
-    """What `python -m app.bench` prints, or None where there is no window. Raises VbpError where it fails."""
-    if importlib.util.find_spec("PySide6") is None or importlib.util.find_spec("app") is None:
+    """What `python -m vbp.app.bench` prints, or None where there is no window. Raises VbpError where it fails."""
+    if importlib.util.find_spec("PySide6") is None or importlib.util.find_spec("vbp.app") is None:
         return None
     environment = dict(os.environ)
     if sys.platform.startswith("linux") and not (
@@ -31,7 +31,7 @@ def measure_window(
     options = ["--model", model, "--device", device, "--frames", str(frames), "--seeks", str(seeks)]
     spawned = str(time.time_ns())
     done = subprocess.run(
-        [sys.executable, "-m", "app.bench", *named, "--spawned", spawned, *options],
+        [sys.executable, "-m", "vbp.app.bench", *named, "--spawned", spawned, *options],
         env=environment,
         capture_output=True,
         text=True,

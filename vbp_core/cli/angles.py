@@ -7,10 +7,10 @@ import math
 import time
 from typing import Any
 
-from vbp_core.cli.main import print_json
-from vbp_core.cli.numbers import seconds
-from vbp_core.errors import VbpError
-from vbp_core.live.angles import ACCEPTED, AngleSource, Measured, open_angles
+from vbp.cli.main import print_json
+from vbp.cli.numbers import seconds
+from vbp.errors import VbpError
+from vbp.live.angles import ACCEPTED, AngleSource, Measured, open_angles
 
 EVERY_S = 0.5
 

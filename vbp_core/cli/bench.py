@@ -14,17 +14,17 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vbp_core.bench.machine import Limits, describe_machine, measure_limits
-from vbp_core.bench.networks import Work, measure_network
-from vbp_core.bench.pipeline import latency, play_rate, seek_latency
-from vbp_core.bench.recordings import jpeg_of, read_demo, write_bag, write_h264, write_pictures
-from vbp_core.bench.report import as_markdown, as_text
-from vbp_core.bench.targets import results
-from vbp_core.cli.common import number
-from vbp_core.cli.main import print_json
-from vbp_core.devices import pick_device
-from vbp_core.engine import open_network
-from vbp_core.errors import VbpError
+from vbp.bench.machine import Limits, describe_machine, measure_limits
+from vbp.bench.networks import Work, measure_network
+from vbp.bench.pipeline import latency, play_rate, seek_latency
+from vbp.bench.recordings import jpeg_of, read_demo, write_bag, write_h264, write_pictures
+from vbp.bench.report import as_markdown, as_text
+from vbp.bench.targets import results
+from vbp.cli.common import number
+from vbp.cli.main import print_json
+from vbp.devices import pick_device
+from vbp.engine import open_network
+from vbp.errors import VbpError
 
 PARTS = ("networks", "play", "seek", "window", "export", "large")
 FRAMES = 500
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
             elif part == "export":
                 facts["export"] = measure_export(made, name, str(device), Path(folder))
             elif part == "large":
-                from vbp_core.bench.large import make_large, measure_large
+                from vbp.bench.large import make_large, measure_large
 
                 place = make_large(Path(folder) / "large", jpeg_of(pictures[0]))
                 facts["large"] = measure_large(place, name, str(device), 20.0)
@@ -139,7 +139,7 @@ def measure_in_window(
     facts: dict[str, Any], made: Recordings, models: list[str], networks: dict[str, Any], device: str
 ) -> None:
     """Adds to "window", "play" and "seek" of facts."""
-    from vbp_core.bench.window import measure_window
+    from vbp.bench.window import measure_window
 
     for n, name in enumerate(models):
         kinds = made.kinds() if n == 0 else dict(list(made.kinds().items())[:1])
@@ -161,7 +161,7 @@ def measure_in_window(
 
 def measure_export(made: Recordings, model: str, device: str, folder: Path) -> dict[str, float]:
     """`vbp export` of the whole recording, as a user would call it but for the start of Python."""
-    from vbp_core.cli.main import main
+    from vbp.cli.main import main
 
     out = folder / "clip.mp4"
     start = time.perf_counter()

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 # Before torch comes, which the next line brings: its threads would spin, and hold up camera and recorder.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from vbp_core.cli.common import add_crop, add_network, number
-from vbp_core.cli.main import print_json
-from vbp_core.errors import VbpError
+from vbp.cli.common import add_crop, add_network, number
+from vbp.cli.main import print_json
+from vbp.errors import VbpError
 
 if TYPE_CHECKING:
-    from models.spec import NetworkSpec
-    from vbp_core.engine import Pass
-    from vbp_core.live.capture import Capture
-    from vbp_core.live.session import LiveSession
+    from vbp.engine import Pass
+    from vbp.live.capture import Capture
+    from vbp.live.session import LiveSession
+    from vbp.models.spec import NetworkSpec
 
 EXAMPLE = "vbp camera 0, vbp camera rtsp://HOST/PATH"
 _TERMINAL_S, _PIPE_S = 0.25, 1.0  # between status lines
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(as_json: bool) -> int:
-    from vbp_core.live.cameras import list_cameras
+    from vbp.live.cameras import list_cameras
 
     cameras = list_cameras()
     if as_json:
@@ -104,18 +104,18 @@ def _list(as_json: bool) -> int:
 
 
 def _session(args: argparse.Namespace) -> int:
-    from vbp_core.live.address import parse_address
+    from vbp.live.address import parse_address
 
     address = parse_address(args.address)  # before torch is imported, which takes seconds
     if args.record is not None:
         check_folder(args.record)
 
-    from vbp_core.engine import Engine, open_network
-    from vbp_core.live.angles import open_angles
-    from vbp_core.live.capture import TRYING, Capture
-    from vbp_core.live.frame import LiveFrame
-    from vbp_core.live.recorder import Recorder
-    from vbp_core.live.session import LiveSession
+    from vbp.engine import Engine, open_network
+    from vbp.live.angles import open_angles
+    from vbp.live.capture import TRYING, Capture
+    from vbp.live.frame import LiveFrame
+    from vbp.live.recorder import Recorder
+    from vbp.live.session import LiveSession
 
     angles = open_angles(args.angles) if args.angles else None
     engine = Engine(open_network(args.model), device=args.device, crop=args.crop)
@@ -178,8 +178,8 @@ def check_folder(folder: Path) -> None:
 
 def said(shot: Pass, spec: NetworkSpec) -> str:
     """What the network predicts, in words."""
-    from vbp_core.classes import class_name
-    from vbp_core.live.frame import Prediction
+    from vbp.classes import class_name
+    from vbp.live.frame import Prediction
 
     if shot.probabilities is None:
         return f"predicted {math.degrees(shot.angle_rad):+.1f}°"

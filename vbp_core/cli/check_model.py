@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from models.spec import NetworkSpec
-from vbp_core.cli.common import add_network
-from vbp_core.cli.main import print_json
-from vbp_core.drives import OpenOptions, open_drive
-from vbp_core.drives.base import Image
-from vbp_core.engine import Engine, describe_device, open_network
-from vbp_core.model_check import ModelCheck, check_model
+from vbp.cli.common import add_network
+from vbp.cli.main import print_json
+from vbp.drives import OpenOptions, open_drive
+from vbp.drives.base import Image
+from vbp.engine import Engine, describe_device, open_network
+from vbp.model_check import ModelCheck, check_model
+from vbp.models.spec import NetworkSpec
 
 FRAMES = 20
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.network import Network
-from vbp_core.analysis import Chunk
-from vbp_core.classes import ClassScores, class_name, labels_for, score_classes, unknown_folders
-from vbp_core.drives import Drive
-from vbp_core.errors import VbpError
+from vbp.analysis import Chunk
+from vbp.classes import ClassScores, class_name, labels_for, score_classes, unknown_folders
+from vbp.drives import Drive
+from vbp.errors import VbpError
+from vbp.models.network import Network
 
 log = logging.getLogger(__name__)
 COLUMNS = [

@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.cli.network import add_network as add_network
-from vbp_core.cli.numbers import number as number
-from vbp_core.cli.numbers import seconds as seconds
-from vbp_core.drives import Drive, OpenOptions, open_drive
-from vbp_core.drives.base import Image
-from vbp_core.errors import VbpError
-from vbp_core.files import whole_file as whole_file
-from vbp_core.overlay import Rect
-from vbp_core.preprocess import parse_crop
+from vbp.cli.network import add_network as add_network
+from vbp.cli.numbers import number as number
+from vbp.cli.numbers import seconds as seconds
+from vbp.drives import Drive, OpenOptions, open_drive
+from vbp.drives.base import Image
+from vbp.errors import VbpError
+from vbp.files import whole_file as whole_file
+from vbp.overlay import Rect
+from vbp.preprocess import parse_crop
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from models.network import Network
-from vbp_core.analysis import analyse, choose_frames
-from vbp_core.classes import labels_for
-from vbp_core.cli import class_tables
-from vbp_core.cli.common import add_crop, add_frames, add_network, add_source, open_source
-from vbp_core.cli.main import print_json
-from vbp_core.drives import Drive
-from vbp_core.engine import Engine, open_network
-from vbp_core.errors import VbpError
-from vbp_core.training.evaluation import STEERING_RATIO, WHEELBASE_M, evaluate
+from vbp.analysis import analyse, choose_frames
+from vbp.classes import labels_for
+from vbp.cli import class_tables
+from vbp.cli.common import add_crop, add_frames, add_network, add_source, open_source
+from vbp.cli.main import print_json
+from vbp.drives import Drive
+from vbp.engine import Engine, open_network
+from vbp.errors import VbpError
+from vbp.models.network import Network
+from vbp.training.evaluation import STEERING_RATIO, WHEELBASE_M, evaluate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

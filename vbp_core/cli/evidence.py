@@ -12,20 +12,20 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vbp_core.analysis import choose_frames
-from vbp_core.cli.common import add_frames, add_source, open_source, whole_file
-from vbp_core.cli.main import clean
-from vbp_core.drives import Drive, open_drive
-from vbp_core.engine import Engine, open_network
-from vbp_core.errors import VbpError
-from vbp_core.evidence import gather as gathering
-from vbp_core.evidence.outcome import Outcome
-from vbp_core.evidence.perturbation import REPLACEMENTS
-from vbp_core.evidence.registry import EXPERIMENTS, Options
-from vbp_core.evidence.report import html
-from vbp_core.explain import METHODS
-from vbp_core.files import check_target
-from vbp_core.simulate.truth import Truth, load_truth
+from vbp.analysis import choose_frames
+from vbp.cli.common import add_frames, add_source, open_source, whole_file
+from vbp.cli.main import clean
+from vbp.drives import Drive, open_drive
+from vbp.engine import Engine, open_network
+from vbp.errors import VbpError
+from vbp.evidence import gather as gathering
+from vbp.evidence.outcome import Outcome
+from vbp.evidence.perturbation import REPLACEMENTS
+from vbp.evidence.registry import EXPERIMENTS, Options
+from vbp.evidence.report import html
+from vbp.explain import METHODS
+from vbp.files import check_target
+from vbp.simulate.truth import Truth, load_truth
 
 FRAMES = 20
 OURS = b"<title>Evidence: "

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from vbp_core.cli.common import add_source, check_png, open_source, write_png
-from vbp_core.cli.main import print_json
-from vbp_core.errors import VbpError
-from vbp_core.training.evolution import draw, evolve
-from vbp_core.training.folder import Checkpoint, Run
+from vbp.cli.common import add_source, check_png, open_source, write_png
+from vbp.cli.main import print_json
+from vbp.errors import VbpError
+from vbp.training.evolution import draw, evolve
+from vbp.training.folder import Checkpoint, Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

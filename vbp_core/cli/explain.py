@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from vbp_core.analysis import analyse, choose_frames
-from vbp_core.classes import UNKNOWN
-from vbp_core.cli.common import (
+from vbp.analysis import analyse, choose_frames
+from vbp.classes import UNKNOWN
+from vbp.cli.common import (
     add_crop,
     add_frames,
     add_network,
@@ -27,11 +27,11 @@ from vbp_core.cli.common import (
     tell_broken,
     whole_file,
 )
-from vbp_core.cli.main import print_json
-from vbp_core.cli.targets import add_target, check_target, read_settings
-from vbp_core.engine import Engine, open_network
-from vbp_core.errors import VbpError
-from vbp_core.explain import METHODS
+from vbp.cli.main import print_json
+from vbp.cli.targets import add_target, check_target, read_settings
+from vbp.engine import Engine, open_network
+from vbp.errors import VbpError
+from vbp.explain import METHODS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,18 +17,18 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vbp_core.cli.common import add_crop, add_network, add_source, number, open_source
-from vbp_core.cli.main import print_json
-from vbp_core.drives import Drive, OpenOptions
-from vbp_core.errors import VbpError
-from vbp_core.export.job import CODECS, DEFAULT_PANELS, LAYOUTS, PANELS, QUALITIES, Job, Settings
-from vbp_core.export.part_file import part_name
-from vbp_core.export.registry import WRITERS, export, format_of
-from vbp_core.overlay import STYLES
+from vbp.cli.common import add_crop, add_network, add_source, number, open_source
+from vbp.cli.main import print_json
+from vbp.drives import Drive, OpenOptions
+from vbp.errors import VbpError
+from vbp.export.job import CODECS, DEFAULT_PANELS, LAYOUTS, PANELS, QUALITIES, Job, Settings
+from vbp.export.part_file import part_name
+from vbp.export.registry import WRITERS, export, format_of
+from vbp.overlay import STYLES
 
 TELL_EVERY_S = 0.2
 BACKGROUND_NICENESS = 15
-LOGGER = logging.getLogger("vbp_core")
+LOGGER = logging.getLogger("vbp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

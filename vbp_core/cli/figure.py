@@ -6,15 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vbp_core.classes import class_name, labels_for
-from vbp_core.cli.common import add_source, check_png, open_source, write_png
-from vbp_core.cli.main import print_json
-from vbp_core.cli.targets import add_target, check_target, read_settings
-from vbp_core.drives import Drive
-from vbp_core.engine import Engine, Pass, open_network
-from vbp_core.explain import METHODS
-from vbp_core.figure import side_by_side
-from vbp_core.overlay import STYLES
+from vbp.classes import class_name, labels_for
+from vbp.cli.common import add_source, check_png, open_source, write_png
+from vbp.cli.main import print_json
+from vbp.cli.targets import add_target, check_target, read_settings
+from vbp.drives import Drive
+from vbp.engine import Engine, Pass, open_network
+from vbp.explain import METHODS
+from vbp.figure import side_by_side
+from vbp.overlay import STYLES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from models.network import load_checkpoint, save_checkpoint
-from models.spec import ModelFileError
-from models.torch7 import import_torch7
-from vbp_core.cli.common import whole_file
-from vbp_core.cli.main import print_json
-from vbp_core.errors import ModelError
+from vbp.cli.common import whole_file
+from vbp.cli.main import print_json
+from vbp.errors import ModelError
+from vbp.models.network import load_checkpoint, save_checkpoint
+from vbp.models.torch7 import import_torch7
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,10 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    try:
-        network = import_torch7(args.source, args.name)
-    except ModelFileError as error:
-        raise ModelError(str(error)) from error
+    network = import_torch7(args.source, args.name)
     with whole_file(args.output, is_network, args.source, args.force) as temporary:
         save_checkpoint(network, temporary)
     spec = network.spec
@@ -44,6 +40,6 @@ def is_network(path: Path) -> bool:
         return True
     try:
         load_checkpoint(path)
-    except ModelFileError:
+    except ModelError:
         return False
     return True

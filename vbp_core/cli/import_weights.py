@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from models.network import save_checkpoint
-from models.published import load_published
-from models.registry import SPECS
-from models.spec import ModelFileError
-from vbp_core.cli.common import whole_file
-from vbp_core.cli.import_torch7 import is_network
-from vbp_core.cli.main import print_json
-from vbp_core.errors import ModelError
+from vbp.cli.common import whole_file
+from vbp.cli.import_torch7 import is_network
+from vbp.cli.main import print_json
+from vbp.models.network import save_checkpoint
+from vbp.models.published import load_published
+from vbp.models.registry import SPECS
 
 # Those whose weights others publish.
 KINDS = {name: make for name, make in SPECS.items() if make().architecture in ("vgg", "resnet")}
@@ -38,12 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    try:
-        network, how = load_published(args.source, KINDS[args.network](), args.name)
-        with whole_file(args.output, is_network, args.source, args.force) as temporary:
-            save_checkpoint(network, temporary, half=args.half)
-    except ModelFileError as error:
-        raise ModelError(str(error)) from error
+    network, how = load_published(args.source, KINDS[args.network](), args.name)
+    with whole_file(args.output, is_network, args.source, args.force) as temporary:
+        save_checkpoint(network, temporary, half=args.half)
     spec = network.spec
     if args.json:
         print_json(

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from vbp_core.cli.common import add_source, open_source
-from vbp_core.cli.main import print_json
-from vbp_core.drives import Drive
+from vbp.cli.common import add_source, open_source
+from vbp.cli.main import print_json
+from vbp.drives import Drive
 
 CLASSES_LISTED = 50
 

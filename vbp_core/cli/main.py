@@ -13,38 +13,38 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn, TextIO
 
-from vbp_core.errors import VbpError
+from vbp.errors import VbpError
 
 # name -> (module with `add_arguments(parser)` and `run(args) -> int`, help)
 COMMANDS: dict[str, tuple[str, str]] = {
-    "info": ("vbp_core.cli.info", "what a recording holds, and what was taken for granted"),
-    "predict": ("vbp_core.cli.predict", "predicted and driven angle of every frame, or its class, as CSV"),
-    "explain": ("vbp_core.cli.explain", "masks of every frame, as NPZ"),
-    "export": ("vbp_core.cli.export", "a clip, pictures or numbers with masks, angles and plot"),
-    "simulate": ("vbp_core.cli.simulate", "a drive whose truth is known, pixel by pixel"),
-    "train": ("vbp_core.cli.train", "train a network on recordings, or resume a run"),
+    "info": ("vbp.cli.info", "what a recording holds, and what was taken for granted"),
+    "predict": ("vbp.cli.predict", "predicted and driven angle of every frame, or its class, as CSV"),
+    "explain": ("vbp.cli.explain", "masks of every frame, as NPZ"),
+    "export": ("vbp.cli.export", "a clip, pictures or numbers with masks, angles and plot"),
+    "simulate": ("vbp.cli.simulate", "a drive whose truth is known, pixel by pixel"),
+    "train": ("vbp.cli.train", "train a network on recordings, or resume a run"),
     "eval": (
-        "vbp_core.cli.eval",
+        "vbp.cli.eval",
         "how well a network steers (overall, by speed, by curvature), or tells classes",
     ),
-    "measure": ("vbp_core.cli.measure", "what the masks lie on, against the truth of a simulated drive"),
-    "evidence": ("vbp_core.cli.evidence", "are the maps true? experiments on them, as a report and numbers"),
-    "figure": ("vbp_core.cli.figure", "frames with the masks of several methods side by side, as a picture"),
-    "evolution": ("vbp_core.cli.evolution", "masks through a training run (Figure 5), as a picture"),
-    "angles": ("vbp_core.cli.angles", "what a live source of angles sends (UDP, CAN), to check the wiring"),
-    "camera": ("vbp_core.cli.camera", "a live camera: in the window, or as figures and a recording"),
-    "bench": ("vbp_core.cli.bench", "how fast this machine is at it, with what it is compared to"),
-    "models": ("vbp_core.cli.models", "the networks known by name"),
+    "measure": ("vbp.cli.measure", "what the masks lie on, against the truth of a simulated drive"),
+    "evidence": ("vbp.cli.evidence", "are the maps true? experiments on them, as a report and numbers"),
+    "figure": ("vbp.cli.figure", "frames with the masks of several methods side by side, as a picture"),
+    "evolution": ("vbp.cli.evolution", "masks through a training run (Figure 5), as a picture"),
+    "angles": ("vbp.cli.angles", "what a live source of angles sends (UDP, CAN), to check the wiring"),
+    "camera": ("vbp.cli.camera", "a live camera: in the window, or as figures and a recording"),
+    "bench": ("vbp.cli.bench", "how fast this machine is at it, with what it is compared to"),
+    "models": ("vbp.cli.models", "the networks known by name"),
     "check-model": (
-        "vbp_core.cli.check_model",
+        "vbp.cli.check_model",
         "a network's layers, the methods that work on it, and their cost",
     ),
     "import-torch7": (
-        "vbp_core.cli.import_torch7",
+        "vbp.cli.import_torch7",
         "turn a Torch7 steering network into a .safetensors file",
     ),
     "import-weights": (
-        "vbp_core.cli.import_weights",
+        "vbp.cli.import_weights",
         "turn published weights of VGG-16 or a ResNet into a .safetensors file",
     ),
 }
@@ -77,7 +77,7 @@ def _say(message: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0, 2 for a user's error, 130 for Ctrl-C. What is logged as a warning is a line on stderr."""
-    logger, warnings = logging.getLogger("vbp_core"), _Warnings(logging.WARNING)
+    logger, warnings = logging.getLogger("vbp"), _Warnings(logging.WARNING)
     logger.addHandler(warnings)
     try:
         return _main(argv)

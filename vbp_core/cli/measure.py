@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from vbp_core.analysis import choose_frames
-from vbp_core.cli.common import add_frames, add_network, add_source, open_source
-from vbp_core.cli.main import print_json
-from vbp_core.drives import Drive
-from vbp_core.engine import Engine, open_network
-from vbp_core.errors import FrameError, VbpError
-from vbp_core.explain import METHODS
-from vbp_core.overlay import Rect
-from vbp_core.simulate.measure import shares
-from vbp_core.simulate.truth import load_truth
+from vbp.analysis import choose_frames
+from vbp.cli.common import add_frames, add_network, add_source, open_source
+from vbp.cli.main import print_json
+from vbp.drives import Drive
+from vbp.engine import Engine, open_network
+from vbp.errors import FrameError, VbpError
+from vbp.explain import METHODS
+from vbp.overlay import Rect
+from vbp.simulate.measure import shares
+from vbp.simulate.truth import load_truth
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

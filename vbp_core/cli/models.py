@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from models.registry import SPECS, available
-from vbp_core.cli.main import print_json
-from vbp_core.engine import open_network
+from vbp.cli.main import print_json
+from vbp.engine import open_network
+from vbp.models.registry import SPECS, available
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

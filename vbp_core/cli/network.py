@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from models.source import NetworkSource
+from vbp.models.source import NetworkSource
 
 
 def add_network(parser: argparse.ArgumentParser, default: str | None = "NetSVF") -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from vbp_core.analysis import Chunk, analyse, choose_frames, score
-from vbp_core.classes import labels_for, score_classes
-from vbp_core.cli import class_tables
-from vbp_core.cli.common import (
+from vbp.analysis import Chunk, analyse, choose_frames, score
+from vbp.classes import labels_for, score_classes
+from vbp.cli import class_tables
+from vbp.cli.common import (
     add_crop,
     add_frames,
     add_network,
@@ -24,9 +24,9 @@ from vbp_core.cli.common import (
     tell_broken,
     whole_file,
 )
-from vbp_core.cli.main import print_json
-from vbp_core.drives import Drive
-from vbp_core.engine import Engine, open_network
+from vbp.cli.main import print_json
+from vbp.drives import Drive
+from vbp.engine import Engine, open_network
 
 COLUMNS = ["frame", "timestamp_ns", "angle_deg", "predicted_deg", "error_deg", "speed_mps"]
 

@@ -6,12 +6,12 @@ import argparse
 import math
 from pathlib import Path
 
-from vbp_core.cli.common import number
-from vbp_core.cli.main import print_json
-from vbp_core.errors import VbpError
-from vbp_core.simulate.cue import CUES
-from vbp_core.simulate.world import Settings
-from vbp_core.simulate.write import FORMATS, simulate
+from vbp.cli.common import number
+from vbp.cli.main import print_json
+from vbp.errors import VbpError
+from vbp.simulate.cue import CUES
+from vbp.simulate.world import Settings
+from vbp.simulate.write import FORMATS, simulate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

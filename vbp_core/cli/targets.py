@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.drives import Drive
-from vbp_core.errors import ExplainError, VbpError
-from vbp_core.explain import METHODS, parse_target
-from vbp_core.explain.target import KINDS
+from vbp.drives import Drive
+from vbp.errors import ExplainError, VbpError
+from vbp.explain import METHODS, parse_target
+from vbp.explain.target import KINDS
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:

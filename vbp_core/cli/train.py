@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from models.registry import SPECS
-from models.spec import NetworkSpec
-from vbp_core.cli.common import number, seconds
-from vbp_core.cli.main import print_json
-from vbp_core.errors import VbpError
-from vbp_core.training.folder import Row, Run, Source
-from vbp_core.training.loop import Listener, resume, train
-from vbp_core.training.recipe import AUGMENTATIONS, CHECKPOINTS, LEARNING_RATES, OPTIMIZERS, SCHEDULES, Recipe
+from vbp.cli.common import number, seconds
+from vbp.cli.main import print_json
+from vbp.errors import VbpError
+from vbp.models.registry import SPECS
+from vbp.models.spec import NetworkSpec
+from vbp.training.folder import Row, Run, Source
+from vbp.training.loop import Listener, resume, train
+from vbp.training.recipe import AUGMENTATIONS, CHECKPOINTS, LEARNING_RATES, OPTIMIZERS, SCHEDULES, Recipe
 
 DEFAULT = Recipe()
 
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
             _check(given)
             spec = _spec(given)
             if spec.is_classifier:
-                from vbp_core.cli import train_classes
+                from vbp.cli import train_classes
 
                 return train_classes.run(given, spec, recipe_of(given), device, as_json)
             done = _begin(given, spec, device, keep, bars)
@@ -172,7 +172,7 @@ def _spec(given: dict[str, Any]) -> NetworkSpec:
     known = {n.lower(): build for n, build in SPECS.items()}
     if name.lower() not in known:
         raise VbpError(f"there is no network {name!r} to train; accepted: {', '.join(SPECS)}")
-    from models.steering import nethvf, netsvf
+    from vbp.models.steering import nethvf, netsvf
 
     makers = {"netsvf": netsvf, "nethvf": nethvf}
     if name.lower() not in makers:

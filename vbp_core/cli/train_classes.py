@@ -7,13 +7,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from models.spec import NetworkSpec
-from vbp_core.cli.main import print_json
-from vbp_core.drives import open_drive
-from vbp_core.errors import VbpError
-from vbp_core.training.classifier import CLASSES, EPOCHS, EpochRow, train_classes
-from vbp_core.training.folder import LAST
-from vbp_core.training.recipe import AUGMENTATIONS, Recipe
+from vbp.cli.main import print_json
+from vbp.drives import open_drive
+from vbp.errors import VbpError
+from vbp.models.spec import NetworkSpec
+from vbp.training.classifier import CLASSES, EPOCHS, EpochRow, train_classes
+from vbp.training.folder import LAST
+from vbp.training.recipe import AUGMENTATIONS, Recipe
 
 TAKEN = {
     "sources",

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.drives.base import Drive, DriveInfo, Gap, Image, OpenOptions, median_fps
-from vbp_core.drives.convention import Convention
-from vbp_core.drives.labels import synchronise
-from vbp_core.drives.message_file import DamagedError, MessageFile
-from vbp_core.drives.picture_files import shown_alike
-from vbp_core.drives.ros_fields import MessageError
-from vbp_core.drives.ros_messages import Topic, TopicReader, short_type
-from vbp_core.errors import DriveError, FrameError
+from vbp.drives.base import Drive, DriveInfo, Gap, Image, OpenOptions, median_fps
+from vbp.drives.convention import Convention
+from vbp.drives.labels import synchronise
+from vbp.drives.message_file import DamagedError, MessageFile
+from vbp.drives.picture_files import shown_alike
+from vbp.drives.ros_fields import MessageError
+from vbp.drives.ros_messages import Topic, TopicReader, short_type
+from vbp.errors import DriveError, FrameError
 
 CAMERAS = ("center", "left", "right")
 DERIVED = "/vbp/"  # topics that vbp exported beside the camera's: masks, and pictures with masks

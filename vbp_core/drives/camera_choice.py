@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from vbp_core.errors import DriveError
+from vbp.errors import DriveError
 
 
 def camera_name(frame_id: str) -> str:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vbp_core.drives.base import Drive, DriveInfo, OpenOptions
-from vbp_core.drives.images import CAMERAS, named_picture, note_sizes, why_none
-from vbp_core.drives.paths import is_file, natural_key
-from vbp_core.drives.picture_files import PictureDrive
-from vbp_core.errors import DriveError
+from vbp.drives.base import Drive, DriveInfo, OpenOptions
+from vbp.drives.images import CAMERAS, named_picture, note_sizes, why_none
+from vbp.drives.paths import is_file, natural_key
+from vbp.drives.picture_files import PictureDrive
+from vbp.errors import DriveError
 
 KIND = "class-folders"
 NOMINAL_HZ = 5  # the pictures are no sequence: slow enough to be looked at

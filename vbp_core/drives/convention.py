@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vbp_core.drives.base import DriveInfo, OpenOptions
-from vbp_core.drives.labels import sign_factor, to_wheel_radians, unit_scale
+from vbp.drives.base import DriveInfo, OpenOptions
+from vbp.drives.labels import sign_factor, to_wheel_radians, unit_scale
 
 BY_USER = "given by the user"
 

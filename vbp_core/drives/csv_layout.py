@@ -7,10 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from vbp_core.drives.base import OpenOptions
-from vbp_core.drives.convention import Convention
-from vbp_core.drives.tables import column_key
-from vbp_core.errors import DriveError, NeedsAngleUnitError
+from vbp.drives.base import OpenOptions
+from vbp.drives.convention import Convention
+from vbp.drives.tables import column_key
+from vbp.errors import DriveError, NeedsAngleUnitError
 
 _SEPARATOR = r"[\s_\-.(\[]*"
 _FRAME = re.compile(r"(frame|video_frame)([_\s]?(index|idx|number|no|nr|num|id))?|index|idx")

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from vbp_core.drives.base import Drive, DriveInfo, OpenOptions
-from vbp_core.drives.convention import Convention
-from vbp_core.drives.paths import FolderIndex, natural_key
-from vbp_core.drives.picture_files import PictureDrive, locate
-from vbp_core.drives.tables import read_text
-from vbp_core.errors import DriveError
+from vbp.drives.base import Drive, DriveInfo, OpenOptions
+from vbp.drives.convention import Convention
+from vbp.drives.paths import FolderIndex, natural_key
+from vbp.drives.picture_files import PictureDrive, locate
+from vbp.drives.tables import read_text
+from vbp.errors import DriveError
 
 KIND = "donkey"
 NOMINAL_HZ = 20.0  # Donkeycar's DRIVE_LOOP_HZ

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vbp_core.drives.base import Drive, DriveInfo, OpenOptions
-from vbp_core.drives.camera_choice import choose_camera
-from vbp_core.drives.paths import is_file, natural_key
-from vbp_core.drives.picture_files import ACCEPTED, EXTENSIONS, PictureDrive, PictureError, read_picture
-from vbp_core.drives.picture_header import read_header
-from vbp_core.errors import DriveError
+from vbp.drives.base import Drive, DriveInfo, OpenOptions
+from vbp.drives.camera_choice import choose_camera
+from vbp.drives.paths import is_file, natural_key
+from vbp.drives.picture_files import ACCEPTED, EXTENSIONS, PictureDrive, PictureError, read_picture
+from vbp.drives.picture_header import read_header
+from vbp.errors import DriveError
 
 KIND = "images"
 NOMINAL_HZ = 20

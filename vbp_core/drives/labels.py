@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vbp_core.errors import DriveError
+from vbp.errors import DriveError
 
 UNITS = "rad, deg, unit (-1..1 of 25 degrees) or unit:DEGREES"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vbp_core.drives.bag_drive import open_files
-from vbp_core.drives.base import Drive, OpenOptions
-from vbp_core.drives.mcap_records import MAGIC, McapFile
-from vbp_core.drives.part_files import has_magic, parts_of
+from vbp.drives.bag_drive import open_files
+from vbp.drives.base import Drive, OpenOptions
+from vbp.drives.mcap_records import MAGIC, McapFile
+from vbp.drives.part_files import has_magic, parts_of
 
 SUFFIXES = (".mcap", ".mcap.active")
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vbp_core.drives.message_file import Chunk, ChunkedFile, DamagedError, Place, Record, View
-from vbp_core.drives.ros_messages import Topic
-from vbp_core.errors import DriveError
+from vbp.drives.message_file import Chunk, ChunkedFile, DamagedError, Place, Record, View
+from vbp.drives.ros_messages import Topic
+from vbp.errors import DriveError
 
 MAGIC = b"\x89MCAP0\r\n"
 

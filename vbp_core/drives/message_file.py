@@ -21,7 +21,7 @@ from typing import BinaryIO, NamedTuple
 import lz4.frame  # type: ignore[import-untyped]
 import zstandard
 
-from vbp_core.drives.ros_messages import Topic
+from vbp.drives.ros_messages import Topic
 
 CHUNK_CACHE_BYTES = 32 * 2**20
 _MAX_CHUNK = 2**31  # a chunk that claims to be larger is damaged

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from vbp_core.drives.base import Drive, OpenOptions
-from vbp_core.drives.tables import first_columns, read_table
-from vbp_core.errors import DriveError
+from vbp.drives.base import Drive, OpenOptions
+from vbp.drives.tables import first_columns, read_table
+from vbp.errors import DriveError
 
 
 @dataclass(frozen=True)
@@ -36,23 +36,17 @@ class Format:
 
 # In the order asked: the most specific first.
 FORMATS: tuple[Format, ...] = (
-    Format("rosbag1", "vbp_core.drives.rosbag1", "a ROS1 .bag, or a folder of them"),
-    Format("rosbag2", "vbp_core.drives.rosbag2", "a ROS2 bag folder (metadata.yaml) or .db3"),
-    Format("mcap", "vbp_core.drives.mcap_file", "an .mcap recording"),
-    Format(
-        "udacity-csv", "vbp_core.drives.udacity_csv", "a Udacity export (interpolated.csv, or camera.csv)"
-    ),
-    Format("udacity-simulator", "vbp_core.drives.udacity_simulator", "a simulator drive (driving_log.csv)"),
-    Format("donkey", "vbp_core.drives.donkey", "a Donkeycar tub (manifest.json)"),
-    Format("sullychen", "vbp_core.drives.sullychen", "pictures with data.txt"),
-    Format(
-        "vbp-recording", "vbp_core.drives.recording", "a live session that vbp recorded (vbp-recording.json)"
-    ),
-    Format("video", "vbp_core.drives.video", "a video, with or without a steering CSV beside it"),
-    Format(
-        "class-folders", "vbp_core.drives.class_folders", "a folder of class images, a folder for each class"
-    ),
-    Format("images", "vbp_core.drives.images", "a picture or a folder of pictures"),
+    Format("rosbag1", "vbp.drives.rosbag1", "a ROS1 .bag, or a folder of them"),
+    Format("rosbag2", "vbp.drives.rosbag2", "a ROS2 bag folder (metadata.yaml) or .db3"),
+    Format("mcap", "vbp.drives.mcap_file", "an .mcap recording"),
+    Format("udacity-csv", "vbp.drives.udacity_csv", "a Udacity export (interpolated.csv, or camera.csv)"),
+    Format("udacity-simulator", "vbp.drives.udacity_simulator", "a simulator drive (driving_log.csv)"),
+    Format("donkey", "vbp.drives.donkey", "a Donkeycar tub (manifest.json)"),
+    Format("sullychen", "vbp.drives.sullychen", "pictures with data.txt"),
+    Format("vbp-recording", "vbp.drives.recording", "a live session that vbp recorded (vbp-recording.json)"),
+    Format("video", "vbp.drives.video", "a video, with or without a steering CSV beside it"),
+    Format("class-folders", "vbp.drives.class_folders", "a folder of class images, a folder for each class"),
+    Format("images", "vbp.drives.images", "a picture or a folder of pictures"),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from vbp_core.drives.paths import natural_key
+from vbp.drives.paths import natural_key
 
 
 def has_magic(path: Path, magic: bytes) -> bool:

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.drives.base import CACHE_BYTES, Drive, DriveInfo, Gap, Image, median_fps
-from vbp_core.drives.paths import FolderIndex
-from vbp_core.drives.picture_header import read_header
-from vbp_core.errors import FrameError
+from vbp.drives.base import CACHE_BYTES, Drive, DriveInfo, Gap, Image, median_fps
+from vbp.drives.paths import FolderIndex
+from vbp.drives.picture_header import read_header
+from vbp.errors import FrameError
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp"})
 ACCEPTED = "JPEG, PNG, WebP, BMP, TIFF, PPM and PGM"

@@ -10,7 +10,7 @@ from av.buffer import Buffer
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
-from vbp_core.drives.base import Image
+from vbp.drives.base import Image
 
 Turn = tuple[bool, bool, bool]  # transpose, then mirror left-right, then mirror top-bottom
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.drives.base import CACHE_BYTES, Drive, Image, OpenOptions
-from vbp_core.drives.convention import Convention
-from vbp_core.drives.video_drive import VideoDrive
-from vbp_core.drives.video_index import VideoIndex, build_index
-from vbp_core.errors import DriveError
+from vbp.drives.base import CACHE_BYTES, Drive, Image, OpenOptions
+from vbp.drives.convention import Convention
+from vbp.drives.video_drive import VideoDrive
+from vbp.drives.video_index import VideoIndex, build_index
+from vbp.errors import DriveError
 
 FORMAT, VERSION = "vbp-recording", 1
 HEAD, VIDEO, ROWS = "vbp-recording.json", "video.mkv", "frames.csv"

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.drives.base import Image
-from vbp_core.drives.picture_files import PictureError, decode_picture
-from vbp_core.drives.ros_fields import MessageError
+from vbp.drives.base import Image
+from vbp.drives.picture_files import PictureError, decode_picture
+from vbp.drives.ros_fields import MessageError
 
 # ROS names a Bayer pattern by its first row from the left, OpenCV (in its short names) by the second
 _TO_RGB: dict[str, tuple[int, int | None]] = {

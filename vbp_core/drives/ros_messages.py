@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from vbp_core.drives.base import Image
-from vbp_core.drives.convention import Convention
-from vbp_core.drives.ros_fields import (
+from vbp.drives.base import Image
+from vbp.drives.convention import Convention
+from vbp.drives.ros_fields import (
     FieldReader,
     MessageError,
     Types,
@@ -18,7 +18,7 @@ from vbp_core.drives.ros_fields import (
     parse_definition,
     time_path,
 )
-from vbp_core.drives.ros_images import decode_compressed, decode_raw
+from vbp.drives.ros_images import decode_compressed, decode_raw
 
 ANGLE_FIELD = "steering_wheel_angle"  # radians, left positive
 SPEED_FIELD = "speed"  # metres per second

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from vbp_core.drives.message_file import Chunk, ChunkedFile, DamagedError, Place, Record, View
-from vbp_core.drives.ros_messages import Topic
-from vbp_core.errors import DriveError
+from vbp.drives.message_file import Chunk, ChunkedFile, DamagedError, Place, Record, View
+from vbp.drives.ros_messages import Topic
+from vbp.errors import DriveError
 
 MAGIC = b"#ROSBAG V2.0\n"
 ANY_VERSION = b"#ROSBAG V"

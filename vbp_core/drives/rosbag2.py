@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from vbp_core.drives import mcap_file
-from vbp_core.drives.bag_drive import open_files
-from vbp_core.drives.base import Drive, OpenOptions
-from vbp_core.drives.mcap_records import MAGIC as MCAP_MAGIC
-from vbp_core.drives.mcap_records import McapFile
-from vbp_core.drives.message_file import MessageFile
-from vbp_core.drives.part_files import has_magic, parts_of
-from vbp_core.drives.rosbag2_db import MAGIC, Rosbag2Db
-from vbp_core.errors import DriveError
+from vbp.drives import mcap_file
+from vbp.drives.bag_drive import open_files
+from vbp.drives.base import Drive, OpenOptions
+from vbp.drives.mcap_records import MAGIC as MCAP_MAGIC
+from vbp.drives.mcap_records import McapFile
+from vbp.drives.message_file import MessageFile
+from vbp.drives.part_files import has_magic, parts_of
+from vbp.drives.rosbag2_db import MAGIC, Rosbag2Db
+from vbp.errors import DriveError
 
 METADATA = "metadata.yaml"
 SUFFIXES = (".db3", ".db3.active")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import zstandard
 
-from vbp_core.drives.message_file import DamagedError, Head, MessageFile
-from vbp_core.drives.ros_messages import Topic, clean
-from vbp_core.errors import DriveError
+from vbp.drives.message_file import DamagedError, Head, MessageFile
+from vbp.drives.ros_messages import Topic, clean
+from vbp.errors import DriveError
 
 MAGIC = b"SQLite format 3\0"
 

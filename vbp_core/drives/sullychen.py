@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vbp_core.drives.base import Drive, DriveInfo, OpenOptions
-from vbp_core.drives.convention import Convention
-from vbp_core.drives.paths import FolderIndex, natural_key
-from vbp_core.drives.picture_files import EXTENSIONS, PictureDrive, locate
-from vbp_core.drives.tables import PEEK_BYTES, read_text
-from vbp_core.errors import DriveError
+from vbp.drives.base import Drive, DriveInfo, OpenOptions
+from vbp.drives.convention import Convention
+from vbp.drives.paths import FolderIndex, natural_key
+from vbp.drives.picture_files import EXTENSIONS, PictureDrive, locate
+from vbp.drives.tables import PEEK_BYTES, read_text
+from vbp.errors import DriveError
 
 KIND = "sullychen"
 LIST_NAME = "data.txt"

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.errors import DriveError
+from vbp.errors import DriveError
 
 MAX_BYTES = 2**30  # a drive of a million frames has a CSV of some 200 MB
 PEEK_BYTES = 2**16

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.drives.base import Drive, DriveInfo, OpenOptions
-from vbp_core.drives.camera_choice import camera_name, choose_camera
-from vbp_core.drives.convention import Convention
-from vbp_core.drives.labels import synchronise
-from vbp_core.drives.paths import FolderIndex, natural_key
-from vbp_core.drives.picture_files import PictureDrive, locate
-from vbp_core.drives.tables import Table, first_columns, read_table
-from vbp_core.errors import DriveError
+from vbp.drives.base import Drive, DriveInfo, OpenOptions
+from vbp.drives.camera_choice import camera_name, choose_camera
+from vbp.drives.convention import Convention
+from vbp.drives.labels import synchronise
+from vbp.drives.paths import FolderIndex, natural_key
+from vbp.drives.picture_files import PictureDrive, locate
+from vbp.drives.tables import Table, first_columns, read_table
+from vbp.errors import DriveError
 
 KIND = "udacity-csv"
 NEEDED = {

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from vbp_core.drives.base import Drive, DriveInfo, OpenOptions
-from vbp_core.drives.camera_choice import choose_camera
-from vbp_core.drives.convention import Convention
-from vbp_core.drives.paths import FolderIndex
-from vbp_core.drives.picture_files import EXTENSIONS, PictureDrive, locate
-from vbp_core.drives.tables import column_key, first_rows, read_table
-from vbp_core.errors import DriveError
+from vbp.drives.base import Drive, DriveInfo, OpenOptions
+from vbp.drives.camera_choice import choose_camera
+from vbp.drives.convention import Convention
+from vbp.drives.paths import FolderIndex
+from vbp.drives.picture_files import EXTENSIONS, PictureDrive, locate
+from vbp.drives.tables import column_key, first_rows, read_table
+from vbp.errors import DriveError
 
 KIND = "udacity-simulator"
 CSV_NAME = "driving_log.csv"

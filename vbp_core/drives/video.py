@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vbp_core.drives.base import Drive, OpenOptions
-from vbp_core.drives.csv_layout import has_layout
-from vbp_core.drives.tables import first_columns
-from vbp_core.drives.video_drive import VideoDrive
-from vbp_core.drives.video_files import csv_for, looks_like_video, video_for, videos_in
-from vbp_core.drives.video_index import build_index
-from vbp_core.drives.video_labels import read_labels
-from vbp_core.errors import DriveError
+from vbp.drives.base import Drive, OpenOptions
+from vbp.drives.csv_layout import has_layout
+from vbp.drives.tables import first_columns
+from vbp.drives.video_drive import VideoDrive
+from vbp.drives.video_files import csv_for, looks_like_video, video_for, videos_in
+from vbp.drives.video_index import build_index
+from vbp.drives.video_labels import read_labels
+from vbp.errors import DriveError
 
 
 def sniff(path: Path) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.drives.base import CACHE_BYTES, Drive, DriveInfo, Gap, Image, median_fps
-from vbp_core.drives.video_index import ACCEPTED, VideoIndex
-from vbp_core.drives.video_reader import VideoReader
-from vbp_core.errors import DriveError, FrameError
+from vbp.drives.base import CACHE_BYTES, Drive, DriveInfo, Gap, Image, median_fps
+from vbp.drives.video_index import ACCEPTED, VideoIndex
+from vbp.drives.video_reader import VideoReader
+from vbp.errors import DriveError, FrameError
 
 _STEP_BACK = 32  # frames: further back is a jump
 _PROBES = 12  # key frames tried before a video counts as unreadable

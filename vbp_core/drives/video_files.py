@@ -7,10 +7,10 @@ import re
 from itertools import islice
 from pathlib import Path
 
-from vbp_core.drives.csv_layout import has_layout, require_layout
-from vbp_core.drives.paths import natural_key
-from vbp_core.drives.tables import first_columns, read_table
-from vbp_core.errors import DriveError
+from vbp.drives.csv_layout import has_layout, require_layout
+from vbp.drives.paths import natural_key
+from vbp.drives.tables import first_columns, read_table
+from vbp.errors import DriveError
 
 VIDEO_SUFFIXES = frozenset(
     [

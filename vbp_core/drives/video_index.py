@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from vbp_core.errors import DriveError
+from vbp.errors import DriveError
 
 av.logging.set_level(None)  # libav writes to stderr by itself otherwise
 

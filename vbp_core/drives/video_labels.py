@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.drives.base import OpenOptions
-from vbp_core.drives.convention import Convention
-from vbp_core.drives.csv_layout import ACCEPTED, Layout, convention_of, require_layout
-from vbp_core.drives.labels import synchronise
-from vbp_core.drives.tables import INT64, Table, read_table
-from vbp_core.errors import DriveError
+from vbp.drives.base import OpenOptions
+from vbp.drives.convention import Convention
+from vbp.drives.csv_layout import ACCEPTED, Layout, convention_of, require_layout
+from vbp.drives.labels import synchronise
+from vbp.drives.tables import INT64, Table, read_table
+from vbp.errors import DriveError
 
 _UNITS = {1: "nanoseconds", 1_000: "microseconds", 1_000_000: "milliseconds", 1_000_000_000: "seconds"}
 _SINCE_1970 = (315_532_800 * 10**9, 4_102_444_800 * 10**9)  # 1980 to 2100, ns

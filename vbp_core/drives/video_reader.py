@@ -12,10 +12,10 @@ from av.container import InputContainer
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
-from vbp_core.drives.base import Image
-from vbp_core.drives.picture_turn import Turn, turn_of, turned
-from vbp_core.drives.video_index import DEEPEST, VideoIndex, VideoPacket, ident_of, open_container, seek_time
-from vbp_core.errors import DriveError, FrameError
+from vbp.drives.base import Image
+from vbp.drives.picture_turn import Turn, turn_of, turned
+from vbp.drives.video_index import DEEPEST, VideoIndex, VideoPacket, ident_of, open_container, seek_time
+from vbp.errors import DriveError, FrameError
 
 Keep = Callable[[int, Image], None]  # called with (frame number, image) for frames decoded on the way
 

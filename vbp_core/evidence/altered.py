@@ -9,8 +9,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain.graph import (
+from vbp.errors import ExplainError
+from vbp.explain.graph import (
     AdaptiveAvgPool,
     AvgPool,
     Conv,
@@ -22,7 +22,7 @@ from vbp_core.explain.graph import (
     Window,
     sources,
 )
-from vbp_core.explain.trace import apply, resolve
+from vbp.explain.trace import apply, resolve
 
 __all__ = ["fully_connected", "layers", "random_network", "redrawn", "toggle_pooling"]
 

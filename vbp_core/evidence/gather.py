@@ -13,16 +13,16 @@ import cv2
 import numpy as np
 import torch
 
-from models.network import Network
-from vbp_core.drives.base import Drive
-from vbp_core.engine import Engine
-from vbp_core.errors import VbpError
-from vbp_core.evidence import ontruth
-from vbp_core.evidence.outcome import Outcome
-from vbp_core.evidence.registry import EXPERIMENTS, Options
-from vbp_core.evidence.report import Part, pictures
-from vbp_core.evidence.subject import Subject, load_frames
-from vbp_core.simulate.truth import Truth
+from vbp.drives.base import Drive
+from vbp.engine import Engine
+from vbp.errors import VbpError
+from vbp.evidence import ontruth
+from vbp.evidence.outcome import Outcome
+from vbp.evidence.registry import EXPERIMENTS, Options
+from vbp.evidence.report import Part, pictures
+from vbp.evidence.subject import Subject, load_frames
+from vbp.models.network import Network
+from vbp.simulate.truth import Truth
 
 FEW = 8  # frames, below which it is said how few they are
 

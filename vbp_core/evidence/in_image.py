@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from vbp_core.errors import ExplainError
-from vbp_core.evidence.measures import edges, pearson
-from vbp_core.evidence.subject import Maps, Subject
-from vbp_core.explain.target import Target
-from vbp_core.explain.trace import Trace
+from vbp.errors import ExplainError
+from vbp.evidence.measures import edges, pearson
+from vbp.evidence.subject import Maps, Subject
+from vbp.explain.target import Target
+from vbp.explain.trace import Trace
 
 
 def to_image(subject: Subject, relevance: Maps, n: int) -> tuple[float, float]:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.evidence.measures import edges
-from vbp_core.evidence.outcome import Outcome, Table, Tick
-from vbp_core.evidence.subject import Subject
-from vbp_core.explain.registry import METHODS
-from vbp_core.overlay import Rect
-from vbp_core.simulate.measure import Share, shares
-from vbp_core.simulate.truth import Truth
+from vbp.evidence.measures import edges
+from vbp.evidence.outcome import Outcome, Table, Tick
+from vbp.evidence.subject import Subject
+from vbp.explain.registry import METHODS
+from vbp.overlay import Rect
+from vbp.simulate.measure import Share, shares
+from vbp.simulate.truth import Truth
 
 EDGES = "edges of the image"
 LANES, CUE = "lane markings", "planted cue"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from vbp_core.readable import MINUS, UNKNOWN
+from vbp.readable import MINUS, UNKNOWN
 
 Tick: TypeAlias = Callable[[float], None]  # told of work that is done, in forward passes; may raise to stop
 Cell: TypeAlias = str | float

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.spec import NetworkSpec
-from vbp_core.engine import Engine
-from vbp_core.errors import VbpError
-from vbp_core.evidence.in_image import to_image, tried
-from vbp_core.evidence.measures import mean, spearman
-from vbp_core.evidence.outcome import Outcome, Plot, Series, Table, Tick
-from vbp_core.evidence.subject import Maps, Subject
-from vbp_core.evidence.subject import cost as cost_of
-from vbp_core.explain.registry import METHODS
-from vbp_core.preprocess import to_tensor
-from vbp_core.training.folder import Run
+from vbp.engine import Engine
+from vbp.errors import VbpError
+from vbp.evidence.in_image import to_image, tried
+from vbp.evidence.measures import mean, spearman
+from vbp.evidence.outcome import Outcome, Plot, Series, Table, Tick
+from vbp.evidence.subject import Maps, Subject
+from vbp.evidence.subject import cost as cost_of
+from vbp.explain.registry import METHODS
+from vbp.models.spec import NetworkSpec
+from vbp.preprocess import to_tensor
+from vbp.training.folder import Run
 
 FRAMES = 4
 CHECKPOINTS = 6  # at most, evenly spread

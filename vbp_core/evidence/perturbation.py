@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vbp_core.evidence.measures import area, interval, mean
-from vbp_core.evidence.outcome import Outcome, Plot, Series, Table, Tick
-from vbp_core.evidence.subject import Subject
-from vbp_core.explain.registry import METHODS
+from vbp.evidence.measures import area, interval, mean
+from vbp.evidence.outcome import Outcome, Plot, Series, Table, Tick
+from vbp.evidence.subject import Subject
+from vbp.explain.registry import METHODS
 
 SIDE = 9  # pixels along a region
 STEPS = 100  # regions of the AOPC

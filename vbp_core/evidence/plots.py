@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from vbp_core.evidence.outcome import Plot
+from vbp.evidence.outcome import Plot
 
 WIDTH, HEIGHT = 560, 300
 LEFT, RIGHT, TOP, BOTTOM = 54, 12, 28, 44

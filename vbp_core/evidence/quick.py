@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from vbp_core.drives.base import Image
-from vbp_core.engine import Engine
-from vbp_core.evidence import perturbation, randomisation, theory
-from vbp_core.evidence.outcome import Outcome, Plot, Series, figure
-from vbp_core.evidence.subject import Frames, Subject
-from vbp_core.evidence.subject import cost as cost_of
-from vbp_core.explain.registry import METHODS
-from vbp_core.overlay import Rect
+from vbp.drives.base import Image
+from vbp.engine import Engine
+from vbp.evidence import perturbation, randomisation, theory
+from vbp.evidence.outcome import Outcome, Plot, Series, figure
+from vbp.evidence.subject import Frames, Subject
+from vbp.evidence.subject import cost as cost_of
+from vbp.explain.registry import METHODS
+from vbp.overlay import Rect
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from vbp_core.evidence.altered import layers, redrawn
-from vbp_core.evidence.measures import mean, pearson, ranks, ssim
-from vbp_core.evidence.outcome import Outcome, Plot, Series, Table, Tick
-from vbp_core.evidence.subject import Floats, Subject
-from vbp_core.evidence.subject import cost as cost_of
-from vbp_core.explain.forward import Forward
-from vbp_core.explain.graph import Dense, Graph
-from vbp_core.explain.registry import METHODS
+from vbp.evidence.altered import layers, redrawn
+from vbp.evidence.measures import mean, pearson, ranks, ssim
+from vbp.evidence.outcome import Outcome, Plot, Series, Table, Tick
+from vbp.evidence.subject import Floats, Subject
+from vbp.evidence.subject import cost as cost_of
+from vbp.explain.forward import Forward
+from vbp.explain.graph import Dense, Graph
+from vbp.explain.registry import METHODS
 
 FRAMES = 4
 DENSE, CONVS = 3, 4  # layers at most, evenly spread, where a network has more

@@ -14,21 +14,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vbp_core.errors import ExplainError
-from vbp_core.evidence import partly
-from vbp_core.evidence.altered import fully_connected, random_network, toggle_pooling
-from vbp_core.evidence.in_image import to_image, tried
-from vbp_core.evidence.measures import mean, spearman
-from vbp_core.evidence.outcome import Outcome, Table, Tick
-from vbp_core.evidence.subject import Subject
-from vbp_core.evidence.subject import cost as cost_of
-from vbp_core.explain import target as targets
-from vbp_core.explain.adjoint import backward, relu_gradient
-from vbp_core.explain.forward import Forward
-from vbp_core.explain.graph import Graph
-from vbp_core.explain.registry import METHODS
-from vbp_core.explain.target import Target
-from vbp_core.explain.trace import Trace
+from vbp.errors import ExplainError
+from vbp.evidence import partly
+from vbp.evidence.altered import fully_connected, random_network, toggle_pooling
+from vbp.evidence.in_image import to_image, tried
+from vbp.evidence.measures import mean, spearman
+from vbp.evidence.outcome import Outcome, Table, Tick
+from vbp.evidence.subject import Subject
+from vbp.evidence.subject import cost as cost_of
+from vbp.explain import target as targets
+from vbp.explain.adjoint import backward, relu_gradient
+from vbp.explain.forward import Forward
+from vbp.explain.graph import Graph
+from vbp.explain.registry import METHODS
+from vbp.explain.target import Target
+from vbp.explain.trace import Trace
 
 FRAMES = 4
 NETWORKS = 2  # random ones of each kind

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vbp_core.evidence import ontruth, perturbation, randomisation, recovery, theory
-from vbp_core.evidence.outcome import Outcome, Tick
-from vbp_core.evidence.subject import Subject
-from vbp_core.simulate.truth import Truth
+from vbp.evidence import ontruth, perturbation, randomisation, recovery, theory
+from vbp.evidence.outcome import Outcome, Tick
+from vbp.evidence.subject import Subject
+from vbp.simulate.truth import Truth
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from typing import Any
 
 import cv2
 
-from vbp_core.evidence.outcome import Outcome, Table, figure
-from vbp_core.evidence.plots import svg
-from vbp_core.evidence.registry import EXPERIMENTS
-from vbp_core.evidence.subject import Subject
-from vbp_core.explain.registry import METHODS
-from vbp_core.overlay import blend, grey_to_rgb
-from vbp_core.preprocess import as_shown
+from vbp.evidence.outcome import Outcome, Table, figure
+from vbp.evidence.plots import svg
+from vbp.evidence.registry import EXPERIMENTS
+from vbp.evidence.subject import Subject
+from vbp.explain.registry import METHODS
+from vbp.overlay import blend, grey_to_rgb
+from vbp.preprocess import as_shown
 
 THUMB = 320  # pixels wide
 

@@ -10,19 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.network import Network
-from vbp_core.drives.base import Drive
-from vbp_core.engine import Engine, dead_layer
-from vbp_core.errors import ExplainError, FrameError, VbpError
-from vbp_core.evidence.outcome import Tick
-from vbp_core.explain.exported import read_network
-from vbp_core.explain.forward import Forward
-from vbp_core.explain.graph import Graph
-from vbp_core.explain.registry import METHODS, explain
-from vbp_core.explain.target import Target
-from vbp_core.explain.trace import Trace
-from vbp_core.overlay import Rect
-from vbp_core.preprocess import to_tensor
+from vbp.drives.base import Drive
+from vbp.engine import Engine, dead_layer
+from vbp.errors import ExplainError, FrameError, VbpError
+from vbp.evidence.outcome import Tick
+from vbp.explain.exported import read_network
+from vbp.explain.forward import Forward
+from vbp.explain.graph import Graph
+from vbp.explain.registry import METHODS, explain
+from vbp.explain.target import Target
+from vbp.explain.trace import Trace
+from vbp.models.network import Network
+from vbp.overlay import Rect
+from vbp.preprocess import to_tensor
 
 SLOW_FRAMES = 2  # that a method of seconds a frame is computed on
 COSTS = {

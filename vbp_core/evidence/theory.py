@@ -7,11 +7,11 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
-from vbp_core.errors import ExplainError
-from vbp_core.evidence.measures import edges, mean, pearson, spearman
-from vbp_core.evidence.outcome import Outcome, Plot, Series, Table, Tick, figure
-from vbp_core.evidence.subject import Floats, Subject
-from vbp_core.explain.registry import explain
+from vbp.errors import ExplainError
+from vbp.evidence.measures import edges, mean, pearson, spearman
+from vbp.evidence.outcome import Outcome, Plot, Series, Table, Tick, figure
+from vbp.evidence.subject import Floats, Subject
+from vbp.explain.registry import explain
 
 EPS = tuple(10.0**k for k in range(-4, 5))
 FRAMES = 24

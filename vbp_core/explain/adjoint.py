@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vbp_core.errors import NotPassedError
-from vbp_core.explain import activations
-from vbp_core.explain.graph import (
+from vbp.errors import NotPassedError
+from vbp.explain import activations
+from vbp.explain.graph import (
     Activation,
     Affine,
     AvgPool,
@@ -27,7 +27,7 @@ from vbp_core.explain.graph import (
     Window,
     sources,
 )
-from vbp_core.explain.trace import Trace, unpad
+from vbp.explain.trace import Trace, unpad
 
 FEW_TAPS = 32  # inputs x kernel height x width, below which a matrix product beats a transposed convolution
 SMALL = 100_000  # values of a frame's map

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.program import CHECKS, NUMBERS, Node, Program, call, resolve, with_defaults
-from vbp_core.errors import ExplainError
-from vbp_core.explain.fold import fold
-from vbp_core.explain.graph import Concat, Flatten, Graph, Identity, Op, Opaque, Stage
-from vbp_core.explain.opaque import Call, Grouped, OfFrames, Slot
+from vbp.errors import ExplainError
+from vbp.explain.fold import fold
+from vbp.explain.graph import Concat, Flatten, Graph, Identity, Op, Opaque, Stage
+from vbp.explain.opaque import Call, Grouped, OfFrames, Slot
+from vbp.models.program import CHECKS, NUMBERS, Node, Program, call, resolve, with_defaults
 
 LARGEST = 2**28  # values of one frame's map, or of a constant; more fits into no memory
 BATCHES = (2, 3)  # a program of any batch size is followed with both: what differs depends on it
@@ -97,7 +97,7 @@ class Reader:
         self._names: Counter[str] = Counter()
 
     def read(self) -> None:
-        from vbp_core.explain.aten_rules import RULES, VIEWS
+        from vbp.explain.aten_rules import RULES, VIEWS
 
         last_use = {
             ref: i for i, node in enumerate(self.program.nodes) for ref in _refs(node.arguments)

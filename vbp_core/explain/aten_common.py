@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from models.program import Node
-from vbp_core.explain.aten import Flow, Reader
-from vbp_core.explain.graph import Affine, Op, Pair
+from vbp.explain.aten import Flow, Reader
+from vbp.explain.graph import Affine, Op, Pair
+from vbp.models.program import Node
 
 Arguments: TypeAlias = dict[str, Any]
 Rule: TypeAlias = Callable[[Reader, Node, Arguments], Any]  # a Flow, of several outputs a list, or None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.program import Node
-from vbp_core.explain.aten import Flow, Reader
-from vbp_core.explain.aten_common import Arguments, Rule, double, pair, taken, whole
-from vbp_core.explain.graph import Affine, Conv, Dense, Pad, Window
+from vbp.explain.aten import Flow, Reader
+from vbp.explain.aten_common import Arguments, Rule, double, pair, taken, whole
+from vbp.explain.graph import Affine, Conv, Dense, Pad, Window
+from vbp.models.program import Node
 
 
 def _bias(bias: Tensor | None, size: int) -> Tensor:

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.program import Node
-from vbp_core.explain.aten import Flow, Reader
-from vbp_core.explain.aten_common import Arguments, Rule, affine, double, elementwise, nothing, taken
-from vbp_core.explain.graph import Activation, Add, Affine, Identity
+from vbp.explain.aten import Flow, Reader
+from vbp.explain.aten_common import Arguments, Rule, affine, double, elementwise, nothing, taken
+from vbp.explain.graph import Activation, Add, Affine, Identity
+from vbp.models.program import Node
 
 # Arithmetic
 

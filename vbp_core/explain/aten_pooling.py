@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from models.program import Node
-from vbp_core.explain.aten import Flow, Reader
-from vbp_core.explain.aten_common import Arguments, Rule, affine, pair
-from vbp_core.explain.graph import AdaptiveAvgPool, AvgPool, Flatten, MaxPool, Op, Pair, Window
+from vbp.explain.aten import Flow, Reader
+from vbp.explain.aten_common import Arguments, Rule, affine, pair
+from vbp.explain.graph import AdaptiveAvgPool, AvgPool, Flatten, MaxPool, Op, Pair, Window
+from vbp.models.program import Node
 
 
 def _max_pool(r: Reader, node: Node, a: Arguments) -> Any:

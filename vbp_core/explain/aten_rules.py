@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vbp_core.explain import aten_linear, aten_pointwise, aten_pooling, aten_shapes
-from vbp_core.explain.aten_common import Rule
+from vbp.explain import aten_linear, aten_pointwise, aten_pooling, aten_shapes
+from vbp.explain.aten_common import Rule
 
 RULES: dict[str, Rule] = {
     **aten_linear.RULES,

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.program import Node
-from vbp_core.explain.aten import Flow, Reader
-from vbp_core.explain.aten_common import Arguments, Rule, affine, view
-from vbp_core.explain.graph import Concat, Conv, Dense, Flatten, Pad, Window
+from vbp.explain.aten import Flow, Reader
+from vbp.explain.aten_common import Arguments, Rule, affine, view
+from vbp.explain.graph import Concat, Conv, Dense, Flatten, Pad, Window
+from vbp.models.program import Node
 
 
 def _reshape(r: Reader, node: Node, a: Arguments) -> Flow | None:

@@ -11,9 +11,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain.fold import fold
-from vbp_core.explain.graph import (
+from vbp.errors import ExplainError
+from vbp.explain.fold import fold
+from vbp.explain.graph import (
     AdaptiveAvgPool,
     Affine,
     AvgPool,

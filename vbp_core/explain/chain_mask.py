@@ -1,7 +1,7 @@
 """VisualBackProp of a chain in float32 on a CPU: a frame's small maps, whole slices at a time, in memory that is kept.
 
 A mask is ten little maps. As torch operations they cost some 160 calls, each dearer than its arithmetic; here a
-layer takes four, and where the kernels are (`vbp_core.native`) all of them take one. The channel means, the only large
+layer takes four, and where the kernels are (`vbp.native`) all of them take one. The channel means, the only large
 read, come with the pass from there, and else from torch, whose threads have just written the maps.
 """
 
@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vbp_core.explain.graph import Activation, Affine, AvgPool, Conv, Identity, MaxPool, Pad, Stage, Window
-from vbp_core.explain.trace import Trace
-from vbp_core.native.build import loaded
-from vbp_core.native.mask import native_mask
+from vbp.explain.graph import Activation, Affine, AvgPool, Conv, Identity, MaxPool, Pad, Stage, Window
+from vbp.explain.trace import Trace
+from vbp.native.build import loaded
+from vbp.native.mask import native_mask
 
 Map = NDArray[np.float32]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vbp_core.explain import target as targets
-from vbp_core.explain.adjoint import backward, by_largest
-from vbp_core.explain.target import TargetLike
-from vbp_core.explain.trace import Trace
+from vbp.explain import target as targets
+from vbp.explain.adjoint import backward, by_largest
+from vbp.explain.target import TargetLike
+from vbp.explain.trace import Trace
 
 
 def deconvnet(trace: Trace, target: TargetLike = None) -> Tensor:

@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from models.program import Node, Program, Ref, layer_name
-from models.wired import WiredNetwork
-from vbp_core.errors import ExplainError
-from vbp_core.explain.aten import WritesIntoPartError, read_program
-from vbp_core.explain.chain import is_chain, read_chain
-from vbp_core.explain.graph import Graph
-from vbp_core.explain.wired import read_wired
+from vbp.errors import ExplainError
+from vbp.explain.aten import WritesIntoPartError, read_program
+from vbp.explain.chain import is_chain, read_chain
+from vbp.explain.graph import Graph
+from vbp.explain.wired import read_wired
+from vbp.models.program import Node, Program, Ref, layer_name
+from vbp.models.wired import WiredNetwork
 
 EXAMPLES = 2  # frames in the batch that the module is followed with: 1 would be taken for a fixed size
 

@@ -7,13 +7,13 @@ import math
 import torch
 from torch import Tensor
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain import target as targets
-from vbp_core.explain.adjoint import adjoint, by_largest, hand_down, to_all
-from vbp_core.explain.graph import AvgPool, Conv, Dense, MaxPool, Stage, Window
-from vbp_core.explain.target import TargetLike, as_target
-from vbp_core.explain.trace import Trace
-from vbp_core.explain.visualbackprop import scale_up
+from vbp.errors import ExplainError
+from vbp.explain import target as targets
+from vbp.explain.adjoint import adjoint, by_largest, hand_down, to_all
+from vbp.explain.graph import AvgPool, Conv, Dense, MaxPool, Stage, Window
+from vbp.explain.target import TargetLike, as_target
+from vbp.explain.trace import Trace
+from vbp.explain.visualbackprop import scale_up
 
 TAU, KEEP = 10.0, 0.5
 

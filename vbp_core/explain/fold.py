@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from vbp_core.explain.graph import Affine, Conv, Dense, Flatten, Identity, Op, Stage, sources
+from vbp.explain.graph import Affine, Conv, Dense, Flatten, Identity, Op, Stage, sources
 
 
 @dataclass(eq=False)

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vbp_core.explain.graph import Conv, Graph, Stage
-from vbp_core.explain.trace import Trace, trace
-from vbp_core.native.trial import Trial
+from vbp.explain.graph import Conv, Graph, Stage
+from vbp.explain.trace import Trace, trace
+from vbp.native.trial import Trial
 
 MAX_SHAPES = 4  # one frame, a batch, and a rest are the sizes that occur together
 

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain import target as targets
-from vbp_core.explain.adjoint import backward, by_largest, relu_gradient
-from vbp_core.explain.target import TargetLike
-from vbp_core.explain.trace import Trace
+from vbp.errors import ExplainError
+from vbp.explain import target as targets
+from vbp.explain.adjoint import backward, by_largest, relu_gradient
+from vbp.explain.target import TargetLike
+from vbp.explain.trace import Trace
 
 
 def grad_cam(trace: Trace, target: TargetLike = None, back: float = 0) -> Tensor:

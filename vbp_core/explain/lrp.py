@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain import target as targets
-from vbp_core.explain.adjoint import (
+from vbp.errors import ExplainError
+from vbp.explain import target as targets
+from vbp.explain.adjoint import (
     Rule,
     Share,
     adjoint,
@@ -19,11 +19,11 @@ from vbp_core.explain.adjoint import (
     to_all,
     transposed,
 )
-from vbp_core.explain.graph import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
-from vbp_core.explain.target import TargetLike
-from vbp_core.explain.trace import Trace
-from vbp_core.native.build import loaded
-from vbp_core.native.lrp import native_lrp, reached
+from vbp.explain.graph import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
+from vbp.explain.target import TargetLike
+from vbp.explain.trace import Trace
+from vbp.native.build import loaded
+from vbp.native.lrp import native_lrp, reached
 
 EPS = 100.0
 MIN_EPS, MAX_EPS = 1e-30, 1e30  # float32 ends at 1e-38 and 3e38

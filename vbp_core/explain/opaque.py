@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.program import call
+from vbp.models.program import call
 
 # These ask how numbers lie in memory, and convolutions here lay channels last.
 BY_LAYOUT = ("view", "_unsafe_view", "as_strided")

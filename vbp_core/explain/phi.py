@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain.lrp import epsilon, epsilon_share, sweep
-from vbp_core.explain.target import TargetLike
-from vbp_core.explain.trace import Trace
+from vbp.errors import ExplainError
+from vbp.explain.lrp import epsilon, epsilon_share, sweep
+from vbp.explain.target import TargetLike
+from vbp.explain.trace import Trace
 
 
 def phi(trace: Trace, target: TargetLike = None) -> Tensor:

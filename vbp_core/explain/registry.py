@@ -8,26 +8,26 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from vbp_core.errors import ExplainError, NotPassedError
-from vbp_core.explain.deconvnet import deconvnet
-from vbp_core.explain.fbi import KEEP, TAU, fbi
-from vbp_core.explain.grad_cam import grad_cam
-from vbp_core.explain.gradient_input import gradient_input
-from vbp_core.explain.guided_backprop import guided_backprop
-from vbp_core.explain.lrp import EPS, lrp
-from vbp_core.explain.lrp_alpha_beta import (
+from vbp.errors import ExplainError, NotPassedError
+from vbp.explain.deconvnet import deconvnet
+from vbp.explain.fbi import KEEP, TAU, fbi
+from vbp.explain.grad_cam import grad_cam
+from vbp.explain.gradient_input import gradient_input
+from vbp.explain.guided_backprop import guided_backprop
+from vbp.explain.lrp import EPS, lrp
+from vbp.explain.lrp_alpha_beta import (
     ALPHA,
     COMPOSITE_ALPHA,
     COMPOSITE_EPS,
     lrp_alpha_beta,
     lrp_composite,
 )
-from vbp_core.explain.occlusion import SIZE, occlusion
-from vbp_core.explain.phi import phi
-from vbp_core.explain.saliency import saliency
-from vbp_core.explain.target import TargetLike
-from vbp_core.explain.trace import Trace
-from vbp_core.explain.visualbackprop import visualbackprop
+from vbp.explain.occlusion import SIZE, occlusion
+from vbp.explain.phi import phi
+from vbp.explain.saliency import saliency
+from vbp.explain.target import TargetLike
+from vbp.explain.trace import Trace
+from vbp.explain.visualbackprop import visualbackprop
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from vbp_core.errors import ExplainError
+from vbp.errors import ExplainError
 
 KINDS = ("output", "negative", "magnitude", "error", "error-magnitude", "class")
 

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain import activations
-from vbp_core.explain.graph import (
+from vbp.errors import ExplainError
+from vbp.explain import activations
+from vbp.explain.graph import (
     Activation,
     AdaptiveAvgPool,
     Add,

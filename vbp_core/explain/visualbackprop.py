@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vbp_core.errors import ExplainError
-from vbp_core.explain.adjoint import not_passed
-from vbp_core.explain.chain_mask import chain_mask
-from vbp_core.explain.graph import Activation, AvgPool, Conv, MaxPool, Opaque, Pad, Stage, Window, sources
-from vbp_core.explain.target import TargetLike
-from vbp_core.explain.trace import Trace, unpad
+from vbp.errors import ExplainError
+from vbp.explain.adjoint import not_passed
+from vbp.explain.chain_mask import chain_mask
+from vbp.explain.graph import Activation, AvgPool, Conv, MaxPool, Opaque, Pad, Stage, Window, sources
+from vbp.explain.target import TargetLike
+from vbp.explain.trace import Trace, unpad
 
 
 @dataclass(frozen=True)

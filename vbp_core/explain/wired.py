@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from models.wired import WiredNetwork
-from vbp_core.explain.chain import convert
-from vbp_core.explain.fold import fold
-from vbp_core.explain.graph import Add, Graph, Identity, Op, Stage
+from vbp.explain.chain import convert
+from vbp.explain.fold import fold
+from vbp.explain.graph import Add, Graph, Identity, Op, Stage
+from vbp.models.wired import WiredNetwork
 
 
 def read_wired(network: WiredNetwork, dtype: torch.dtype = torch.float32) -> Graph:

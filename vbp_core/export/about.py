@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from importlib.metadata import PackageNotFoundError, version
 
-from vbp_core.export.frames import Source
+from vbp.export.frames import Source
 
 
 def made_by() -> str:

@@ -10,19 +10,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.drives.base import Image
-from vbp_core.errors import VbpError
-from vbp_core.export.frames import Annotated, Source
-from vbp_core.export.job import LAYOUTS, PANELS, Settings
-from vbp_core.export.layouts import Places, place
-from vbp_core.export.lettering import BOLD, MEDIUM, Lettering
-from vbp_core.export.plot import AnglePlot
-from vbp_core.export.tiles import layers_aspect, layers_tile
-from vbp_core.export.wheel import draw_wheel
-from vbp_core.overlay import STYLES, Rect, blend, grey_to_rgb
-from vbp_core.palette import DRIVEN, ERROR, GAP, MUTED, PANEL, PREDICTED, TEXT, WARNING, WINDOW, rgb
-from vbp_core.preprocess import crop_rect
-from vbp_core.readable import UNKNOWN, clock, signed
+from vbp.drives.base import Image
+from vbp.errors import VbpError
+from vbp.export.frames import Annotated, Source
+from vbp.export.job import LAYOUTS, PANELS, Settings
+from vbp.export.layouts import Places, place
+from vbp.export.lettering import BOLD, MEDIUM, Lettering
+from vbp.export.plot import AnglePlot
+from vbp.export.tiles import layers_aspect, layers_tile
+from vbp.export.wheel import draw_wheel
+from vbp.overlay import STYLES, Rect, blend, grey_to_rgb
+from vbp.palette import DRIVEN, ERROR, GAP, MUTED, PANEL, PREDICTED, TEXT, WARNING, WINDOW, rgb
+from vbp.preprocess import crop_rect
+from vbp.readable import UNKNOWN, clock, signed
 
 TITLES = {
     "camera": "Camera, VisualBackProp in red",

@@ -12,9 +12,9 @@ import av.video.reformatter
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from vbp_core.drives.base import Image
-from vbp_core.errors import VbpError
-from vbp_core.export.job import CODECS, QUALITIES, Settings
+from vbp.drives.base import Image
+from vbp.errors import VbpError
+from vbp.export.job import CODECS, QUALITIES, Settings
 
 TICKS = 90_000  # per second: the clock of MPEG, which every player takes; a tick is 11 µs
 CPU = {"h264": "libx264", "hevc": "libx265", "ffv1": "ffv1"}

@@ -11,20 +11,20 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models.network import Network
-from models.spec import NetworkSpec
-from vbp_core.classes import class_name, labels_for, percent_right, unknown_folders
-from vbp_core.drives.base import Drive, Image
-from vbp_core.drives.opening import open_drive
-from vbp_core.engine import VBP, Engine, dead_layer, open_network, why_missing
-from vbp_core.errors import ExplainError, FrameError, VbpError
-from vbp_core.explain.registry import METHODS, explain
-from vbp_core.explain.trace import Trace
-from vbp_core.explain.visualbackprop import levels
-from vbp_core.export.ahead import ahead
-from vbp_core.export.job import Job
-from vbp_core.overlay import Rect
-from vbp_core.preprocess import as_shown
+from vbp.classes import class_name, labels_for, percent_right, unknown_folders
+from vbp.drives.base import Drive, Image
+from vbp.drives.opening import open_drive
+from vbp.engine import VBP, Engine, dead_layer, open_network, why_missing
+from vbp.errors import ExplainError, FrameError, VbpError
+from vbp.explain.registry import METHODS, explain
+from vbp.explain.trace import Trace
+from vbp.explain.visualbackprop import levels
+from vbp.export.ahead import ahead
+from vbp.export.job import Job
+from vbp.models.network import Network
+from vbp.models.spec import NetworkSpec
+from vbp.overlay import Rect
+from vbp.preprocess import as_shown
 
 log = logging.getLogger(__name__)
 BATCH = 4  # on a processor, larger ones fall out of its caches

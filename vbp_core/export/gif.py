@@ -12,14 +12,14 @@ from typing import Any, BinaryIO
 import av
 import av.filter
 
-from vbp_core.errors import VbpError
-from vbp_core.export.encoders import Encoding
-from vbp_core.export.job import Job
-from vbp_core.export.part_file import Growing, growing, reason
-from vbp_core.export.registry import Progress
-from vbp_core.export.render import open_clip
-from vbp_core.export.video import encode
-from vbp_core.files import check_target
+from vbp.errors import VbpError
+from vbp.export.encoders import Encoding
+from vbp.export.job import Job
+from vbp.export.part_file import Growing, growing, reason
+from vbp.export.registry import Progress
+from vbp.export.render import open_clip
+from vbp.export.video import encode
+from vbp.files import check_target
 
 FPS = 10.0
 MOST_FPS = 50.0  # browsers slow down what is faster

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vbp_core.drives.base import OpenOptions
-from vbp_core.overlay import STYLES, Rect
+from vbp.drives.base import OpenOptions
+from vbp.overlay import STYLES, Rect
 
 # name -> what it shows
 PANELS: dict[str, str] = {
@@ -53,7 +53,7 @@ class Settings:
     codec: str = "h264"
     quality: str = "good"
     encoder: str = "auto"
-    lrp_eps: float = 100.0  # as in the paper; vbp_core.explain is not imported here, as it brings torch
+    lrp_eps: float = 100.0  # as in the paper; vbp.explain is not imported here, as it brings torch
     lrp_bias: bool = True
 
 

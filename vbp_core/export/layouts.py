@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vbp_core.overlay import Rect
+from vbp.overlay import Rect
 
 SIZES = {
     "stage": (1280, 720),

@@ -6,9 +6,9 @@ from typing import Any
 
 import cv2
 
-from vbp_core.drives.base import Image
-from vbp_core.lettering import write
-from vbp_core.palette import Rgb
+from vbp.drives.base import Image
+from vbp.lettering import write
+from vbp.palette import Rgb
 
 REGULAR, MEDIUM, BOLD = 400, 500, 600
 ELLIPSIS = "…"

@@ -23,18 +23,18 @@ import numpy as np
 from mcap.writer import CompressionType, Writer
 from numpy.typing import NDArray
 
-from vbp_core.classes import UNKNOWN, class_name
-from vbp_core.drives.bag_drive import CAMERAS, DERIVED
-from vbp_core.drives.base import Image
-from vbp_core.errors import VbpError
-from vbp_core.explain.registry import METHODS
-from vbp_core.export.about import about, made_by
-from vbp_core.export.compose import check_settings
-from vbp_core.export.frames import Annotated, Source, methods_of, open_source
-from vbp_core.export.job import Job
-from vbp_core.export.part_file import growing
-from vbp_core.export.registry import CancelledError, Progress
-from vbp_core.export.ros2_messages import (
+from vbp.classes import UNKNOWN, class_name
+from vbp.drives.bag_drive import CAMERAS, DERIVED
+from vbp.drives.base import Image
+from vbp.errors import VbpError
+from vbp.explain.registry import METHODS
+from vbp.export.about import about, made_by
+from vbp.export.compose import check_settings
+from vbp.export.frames import Annotated, Source, methods_of, open_source
+from vbp.export.job import Job
+from vbp.export.part_file import growing
+from vbp.export.registry import CancelledError, Progress
+from vbp.export.ros2_messages import (
     CLASSIFICATION,
     COMPRESSED,
     DIAGNOSTICS,
@@ -47,8 +47,8 @@ from vbp_core.export.ros2_messages import (
     Messages,
     degrees,
 )
-from vbp_core.files import check_target
-from vbp_core.overlay import Rect, blend
+from vbp.files import check_target
+from vbp.overlay import Rect, blend
 
 MAGIC = b"\x89MCAP0\r\n"
 CHUNK_BYTES = 4 * 2**20  # before compression: some frames, so that a viewer that jumps reads little

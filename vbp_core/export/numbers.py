@@ -10,13 +10,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from vbp_core.errors import VbpError
-from vbp_core.export.about import about, made_by, model_name
-from vbp_core.export.frames import Annotated, Source, open_source
-from vbp_core.export.job import Job
-from vbp_core.export.part_file import growing
-from vbp_core.export.registry import CancelledError, Progress, format_of
-from vbp_core.files import check_target
+from vbp.errors import VbpError
+from vbp.export.about import about, made_by, model_name
+from vbp.export.frames import Annotated, Source, open_source
+from vbp.export.job import Job
+from vbp.export.part_file import growing
+from vbp.export.registry import CancelledError, Progress, format_of
+from vbp.files import check_target
 
 # name -> Parquet type. Texts are the same in every row so that tables of several drives can be put together.
 COLUMNS: dict[str, str] = {

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vbp_core.errors import VbpError
+from vbp.errors import VbpError
 
 
 class Growing:

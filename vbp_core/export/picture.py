@@ -10,14 +10,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vbp_core.drives.base import Image
-from vbp_core.errors import VbpError
-from vbp_core.export.compose import Composer, facts_of
-from vbp_core.export.frames import Source, open_source
-from vbp_core.export.job import Job
-from vbp_core.export.part_file import growing
-from vbp_core.export.registry import CancelledError, Progress
-from vbp_core.files import check_target
+from vbp.drives.base import Image
+from vbp.errors import VbpError
+from vbp.export.compose import Composer, facts_of
+from vbp.export.frames import Source, open_source
+from vbp.export.job import Job
+from vbp.export.part_file import growing
+from vbp.export.registry import CancelledError, Progress
+from vbp.files import check_target
 
 SOFTWARE = b"Software\x00vbp"
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -9,12 +9,12 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 
-from vbp_core.errors import VbpError
-from vbp_core.export.job import Job
-from vbp_core.export.part_file import part_name, reason
-from vbp_core.export.picture import to_png
-from vbp_core.export.registry import CancelledError, Progress
-from vbp_core.export.render import Clip, open_clip
+from vbp.errors import VbpError
+from vbp.export.job import Job
+from vbp.export.part_file import part_name, reason
+from vbp.export.picture import to_png
+from vbp.export.registry import CancelledError, Progress
+from vbp.export.render import Clip, open_clip
 
 LIST = "frames.csv"
 COLUMNS = ("file", "time_ns", "frame", "timestamp_ns", "driven_deg")

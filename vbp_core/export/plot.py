@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.drives.base import Image
-from vbp_core.export.lettering import Lettering
-from vbp_core.overlay import Rect
-from vbp_core.palette import BORDER, DRIVEN, ERROR, MUTED, PANEL, PREDICTED, TEXT, rgb
-from vbp_core.readable import clock
+from vbp.drives.base import Image
+from vbp.export.lettering import Lettering
+from vbp.overlay import Rect
+from vbp.palette import BORDER, DRIVEN, ERROR, MUTED, PANEL, PREDICTED, TEXT, rgb
+from vbp.readable import clock
 
 WHOLE_S = 20.0  # a clip up to this long is shown whole; of a longer one, so much moves past
 AHEAD = 0.25  # the part of a moving plot that lies ahead of the frame

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from vbp_core.errors import VbpError
-from vbp_core.export.job import Job
+from vbp.errors import VbpError
+from vbp.export.job import Job
 
 # progress(done, total) -> False to cancel, which the writer answers with CancelledError.
 Progress = Callable[[int, int], bool]
@@ -15,15 +15,15 @@ Progress = Callable[[int, int], bool]
 # A file's suffix, or the name of a format that no suffix tells -> the module that writes it. The module has
 # `write(job, progress) -> Path`: what was written, whole and under its final name. It raises VbpError.
 WRITERS: dict[str, str] = {
-    ".mp4": "vbp_core.export.video",
-    ".mov": "vbp_core.export.video",
-    ".mkv": "vbp_core.export.video",
-    ".gif": "vbp_core.export.gif",
-    ".png": "vbp_core.export.picture",
-    ".csv": "vbp_core.export.numbers",
-    ".parquet": "vbp_core.export.numbers",
-    ".mcap": "vbp_core.export.mcap_file",
-    "pictures": "vbp_core.export.pictures",  # a folder of PNG files
+    ".mp4": "vbp.export.video",
+    ".mov": "vbp.export.video",
+    ".mkv": "vbp.export.video",
+    ".gif": "vbp.export.gif",
+    ".png": "vbp.export.picture",
+    ".csv": "vbp.export.numbers",
+    ".parquet": "vbp.export.numbers",
+    ".mcap": "vbp.export.mcap_file",
+    "pictures": "vbp.export.pictures",  # a folder of PNG files
 }
 
 

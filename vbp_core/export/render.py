@@ -7,11 +7,11 @@ from contextlib import closing, contextmanager
 
 import numpy as np
 
-from vbp_core.drives.base import Image
-from vbp_core.export.compose import Composer, facts_of
-from vbp_core.export.frames import Source, open_source
-from vbp_core.export.job import Job
-from vbp_core.export.timeline import Timeline, timeline
+from vbp.drives.base import Image
+from vbp.export.compose import Composer, facts_of
+from vbp.export.frames import Source, open_source
+from vbp.export.job import Job
+from vbp.export.timeline import Timeline, timeline
 
 
 class Clip:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from vbp_core.drives.base import Image
-from vbp_core.export.frames import Layer
-from vbp_core.export.lettering import Lettering
-from vbp_core.overlay import Rect
-from vbp_core.palette import MUTED, PANEL, rgb
+from vbp.drives.base import Image
+from vbp.export.frames import Layer
+from vbp.export.lettering import Lettering
+from vbp.overlay import Rect
+from vbp.palette import MUTED, PANEL, rgb
 
 GAP = 3
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.errors import VbpError
+from vbp.errors import VbpError
 
 LEAST_FPS, MOST_FPS = 0.1, 240.0
 DEFAULT_STEP_NS = 50_000_000  # how long a single frame is shown

@@ -9,16 +9,16 @@ from typing import Any
 
 import av
 
-from vbp_core.drives.base import Image
-from vbp_core.errors import VbpError
-from vbp_core.export.encoders import TICKS, Converter, Encoding, add_stream, check_codec, choose
-from vbp_core.export.interrupts import held_interrupts
-from vbp_core.export.job import Job
-from vbp_core.export.part_file import Growing, check_part, growing, reason
-from vbp_core.export.registry import CancelledError, Progress, format_of
-from vbp_core.export.render import Clip, open_clip
-from vbp_core.export.timeline import Timeline
-from vbp_core.files import check_target
+from vbp.drives.base import Image
+from vbp.errors import VbpError
+from vbp.export.encoders import TICKS, Converter, Encoding, add_stream, check_codec, choose
+from vbp.export.interrupts import held_interrupts
+from vbp.export.job import Job
+from vbp.export.part_file import Growing, check_part, growing, reason
+from vbp.export.registry import CancelledError, Progress, format_of
+from vbp.export.render import Clip, open_clip
+from vbp.export.timeline import Timeline
+from vbp.files import check_target
 
 MADE_BY = "Made by vbp"
 MUXERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}

@@ -6,8 +6,8 @@ import math
 
 import cv2
 
-from vbp_core.drives.base import Image
-from vbp_core.palette import BORDER, DRIVEN, PREDICTED, Rgb, rgb
+from vbp.drives.base import Image
+from vbp.palette import BORDER, DRIVEN, PREDICTED, Rgb, rgb
 
 SHIFT = 4
 

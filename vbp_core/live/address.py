@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
-from vbp_core.errors import VbpError
+from vbp.errors import VbpError
 
 ACCEPTED = "a number (0), a device (/dev/video0), or a stream (rtsp://HOST/PATH, http://HOST:PORT/PATH)"
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
-from vbp_core.errors import VbpError
+from vbp.errors import VbpError
 
 NEAREST_S = 0.2  # a sample farther away than this says nothing about a frame
 
 # scheme -> module with `open(text) -> AngleSource`, imported only when it is asked for: each may need an extra
-SOURCES: dict[str, str] = {"udp": "vbp_core.live.udp", "can": "vbp_core.live.can_bus"}
+SOURCES: dict[str, str] = {"udp": "vbp.live.udp", "can": "vbp.live.can_bus"}
 ACCEPTED = "udp://[HOST]:PORT, or can:INTERFACE:CHANNEL?dbc=FILE&signal=NAME&unit=deg&sign=left"
 
 

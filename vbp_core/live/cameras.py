@@ -79,7 +79,7 @@ def _in_time(asks: list[tuple[str, Callable[[], CameraInfo | None]]], limit_s: f
 
 
 def _ask_linux(path: Path) -> CameraInfo | None:
-    from vbp_core.live.v4l2 import NoCameraError, ask
+    from vbp.live.v4l2 import NoCameraError, ask
 
     name = _name_in_sysfs(path) or path.name
     try:
@@ -120,8 +120,8 @@ def _try_index(index: int) -> CameraInfo | None:
     """Where the system has no list: open it, and take what it gives by itself."""
     import cv2
 
-    from vbp_core.live.address import parse_address
-    from vbp_core.live.opencv import Wishes, open_camera
+    from vbp.live.address import parse_address
+    from vbp.live.opencv import Wishes, open_camera
 
     camera = open_camera(parse_address(str(index)), Wishes())
     try:

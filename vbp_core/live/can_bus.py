@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vbp_core.errors import VbpError
-from vbp_core.live.angles import Measured
-from vbp_core.live.dbc import Signal, find_signal, load_dbc
-from vbp_core.live.options import SIDES, UNITS, near, parse_options
-from vbp_core.live.receiver import BadSampleError, Receiver
+from vbp.errors import VbpError
+from vbp.live.angles import Measured
+from vbp.live.dbc import Signal, find_signal, load_dbc
+from vbp.live.options import SIDES, UNITS, near, parse_options
+from vbp.live.receiver import BadSampleError, Receiver
 
 if TYPE_CHECKING:
     from can import BusABC, Message

@@ -9,11 +9,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from vbp_core.drives.base import Image
-from vbp_core.live.address import Address, parse_address
-from vbp_core.live.frame import CaptureState, LiveFrame, Phase
-from vbp_core.live.opencv import Wishes
-from vbp_core.live.reader import Reader
+from vbp.drives.base import Image
+from vbp.live.address import Address, parse_address
+from vbp.live.frame import CaptureState, LiveFrame, Phase
+from vbp.live.opencv import Wishes
+from vbp.live.reader import Reader
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vbp_core.errors import VbpError
-from vbp_core.live.options import near
-from vbp_core.live.receiver import BadSampleError
+from vbp.errors import VbpError
+from vbp.live.options import near
+from vbp.live.receiver import BadSampleError
 
 if TYPE_CHECKING:
     from cantools.database.can import Database, Message

@@ -8,7 +8,7 @@ import socket
 import ssl
 from urllib.parse import unquote, urlsplit
 
-from vbp_core.live.address import Address
+from vbp.live.address import Address
 
 _TIMEOUT_S = 2.0
 

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from vbp_core.classes import UNKNOWN, most_probable
-from vbp_core.drives.base import Image
+from vbp.classes import UNKNOWN, most_probable
+from vbp.drives.base import Image
 
 if TYPE_CHECKING:
-    from vbp_core.engine import Pass
+    from vbp.engine import Pass
 
 Phase = Literal["connecting", "live", "stale", "lost"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 
-from vbp_core.live.address import Address
+from vbp.live.address import Address
 
 OPEN_TIMEOUT_MS = 5000
 READ_TIMEOUT_MS = 4000

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from urllib.parse import unquote
 
-from vbp_core.errors import VbpError
+from vbp.errors import VbpError
 
 SIDES = ("left", "right")
 UNITS = ("rad", "deg")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from vbp_core.drives.base import Image
-from vbp_core.live.address import Address, mask
-from vbp_core.live.diagnose import why_not_opened
-from vbp_core.live.opencv import Wishes, exposure_ms, open_camera, put_back
+from vbp.drives.base import Image
+from vbp.live.address import Address, mask
+from vbp.live.diagnose import why_not_opened
+from vbp.live.opencv import Wishes, exposure_ms, open_camera, put_back
 
 if TYPE_CHECKING:
-    from vbp_core.live.capture import Capture
+    from vbp.live.capture import Capture
 
 log = logging.getLogger(__name__)
 MOST_FAILURES = 8  # damaged pictures in a row, after which a stream is taken for ended

@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 
-from vbp_core.live.angles import Measured, Track
+from vbp.live.angles import Measured, Track
 
 MOST_RAD = 8 * math.pi  # four turns; no steering wheel turns farther from its centre
 FARTHEST_CLOCK_S = 3600.0  # a time farther from this machine's clock is no time of now

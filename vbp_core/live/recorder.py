@@ -9,10 +9,10 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from vbp_core.errors import VbpError
-from vbp_core.live.angles import Measured
-from vbp_core.live.frame import NO_PREDICTION, LiveFrame, Prediction
-from vbp_core.live.recording_files import RecordingFiles
+from vbp.errors import VbpError
+from vbp.live.angles import Measured
+from vbp.live.frame import NO_PREDICTION, LiveFrame, Prediction
+from vbp.live.recording_files import RecordingFiles
 
 log = logging.getLogger(__name__)
 

@@ -22,11 +22,11 @@ import cv2
 import numpy as np
 from av.video.stream import VideoStream
 
-from vbp_core.drives.base import Image
-from vbp_core.drives.recording import COLUMNS, FORMAT, HEAD, ROWS, VERSION, VIDEO
-from vbp_core.errors import VbpError
-from vbp_core.live.angles import Measured
-from vbp_core.live.frame import LiveFrame, Prediction
+from vbp.drives.base import Image
+from vbp.drives.recording import COLUMNS, FORMAT, HEAD, ROWS, VERSION, VIDEO
+from vbp.errors import VbpError
+from vbp.live.angles import Measured
+from vbp.live.frame import LiveFrame, Prediction
 
 _CLUSTER_MS = 250
 _MILLISECOND = Fraction(1, 1000)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vbp_core.errors import VbpError
-from vbp_core.live.angles import AngleSource, Measured
-from vbp_core.live.capture import Capture
-from vbp_core.live.frame import NO_PREDICTION, LiveFrame, Prediction
-from vbp_core.live.recorder import Recorder
+from vbp.errors import VbpError
+from vbp.live.angles import AngleSource, Measured
+from vbp.live.capture import Capture
+from vbp.live.frame import NO_PREDICTION, LiveFrame, Prediction
+from vbp.live.recorder import Recorder
 
 if TYPE_CHECKING:
-    from vbp_core.engine import Engine, Pass
+    from vbp.engine import Engine, Pass
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from vbp_core.errors import VbpError
-from vbp_core.live.angles import Measured
-from vbp_core.live.options import SIDES, UNITS, parse_options
-from vbp_core.live.receiver import BadSampleError, Receiver
+from vbp.errors import VbpError
+from vbp.live.angles import Measured
+from vbp.live.options import SIDES, UNITS, parse_options
+from vbp.live.receiver import BadSampleError, Receiver
 
 EXAMPLE = "udp://:9000?unit=deg&sign=left"
 MAX_LINE = 4096  # bytes

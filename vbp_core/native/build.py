@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from vbp_core.native.structures import Layer, Step
+from vbp.native.structures import Layer, Step
 
 SOURCES = Path(__file__).parent / "c"
 FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fopenmp", "-shared", "-fPIC")

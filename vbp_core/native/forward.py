@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vbp_core.explain.graph import Conv, Graph, Pad, Stage, sources
-from vbp_core.explain.trace import Trace, run_stage, trace
-from vbp_core.native.build import Kernels
-from vbp_core.native.layers import FLOAT_BYTES, PackedConv
-from vbp_core.native.structures import Layer
+from vbp.explain.graph import Conv, Graph, Pad, Stage, sources
+from vbp.explain.trace import Trace, run_stage, trace
+from vbp.native.build import Kernels
+from vbp.native.layers import FLOAT_BYTES, PackedConv
+from vbp.native.structures import Layer
 
 WORTH_FUSING = (
     512 * 1024

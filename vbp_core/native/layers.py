@@ -7,8 +7,8 @@ import ctypes
 import torch
 from torch import Tensor
 
-from vbp_core.explain.graph import Conv
-from vbp_core.native.structures import Layer
+from vbp.explain.graph import Conv
+from vbp.native.structures import Layer
 
 FLOAT_BYTES = 4
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vbp_core.explain.adjoint import by_largest
-from vbp_core.explain.graph import Conv, Pad, Stage, cuts, sources
-from vbp_core.explain.trace import Trace
-from vbp_core.native.build import Kernels
-from vbp_core.native.layers import FLOAT_BYTES, packed, transformed, whole_vectors, winograd_pays
-from vbp_core.native.structures import Layer
+from vbp.explain.adjoint import by_largest
+from vbp.explain.graph import Conv, Pad, Stage, cuts, sources
+from vbp.explain.trace import Trace
+from vbp.native.build import Kernels
+from vbp.native.layers import FLOAT_BYTES, packed, transformed, whole_vectors, winograd_pays
+from vbp.native.structures import Layer
 
 FEW = 4  # channels of a picture that the last step takes at once
 KEY = "native lrp"  # in `Trace.kept`

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vbp_core.explain.graph import Activation, AvgPool, Conv, MaxPool, Op, Pad, Stage
-from vbp_core.explain.trace import Trace
-from vbp_core.native.build import Kernels
-from vbp_core.native.structures import Step
+from vbp.explain.graph import Activation, AvgPool, Conv, MaxPool, Op, Pad, Stage
+from vbp.explain.trace import Trace
+from vbp.native.build import Kernels
+from vbp.native.structures import Step
 
 WINDOW, PADDING = 1, 2  # `moves` of mask.h
 TALLEST = 128  # rows of a window; `TALLEST` of mask.h

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vbp_core.errors import VbpError
-from vbp_core.explain.graph import Graph
-from vbp_core.explain.trace import Trace
-from vbp_core.native.build import Kernels, NotBuiltError, hopeless, kernels
-from vbp_core.native.forward import NativeForward
+from vbp.errors import VbpError
+from vbp.explain.graph import Graph
+from vbp.explain.trace import Trace
+from vbp.native.build import Kernels, NotBuiltError, hopeless, kernels
+from vbp.native.forward import NativeForward
 
 PATIENCE_S = 2.0  # a command that is done by then does not start the compiler
 CLOSE = 1e-4  # of a value's largest: rounding is far below, a kernel that is wrong is far above

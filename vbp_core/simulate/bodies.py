@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.simulate.camera import View
-from vbp_core.simulate.canvas import Canvas
-from vbp_core.simulate.classes import ID
-from vbp_core.simulate.light import RGB, Light
-from vbp_core.simulate.road import Floats, Road
-from vbp_core.simulate.traffic import Car
+from vbp.simulate.camera import View
+from vbp.simulate.canvas import Canvas
+from vbp.simulate.classes import ID
+from vbp.simulate.light import RGB, Light
+from vbp.simulate.road import Floats, Road
+from vbp.simulate.traffic import Car
 
 SUN = np.array([0.45, 0.35, 0.82])  # towards it
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vbp_core.simulate.classes import ID
-from vbp_core.simulate.noise import Array
+from vbp.simulate.classes import ID
+from vbp.simulate.noise import Array
 
 
 class Canvas:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.simulate.layouts import KINDS, SLOTS, Layout, draw_layout
-from vbp_core.simulate.noise import smooth_track, stream
-from vbp_core.simulate.road import BEFORE
+from vbp.simulate.layouts import KINDS, SLOTS, Layout, draw_layout
+from vbp.simulate.noise import smooth_track, stream
+from vbp.simulate.road import BEFORE
 
 Floats = NDArray[np.float64]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vbp_core.simulate.canvas import Canvas
-from vbp_core.simulate.classes import ID
+from vbp.simulate.canvas import Canvas
+from vbp.simulate.classes import ID
 
 CUES = ("reflection",)
 

@@ -1,4 +1,4 @@
-"""Makes the demo drive of assets/demo: `python -m vbp_core.simulate.demo FOLDER`.
+"""Makes the demo drive of assets/demo: `python -m vbp.simulate.demo FOLDER`.
 
 A minute of one seed that was chosen for its variety: sharp bends, dusk, wet and dry, shadows of trees, missing
 and worn lines, a road without lines, crosswalks, traffic. The video is compressed harder than a drive for training
@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from vbp_core.simulate.world import Settings
-from vbp_core.simulate.write import VIDEO, simulate
+from vbp.simulate.world import Settings
+from vbp.simulate.write import VIDEO, simulate
 
 SETTINGS = Settings(frames=1200, seed=360)
 TRUTH_EVERY = 8

@@ -8,9 +8,9 @@ from math import atan, cos, sin, tan
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.simulate.conditions import Conditions
-from vbp_core.simulate.noise import smooth_track, stream
-from vbp_core.simulate.road import STEP, Road
+from vbp.simulate.conditions import Conditions
+from vbp.simulate.noise import smooth_track, stream
+from vbp.simulate.road import STEP, Road
 
 Floats = NDArray[np.float64]
 

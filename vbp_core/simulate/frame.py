@@ -8,19 +8,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.simulate.bodies import draw_car
-from vbp_core.simulate.canvas import Canvas
-from vbp_core.simulate.classes import ID, SHADOW_BIT
-from vbp_core.simulate.cue import plant_reflection
-from vbp_core.simulate.ground import Ground, cast
-from vbp_core.simulate.light import light_at
-from vbp_core.simulate.markings import Paint, cross_paint, lane_paint
-from vbp_core.simulate.noise import Array
-from vbp_core.simulate.posts import stand_posts
-from vbp_core.simulate.scenery import paint_sky, stand_walls
-from vbp_core.simulate.surface import Surface, cast_shadows, paint_ground
-from vbp_core.simulate.traffic import visible
-from vbp_core.simulate.world import World
+from vbp.simulate.bodies import draw_car
+from vbp.simulate.canvas import Canvas
+from vbp.simulate.classes import ID, SHADOW_BIT
+from vbp.simulate.cue import plant_reflection
+from vbp.simulate.ground import Ground, cast
+from vbp.simulate.light import light_at
+from vbp.simulate.markings import Paint, cross_paint, lane_paint
+from vbp.simulate.noise import Array
+from vbp.simulate.posts import stand_posts
+from vbp.simulate.scenery import paint_sky, stand_walls
+from vbp.simulate.surface import Surface, cast_shadows, paint_ground
+from vbp.simulate.traffic import visible
+from vbp.simulate.world import World
 
 
 @dataclass(frozen=True)

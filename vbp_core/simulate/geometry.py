@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from vbp_core.simulate.classes import LANE_MARKINGS, NAMES, SHADOW_BIT
-from vbp_core.simulate.driver import STEERING_RATIO, WHEELBASE
-from vbp_core.simulate.world import World
+from vbp.simulate.classes import LANE_MARKINGS, NAMES, SHADOW_BIT
+from vbp.simulate.driver import STEERING_RATIO, WHEELBASE
+from vbp.simulate.world import World
 
 FORMAT = 1
 # Metres beyond the rear axle at which the lane's edges are given.

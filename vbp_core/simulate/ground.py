@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.simulate.camera import View
-from vbp_core.simulate.conditions import Conditions
-from vbp_core.simulate.noise import Array
-from vbp_core.simulate.road import Road
+from vbp.simulate.camera import View
+from vbp.simulate.conditions import Conditions
+from vbp.simulate.noise import Array
+from vbp.simulate.road import Road
 
 Floats = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.simulate.noise import Array, stream
+from vbp.simulate.noise import Array, stream
 
 _BANK = 3  # frames' worth of noise; each frame takes a random window of it
 _STEPS = 4096

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vbp_core.simulate.conditions import Conditions
+from vbp.simulate.conditions import Conditions
 
 RGB = tuple[float, float, float]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.simulate.classes import ID
-from vbp_core.simulate.conditions import Across, Conditions, Section
-from vbp_core.simulate.ground import Ground
-from vbp_core.simulate.layouts import SLOTS, WHITE
-from vbp_core.simulate.noise import Array, Tile
+from vbp.simulate.classes import ID
+from vbp.simulate.conditions import Across, Conditions, Section
+from vbp.simulate.ground import Ground
+from vbp.simulate.layouts import SLOTS, WHITE
+from vbp.simulate.noise import Array, Tile
 
 SEEN = 0.45  # a pixel belongs to a marking when this share of it was painted
 LEFT = 0.12  # and this much of that paint can still be seen

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.overlay import Rect
-from vbp_core.simulate.truth import Truth
+from vbp.overlay import Rect
+from vbp.simulate.truth import Truth
 
 
 def in_crop(classes: NDArray[np.uint8], rect: Rect, shape: tuple[int, int]) -> NDArray[np.intp]:

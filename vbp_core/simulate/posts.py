@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vbp_core.simulate.camera import View
-from vbp_core.simulate.canvas import Canvas
-from vbp_core.simulate.conditions import Conditions
-from vbp_core.simulate.ground import bank, beyond_edges
-from vbp_core.simulate.light import RGB, Light
-from vbp_core.simulate.noise import stream
-from vbp_core.simulate.road import Road
+from vbp.simulate.camera import View
+from vbp.simulate.canvas import Canvas
+from vbp.simulate.conditions import Conditions
+from vbp.simulate.ground import bank, beyond_edges
+from vbp.simulate.light import RGB, Light
+from vbp.simulate.noise import stream
+from vbp.simulate.road import Road
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.simulate.noise import stream
+from vbp.simulate.noise import stream
 
 Floats = NDArray[np.float64]
 

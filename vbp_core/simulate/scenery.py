@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.simulate.camera import View
-from vbp_core.simulate.canvas import Canvas
-from vbp_core.simulate.classes import ID
-from vbp_core.simulate.conditions import Conditions
-from vbp_core.simulate.ground import Ground, widen
-from vbp_core.simulate.light import Light
-from vbp_core.simulate.noise import Array, blurred, octaves, smooth_track, stream, unit
+from vbp.simulate.camera import View
+from vbp.simulate.canvas import Canvas
+from vbp.simulate.classes import ID
+from vbp.simulate.conditions import Conditions
+from vbp.simulate.ground import Ground, widen
+from vbp.simulate.light import Light
+from vbp.simulate.noise import Array, blurred, octaves, smooth_track, stream, unit
 
 Floats = NDArray[np.float64]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from vbp_core.simulate.conditions import Conditions, Patch, Seam
-from vbp_core.simulate.ground import Ground
-from vbp_core.simulate.markings import band, between
-from vbp_core.simulate.noise import Array, Tile, octaves, stream
+from vbp.simulate.conditions import Conditions, Patch, Seam
+from vbp.simulate.ground import Ground
+from vbp.simulate.markings import band, between
+from vbp.simulate.noise import Array, Tile, octaves, stream
 
 GRAVEL = (0.24, 0.215, 0.175)
 EARTH = (0.17, 0.125, 0.08)

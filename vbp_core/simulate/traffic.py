@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vbp_core.simulate.conditions import Conditions
-from vbp_core.simulate.driver import Motion
-from vbp_core.simulate.noise import smooth_track, stream
-from vbp_core.simulate.road import Floats
+from vbp.simulate.conditions import Conditions
+from vbp.simulate.driver import Motion
+from vbp.simulate.noise import smooth_track, stream
+from vbp.simulate.road import Floats
 
 RGB = tuple[float, float, float]
 

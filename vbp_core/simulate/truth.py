@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.errors import VbpError
-from vbp_core.simulate import png
-from vbp_core.simulate.classes import CLASS_BITS, SHADOW_BIT
-from vbp_core.simulate.geometry import FORMAT
+from vbp.errors import VbpError
+from vbp.simulate import png
+from vbp.simulate.classes import CLASS_BITS, SHADOW_BIT
+from vbp.simulate.geometry import FORMAT
 
 
 class Truth:

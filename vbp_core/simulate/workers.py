@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.errors import VbpError
-from vbp_core.simulate import png
-from vbp_core.simulate.classes import palette
-from vbp_core.simulate.frame import render
-from vbp_core.simulate.world import Settings, World
+from vbp.errors import VbpError
+from vbp.simulate import png
+from vbp.simulate.classes import palette
+from vbp.simulate.frame import render
+from vbp.simulate.world import Settings, World
 
 JPEG_QUALITY = 92
 

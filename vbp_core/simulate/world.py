@@ -8,16 +8,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.simulate.camera import Camera, View
-from vbp_core.simulate.conditions import Conditions, make_conditions
-from vbp_core.simulate.driver import FASTEST, Motion, drive
-from vbp_core.simulate.lens import Lens
-from vbp_core.simulate.noise import smooth_track, stream
-from vbp_core.simulate.posts import Post, make_posts
-from vbp_core.simulate.road import Road, make_road
-from vbp_core.simulate.scenery import Backdrop, make_backdrop
-from vbp_core.simulate.surface import ShadowTiles, Textures, make_shadows, make_textures
-from vbp_core.simulate.traffic import Car, make_traffic
+from vbp.simulate.camera import Camera, View
+from vbp.simulate.conditions import Conditions, make_conditions
+from vbp.simulate.driver import FASTEST, Motion, drive
+from vbp.simulate.lens import Lens
+from vbp.simulate.noise import smooth_track, stream
+from vbp.simulate.posts import Post, make_posts
+from vbp.simulate.road import Road, make_road
+from vbp.simulate.scenery import Backdrop, make_backdrop
+from vbp.simulate.surface import ShadowTiles, Textures, make_shadows, make_textures
+from vbp.simulate.traffic import Car, make_traffic
 
 START_NS = 1_500_000_000_000_000_000  # of the first frame, ns since 1970
 VIEW_METRES = 450.0

@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from vbp_core.errors import VbpError
-from vbp_core.simulate import png
-from vbp_core.simulate.bag import BagWriter
-from vbp_core.simulate.classes import palette
-from vbp_core.simulate.cue import CUES
-from vbp_core.simulate.geometry import describe
-from vbp_core.simulate.workers import Job, frames
-from vbp_core.simulate.world import Settings, World
+from vbp.errors import VbpError
+from vbp.simulate import png
+from vbp.simulate.bag import BagWriter
+from vbp.simulate.classes import palette
+from vbp.simulate.cue import CUES
+from vbp.simulate.geometry import describe
+from vbp.simulate.workers import Job, frames
+from vbp.simulate.world import Settings, World
 
 FORMATS = ("jpeg", "h264")
 TRUTH = "truth"

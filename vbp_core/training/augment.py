@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vbp_core.training.recipe import Recipe
+from vbp.training.recipe import Recipe
 
 Uniform = NDArray[np.float32]
 

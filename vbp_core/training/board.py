@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vbp_core.training.folder import Row
+from vbp.training.folder import Row
 
 MISSING = "tensorboard is not installed: metrics.csv only (pip install 'vbp[train]' adds event files)"
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.analysis import parse_frames
-from vbp_core.drives.base import Drive
-from vbp_core.drives.labels import speed_filter
-from vbp_core.errors import VbpError
-from vbp_core.training.recipe import Recipe
+from vbp.analysis import parse_frames
+from vbp.drives.base import Drive
+from vbp.drives.labels import speed_filter
+from vbp.errors import VbpError
+from vbp.training.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,18 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from models.network import Network, build, save_checkpoint
-from models.spec import ModelFileError, NetworkSpec
-from vbp_core.classes import are_numbers, class_name, labels_for, score_classes
-from vbp_core.devices import pick_device
-from vbp_core.drives.base import Drive
-from vbp_core.errors import FrameError, ModelError, VbpError
-from vbp_core.preprocess import normalise, prepare, to_tensor
-from vbp_core.training.augment import augment, draw
-from vbp_core.training.files import saying_where, write_json, write_text
-from vbp_core.training.folder import LAST, METRICS
-from vbp_core.training.optimise import make_optimizer, set_lr
-from vbp_core.training.recipe import Recipe
+from vbp.classes import are_numbers, class_name, labels_for, score_classes
+from vbp.devices import pick_device
+from vbp.drives.base import Drive
+from vbp.errors import FrameError, ModelError, VbpError
+from vbp.models.network import Network, build, save_checkpoint
+from vbp.models.spec import NetworkSpec
+from vbp.preprocess import normalise, prepare, to_tensor
+from vbp.training.augment import augment, draw
+from vbp.training.files import saying_where, write_json, write_text
+from vbp.training.folder import LAST, METRICS
+from vbp.training.optimise import make_optimizer, set_lr
+from vbp.training.recipe import Recipe
 
 EPOCHS = 100.0
 CLASSES = "classes.json"
@@ -166,7 +166,7 @@ def train_classes(
     words = f"{len(train_rows)} pictures of {drive.info.path.name}: {recipe.describe()}"
     try:
         network = build(spec, recipe.seed)
-    except ModelFileError as error:  # an architecture that cannot be made for these classes
+    except ModelError as error:  # an architecture that cannot be made for these classes
         raise ModelError(f"{spec.name} cannot be trained on these classes: {error}") from error
     with saying_where(folder):
         folder.mkdir(parents=True, exist_ok=True)

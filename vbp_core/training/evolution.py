@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp_core.drives.base import Drive, Image
-from vbp_core.engine import Engine
-from vbp_core.figure import Tile, angle_words, picture_of, sheet
-from vbp_core.overlay import blend, grey_to_rgb
-from vbp_core.training.folder import Checkpoint
+from vbp.drives.base import Drive, Image
+from vbp.engine import Engine
+from vbp.figure import Tile, angle_words, picture_of, sheet
+from vbp.overlay import blend, grey_to_rgb
+from vbp.training.folder import Checkpoint
 
 METHOD = "visualbackprop"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from vbp_core.errors import VbpError
+from vbp.errors import VbpError
 
 PART = ".part"
 

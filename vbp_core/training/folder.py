@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from models.network import Network, load_checkpoint
-from models.spec import ModelFileError, NetworkSpec
-from vbp_core.errors import ModelError, VbpError
-from vbp_core.training.files import write_json, write_text
-from vbp_core.training.recipe import Recipe
+from vbp.errors import ModelError, VbpError
+from vbp.models.network import Network, load_checkpoint
+from vbp.models.spec import NetworkSpec
+from vbp.training.files import write_json, write_text
+from vbp.training.recipe import Recipe
 
 FORMAT = 1
 KIND = "vbp training run"
@@ -50,10 +50,7 @@ class Checkpoint:
 
     def load(self) -> Network:
         """Raises ModelError."""
-        try:
-            return load_checkpoint(self.path)
-        except ModelFileError as error:
-            raise ModelError(str(error)) from error
+        return load_checkpoint(self.path)
 
 
 @dataclass(frozen=True)
@@ -211,5 +208,5 @@ def _read_config(path: Path) -> Config:
             init=str(data["init"]),
             threads=int(data["threads"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ModelError) as error:
         raise VbpError(f"{file} is damaged ({error})") from error

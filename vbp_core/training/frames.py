@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from models.spec import NetworkSpec
-from vbp_core.drives.base import Drive
-from vbp_core.errors import FrameError, VbpError
-from vbp_core.preprocess import prepare
-from vbp_core.training.choosing import Chosen
-from vbp_core.training.files import saying_where, whole
+from vbp.drives.base import Drive
+from vbp.errors import FrameError, VbpError
+from vbp.models.spec import NetworkSpec
+from vbp.preprocess import prepare
+from vbp.training.choosing import Chosen
+from vbp.training.files import saying_where, whole
 
 PICTURES, TABLE, DIGEST = "pictures.u8", "frames.safetensors", "vbp.digest"
 KEEP_FREE = 256 * 2**20

@@ -11,8 +11,8 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
-from vbp_core.devices import pick_device
-from vbp_core.errors import VbpError
+from vbp.devices import pick_device
+from vbp.errors import VbpError
 
 # The first process decodes all drives while the others wait.
 PATIENCE = timedelta(hours=24)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vbp_core.errors import VbpError
+from vbp.errors import VbpError
 
 NAME = "lock"
 

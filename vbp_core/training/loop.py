@@ -12,22 +12,22 @@ from pathlib import Path
 
 import torch
 
-from models.network import load_checkpoint
-from models.spec import ModelFileError, NetworkSpec
-from vbp_core.drives import Drive, OpenOptions, open_drive
-from vbp_core.errors import ModelError, VbpError
-from vbp_core.preprocess import crop_warning
-from vbp_core.training.board import MISSING, Board
-from vbp_core.training.choosing import Chosen, choose, describe_frames
-from vbp_core.training.fast import bfloat16_is_fast, keep_memory
-from vbp_core.training.files import clear_parts, saying_where
-from vbp_core.training.folder import Config, Row, Run, Source, start_folder
-from vbp_core.training.frames import decode, is_decoded, load
-from vbp_core.training.group import Group, joined
-from vbp_core.training.lock import held
-from vbp_core.training.recipe import Recipe
-from vbp_core.training.stopping import stopping
-from vbp_core.training.trainer import Trainer
+from vbp.drives import Drive, OpenOptions, open_drive
+from vbp.errors import VbpError
+from vbp.models.network import load_checkpoint
+from vbp.models.spec import NetworkSpec
+from vbp.preprocess import crop_warning
+from vbp.training.board import MISSING, Board
+from vbp.training.choosing import Chosen, choose, describe_frames
+from vbp.training.fast import bfloat16_is_fast, keep_memory
+from vbp.training.files import clear_parts, saying_where
+from vbp.training.folder import Config, Row, Run, Source, start_folder
+from vbp.training.frames import decode, is_decoded, load
+from vbp.training.group import Group, joined
+from vbp.training.lock import held
+from vbp.training.recipe import Recipe
+from vbp.training.stopping import stopping
+from vbp.training.trainer import Trainer
 
 FRAMES = "frames"
 SAVE_EVERY_S = 120.0
@@ -235,7 +235,4 @@ def _drives_in_words(sources: Sequence[Source]) -> str:
 
 
 def _init_spec(init: str) -> NetworkSpec:
-    try:
-        return load_checkpoint(init).spec
-    except ModelFileError as error:
-        raise ModelError(str(error)) from error
+    return load_checkpoint(init).spec

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from vbp_core.training.recipe import Recipe
+from vbp.training.recipe import Recipe
 
 
 def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

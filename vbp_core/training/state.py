@@ -11,10 +11,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vbp_core.errors import VbpError
-from vbp_core.training.files import whole
-from vbp_core.training.folder import STATE, Row
-from vbp_core.training.optimise import RunningMean, optimizer_tensors, restore_optimizer
+from vbp.errors import VbpError
+from vbp.training.files import whole
+from vbp.training.folder import STATE, Row
+from vbp.training.optimise import RunningMean, optimizer_tensors, restore_optimizer
 
 FILE = "state.safetensors"
 KEY = "vbp.state"

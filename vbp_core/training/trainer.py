@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from models.network import Network, build, load_checkpoint, save_checkpoint
-from models.spec import ModelFileError, NetworkSpec
-from vbp_core.analysis import Scores, score
-from vbp_core.errors import ModelError, VbpError
-from vbp_core.preprocess import normalise, to_tensor
-from vbp_core.training.augment import augment, draw
-from vbp_core.training.fast import Trainable, autocast, first_output
-from vbp_core.training.folder import BEST, LAST, Config, Row, checkpoint_path, write_metrics
-from vbp_core.training.frames import Frames
-from vbp_core.training.group import Group
-from vbp_core.training.optimise import RunningMean, make_optimizer, set_lr
-from vbp_core.training.state import Progress, restore_state, save_state
+from vbp.analysis import Scores, score
+from vbp.errors import VbpError
+from vbp.models.network import Network, build, load_checkpoint, save_checkpoint
+from vbp.models.spec import NetworkSpec
+from vbp.preprocess import normalise, to_tensor
+from vbp.training.augment import augment, draw
+from vbp.training.fast import Trainable, autocast, first_output
+from vbp.training.folder import BEST, LAST, Config, Row, checkpoint_path, write_metrics
+from vbp.training.frames import Frames
+from vbp.training.group import Group
+from vbp.training.optimise import RunningMean, make_optimizer, set_lr
+from vbp.training.state import Progress, restore_state, save_state
 
 LOOK_EVERY = 16  # steps between looks at the losses on a GPU: each look waits for it
 TEST_BATCH = 32
@@ -239,12 +239,9 @@ def predict(
 
 def _begin(config: Config) -> Network:
     """Fresh weights from the seed, or those of the checkpoint to start from. Raises ModelError."""
-    try:
-        if not config.init:
-            return build(config.spec, config.recipe.seed)
-        network = load_checkpoint(config.init)
-    except ModelFileError as error:
-        raise ModelError(str(error)) from error
+    if not config.init:
+        return build(config.spec, config.recipe.seed)
+    network = load_checkpoint(config.init)
     network.spec = config.spec
     return network
 

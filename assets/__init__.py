@@ -1,0 +1,1 @@
+"""What is installed with the program: the demo drive."""
