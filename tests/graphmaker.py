@@ -9,7 +9,7 @@ from captum.attr._utils.custom_modules import Addition_Module
 from torch import Tensor, nn
 
 from netmaker import F64
-from vbp.explain.graph import (
+from vbp.graph.operations import (
     Activation,
     Add,
     Affine,

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from vbp.explain.chain import read_chain
-from vbp.explain.graph import AvgPool, Conv, Dense, Flatten, Graph, MaxPool, Op, Pad
-from vbp.explain.trace import Trace, trace
+from vbp.graph.operations import AvgPool, Conv, Dense, Flatten, Graph, MaxPool, Op, Pad
+from vbp.graph.trace import Trace, trace
 
 F64 = torch.float64
 

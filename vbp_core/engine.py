@@ -18,11 +18,11 @@ from vbp.drives.base import Image
 from vbp.errors import ExplainError, ModelError
 from vbp.explain.exported import read_network
 from vbp.explain.forward import Forward
-from vbp.explain.graph import Dense, cuts
 from vbp.explain.registry import METHODS, explain
 from vbp.explain.target import Target, parse_target
-from vbp.explain.trace import Trace
 from vbp.explain.visualbackprop import levels
+from vbp.graph.operations import Dense, cuts
+from vbp.graph.trace import Trace
 from vbp.models.network import Network
 from vbp.models.registry import load_network
 from vbp.models.source import NetworkSource

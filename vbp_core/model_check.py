@@ -14,7 +14,8 @@ from torch import Tensor
 from vbp.drives.base import Image
 from vbp.engine import Engine
 from vbp.errors import VbpError
-from vbp.explain.graph import (
+from vbp.explain.registry import METHODS
+from vbp.graph.operations import (
     Activation,
     Affine,
     AvgPool,
@@ -28,8 +29,7 @@ from vbp.explain.graph import (
     Window,
     sources,
 )
-from vbp.explain.registry import METHODS
-from vbp.explain.trace import Trace
+from vbp.graph.trace import Trace
 
 REPEATS = 5  # of which the fastest counts: the machine may have had other things to do
 MANY_DEAD = 0.25  # of a layer's channels

@@ -23,7 +23,7 @@ from vbp.cli.bench import least_ms
 from vbp.drives import open_drive
 from vbp.engine import Engine, open_network
 from vbp.explain.chain import read_chain
-from vbp.explain.trace import trace
+from vbp.graph.trace import trace
 from vbp.models.network import build, save_checkpoint
 
 

@@ -13,9 +13,9 @@ from torch import nn
 from vbp.errors import ExplainError
 from vbp.explain.chain import read_chain
 from vbp.explain.chain_mask import chain_mask
-from vbp.explain.graph import Add, Graph, Pad, Stage
-from vbp.explain.trace import Trace, trace
 from vbp.explain.visualbackprop import visualbackprop
+from vbp.graph.operations import Add, Graph, Pad, Stage
+from vbp.graph.trace import Trace, trace
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 

@@ -13,8 +13,8 @@ from vbp.analysis import score
 from vbp.devices import describe_device, devices, pick_device
 from vbp.engine import Engine, dead_layer, open_network
 from vbp.errors import VbpError
-from vbp.explain.graph import Conv, Dense, Flatten, Stage, Window
-from vbp.explain.trace import Trace
+from vbp.graph.operations import Conv, Dense, Flatten, Stage, Window
+from vbp.graph.trace import Trace
 from vbp.models.network import build
 from vbp.models.spec import CropRule, NetworkSpec
 from vbp.overlay import STYLES, Rect, blend

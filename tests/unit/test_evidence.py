@@ -18,8 +18,8 @@ from vbp.demo import demo_drive
 from vbp.engine import Engine
 from vbp.evidence import altered, gather, ontruth, perturbation, quick, randomisation, recovery, theory
 from vbp.evidence.subject import Frames, Subject
-from vbp.explain.graph import Conv, Dense, MaxPool
-from vbp.explain.trace import trace
+from vbp.graph.operations import Conv, Dense, MaxPool
+from vbp.graph.trace import trace
 from vbp.models.network import Network
 from vbp.models.spec import CropRule, NetworkSpec
 from vbp.models.steering import SteeringNet

@@ -11,12 +11,12 @@ from torch import nn
 from vbp.errors import ExplainError
 from vbp.explain import METHODS, explain
 from vbp.explain.chain import read_chain
-from vbp.explain.fold import fold
 from vbp.explain.forward import Forward
-from vbp.explain.graph import Affine, AvgPool, Conv, Dense, Flatten, Graph, MaxPool, Pad, Window
 from vbp.explain.lrp import lrp
-from vbp.explain.trace import apply, trace
 from vbp.explain.visualbackprop import levels, scale_up, visualbackprop
+from vbp.graph.folding import fold
+from vbp.graph.operations import Affine, AvgPool, Conv, Dense, Flatten, Graph, MaxPool, Pad, Window
+from vbp.graph.trace import apply, trace
 
 F64 = torch.float64
 

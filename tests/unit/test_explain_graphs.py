@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from graphmaker import GraphModule, Maker, random_graph
 from netmaker import F64, scaled
 from vbp.explain import explain
-from vbp.explain.fold import fold
-from vbp.explain.graph import (
+from vbp.graph.folding import fold
+from vbp.graph.operations import (
     Activation,
     Affine,
     AvgPool,
@@ -29,7 +29,7 @@ from vbp.explain.graph import (
     Op,
     Pad,
 )
-from vbp.explain.trace import Trace, output_of, trace
+from vbp.graph.trace import Trace, output_of, trace
 
 CLOSE = 1e-9  # of each map's maximum
 

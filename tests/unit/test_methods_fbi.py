@@ -11,8 +11,8 @@ from torch import Tensor
 from netmaker import NETWORKS, make, scaled
 from vbp.errors import ExplainError
 from vbp.explain import Target, explain
-from vbp.explain.graph import AvgPool, Conv, Dense, MaxPool
-from vbp.explain.trace import Trace, apply
+from vbp.graph.operations import AvgPool, Conv, Dense, MaxPool
+from vbp.graph.trace import Trace, apply
 
 
 def naive(done: Trace, n: int, start: Tensor, tau: float, keep: float, every: bool, relative: bool) -> Tensor:

@@ -13,7 +13,7 @@ from netmaker import F64, NETWORKS, make, module_of, scaled
 from vbp.errors import ExplainError
 from vbp.explain import explain
 from vbp.explain.chain import read_chain
-from vbp.explain.trace import trace
+from vbp.graph.trace import trace
 from vbp.models.registry import load_network
 
 CLOSE = 1e-5  # of each map's maximum
@@ -97,7 +97,7 @@ def test_depth_does_not_leave_the_range_of_numbers(method: str) -> None:
     ops = read_chain(net)
     # The forward pass itself would overflow: the activations are given.
     values = [torch.ones(1, 1, 4, 4) for _ in range(41)] + [torch.ones(1, 16), torch.ones(1, 1)]
-    from vbp.explain.trace import Trace
+    from vbp.graph.trace import Trace
 
     got = explain(Trace(ops.stages, tuple(values)), method)
     assert torch.isfinite(got).all()

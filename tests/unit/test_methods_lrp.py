@@ -14,8 +14,8 @@ from netmaker import F64, NETWORKS, make, module_of, scaled
 from vbp.errors import ExplainError
 from vbp.explain import explain
 from vbp.explain.chain import read_chain
-from vbp.explain.graph import AvgPool, Conv, Dense, Stage
-from vbp.explain.trace import Trace, apply, trace
+from vbp.graph.operations import AvgPool, Conv, Dense, Stage
+from vbp.graph.trace import Trace, apply, trace
 from vbp.models.registry import load_network
 
 CLOSE = 1e-5  # of each map's maximum

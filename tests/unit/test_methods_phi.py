@@ -10,7 +10,7 @@ from netmaker import F64, scaled
 from vbp.errors import ExplainError
 from vbp.explain import explain
 from vbp.explain.chain import read_chain
-from vbp.explain.trace import Trace, trace
+from vbp.graph.trace import Trace, trace
 
 
 def network(seed: int, stride: int = 1, bias: bool = True) -> tuple[Trace, Tensor]:

@@ -11,7 +11,7 @@ from vbp.errors import ExplainError
 from vbp.explain import METHODS, Target, explain, parse_target
 from vbp.explain.chain import read_chain
 from vbp.explain.target import KINDS, gradient, relevance, value
-from vbp.explain.trace import Trace, trace
+from vbp.graph.trace import Trace, trace
 
 TARGETED = [m for m in METHODS if METHODS[m].targeted]
 DRIVEN = torch.tensor([0.3, -0.2])

@@ -17,9 +17,9 @@ from kernelmaker import compiled_with
 from vbp.engine import Engine
 from vbp.explain.chain import read_chain
 from vbp.explain.forward import Forward
-from vbp.explain.graph import Conv, Graph, Pad, Stage, Window
 from vbp.explain.lrp import lrp
-from vbp.explain.trace import trace
+from vbp.graph.operations import Conv, Graph, Pad, Stage, Window
+from vbp.graph.trace import trace
 from vbp.models.network import Network
 from vbp.models.registry import load_network
 from vbp.native import build

@@ -19,8 +19,8 @@ from vbp.engine import Engine
 from vbp.errors import ModelError
 from vbp.explain import METHODS, explain
 from vbp.explain.exported import read_network
-from vbp.explain.graph import Affine, Conv
-from vbp.explain.trace import trace
+from vbp.graph.operations import Affine, Conv
+from vbp.graph.trace import trace
 from vbp.models.network import Network, build
 from vbp.models.registry import SPECS
 from vbp.models.spec import NetworkSpec

@@ -19,7 +19,7 @@ from torch import nn
 from vbp.engine import Engine, open_network
 from vbp.errors import ExplainError, ModelError, VbpError
 from vbp.explain.exported import read_network
-from vbp.explain.trace import trace
+from vbp.graph.trace import trace
 from vbp.models.pt2 import read_pt2
 from vbp.models.safe_ops import ALLOWED, allowed
 

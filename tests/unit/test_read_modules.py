@@ -13,8 +13,8 @@ from torch import nn
 from vbp.errors import ExplainError
 from vbp.explain import explain
 from vbp.explain.exported import read_network
-from vbp.explain.graph import Add, Affine, Concat, Conv, Dense, Opaque
-from vbp.explain.trace import trace
+from vbp.graph.operations import Add, Affine, Concat, Conv, Dense, Opaque
+from vbp.graph.trace import trace
 
 F64 = torch.float64
 

@@ -16,10 +16,10 @@ from vbp.bench.timing import Timing, interleaved
 from vbp.drives.base import Image
 from vbp.engine import Engine
 from vbp.explain.chain import read_chain
-from vbp.explain.graph import Conv, Dense, Flatten, Graph, Pad
 from vbp.explain.lrp import EPS
 from vbp.explain.registry import explain
-from vbp.explain.trace import Trace
+from vbp.graph.operations import Conv, Dense, Flatten, Graph, Pad
+from vbp.graph.trace import Trace
 from vbp.models.network import Network
 from vbp.preprocess import prepare, to_tensor
 

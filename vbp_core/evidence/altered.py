@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vbp.errors import ExplainError
-from vbp.explain.graph import (
+from vbp.graph.operations import (
     AdaptiveAvgPool,
     AvgPool,
     Conv,
@@ -22,7 +22,7 @@ from vbp.explain.graph import (
     Window,
     sources,
 )
-from vbp.explain.trace import apply, resolve
+from vbp.graph.trace import apply, resolve
 
 __all__ = ["fully_connected", "layers", "random_network", "redrawn", "toggle_pooling"]
 

@@ -8,7 +8,7 @@ from vbp.errors import ExplainError
 from vbp.evidence.measures import edges, pearson
 from vbp.evidence.subject import Maps, Subject
 from vbp.explain.target import Target
-from vbp.explain.trace import Trace
+from vbp.graph.trace import Trace
 
 
 def to_image(subject: Subject, relevance: Maps, n: int) -> tuple[float, float]:

@@ -12,8 +12,8 @@ from vbp.evidence.outcome import Outcome, Plot, Series, Table, Tick
 from vbp.evidence.subject import Floats, Subject
 from vbp.evidence.subject import cost as cost_of
 from vbp.explain.forward import Forward
-from vbp.explain.graph import Dense, Graph
 from vbp.explain.registry import METHODS
+from vbp.graph.operations import Dense, Graph
 
 FRAMES = 4
 DENSE, CONVS = 3, 4  # layers at most, evenly spread, where a network has more

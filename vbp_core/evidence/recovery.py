@@ -23,12 +23,12 @@ from vbp.evidence.outcome import Outcome, Table, Tick
 from vbp.evidence.subject import Subject
 from vbp.evidence.subject import cost as cost_of
 from vbp.explain import target as targets
-from vbp.explain.adjoint import backward, relu_gradient
 from vbp.explain.forward import Forward
-from vbp.explain.graph import Graph
 from vbp.explain.registry import METHODS
 from vbp.explain.target import Target
-from vbp.explain.trace import Trace
+from vbp.graph.adjoint import backward, relu_gradient
+from vbp.graph.operations import Graph
+from vbp.graph.trace import Trace
 
 FRAMES = 4
 NETWORKS = 2  # random ones of each kind

@@ -16,10 +16,10 @@ from vbp.errors import ExplainError, FrameError, VbpError
 from vbp.evidence.outcome import Tick
 from vbp.explain.exported import read_network
 from vbp.explain.forward import Forward
-from vbp.explain.graph import Graph
 from vbp.explain.registry import METHODS, explain
 from vbp.explain.target import Target
-from vbp.explain.trace import Trace
+from vbp.graph.operations import Graph
+from vbp.graph.trace import Trace
 from vbp.models.network import Network
 from vbp.overlay import Rect
 from vbp.preprocess import to_tensor

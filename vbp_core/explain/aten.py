@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from vbp.errors import ExplainError
-from vbp.explain.fold import fold
-from vbp.explain.graph import Concat, Flatten, Graph, Identity, Op, Opaque, Stage
 from vbp.explain.opaque import Call, Grouped, OfFrames, Slot
+from vbp.graph.folding import fold
+from vbp.graph.operations import Concat, Flatten, Graph, Identity, Op, Opaque, Stage
 from vbp.models.program import CHECKS, NUMBERS, Node, Program, call, resolve, with_defaults
 
 LARGEST = 2**28  # values of one frame's map, or of a constant; more fits into no memory

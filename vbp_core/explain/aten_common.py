@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vbp.explain.aten import Flow, Reader
-from vbp.explain.graph import Affine, Op, Pair
+from vbp.graph.operations import Affine, Op, Pair
 from vbp.models.program import Node
 
 Arguments: TypeAlias = dict[str, Any]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vbp.explain.aten import Flow, Reader
 from vbp.explain.aten_common import Arguments, Rule, double, pair, taken, whole
-from vbp.explain.graph import Affine, Conv, Dense, Pad, Window
+from vbp.graph.operations import Affine, Conv, Dense, Pad, Window
 from vbp.models.program import Node
 
 

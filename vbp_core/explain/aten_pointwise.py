@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vbp.explain.aten import Flow, Reader
 from vbp.explain.aten_common import Arguments, Rule, affine, double, elementwise, nothing, taken
-from vbp.explain.graph import Activation, Add, Affine, Identity
+from vbp.graph.operations import Activation, Add, Affine, Identity
 from vbp.models.program import Node
 
 # Arithmetic

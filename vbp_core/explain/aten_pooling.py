@@ -7,7 +7,7 @@ from typing import Any
 
 from vbp.explain.aten import Flow, Reader
 from vbp.explain.aten_common import Arguments, Rule, affine, pair
-from vbp.explain.graph import AdaptiveAvgPool, AvgPool, Flatten, MaxPool, Op, Pair, Window
+from vbp.graph.operations import AdaptiveAvgPool, AvgPool, Flatten, MaxPool, Op, Pair, Window
 from vbp.models.program import Node
 
 

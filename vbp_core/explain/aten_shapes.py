@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vbp.explain.aten import Flow, Reader
 from vbp.explain.aten_common import Arguments, Rule, affine, view
-from vbp.explain.graph import Concat, Conv, Dense, Flatten, Pad, Window
+from vbp.graph.operations import Concat, Conv, Dense, Flatten, Pad, Window
 from vbp.models.program import Node
 
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from vbp.errors import ExplainError
-from vbp.explain.fold import fold
-from vbp.explain.graph import (
+from vbp.graph.folding import fold
+from vbp.graph.operations import (
     AdaptiveAvgPool,
     Affine,
     AvgPool,

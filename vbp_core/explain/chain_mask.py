@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vbp.explain.graph import Activation, Affine, AvgPool, Conv, Identity, MaxPool, Pad, Stage, Window
-from vbp.explain.trace import Trace
+from vbp.graph.operations import Activation, Affine, AvgPool, Conv, Identity, MaxPool, Pad, Stage, Window
+from vbp.graph.trace import Trace
 from vbp.native.build import loaded
 from vbp.native.mask import native_mask
 

@@ -17,8 +17,8 @@ from torch import Tensor, fx, nn
 from vbp.errors import ExplainError
 from vbp.explain.aten import WritesIntoPartError, read_program
 from vbp.explain.chain import is_chain, read_chain
-from vbp.explain.graph import Graph
 from vbp.explain.wired import read_wired
+from vbp.graph.operations import Graph
 from vbp.models.program import Node, Program, Ref, layer_name
 from vbp.models.wired import WiredNetwork
 

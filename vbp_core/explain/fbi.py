@@ -9,11 +9,11 @@ from torch import Tensor
 
 from vbp.errors import ExplainError
 from vbp.explain import target as targets
-from vbp.explain.adjoint import adjoint, by_largest, hand_down, to_all
-from vbp.explain.graph import AvgPool, Conv, Dense, MaxPool, Stage, Window
 from vbp.explain.target import TargetLike, as_target
-from vbp.explain.trace import Trace
 from vbp.explain.visualbackprop import scale_up
+from vbp.graph.adjoint import adjoint, by_largest, hand_down, to_all
+from vbp.graph.operations import AvgPool, Conv, Dense, MaxPool, Stage, Window
+from vbp.graph.trace import Trace
 
 TAU, KEEP = 10.0, 0.5
 

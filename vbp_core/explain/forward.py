@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vbp.explain.graph import Conv, Graph, Stage
-from vbp.explain.trace import Trace, trace
+from vbp.graph.operations import Conv, Graph, Stage
+from vbp.graph.trace import Trace, trace
 from vbp.native.trial import Trial
 
 MAX_SHAPES = 4  # one frame, a batch, and a rest are the sizes that occur together

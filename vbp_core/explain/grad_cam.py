@@ -10,9 +10,9 @@ from torch import Tensor
 
 from vbp.errors import ExplainError
 from vbp.explain import target as targets
-from vbp.explain.adjoint import backward, by_largest, relu_gradient
 from vbp.explain.target import TargetLike
-from vbp.explain.trace import Trace
+from vbp.graph.adjoint import backward, by_largest, relu_gradient
+from vbp.graph.trace import Trace
 
 
 def grad_cam(trace: Trace, target: TargetLike = None, back: float = 0) -> Tensor:

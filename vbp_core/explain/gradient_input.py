@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from vbp.explain import target as targets
-from vbp.explain.adjoint import backward, by_largest, relu_gradient
 from vbp.explain.target import TargetLike
-from vbp.explain.trace import Trace
+from vbp.graph.adjoint import backward, by_largest, relu_gradient
+from vbp.graph.trace import Trace
 
 
 def gradient_input(trace: Trace, target: TargetLike = None) -> Tensor:

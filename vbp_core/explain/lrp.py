@@ -8,7 +8,8 @@ from torch import Tensor
 
 from vbp.errors import ExplainError
 from vbp.explain import target as targets
-from vbp.explain.adjoint import (
+from vbp.explain.target import TargetLike
+from vbp.graph.adjoint import (
     Rule,
     Share,
     adjoint,
@@ -19,9 +20,8 @@ from vbp.explain.adjoint import (
     to_all,
     transposed,
 )
-from vbp.explain.graph import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
-from vbp.explain.target import TargetLike
-from vbp.explain.trace import Trace
+from vbp.graph.operations import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
+from vbp.graph.trace import Trace
 from vbp.native.build import loaded
 from vbp.native.lrp import native_lrp, reached
 

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from vbp.errors import ExplainError
 from vbp.explain import target as targets
-from vbp.explain.adjoint import adjoint, divide_, to_all, transposed
-from vbp.explain.graph import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
 from vbp.explain.lrp import checked_eps, epsilon, sweep, through
 from vbp.explain.target import TargetLike
-from vbp.explain.trace import Trace, apply
+from vbp.graph.adjoint import adjoint, divide_, to_all, transposed
+from vbp.graph.operations import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
+from vbp.graph.trace import Trace, apply
 
 ALPHA, COMPOSITE_ALPHA, COMPOSITE_EPS = 2.0, 1.0, 0.01
 MAX_ALPHA = 1e3

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from vbp.errors import ExplainError
 from vbp.explain import target as targets
-from vbp.explain.adjoint import by_largest
 from vbp.explain.target import TargetLike, as_target
-from vbp.explain.trace import Trace, output_of
+from vbp.graph.adjoint import by_largest
+from vbp.graph.trace import Trace, output_of
 
 SIZE = 32.0
 BATCH = 8  # occluded frames that run together

@@ -8,7 +8,7 @@ from torch import Tensor
 from vbp.errors import ExplainError
 from vbp.explain.lrp import epsilon, epsilon_share, sweep
 from vbp.explain.target import TargetLike
-from vbp.explain.trace import Trace
+from vbp.graph.trace import Trace
 
 
 def phi(trace: Trace, target: TargetLike = None) -> Tensor:

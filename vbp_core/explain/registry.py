@@ -26,8 +26,8 @@ from vbp.explain.occlusion import SIZE, occlusion
 from vbp.explain.phi import phi
 from vbp.explain.saliency import saliency
 from vbp.explain.target import TargetLike
-from vbp.explain.trace import Trace
 from vbp.explain.visualbackprop import visualbackprop
+from vbp.graph.trace import Trace
 
 
 @dataclass(frozen=True)

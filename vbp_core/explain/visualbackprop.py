@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from vbp.errors import ExplainError
-from vbp.explain.adjoint import not_passed
 from vbp.explain.chain_mask import chain_mask
-from vbp.explain.graph import Activation, AvgPool, Conv, MaxPool, Opaque, Pad, Stage, Window, sources
 from vbp.explain.target import TargetLike
-from vbp.explain.trace import Trace, unpad
+from vbp.graph.adjoint import not_passed
+from vbp.graph.operations import Activation, AvgPool, Conv, MaxPool, Opaque, Pad, Stage, Window, sources
+from vbp.graph.trace import Trace, unpad
 
 
 @dataclass(frozen=True)

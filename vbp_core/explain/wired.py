@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from vbp.explain.chain import convert
-from vbp.explain.fold import fold
-from vbp.explain.graph import Add, Graph, Identity, Op, Stage
+from vbp.graph.folding import fold
+from vbp.graph.operations import Add, Graph, Identity, Op, Stage
 from vbp.models.wired import WiredNetwork
 
 

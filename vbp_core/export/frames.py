@@ -17,10 +17,10 @@ from vbp.drives.opening import open_drive
 from vbp.engine import VBP, Engine, dead_layer, open_network, why_missing
 from vbp.errors import ExplainError, FrameError, VbpError
 from vbp.explain.registry import METHODS, explain
-from vbp.explain.trace import Trace
 from vbp.explain.visualbackprop import levels
 from vbp.export.ahead import ahead
 from vbp.export.job import Job
+from vbp.graph.trace import Trace
 from vbp.models.network import Network
 from vbp.models.spec import NetworkSpec
 from vbp.overlay import Rect

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vbp.explain.graph import Conv, Graph, Pad, Stage, sources
-from vbp.explain.trace import Trace, run_stage, trace
+from vbp.graph.operations import Conv, Graph, Pad, Stage, sources
+from vbp.graph.trace import Trace, run_stage, trace
 from vbp.native.build import Kernels
 from vbp.native.layers import FLOAT_BYTES, PackedConv
 from vbp.native.structures import Layer

@@ -7,7 +7,7 @@ import ctypes
 import torch
 from torch import Tensor
 
-from vbp.explain.graph import Conv
+from vbp.graph.operations import Conv
 from vbp.native.structures import Layer
 
 FLOAT_BYTES = 4

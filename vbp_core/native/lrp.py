@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vbp.explain.adjoint import by_largest
-from vbp.explain.graph import Conv, Pad, Stage, cuts, sources
-from vbp.explain.trace import Trace
+from vbp.graph.adjoint import by_largest
+from vbp.graph.operations import Conv, Pad, Stage, cuts, sources
+from vbp.graph.trace import Trace
 from vbp.native.build import Kernels
 from vbp.native.layers import FLOAT_BYTES, packed, transformed, whole_vectors, winograd_pays
 from vbp.native.structures import Layer

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vbp.explain.graph import Activation, AvgPool, Conv, MaxPool, Op, Pad, Stage
-from vbp.explain.trace import Trace
+from vbp.graph.operations import Activation, AvgPool, Conv, MaxPool, Op, Pad, Stage
+from vbp.graph.trace import Trace
 from vbp.native.build import Kernels
 from vbp.native.structures import Step
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from vbp.errors import VbpError
-from vbp.explain.graph import Graph
-from vbp.explain.trace import Trace
+from vbp.graph.operations import Graph
+from vbp.graph.trace import Trace
 from vbp.native.build import Kernels, NotBuiltError, hopeless, kernels
 from vbp.native.forward import NativeForward
 

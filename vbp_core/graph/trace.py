@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vbp.errors import ExplainError
-from vbp.explain import activations
-from vbp.explain.graph import (
+from vbp.graph import activations
+from vbp.graph.operations import (
     Activation,
     AdaptiveAvgPool,
     Add,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from vbp.explain.graph import Affine, Conv, Dense, Flatten, Identity, Op, Stage, sources
+from vbp.graph.operations import Affine, Conv, Dense, Flatten, Identity, Op, Stage, sources
 
 
 @dataclass(eq=False)

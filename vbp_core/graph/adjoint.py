@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vbp.errors import NotPassedError
-from vbp.explain import activations
-from vbp.explain.graph import (
+from vbp.graph import activations
+from vbp.graph.operations import (
     Activation,
     Affine,
     AvgPool,
@@ -27,7 +27,7 @@ from vbp.explain.graph import (
     Window,
     sources,
 )
-from vbp.explain.trace import Trace, unpad
+from vbp.graph.trace import Trace, unpad
 
 FEW_TAPS = 32  # inputs x kernel height x width, below which a matrix product beats a transposed convolution
 SMALL = 100_000  # values of a frame's map

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vbp.explain.graph import Activation
+from vbp.graph.operations import Activation
 
 
 @dataclass(frozen=True)
