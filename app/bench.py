@@ -35,8 +35,8 @@ def main() -> int:
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
-    from vbp.app.settings import Settings
-    from vbp.app.window import MainWindow
+    from vbp.app.shell.window import MainWindow
+    from vbp.app.state.settings import Settings
     from vbp.bench.memory import peak_mib
 
     app = QApplication(["vbp"])

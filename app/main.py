@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vbp.app.run_folder import looks_like_run
-from vbp.app.threads import wait_quietly
+from vbp.app.jobs.run_folder import looks_like_run
+from vbp.app.player.threads import wait_quietly
 from vbp.cli import COMMANDS
 from vbp.cli import main as cli_main
 from vbp.cli.main import INTERRUPTED, Parser, fail
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _check(args)
         if args.screenshot is not None:
-            from vbp.app.screenshot import take
+            from vbp.app.shell.screenshot import take
 
             return take(args)
         return _open_window(args)
@@ -50,10 +50,10 @@ def _live(argv: Sequence[str]) -> argparse.Namespace | None:
     """What `vbp camera` asks of the window; None for every other command line, and where it needs no window."""
     if not argv or argv[0] != "camera":
         return None
-    from vbp.app import live_command
+    from vbp.app.shell import camera_command
 
     try:
-        live = live_command.parse(argv[1:])
+        live = camera_command.parse(argv[1:])
     except VbpError as error:
         sys.exit(fail(str(error)))
     if live is None:
@@ -173,9 +173,9 @@ def _open_window(args: argparse.Namespace) -> int:
     prepare_qt()
     from PySide6.QtWidgets import QApplication
 
-    from vbp.app.network_commands import DEFAULT_NETWORK
-    from vbp.app.trouble import Hooks
-    from vbp.app.window import MainWindow
+    from vbp.app.control.network_commands import DEFAULT_NETWORK
+    from vbp.app.shell.trouble import Hooks
+    from vbp.app.shell.window import MainWindow
 
     app = QApplication(["vbp"])
     app.setApplicationName("vbp")
@@ -194,9 +194,9 @@ def _open_window(args: argparse.Namespace) -> int:
     network = args.model or window.settings.text("network", DEFAULT_NETWORK)
     window.start_network(network, args.device)
     if args.live is not None:
-        from vbp.app import live_command
+        from vbp.app.shell import camera_command
 
-        live_command.begin(window, args.live)
+        camera_command.begin(window, args.live)
     elif args.source is not None:
         window.open_drive(Path(args.source).expanduser(), options_of(args), args.frame, args.min_speed)
     elif args.run is None and not (window.settings.recent() or window.settings.recent("cameras")):

@@ -32,7 +32,7 @@ from vbp.app.widgets.loss_plot import Curves, LossPlot
 from vbp.overlay import blend, grey_to_rgb
 
 if TYPE_CHECKING:
-    from vbp.app.run_thread import RunState, Seen
+    from vbp.app.jobs.run import RunState, Seen
 
 EMPTY = "Open a training run, or drop its folder on the window:\neach checkpoint shows what it saw in the frame on the screen"
 FLAT = 1.9  # a panel that is wider than this times its height has the plot beside the pictures

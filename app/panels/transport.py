@@ -6,7 +6,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QComboBox, QToolBar
 
 from vbp.app import theme
-from vbp.app.playback import SPEEDS
+from vbp.app.player.playback import SPEEDS
 from vbp.app.widgets.timeline import Timeline
 
 

@@ -23,7 +23,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from vbp.app import theme
-from vbp.app.theme_colours import DARK
+from vbp.app.theme.colours import DARK
 from vbp.app.widgets.format import signed
 from vbp.app.widgets.picture import to_qimage
 

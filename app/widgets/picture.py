@@ -21,7 +21,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from vbp.app import theme
-from vbp.app.theme_colours import DARK
+from vbp.app.theme.colours import DARK
 
 if TYPE_CHECKING:  # a type only: widgets do not pull in OpenCV
     from vbp.overlay import Rect

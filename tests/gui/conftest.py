@@ -24,8 +24,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the program does, befo
 from drivemaker import our_threads, settled, wait_shown, write_drive
 from PySide6.QtCore import QSettings
 
-from vbp.app.settings import Settings
-from vbp.app.window import MainWindow
+from vbp.app.shell.window import MainWindow
+from vbp.app.state.settings import Settings
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
-    from vbp.app.window import MainWindow
+    from vbp.app.shell.window import MainWindow
 
 WAIT = 30_000  # milliseconds; far more than anything here takes
 BITS = 10

@@ -12,11 +12,11 @@ from drivemaker import WAIT, wait_shown
 from PySide6.QtCore import Qt
 from torch import Tensor, nn
 
-from vbp.app.export_dialog import ExportDialog
-from vbp.app.export_form import KINDS, Kind
-from vbp.app.export_line import span
-from vbp.app.export_queue import CANCELLED, DONE, FAILED, WAITING, arguments
-from vbp.app.window import MainWindow
+from vbp.app.control.export_line import span
+from vbp.app.dialogs.export import ExportDialog
+from vbp.app.dialogs.export_form import KINDS, Kind
+from vbp.app.jobs.export_queue import CANCELLED, DONE, FAILED, WAITING, arguments
+from vbp.app.shell.window import MainWindow
 from vbp.cli import export as command
 from vbp.drives.base import OpenOptions
 from vbp.export.job import Job, Settings

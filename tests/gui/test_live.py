@@ -20,15 +20,15 @@ from drivemaker import WAIT, write_drive
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QImage
 
-import vbp.app.panels.camera_dialog
+import vbp.app.dialogs.camera
 from livemaker import MjpegServer, draw_clock, jpeg, read_clock, scene
-from vbp.app.crops import ChosenCrop, keep_crop, kept_crop
-from vbp.app.live_history import History
-from vbp.app.live_thread import LiveRequest
-from vbp.app.panels.camera_dialog import NONE_FOUND, Asked, parse_rate, parse_size
-from vbp.app.snapshot import write_png
+from vbp.app.control.snapshot import write_png
+from vbp.app.dialogs.camera import NONE_FOUND, Asked, parse_rate, parse_size
+from vbp.app.panels.live_history import History
+from vbp.app.player.live_thread import LiveRequest
+from vbp.app.shell.window import MainWindow
+from vbp.app.state.crops import ChosenCrop, keep_crop, kept_crop
 from vbp.app.widgets.crop_editor import moved, shaped, sized
-from vbp.app.window import MainWindow
 from vbp.drives.opening import open_drive
 from vbp.errors import VbpError
 from vbp.live.address import parse_address
@@ -263,8 +263,8 @@ def test_closing_the_window_ends_a_recording_well(qtbot, live, settings, tmp_pat
 
 
 def test_frozen_the_recording_goes_on_with_its_predictions(qtbot, live, tmp_path, settings, monkeypatch):
-    monkeypatch.setattr("vbp.app.live_thread.PATIENCE_S", 60.0)  # a busy machine is no reason to fail
-    monkeypatch.setattr("vbp.app.live_thread.WAITING", 1000)
+    monkeypatch.setattr("vbp.app.player.live_thread.PATIENCE_S", 60.0)  # a busy machine is no reason to fail
+    monkeypatch.setattr("vbp.app.player.live_thread.WAITING", 1000)
     settings.set("record/folder", str(tmp_path))
     window = live("NetSVF", fps=10.0)
     window.actions_by_id["record"].trigger()
@@ -548,7 +548,7 @@ def test_the_plot_shows_the_last_minute(qtbot, live):
 
 
 def test_the_dialog_without_a_camera_says_what_to_do(qtbot, make_window, monkeypatch):
-    monkeypatch.setattr(vbp.app.panels.camera_dialog, "list_cameras", list)
+    monkeypatch.setattr(vbp.app.dialogs.camera, "list_cameras", list)
     window = make_window()
     window.start_page.camera.click()
     dialog = window._camera_dialog
@@ -582,7 +582,7 @@ def test_cameras_are_listed_with_what_they_can(qtbot, make_window, monkeypatch):
         CameraInfo("usb-1", "/dev/video0", "Road camera", ((640, 480), (1280, 720)), (15.0, 30.0)),
         CameraInfo("usb-2", "/dev/video2", "Other", problem="it is used by another program"),
     ]
-    monkeypatch.setattr(vbp.app.panels.camera_dialog, "list_cameras", lambda: known)
+    monkeypatch.setattr(vbp.app.dialogs.camera, "list_cameras", lambda: known)
     window = make_window()
     chosen = []
     window.actions_by_id["camera"].trigger()
@@ -655,7 +655,7 @@ def test_looking_for_cameras_never_holds_the_window_up(qtbot, make_window, monke
         go_on.wait(20)
         return []
 
-    monkeypatch.setattr(vbp.app.panels.camera_dialog, "list_cameras", hang)
+    monkeypatch.setattr(vbp.app.dialogs.camera, "list_cameras", hang)
     window = make_window()
     window.actions_by_id["camera"].trigger()
     dialog = window._camera_dialog

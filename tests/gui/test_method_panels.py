@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from drivemaker import WAIT, settled, wait_shown, write_drive
 
-from vbp.app.method_panels import PANELS
+from vbp.app.control.methods import PANELS
 from vbp.explain import METHODS
 
 
@@ -39,7 +39,7 @@ def window(qtbot, open_window, tmp_path):
 
 def test_a_gap_clears_what_was_shown_of_the_frame_before(qtbot, open_window, tmp_path):
     from roadmaker import tiny_spec
-    from vbp.app.messages import Explained, LayersMade
+    from vbp.app.player.messages import Explained, LayersMade
     from vbp.models.network import build, save_checkpoint
 
     save_checkpoint(build(tiny_spec(), 3), tmp_path / "tiny.safetensors")

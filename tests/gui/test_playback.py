@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from drivemaker import WAIT, number_of, our_threads, wait_shown, write_drive
 
-import vbp.app.drive_thread
-import vbp.app.model_thread
-from vbp.app.drive_thread import DriveThread
-from vbp.app.mailbox import Mailbox
-from vbp.app.schedule import MAX_JUMP_S, Schedule, first_good
+import vbp.app.player.drive_thread
+import vbp.app.player.model_thread
+from vbp.app.player.drive_thread import DriveThread
+from vbp.app.player.mailbox import Mailbox
+from vbp.app.player.schedule import MAX_JUMP_S, Schedule, first_good
 from vbp.drives.base import Gap
 
 
@@ -315,14 +315,14 @@ def test_scrubbing_follows_and_gives_the_playback_back(qtbot, open_window):
 
 
 def test_slow_frames_are_not_played_where_asked(qtbot, make_window, drive_folder, monkeypatch):
-    opened = vbp.app.drive_thread.open_drive
+    opened = vbp.app.player.drive_thread.open_drive
 
     def with_speed(path, options):
         drive = opened(path, options)
         drive.speed_mps = np.where(np.arange(len(drive)) % 10 < 5, 2.0, 9.0)
         return drive
 
-    monkeypatch.setattr(vbp.app.drive_thread, "open_drive", with_speed)
+    monkeypatch.setattr(vbp.app.player.drive_thread, "open_drive", with_speed)
     window = make_window()
     window.open_drive(drive_folder, min_speed=5.0)
     wait_shown(qtbot, window, 0)
@@ -337,7 +337,7 @@ def test_slow_frames_are_not_played_where_asked(qtbot, make_window, drive_folder
 
 
 def test_closing_while_it_plays_ends_every_thread(qtbot, settings, drive_folder):
-    from vbp.app.window import MainWindow
+    from vbp.app.shell.window import MainWindow
 
     before = set(threading.enumerate())
     for _ in range(20):
@@ -361,7 +361,7 @@ def slow(*_args, **_kwargs):
 
 
 def test_closing_while_a_drive_opens(qtbot, make_window, drive_folder, monkeypatch):
-    monkeypatch.setattr(vbp.app.drive_thread, "open_drive", slow)
+    monkeypatch.setattr(vbp.app.player.drive_thread, "open_drive", slow)
     window = make_window()
     window.open_drive(drive_folder)
     qtbot.wait(50)
@@ -374,7 +374,7 @@ def test_closing_while_a_drive_opens(qtbot, make_window, drive_folder, monkeypat
 def test_opening_another_drive_does_not_wait_for_the_first(
     qtbot, make_window, drive_folder, tmp_path, monkeypatch
 ):
-    opened = vbp.app.drive_thread.open_drive
+    opened = vbp.app.player.drive_thread.open_drive
     go = threading.Event()
 
     def first_is_slow(path: Path, options):
@@ -382,7 +382,7 @@ def test_opening_another_drive_does_not_wait_for_the_first(
             go.wait(20)
         return opened(path, options)
 
-    monkeypatch.setattr(vbp.app.drive_thread, "open_drive", first_is_slow)
+    monkeypatch.setattr(vbp.app.player.drive_thread, "open_drive", first_is_slow)
     late = write_drive(tmp_path / "slow", frames=5)
     window = make_window()
     window.open_drive(late)
@@ -414,7 +414,7 @@ def test_closing_in_every_frame_mode_with_a_full_screen_box(qtbot, open_window):
 def test_an_abandoned_thread_says_nothing(drive_folder):
     told: list[object] = []
     thread = DriveThread(
-        1, drive_folder, vbp.app.drive_thread.OpenOptions(), told.append, told.append, lambda: True
+        1, drive_folder, vbp.app.player.drive_thread.OpenOptions(), told.append, told.append, lambda: True
     )
     thread.stop()
     thread.start()

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import QApplication
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from roadmaker import tiny_spec, write_drive
 from vbp.app import main as main_module
+from vbp.app.jobs.run_folder import looks_like_run
 from vbp.app.main import main
-from vbp.app.run_folder import looks_like_run
 from vbp.app.widgets.checkpoint_strip import CheckpointStrip, Tile, best_grid
 from vbp.app.widgets.loss_plot import nice_step
 from vbp.drives.opening import open_drive
@@ -300,7 +300,7 @@ def test_steps_of_an_axis_are_round():
 def command(qtbot, monkeypatch, settings):
     """main() up to the moment when its window stands; what it opened is closed at the end."""
     made = []
-    window_class = __import__("vbp.app.window", fromlist=["MainWindow"]).MainWindow
+    window_class = __import__("vbp.app.shell.window", fromlist=["MainWindow"]).MainWindow
 
     class Kept(window_class):
         def __init__(self, scheme=None):
@@ -314,7 +314,7 @@ def command(qtbot, monkeypatch, settings):
         return app
 
     application.instance = QApplication.instance
-    monkeypatch.setattr("vbp.app.window.MainWindow", Kept)
+    monkeypatch.setattr("vbp.app.shell.window.MainWindow", Kept)
     monkeypatch.setattr("PySide6.QtWidgets.QApplication", application)
     monkeypatch.setattr(main_module.signal, "signal", lambda *_: None)
 

@@ -14,7 +14,7 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 
 from vbp.app import theme
-from vbp.app.widgets.keys_page import KeysPage, caps, spread
+from vbp.app.dialogs.keys import KeysPage, caps, spread
 from vbp.app.widgets.layers import LayersView, to_grey
 from vbp.app.widgets.notice import Notice
 from vbp.app.widgets.start_page import StartPage

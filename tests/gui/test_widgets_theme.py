@@ -8,7 +8,7 @@ from PySide6.QtGui import QAction, QColor, QFontMetricsF
 from PySide6.QtWidgets import QApplication
 
 from vbp.app import theme
-from vbp.app.theme_colours import DARK, LIGHT, Colours
+from vbp.app.theme.colours import DARK, LIGHT, Colours
 from vbp.app.widgets.picture import PictureView
 from vbp.app.widgets.timeline import Timeline
 

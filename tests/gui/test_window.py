@@ -12,14 +12,14 @@ from drivemaker import WAIT, number_of, wait_shown, write_drive
 from PySide6.QtCore import QByteArray, QMimeData, QPointF, QSettings, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent, QKeySequence
 
-import vbp.app.drive_thread
-from vbp.app.actions import ACTIONS, PANELS, keys_table, plain, shown_key
-from vbp.app.messages import DriveFailed
+import vbp.app.player.drive_thread
+from vbp.app.dialogs.keys import KeysPage
 from vbp.app.panels.info import describe
-from vbp.app.settings import Settings
-from vbp.app.trouble import Hooks
-from vbp.app.widgets.keys_page import KeysPage
-from vbp.app.window import MainWindow
+from vbp.app.player.messages import DriveFailed
+from vbp.app.shell.trouble import Hooks
+from vbp.app.shell.window import MainWindow
+from vbp.app.state.actions import ACTIONS, PANELS, keys_table, plain, shown_key
+from vbp.app.state.settings import Settings
 from vbp.drives.base import OpenOptions
 from vbp.errors import NeedsAngleUnitError
 
@@ -242,14 +242,14 @@ def test_a_path_that_is_no_recording_is_one_notice(qtbot, make_window, tmp_path)
 
 
 def test_an_unstated_unit_is_asked_for_once(qtbot, make_window, drive_folder, monkeypatch):
-    opened = vbp.app.drive_thread.open_drive
+    opened = vbp.app.player.drive_thread.open_drive
 
     def asks(path, options: OpenOptions):
         if options.angle_unit is None:
             raise NeedsAngleUnitError(f"{path} does not say whether its angles are radians or degrees")
         return opened(path, OpenOptions())
 
-    monkeypatch.setattr(vbp.app.drive_thread, "open_drive", asks)
+    monkeypatch.setattr(vbp.app.player.drive_thread, "open_drive", asks)
     window = make_window()
     window.open_drive(drive_folder, frame=7)
     qtbot.waitUntil(lambda: "radians or degrees" in window.notice.message(), timeout=WAIT)
@@ -626,7 +626,7 @@ def test_a_floating_panel_comes_back_where_it_was(qtbot, make_window, monkeypatc
     qtbot.wait(200)
     at = first.docks["steering"].pos()
     first.close()
-    monkeypatch.setattr("vbp.app.window.FLOATS_MS", 1000)
+    monkeypatch.setattr("vbp.app.shell.window.FLOATS_MS", 1000)
     second = make_window()
     dock = second.docks["steering"]
     qtbot.waitUntil(dock.isFloating, timeout=WAIT)

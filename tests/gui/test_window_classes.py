@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from drivemaker import WAIT, settled, wait_shown
 
-from vbp.app.settings import Settings
+from vbp.app.state.settings import Settings
 from vbp.models.network import build, save_checkpoint
 from vbp.models.spec import NetworkSpec
 

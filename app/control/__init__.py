@@ -1,0 +1,1 @@
+"""What the window's actions do, and what puts the player's words into the panels."""

@@ -1,0 +1,177 @@
+"""Exporting from the window: the dialog, its preview, the queue, and what is said at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QObject, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+
+from vbp.app.control.export_line import ExportLine, span
+from vbp.app.dialogs.export import Asked, ExportDialog, Subject
+from vbp.app.jobs.export_preview import PreviewThread, PreviewWish
+from vbp.app.jobs.export_queue import DONE, FAILED, Export, ExportQueue
+from vbp.app.player.messages import Frame
+from vbp.app.player.playback import Player
+from vbp.export.job import Job, Settings
+
+if TYPE_CHECKING:
+    from vbp.app.shell.window import MainWindow
+
+JOIN_S = 5.0
+REACH_S = 5.0  # seconds around a single picture that its plot shows, as vbp.export.picture has it
+
+
+class Exporter(QObject):
+    _drawn = Signal(object, str)
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self.queue = ExportQueue(self)
+        self.line = ExportLine(self.queue)
+        window.panels.status.addPermanentWidget(self.line)
+        self.dialog: ExportDialog | None = None
+        self._thread: PreviewThread | None = None
+        self.queue.ended.connect(self._on_ended)
+
+    @property
+    def _player(self) -> Player:
+        return self._window.player
+
+    # The dialog.
+
+    def ask(self) -> None:
+        """Show the dialog for the open drive."""
+        if self._player.drive is None:
+            return
+        if self.dialog is None:
+            self.dialog = ExportDialog(self._window)
+            self.dialog.asked.connect(self._on_asked)
+            self.dialog.wanted.connect(self._draw)
+            self.dialog.finished.connect(self._end_preview)
+            self._drawn.connect(self.dialog.set_picture)
+            self._player.shown.connect(self._on_shown)
+            self._player.opening.connect(lambda _: self.dialog and self.dialog.close())
+        self.dialog.ask(self._subject(), self._settings())
+
+    def _subject(self) -> Subject:
+        player = self._player
+        drive, path = player.drive, player.path
+        assert drive is not None and path is not None
+        times = (drive.timestamps_ns - drive.timestamps_ns[0]) / 1e9
+        marks = self._window.marks
+        kept = Path(self._window.settings.text("export/folder", ""))
+        folder = kept if str(kept) != "." and kept.is_dir() else Path.home()
+        return Subject(
+            name=path.name,
+            folder=folder,
+            frames=len(drive),
+            times_s=times.tolist(),
+            marks=(marks.a, marks.b),
+            frame=player.target,
+            size=(drive.info.width, drive.info.height),
+        )
+
+    def _settings(self) -> Settings:
+        """The overlay and LRP as the window has them."""
+        overlay = self._window.presenter.overlay
+        lrp = self._window.panels.lrp.values_of("lrp")
+        return Settings(
+            style=overlay.style,
+            opacity=overlay.opacity if overlay.shown else 0.0,
+            lrp_eps=float(lrp.get("eps", 100.0)),
+            lrp_bias=bool(lrp.get("bias", True)),
+        )
+
+    def _on_shown(self, frame: Frame) -> None:
+        dialog = self.dialog
+        if dialog is not None and dialog.isVisible() and not self._player.playing:
+            dialog.set_frame(frame.index)
+            dialog.wanted.emit()  # the same frame, with its mask
+
+    def _draw(self) -> None:
+        dialog, player, drive = self.dialog, self._player, self._player.drive
+        if dialog is None or drive is None or not dialog.isVisible():
+            return
+        kind, settings = dialog.kind.currentData(), dialog.settings()
+        frame, ready, engine = player.shown_frame, player.ready, player.engine
+        if not kind.drawn:
+            dialog.set_picture(None, "No picture: it is numbers that are written")
+        elif frame is None or frame.image is None or frame.shot is None or ready is None or engine is None:
+            dialog.set_picture(None, "The preview comes with a frame that the network has seen")
+        elif settings.panels:
+            first, last = dialog.range()
+            if not first <= frame.index <= last or first == last:
+                now = drive.timestamps_ns[frame.index]
+                reach = np.int64(REACH_S * 1e9)
+                a, b = np.searchsorted(drive.timestamps_ns, (now - reach, now + reach + 1))
+                first, last = int(a), int(b) - 1
+            indices = np.arange(first, last + 1)
+            predicted = self._window.presenter.predicted_deg[first : last + 1].copy()
+            if self._thread is None:
+                self._thread = PreviewThread(self._drawn.emit)
+                self._thread.start()
+            whole = kind.suffix == ".png"
+            wish = PreviewWish(settings, frame, drive, ready.network, engine, indices, predicted, whole)
+            self._thread.wishes.put(wish)
+
+    def _end_preview(self) -> None:
+        if self._thread is not None:
+            self._thread.stop()
+            self._thread = None
+
+    # Exports.
+
+    def _on_asked(self, asked: Asked) -> None:
+        player, drive = self._player, self._player.drive
+        if drive is None or player.path is None:
+            self._window.notice.show_message("The recording was closed before it could be exported", "error")
+            return
+        info, crop = drive.info, player.crop
+        self._window.settings.set("export/folder", str(asked.output.parent))
+        job = Job(
+            drive_path=player.path,
+            options=player.options,
+            model=player.network_name,
+            device=player.ready.device if player.ready is not None else "auto",
+            output=asked.output,
+            first=asked.first,
+            last=asked.last,
+            force=asked.force,
+            settings=asked.settings,
+            crop=crop.at(info.height, info.width) if crop is not None else None,
+        )
+        self.queue.add(job)
+
+    def _on_ended(self, export: Export) -> None:
+        notice = self._window.notice
+        if export.state == DONE:
+            output = export.job.output
+            took = f" in {span(export.took_s)}" if export.took_s >= 1 else ""
+            notice.show_message(
+                "; ".join([f"{output.name} is exported{took}", *export.warnings]),
+                "warning" if export.warnings else "info",
+                [("Open", lambda: _open(output)), ("Show folder", lambda: _open(output.parent))],
+            )
+        elif export.state == FAILED:
+            notice.show_message(f"{export.name} was not exported: {export.text}", "error")
+
+    def close(self) -> list[str]:
+        """Stop what runs; its part stays, named as one. Names of threads that did not end."""
+        thread = self._thread
+        self._end_preview()
+        if self.dialog is not None:
+            self.dialog.close()
+        self.queue.close()
+        if thread is not None:
+            thread.join(JOIN_S)
+            if thread.is_alive():
+                return [thread.name]
+        return []
+
+
+def _open(path: Path) -> None:
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))

@@ -1,0 +1,143 @@
+"""The panels of which each shows any method: what they ask for, what they get, how late it is, what is remembered."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from vbp.app.panels.method import MethodPanel
+from vbp.app.panels.status import StatusLine
+from vbp.app.player.messages import Explained, Frame, Request
+from vbp.app.player.playback import Player
+from vbp.app.state.settings import Settings
+
+if TYPE_CHECKING:
+    from vbp.explain import Method
+
+LATE_S = 5.0  # beyond that, a late map names its frame instead
+# Each panel's name, and the method that it shows until another is chosen.
+PANELS = {
+    "lrp": "lrp",
+    "method-2": "guided-backprop",
+    "method-3": "phi",
+    "method-4": "saliency",
+    "method-5": "fbi",
+    "method-6": "lrp-composite",
+}
+
+
+def make_panels() -> dict[str, MethodPanel]:
+    empty = "An explanation of the same prediction appears here"
+    return {name: MethodPanel(name, empty, first, chooser=True) for name, first in PANELS.items()}
+
+
+class MethodPanels(QObject):
+    """Answers come behind the playback; panels that are not seen ask for nothing."""
+
+    changed = Signal()  # a panel wants something else than before
+
+    def __init__(
+        self,
+        player: Player,
+        panels: Mapping[str, MethodPanel],
+        status: StatusLine,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._player, self._panels, self._status = player, panels, status
+        self._made: dict[str, Frame] = {}
+        self._methods: Mapping[str, Method] = {}
+        self._target = ""
+        for panel in panels.values():
+            panel.parameters_changed.connect(self.changed)
+        player.explained.connect(self._on_explained)
+
+    def set_methods(self, methods: Mapping[str, Method]) -> None:
+        self._methods = methods
+        for panel in self._panels.values():
+            panel.set_methods(methods)
+
+    def set_target(self, target: str) -> None:
+        """What all panels explain from now on, as `vbp.explain.parse_target` reads it."""
+        if target != self._target:
+            self._target = target
+            self.changed.emit()
+
+    def wanted(self, seen: Collection[str]) -> dict[str, Request]:
+        """What the panels that are seen show."""
+        if not self._methods:
+            return {}
+        asked = {name: panel.request() for name, panel in self._panels.items() if name in seen}
+        return {name: replace(request, target=self._target) for name, request in asked.items()}
+
+    def complete(self, frame: int, seen: Collection[str]) -> bool:
+        """Whether all that are seen show this frame."""
+        made = [self._made.get(name) for name in self._panels if name in seen]
+        return all(one is not None and one.index == frame for one in made)
+
+    def forget(self) -> None:
+        self._made = {}
+        for panel in self._panels.values():
+            panel.show_map(None, None)
+            panel.view.set_warning(None)
+        self.caption()
+
+    def _on_explained(self, message: Explained) -> None:
+        panel, shot = self._panels.get(message.panel), message.frame.shot
+        # Numbers that have changed since are let through: while a slider moves, the map follows it.
+        if panel is None or shot is None or panel.method != message.request.method:
+            return
+        if self._player.on_gap:  # of the frame before
+            return
+        self._made[message.panel] = replace(message.frame, image=None, shot=None)  # they are large
+        if message.request.method == "lrp":
+            self._status.measured("lrp", message.ms)
+        panel.show_map(shot.input, message.relevance)
+        zero = message.relevance is not None and not message.relevance.any()
+        panel.view.set_warning(message.text or ("All zero: nothing reached the output" if zero else None))
+        panel.view.setToolTip(f"{self._methods[panel.method].title}: {message.ms:.1f} ms")
+        self.caption()
+
+    def caption(self) -> None:
+        """Say which panels are behind the frame on the screen, and by how much."""
+        shown = self._player.shown_frame
+        for name, panel in self._panels.items():
+            made = self._made.get(name)
+            late = ""
+            if made is not None and shown is not None and shown.index != made.index:
+                seconds = self._seconds(made, shown)
+                late = f"{seconds:.2f} s late" if 0 < seconds < LATE_S else f"of frame {made.index}"
+            panel.set_caption("", late)
+
+    def _seconds(self, earlier: Frame, later: Frame) -> float:
+        drive = self._player.drive
+        if drive is None:  # live: frames carry their own time
+            return (later.stamp_ns - earlier.stamp_ns) / 1e9
+        if max(earlier.index, later.index) >= len(drive):
+            return math.nan
+        stamps = drive.timestamps_ns
+        return float(stamps[later.index] - stamps[earlier.index]) / 1e9
+
+    # What the window remembers.
+
+    def remember(self, settings: Settings) -> None:
+        for name, panel in self._panels.items():
+            kept = {"method": panel.method, "numbers": panel.values_of(panel.method)}
+            settings.set(f"methods/{name}", json.dumps(kept))
+
+    def restore(self, settings: Settings) -> None:
+        """As they were left. What is not understood, of another version or damaged, counts as not there."""
+        for name, panel in self._panels.items():
+            try:
+                kept = json.loads(settings.text(f"methods/{name}", "{}"))
+                numbers = {str(k): float(v) for k, v in kept.get("numbers", {}).items()}
+                method = kept.get("method")
+            except (ValueError, TypeError, AttributeError):
+                continue
+            if isinstance(method, str) and all(math.isfinite(v) for v in numbers.values()):
+                panel.choose(method, numbers)

@@ -1,0 +1,1 @@
+"""What asks the user, and waits for an answer."""

@@ -1,0 +1,150 @@
+"""The thread that owns the network: loads it, and runs it over the frames that come."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from vbp.app.player.mailbox import Mailbox
+from vbp.app.player.messages import Choices, Frame, NetworkFailed, NetworkReady, Trouble
+from vbp.app.state.crops import ChosenCrop
+from vbp.errors import VbpError
+
+if TYPE_CHECKING:
+    from vbp.engine import Engine
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Load:
+    generation: int
+    name: str  # of a shipped network, or a path
+    device: str
+
+
+class ModelThread(threading.Thread):
+    """Frames go in by `frames` and out by `screen`, with the pass made over them.
+
+    `engine` may be read from other threads: explanations of a pass are made elsewhere.
+    """
+
+    def __init__(
+        self, tell: Callable[[object], None], screen: Mailbox[Frame], on_room: Callable[[], None]
+    ) -> None:
+        super().__init__(name="vbp-model", daemon=True)
+        self._tell = tell
+        self._screen = screen
+        self._wake = threading.Condition()
+        self._stopped = False
+        self._load: Load | None = None
+        self.frames: Mailbox[Frame] = Mailbox(on_put=self._notify, on_taken=on_room)
+        self.on_pass: Callable[[Frame], None] | None = None  # hears of every frame that was run
+        self.crop: ChosenCrop | None = None  # instead of the network's own rule; from the next frame on
+        self.engine: Engine | None = None
+        self.generation = 0  # of that engine's network
+        self._loading = False
+        self._last_trouble = ""
+        self._told_choices = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether a frame given now is run at once; while loading, frames go past the network."""
+        return self.engine is not None and not self._loading
+
+    def load(self, generation: int, name: str, device: str) -> None:
+        with self._wake:
+            self._load = Load(generation, name, device)
+            self._loading = True
+            self._wake.notify_all()
+
+    def stop(self) -> None:
+        with self._wake:
+            self._stopped = True
+            self._wake.notify_all()
+        self.frames.close()
+
+    def _notify(self) -> None:
+        with self._wake:
+            self._wake.notify_all()
+
+    def run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._stopped and self._load is None and self.frames.empty:
+                    self._wake.wait()
+                if self._stopped:
+                    break
+                load, self._load = self._load, None
+            try:
+                if load is not None:
+                    self._open(load)
+                elif (frame := self.frames.take()) is not None:
+                    self._run(frame)
+            except Exception as error:
+                log.exception("in the network's thread")
+                self._tell(Trouble(f"The network's thread met an error: {error}"))
+        if self.engine is not None:
+            self.engine.close()
+
+    def _open(self, load: Load) -> None:
+        try:
+            # Imported here: torch takes seconds, and the window should stand before.
+            from vbp.engine import Engine, describe_device, open_network
+
+            self._tell_choices()
+            network = open_network(load.name)
+            engine = Engine(network, device=load.device)
+        except Exception as error:
+            if isinstance(error, VbpError):
+                text = str(error)
+            else:
+                log.exception("loading %s", load.name)
+                text = f"{load.name} could not be loaded: {error}"
+            self._loading = self._load is not None
+            self._tell(NetworkFailed(load.generation, load.name, text))  # the one before stays in use
+            return
+        with self._wake:
+            if self._load is not None or self._stopped:  # another was asked for meanwhile
+                return
+            self.generation = load.generation
+            before, self.engine = self.engine, engine
+            self._loading = False
+        if before is not None:
+            before.close()
+        self._tell(
+            NetworkReady(load.generation, load.name, network, engine.device, describe_device(engine.device))
+        )
+
+    def _tell_choices(self) -> None:
+        from vbp.engine import devices
+        from vbp.models.registry import available
+
+        if not self._told_choices:
+            self._told_choices = True
+            self._tell(Choices([(entry.name, entry.note) for entry in available()], devices()))
+
+    def _run(self, frame: Frame) -> None:
+        engine = self.engine
+        if engine is not None and frame.image is not None:
+            try:
+                chosen = self.crop
+                crop = chosen.at(*frame.image.shape[:2]) if chosen is not None else None
+                shot = engine.run(frame.image, methods=("visualbackprop",), crop=crop, strict=False)
+                frame = replace(frame, shot=shot, network=self.generation)
+                self._last_trouble = ""
+            except Exception as error:  # the picture is still worth showing
+                text = f"The network could not be run: {error}"
+                if text != self._last_trouble:
+                    self._last_trouble = text
+                    log.exception("running the network")
+                    self._tell(Trouble(text))
+        if self.on_pass is not None:
+            self.on_pass(frame)
+        if frame.lossless:
+            self._screen.put_when_empty(frame)
+        else:
+            self._screen.put(frame)

@@ -1,0 +1,1 @@
+"""The window itself: it builds what stands in it and owns it."""
