@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from vbp.errors import ExplainError
-from vbp.explain.aten import WritesIntoPartError, read_program
+from vbp.explain.aten.reader import WritesIntoPartError, read_program
 from vbp.explain.chain import is_chain, read_chain
 from vbp.explain.wired import read_wired
 from vbp.graph.operations import Graph

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vbp.explain.aten import Flow, Reader
-from vbp.explain.aten_common import Arguments, Rule, affine, pair
+from vbp.explain.aten.builder import Builder
+from vbp.explain.aten.common import Arguments, Rule, affine, pair
+from vbp.explain.aten.flow import Flow
 from vbp.graph.operations import AdaptiveAvgPool, AvgPool, Flatten, MaxPool, Op, Pair, Window
 from vbp.models.program import Node
 
 
-def _max_pool(r: Reader, node: Node, a: Arguments) -> Any:
+def _max_pool(r: Builder, node: Node, a: Arguments) -> Any:
     x = a["self"]
     if len(x.shape) != 4:
         return None
@@ -20,11 +21,10 @@ def _max_pool(r: Reader, node: Node, a: Arguments) -> Any:
     if not node.many:
         return r.stage(node, MaxPool(window, bool(a["ceil_mode"])), x, seen=seen)
     maxima = r.stage(node, MaxPool(window, bool(a["ceil_mode"])), x, seen=tuple(s[0] for s in seen))
-    given = {k: v for k, v in a.items() if k in node.arguments}
-    return [maxima, *r.opaque(node, given)[1:]]
+    return [maxima, *r.opaque(node, a)[1:]]
 
 
-def _avg_pool(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _avg_pool(r: Builder, node: Node, a: Arguments) -> Flow | None:
     if len(a["self"].shape) != 4 or a["divisor_override"]:
         return None
     op = AvgPool(_pool_window(a), bool(a["ceil_mode"]), bool(a["count_include_pad"]))
@@ -36,7 +36,7 @@ def _pool_window(a: Arguments, dilation: Pair = (1, 1)) -> Window:
     return Window(kernel, pair(a["stride"]) if a["stride"] else kernel, pair(a["padding"]), dilation)
 
 
-def _adaptive_avg(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _adaptive_avg(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x = a["self"]
     seen = r.follow(node, a)
     if len(x.shape) != 4 or _uneven(x.shape[2:], seen[0].shape[2:]):
@@ -48,7 +48,7 @@ def _uneven(sizes: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     return any(not w or s % w for s, w in zip(sizes, wanted, strict=True))
 
 
-def _adaptive_max(r: Reader, node: Node, a: Arguments) -> Any:
+def _adaptive_max(r: Builder, node: Node, a: Arguments) -> Any:
     x = a["self"]
     seen = r.follow(node, a)
     maxima = tuple(s[0] for s in seen)
@@ -56,22 +56,21 @@ def _adaptive_max(r: Reader, node: Node, a: Arguments) -> Any:
     if len(x.shape) != 4 or _uneven(sizes, wanted):
         return None
     kernel = (sizes[0] // wanted[0], sizes[1] // wanted[1])
-    given = {k: v for k, v in a.items() if k in node.arguments}
     pooled = r.stage(node, MaxPool(Window(kernel, kernel, (0, 0))), x, seen=maxima)
-    return [pooled, *r.opaque(node, given)[1:]]
+    return [pooled, *r.opaque(node, a)[1:]]
 
 
-def _mean(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _mean(r: Builder, node: Node, a: Arguments) -> Flow | None:
     return _pooled(r, node, a, lambda x: AdaptiveAvgPool((1, 1)))
 
 
-def _total(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _total(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x = a["self"]
     pooled = _pooled(r, node, a, lambda x: AdaptiveAvgPool((1, 1)))
     return None if pooled is None else affine(r, node, pooled, scale=float(x.shape[2] * x.shape[3]))
 
 
-def _largest(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _largest(r: Builder, node: Node, a: Arguments) -> Flow | None:
     def whole(x: Flow) -> Op:
         kernel = (x.shape[2], x.shape[3])
         return MaxPool(Window(kernel, kernel, (0, 0)))
@@ -79,7 +78,7 @@ def _largest(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return _pooled(r, node, a, whole)
 
 
-def _pooled(r: Reader, node: Node, a: Arguments, op: Callable[[Flow], Op]) -> Flow | None:
+def _pooled(r: Builder, node: Node, a: Arguments, op: Callable[[Flow], Op]) -> Flow | None:
     """A reduction over rows and columns."""
     x, axes = a["self"], a.get("dim")
     if len(x.shape) != 4 or not axes or a.get("dtype") is not None or {d % 4 for d in axes} != {2, 3}:

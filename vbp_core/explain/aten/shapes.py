@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vbp.explain.aten import Flow, Reader
-from vbp.explain.aten_common import Arguments, Rule, affine, view
+from vbp.explain.aten.builder import Builder
+from vbp.explain.aten.common import Arguments, Rule, affine, view
+from vbp.explain.aten.flow import Flow
 from vbp.graph.operations import Concat, Conv, Dense, Flatten, Pad, Window
 from vbp.models.program import Node
 
 
-def _reshape(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _reshape(r: Builder, node: Node, a: Arguments) -> Flow | None:
     """Whatever keeps the order of numbers: nothing, or a flattening; (N, 1) and (N,) are the same to a graph."""
     x = a["self"]
     seen = r.follow(node, a)
@@ -38,7 +39,7 @@ def _reshape(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return None
 
 
-def _pad(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _pad(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x, sides, value = a["self"], list(a["pad"]), a.get("value") or 0
     if (
         a.get("mode", "constant") != "constant"
@@ -59,7 +60,7 @@ def _pad(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return affine(r, node, r.stage(node, op, lowered, seen=seen, name=f"{node.layer}.pad"), shift=value)
 
 
-def _slice(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _slice(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x, axis, step = a["self"], a["dim"] % max(len(a["self"].shape), 1), a["step"]
     seen = r.follow(node, a)
     if [s.shape for s in seen] == [s.shape for s in x.seen]:
@@ -76,7 +77,7 @@ def _slice(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return r.stage(node, Pad(0, 0, -start, far) if axis == 2 else Pad(-start, far, 0, 0), x, seen=seen)
 
 
-def _choose(r: Reader, node: Node, x: Flow, channels: list[int], seen: tuple[Tensor, ...]) -> Flow | None:
+def _choose(r: Builder, node: Node, x: Flow, channels: list[int], seen: tuple[Tensor, ...]) -> Flow | None:
     """Some of the channels, in this order: a linear layer of ones and zeros."""
     if len(x.shape) not in (2, 4) or x.squeezed or not channels:
         return None
@@ -89,7 +90,7 @@ def _choose(r: Reader, node: Node, x: Flow, channels: list[int], seen: tuple[Ten
     return r.stage(node, Conv(weight[:, :, None, None], bias, window), x, seen=seen)
 
 
-def _select(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _select(r: Builder, node: Node, a: Arguments) -> Flow | None:
     """One output: (N, outputs) -> (N,)."""
     x, index = a["self"], a["index"]
     if len(x.shape) != 2 or a["dim"] not in (1, -1) or not isinstance(index, int):
@@ -99,14 +100,14 @@ def _select(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return None if chosen is None else view(chosen, True, seen)
 
 
-def _index_select(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _index_select(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x, index = a["self"], a["index"]
     if not isinstance(index, Tensor) or len(x.shape) < 2 or a["dim"] % len(x.shape) != 1:
         return None
     return _choose(r, node, x, [int(i) for i in index], r.follow(node, a))
 
 
-def _index(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _index(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x, indices = a["self"], a["indices"]
     if len(indices) != 2 or indices[0] is not None or not isinstance(indices[1], Tensor):
         return None
@@ -117,14 +118,14 @@ def _index(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return _choose(r, node, x, [int(i) % x.shape[1] for i in index], seen)
 
 
-def _flip(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _flip(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x = a["self"]
     if len(x.shape) < 2 or [d % len(x.shape) for d in a["dims"]] != [1]:
         return None
     return _choose(r, node, x, list(range(x.shape[1]))[::-1], r.follow(node, a))
 
 
-def _cat(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _cat(r: Builder, node: Node, a: Arguments) -> Flow | None:
     flows = a["tensors"]
     if not all(isinstance(f, Flow) and len(f.shape) in (2, 4) and not f.squeezed for f in flows):
         return None
@@ -134,7 +135,7 @@ def _cat(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return r.stage(node, Concat(), *flows, seen=r.follow(node, a)) if len(flows) > 1 else flows[0]
 
 
-def _split(r: Reader, node: Node, a: Arguments) -> Any:
+def _split(r: Builder, node: Node, a: Arguments) -> Any:
     """Parts of the channels."""
     x = a["self"]
     if len(x.shape) < 2 or x.squeezed or a.get("dim", 0) % len(x.shape) != 1 or not node.many:
@@ -150,7 +151,7 @@ def _split(r: Reader, node: Node, a: Arguments) -> Any:
     return None if None in found or first != x.shape[1] else found
 
 
-def _narrow(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _narrow(r: Builder, node: Node, a: Arguments) -> Flow | None:
     start, length = a["start"], a["length"]
     if not isinstance(start, int) or not isinstance(length, int):
         return None
@@ -160,7 +161,7 @@ def _narrow(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return _slice(r, replace(node, op="aten.slice.Tensor"), given)
 
 
-def _stack(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _stack(r: Builder, node: Node, a: Arguments) -> Flow | None:
     """Several outputs (N,) as (N, outputs)."""
     flows = a["tensors"]
     if a["dim"] not in (1, -1) or not all(isinstance(f, Flow) and f.squeezed for f in flows):

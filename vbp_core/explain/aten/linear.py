@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vbp.explain.aten import Flow, Reader
-from vbp.explain.aten_common import Arguments, Rule, double, pair, taken, whole
+from vbp.explain.aten.builder import Builder
+from vbp.explain.aten.common import Arguments, Rule, double, pair, taken, whole
+from vbp.explain.aten.flow import Flow
 from vbp.graph.operations import Affine, Conv, Dense, Pad, Window
 from vbp.models.program import Node
 
@@ -15,7 +16,7 @@ def _bias(bias: Tensor | None, size: int) -> Tensor:
     return torch.zeros(size, dtype=torch.float64) if bias is None else double(bias)
 
 
-def _conv2d(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _conv2d(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x, weight, bias = taken(a), a["weight"], a.get("bias")
     if not whole(weight, bias) or not isinstance(x, Flow) or len(x.shape) != 4 or weight.dim() != 4:
         return None
@@ -35,7 +36,7 @@ def _conv2d(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return r.stage(node, op, x, seen=seen)
 
 
-def _linear(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _linear(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x, weight, bias = taken(a), a["weight"], a.get("bias")
     if not whole(weight, bias) or not isinstance(x, Flow) or len(x.shape) != 2 or weight.dim() != 2:
         return None
@@ -43,7 +44,7 @@ def _linear(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return r.stage(node, op, x, seen=r.follow(node, a))
 
 
-def _addmm(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _addmm(r: Builder, node: Node, a: Arguments) -> Flow | None:
     bias, x, weight = a["self"], a["mat1"], a["mat2"]
     if not isinstance(x, Flow) or not whole(bias, weight) or bias.dim() != 1:
         return None
@@ -54,7 +55,7 @@ def _addmm(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return r.stage(node, op, x, seen=r.follow(node, a))
 
 
-def _matmul(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _matmul(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x, weight = a["self"], a["mat2"] if "mat2" in a else a["other"]
     if not (isinstance(x, Flow) and isinstance(weight, Tensor) and len(x.shape) == weight.dim() == 2):
         return None
@@ -62,7 +63,7 @@ def _matmul(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return r.stage(node, op, x, seen=r.follow(node, a))
 
 
-def _batch_norm(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _batch_norm(r: Builder, node: Node, a: Arguments) -> Flow | None:
     """By its running statistics, also in a program that was exported without .eval()."""
     x, mean, variance = taken(a), a["running_mean"], a["running_var"]
     weight, bias = a["weight"], a["bias"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from vbp.explain import aten_linear, aten_pointwise, aten_pooling, aten_shapes
-from vbp.explain.aten_common import Rule
+from vbp.explain.aten import linear, pointwise, pooling, shapes
+from vbp.explain.aten.common import Rule
 
 RULES: dict[str, Rule] = {
-    **aten_linear.RULES,
-    **aten_pointwise.RULES,
-    **aten_pooling.RULES,
-    **aten_shapes.RULES,
+    **linear.RULES,
+    **pointwise.RULES,
+    **pooling.RULES,
+    **shapes.RULES,
 }
 
 # Operations whose result may lie in the memory of what they took.

@@ -8,12 +8,13 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from vbp.explain.aten import Flow, Reader
+from vbp.explain.aten.builder import Builder
+from vbp.explain.aten.flow import Flow
 from vbp.graph.operations import Affine, Op, Pair
 from vbp.models.program import Node
 
 Arguments: TypeAlias = dict[str, Any]
-Rule: TypeAlias = Callable[[Reader, Node, Arguments], Any]  # a Flow, of several outputs a list, or None
+Rule: TypeAlias = Callable[[Builder, Node, Arguments], Any]  # a Flow, of several outputs a list, or None
 
 
 def taken(a: Arguments) -> Any:
@@ -21,7 +22,7 @@ def taken(a: Arguments) -> Any:
     return a["self"] if "self" in a else a["input"]
 
 
-def elementwise(r: Reader, node: Node, x: Flow, op: Op, relu: bool = False) -> Flow:
+def elementwise(r: Builder, node: Node, x: Flow, op: Op, relu: bool = False) -> Flow:
     """Shapes stay as they are."""
     out = r.stage(node, op, x, seen=x.seen, relu=relu)
     out.squeezed = x.squeezed
@@ -62,7 +63,7 @@ def per_channel(value: Any, x: Flow) -> Tensor | None:
     return number.reshape(channels).clone()
 
 
-def affine(r: Reader, node: Node, x: Flow, scale: Any = 1.0, shift: Any = 0.0) -> Flow | None:
+def affine(r: Builder, node: Node, x: Flow, scale: Any = 1.0, shift: Any = 0.0) -> Flow | None:
     """x * scale + shift, numbers for each channel; None where one of them is not."""
     times, plus = per_channel(scale, x), per_channel(shift, x)
     if times is None or plus is None:
@@ -70,7 +71,7 @@ def affine(r: Reader, node: Node, x: Flow, scale: Any = 1.0, shift: Any = 0.0) -
     return elementwise(r, node, x, Affine(times, plus))
 
 
-def nothing(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def nothing(r: Builder, node: Node, a: Arguments) -> Flow | None:
     """The same tensor."""
     flow: Flow = taken(a)
     return flow

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vbp.explain.aten import Flow, Reader
-from vbp.explain.aten_common import Arguments, Rule, affine, double, elementwise, nothing, taken
+from vbp.explain.aten.builder import Builder
+from vbp.explain.aten.common import Arguments, Rule, affine, double, elementwise, nothing, taken
+from vbp.explain.aten.flow import Flow
 from vbp.graph.operations import Activation, Add, Affine, Identity
 from vbp.models.program import Node
 
@@ -24,7 +25,7 @@ def _times(value: Any, by: float) -> Any:
     return value if by == 1 else value * by
 
 
-def _sum(r: Reader, node: Node, x: Any, y: Any) -> Flow | None:
+def _sum(r: Builder, node: Node, x: Any, y: Any) -> Flow | None:
     """x + y, one of which depends on the picture."""
     if isinstance(x, Flow) and isinstance(y, Flow):
         if not _same(x, y):
@@ -36,7 +37,7 @@ def _sum(r: Reader, node: Node, x: Any, y: Any) -> Flow | None:
     return affine(r, node, flow, shift=other)
 
 
-def _add(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _add(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x, y, alpha = a["self"], a["other"], a.get("alpha", 1)
     if not isinstance(alpha, int | float):
         return None
@@ -46,25 +47,25 @@ def _add(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return _sum(r, node, x, y if isinstance(y, Flow) else _times(y, alpha))
 
 
-def _sub(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _sub(r: Builder, node: Node, a: Arguments) -> Flow | None:
     return _add(r, node, {**a, "alpha": -a.get("alpha", 1)})
 
 
-def _rsub(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _rsub(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x, alpha = a["self"], a.get("alpha", 1)
     if not isinstance(x, Flow) or isinstance(a["other"], Flow):
         return None
     return affine(r, node, x, scale=-alpha, shift=a["other"])
 
 
-def _mul(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _mul(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x, y = a["self"], a["other"]
     if isinstance(x, Flow) and isinstance(y, Flow):
         return None
     return affine(r, node, x, scale=y) if isinstance(x, Flow) else affine(r, node, y, scale=x)
 
 
-def _div(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _div(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x, y = a["self"], a["other"]
     if not isinstance(x, Flow) or isinstance(y, Flow) or a.get("rounding_mode") is not None:
         return None
@@ -72,18 +73,18 @@ def _div(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return None if bool((by == 0).any()) else affine(r, node, x, scale=1 / by)
 
 
-def _neg(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _neg(r: Builder, node: Node, a: Arguments) -> Flow | None:
     return affine(r, node, a["self"], scale=-1.0)
 
 
 # Functions of each number
 
 
-def _relu(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _relu(r: Builder, node: Node, a: Arguments) -> Flow | None:
     return elementwise(r, node, a["self"], Identity(), relu=True)
 
 
-def _clamp(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _clamp(r: Builder, node: Node, a: Arguments) -> Flow | None:
     low, high = a.get("min"), a.get("max")
     if low == 0 and high is None:
         return _relu(r, node, a)
@@ -93,16 +94,16 @@ def _clamp(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return None
 
 
-def _threshold(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _threshold(r: Builder, node: Node, a: Arguments) -> Flow | None:
     return _relu(r, node, a) if a["threshold"] == 0 and a["value"] == 0 else None
 
 
-def _hardtanh(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _hardtanh(r: Builder, node: Node, a: Arguments) -> Flow | None:
     return _clamp(r, node, {"self": a["self"], "min": a["min_val"], "max": a["max_val"]})
 
 
 def _function(kind: str, *names: str) -> Rule:
-    def rule(r: Reader, node: Node, a: Arguments) -> Flow | None:
+    def rule(r: Builder, node: Node, a: Arguments) -> Flow | None:
         arguments = tuple(a[name] for name in names)
         if not all(isinstance(v, int | float) for v in arguments):
             return None
@@ -111,19 +112,19 @@ def _function(kind: str, *names: str) -> Rule:
     return rule
 
 
-def _elu(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _elu(r: Builder, node: Node, a: Arguments) -> Flow | None:
     alpha, scale, inner = float(a["alpha"]), float(a["scale"]), float(a["input_scale"])
     if inner != 1 or scale != 1:
         return None
     return elementwise(r, node, a["self"], Activation("elu", (alpha,)))
 
 
-def _gelu(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _gelu(r: Builder, node: Node, a: Arguments) -> Flow | None:
     kind = {"none": "gelu", "tanh": "gelu_tanh"}.get(a["approximate"])
     return None if kind is None else elementwise(r, node, a["self"], Activation(kind))
 
 
-def _prelu(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _prelu(r: Builder, node: Node, a: Arguments) -> Flow | None:
     """relu(x) (1 - a) + a x, with a number a for each channel."""
     x, weight = a["self"], a["weight"]
     if not isinstance(weight, Tensor) or not isinstance(x, Flow):
@@ -140,18 +141,18 @@ def _prelu(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return r.stage(node, Add(), rest, leak, seen=x.seen)
 
 
-def _copy(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _copy(r: Builder, node: Node, a: Arguments) -> Flow | None:
     """The same numbers in a tensor of their own."""
     flow: Flow = taken(a)
     return replace(flow, storage=r.new_storage())
 
 
-def _dropout(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _dropout(r: Builder, node: Node, a: Arguments) -> Flow | None:
     """Nothing, also in a program that was exported without .eval(): a network drives as in eval mode."""
     return nothing(r, node, a)
 
 
-def _to(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _to(r: Builder, node: Node, a: Arguments) -> Flow | None:
     """To another device, or another floating type: nothing, as a graph has one of each."""
     x = a["self"]
     dtype = a.get("dtype")
@@ -163,16 +164,16 @@ def _to(r: Reader, node: Node, a: Arguments) -> Flow | None:
     return _copy(r, node, a) if a.get("copy") else nothing(r, node, a)
 
 
-def _softmax(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _softmax(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x = a["self"]
     if len(x.shape) != 2 or x.squeezed or a["dim"] not in (1, -1):
         return None
-    out: Flow = r.opaque(node, {k: v for k, v in a.items() if k in node.arguments})
+    out: Flow = r.opaque(node, a)
     r.before_softmax[out.number] = x
     return out
 
 
-def _hardsigmoid(r: Reader, node: Node, a: Arguments) -> Flow | None:
+def _hardsigmoid(r: Builder, node: Node, a: Arguments) -> Flow | None:
     """x / 6 + 1/2, held between 0 and 1."""
     line = affine(r, node, a["self"], scale=1 / 6, shift=0.5)
     return None if line is None else elementwise(r, node, line, Activation("hardtanh", (0.0, 1.0)))
