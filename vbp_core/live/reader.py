@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -15,12 +15,22 @@ from vbp.live.address import Address, mask
 from vbp.live.diagnose import why_not_opened
 from vbp.live.opencv import Wishes, exposure_ms, open_camera, put_back
 
-if TYPE_CHECKING:
-    from vbp.live.capture import Capture
-
 log = logging.getLogger(__name__)
 MOST_FAILURES = 8  # damaged pictures in a row, after which a stream is taken for ended
 SLOW_S = 1.0
+
+
+class FrameReceiver(Protocol):
+    """What a Reader tells of its camera, from its own thread."""
+
+    def opened(self, reader: Reader, exposure_ms: float | None) -> None:
+        """The camera is open; exposure_ms: what it is set to, None where it does not say."""
+
+    def deliver(self, reader: Reader, image: Image, timestamp_ns: int, arrived_ns: int) -> bool:
+        """A fresh frame (H, W, 3) and its time by the wall clock and by the monotonic one; False: no more are wanted."""
+
+    def ended(self, reader: Reader) -> None:
+        """No more frames come from it."""
 
 
 class Reader(threading.Thread):
@@ -30,9 +40,9 @@ class Reader(threading.Thread):
     which is what some do when the camera is unplugged.
     """
 
-    def __init__(self, owner: Capture, address: Address, wishes: Wishes) -> None:
+    def __init__(self, receiver: FrameReceiver, address: Address, wishes: Wishes) -> None:
         super().__init__(name="camera read", daemon=True)
-        self._owner, self._address, self._wishes = owner, address, wishes
+        self._receiver, self._address, self._wishes = receiver, address, wishes
         self._given_up = False
         self.over = False
         self.reason = ""
@@ -49,7 +59,7 @@ class Reader(threading.Thread):
             log.debug("reading %s", self._address.name, exc_info=True)
             self.reason = f"{self._address.name} cannot be read: {mask(str(error))}"
         self.over = True
-        self._owner.ended(self)
+        self._receiver.ended(self)
 
     def _work(self) -> str:
         camera = open_camera(self._address, self._wishes)
@@ -57,7 +67,7 @@ class Reader(threading.Thread):
             if not camera.isOpened():
                 return "" if self._given_up else why_not_opened(self._address)
             device = self._address.kind == "device"
-            self._owner.opened(self, exposure_ms(camera) if device else None)
+            self._receiver.opened(self, exposure_ms(camera) if device else None)
             try:
                 return self._read(camera)
             finally:
@@ -91,7 +101,7 @@ class Reader(threading.Thread):
                 time.sleep(0.005)  # some do so without waiting
                 continue
             last = (when, bgr)
-            if not self._owner.deliver(self, to_rgb(bgr), timestamp_ns, arrived_ns):
+            if not self._receiver.deliver(self, to_rgb(bgr), timestamp_ns, arrived_ns):
                 break
         return ""
 
