@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vbp.errors import FrameError
 
 Image = NDArray[np.uint8]  # RGB, (H, W, 3)
 
@@ -62,6 +65,7 @@ class DriveInfo:
     classes: tuple[str, ...] = ()  # of a folder of class images: the folders' names
 
     def to_json(self) -> dict[str, Any]:
+        """The same as plain values for a JSON file: the path as text, each gap as a dict."""
         out = dict(self.__dict__)
         out["path"] = str(self.path)
         out["cameras"] = list(self.cameras)
@@ -70,9 +74,38 @@ class DriveInfo:
         return out
 
 
+@dataclass(frozen=True, eq=False)
+class FrameBatch:
+    """Several frames of a drive, N of them, in the order in which they were asked for.
+
+    indices: (N,) int64, each from 0 to the drive's length - 1. images: N uint8 RGB pictures (H, W, 3), read-only,
+    of one size but in a folder of pictures of many. is_gap: (N,) bool, True where the frame cannot be shown: its picture
+    is black then. timestamps_ns: (N,) int64 nanoseconds. angle_rad: (N,) float64, the measured steering WHEEL angle in
+    radians, positive to the left, NaN where unlabelled. speed_mps: (N,) float64, metres per second, NaN where unknown.
+    """
+
+    indices: NDArray[np.int64]
+    images: list[Image]
+    is_gap: NDArray[np.bool_]
+    timestamps_ns: NDArray[np.int64]
+    angle_rad: NDArray[np.float64]
+    speed_mps: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "<FrameBatch: no frames>"
+        height, width = self.images[0].shape[:2]
+        which = f"{_count(len(self), 'frame')}, {self.indices[0]} to {self.indices[-1]}"
+        return f"<FrameBatch: {which}, {width} x {height}, {_count(int(self.is_gap.sum()), 'gap')}>"
+
+
 class Drive(ABC):
     """A recording: frames with time stamps, and where known the steering wheel angle and the speed.
 
+    It is a sequence of its frames: `len(drive)`, `drive[i]`, `drive[a:b]`, and `for image in drive`.
     Opening indexes; it never decodes the whole recording. Memory is bounded by `cache_bytes`,
     whatever the length. A drive belongs to one thread at a time for `frame`; the arrays may be
     read from any thread.
@@ -98,6 +131,75 @@ class Drive(ABC):
 
     def __len__(self) -> int:
         return len(self.timestamps_ns)
+
+    @overload
+    def __getitem__(self, key: SupportsIndex) -> Image: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> FrameBatch: ...
+
+    def __getitem__(self, key: SupportsIndex | slice) -> Image | FrameBatch:
+        """`drive[i]` is `frame(i)`, `drive[a:b:c]` is `frames` of these; negative numbers count from the end.
+
+        Raises IndexError for a frame that is not there, FrameError for a bad one where it is asked for alone.
+        """
+        if isinstance(key, slice):
+            return self.frames(range(len(self))[key])
+        return self.frame(self._from_front(operator.index(key)))
+
+    def __iter__(self) -> Iterator[Image | None]:
+        """Every frame from the first to the last, uint8 RGB (H, W, 3); None where a frame cannot be shown."""
+        for i in range(len(self)):
+            try:
+                image: Image | None = self.frame(i)
+            except FrameError:
+                image = None
+            yield image
+
+    def __repr__(self) -> str:
+        times, info = self.timestamps_ns, self.info
+        lost = sum(gap.last - gap.first + 1 for gap in info.gaps)
+        parts = [
+            _count(len(self), "frame"),
+            f"{info.width} x {info.height}",
+            f"{(int(times[-1]) - int(times[0])) / 1e9:.1f} s at {info.fps:.1f} Hz" if len(self) else "",
+            f"{len(info.classes)} classes" if info.classes else "",
+            f"{int(np.isfinite(self.angle_rad).sum())} with a measured angle" if not info.classes else "",
+            f"{lost} of them known to be gaps" if lost else "",
+        ]
+        return f"<{info.kind} drive {info.path}: {', '.join(part for part in parts if part)}>"
+
+    def frames(self, indices: Iterable[SupportsIndex]) -> FrameBatch:
+        """The frames of these indices, in this order; negative ones count from the end. A bad frame is a gap in it.
+
+        All are decoded at once, each once and from front to back, so that N pictures must fit into memory.
+        Raises IndexError for a frame that is not there, TypeError for an index that is no whole number.
+        """
+        wanted = [self._from_front(operator.index(i)) for i in indices]
+        images: dict[int, Image] = {}
+        gaps: set[int] = set()
+        for i in sorted(set(wanted)):
+            try:
+                images[i] = self.frame(i)
+            except FrameError:
+                gaps.add(i)
+                images[i] = np.zeros((self.info.height, self.info.width, 3), np.uint8)
+                images[i].flags.writeable = False
+        at = np.array(wanted, dtype=np.int64)
+        return FrameBatch(
+            at,
+            [images[i] for i in wanted],
+            np.array([i in gaps for i in wanted], dtype=np.bool_),
+            self.timestamps_ns[at],
+            self.angle_rad[at],
+            self.speed_mps[at],
+        )
+
+    def _from_front(self, i: int) -> int:
+        """A frame's number, where a negative one counts from the end. Raises IndexError."""
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"frame {i} of a drive of {len(self)} frames")
+        return i % len(self)
 
     def frame(self, i: int) -> Image:
         """Frame `i`, uint8 RGB (H, W, 3), read-only. Raises IndexError, or FrameError for a bad frame."""
@@ -157,6 +259,10 @@ class Drive(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _count(n: int, thing: str) -> str:
+    return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
 def median_fps(timestamps_ns: NDArray[np.int64]) -> float:
