@@ -184,11 +184,12 @@ class Engine:
     def path_text(self) -> str:
         """The same in words, and why our kernels do not serve where they might."""
         words = {"native": "own kernels", "onednn": "oneDNN", "plain": "plain PyTorch"}[self.path]
-        return f"{words}: no own kernels, because {self._forward.why}" if self._forward.why else words
+        reason = self._forward.unavailable_reason
+        return f"{words}: no own kernels, because {reason}" if reason else words
 
     def settle(self) -> None:
         """Wait until it is known how the sizes that have been passed are run best; kernels are built in the background."""
-        self._forward.settle()
+        self._forward.wait_until_tuned()
 
     def close(self) -> None:
         """End what still runs in the background for it; it can be used on."""

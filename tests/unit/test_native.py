@@ -22,10 +22,9 @@ from vbp.graph.operations import Conv, Graph, Pad, Stage, Window
 from vbp.graph.trace import trace
 from vbp.models.network import Network
 from vbp.models.registry import load_network
-from vbp.native import build
-from vbp.native import trial as trials
+from vbp.native import build, tuning
 from vbp.native.forward import NativeForward
-from vbp.native.lrp import reached
+from vbp.native.lrp import deepest_covered
 
 
 @pytest.fixture(scope="module", params=["this processor", "any processor"])
@@ -150,7 +149,9 @@ def test_the_steering_networks(compiled, name):
     for a, b in zip(got.values[:-1], exact.values[:-1], strict=True):
         close(a, b)
     assert float((got.output - exact.output).abs().max()) < 1e-5  # radians
-    assert reached(got) == max(k for k, v in enumerate(got.values) if v.dim() == 4)  # all of the convolutions
+    assert deepest_covered(got) == max(
+        k for k, v in enumerate(got.values) if v.dim() == 4
+    )  # all of the convolutions
     one = got.frame(1)
     assert one.mean(1) is not None and torch.equal(one.mean(1), got.mean(1)[1:])
 
@@ -171,20 +172,20 @@ def test_what_serves_is_found_out_in_the_background(compiled):
     picture = torch.rand(1, 1, 60, 80)
     before = forward(picture)
     assert forward.path in ("onednn", "plain")
-    forward.settle()
+    forward.wait_until_tuned()
     after = forward(picture)
     close(after.output, before.output.double())
-    assert (forward.path == "native") == (forward.why == "")
-    assert forward.why in ("", "they are slower on this network")
+    assert (forward.path == "native") == (forward.unavailable_reason == "")
+    assert forward.unavailable_reason in ("", "they are slower on this network")
 
 
 def test_kernels_that_are_wrong_do_not_serve(compiled, monkeypatch):
     monkeypatch.setattr(compiled, "run", lambda *_: None)
     forward = Forward(read_chain(nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU())))
     forward(torch.rand(1, 1, 40, 40))
-    forward.settle()
+    forward.wait_until_tuned()
     forward(torch.rand(1, 1, 40, 40))
-    assert forward.path != "native" and "other numbers" in forward.why
+    assert forward.path != "native" and "other numbers" in forward.unavailable_reason
 
 
 class _Built:
@@ -194,7 +195,7 @@ class _Built:
         self.folder = folder
         monkeypatch.setattr(build, "_loaded", None)
         monkeypatch.setattr(build, "_failed", "")
-        monkeypatch.setattr(trials, "PATIENCE_S", 0.0)
+        monkeypatch.setattr(tuning, "PATIENCE_S", 0.0)
         monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         self._patch = monkeypatch
 
@@ -210,7 +211,7 @@ def own(tmp_path, monkeypatch):
     return _Built(tmp_path, monkeypatch)
 
 
-def _told_by_a_network() -> str:
+def _path_of_a_network() -> str:
     spec = load_network("NetSVF").spec
     layers = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(1))
     layers(torch.rand(1, 1, spec.input_height, spec.input_width))
@@ -225,19 +226,19 @@ def _told_by_a_network() -> str:
 def test_without_a_compiler_it_is_said(own, monkeypatch):
     monkeypatch.setenv("PATH", str(own.folder))
     monkeypatch.delenv("CC", raising=False)
-    assert "no own kernels, because there is no C compiler (gcc, cc or clang) here" in _told_by_a_network()
+    assert "no own kernels, because there is no C compiler (gcc, cc or clang) here" in _path_of_a_network()
 
 
 def test_a_compiler_that_fails_is_quoted(own):
     own.compiler("import sys; print('no such option'); sys.exit('--version' not in sys.argv)")
-    assert "failed (no such option)" in _told_by_a_network()
+    assert "failed (no such option)" in _path_of_a_network()
 
 
 def test_a_library_that_is_none_does_not_serve(own):
     own.compiler(
         "import sys; '-o' in sys.argv and open(sys.argv[sys.argv.index('-o') + 1], 'w').write('none')"
     )
-    assert "what was compiled cannot be loaded" in _told_by_a_network()
+    assert "what was compiled cannot be loaded" in _path_of_a_network()
     assert not list((own.folder / "cache" / "vbp" / "kernels").iterdir())  # the next start compiles anew
 
 
@@ -248,12 +249,12 @@ def test_a_closed_engine_ends_the_compiler(own):
     assert "vbp kernels" in [thread.name for thread in threading.enumerate()]
     forward.close()
     assert "vbp kernels" not in [thread.name for thread in threading.enumerate()]
-    assert not build.hopeless()  # another engine may try again
+    assert not build.unavailable_reason()  # another engine may try again
 
 
 def test_switched_off(own, monkeypatch):
     monkeypatch.setenv("VBP_NATIVE", "0")
-    assert "because VBP_NATIVE is 0" in _told_by_a_network()
+    assert "because VBP_NATIVE is 0" in _path_of_a_network()
     assert not (own.folder / "cache").exists()
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vbp.graph.operations import Activation, Affine, AvgPool, Conv, Identity, MaxPool, Pad, Stage, Window
 from vbp.graph.trace import Trace
-from vbp.native.build import loaded
+from vbp.native.build import loaded_kernels
 from vbp.native.mask import native_mask
 
 Map = NDArray[np.float32]
@@ -35,10 +35,10 @@ def chain_mask(trace: Trace) -> Tensor | None:
     """The mask (N, H, W) in [0, 1]; None where it is not a chain in float32 on a CPU, or there is nothing to explain."""
     if trace.input.device.type != "cpu" or trace.input.dtype != torch.float32:
         return None
-    kernels = loaded()
-    done = native_mask(kernels, trace, _spatial) if kernels is not None else None
-    if done is not None:
-        return done
+    kernels = loaded_kernels()
+    mask = native_mask(kernels, trace, _spatial) if kernels is not None else None
+    if mask is not None:
+        return mask
     spatial = _spatial(trace)
     if not spatial:
         return None
@@ -118,7 +118,7 @@ def _largest(values: Map) -> float:
     if top > 0:
         with np.errstate(
             invalid="ignore"
-        ):  # inf / inf, of a network that overflows: its mask is told to be no number
+        ):  # inf / inf, of a network that overflows: its mask comes out as no number
             np.divide(values, np.float32(top), out=values)
     return 1.0
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vbp.explain import target as targets
 from vbp.explain.target import TargetLike
-from vbp.graph.adjoint import backward, by_largest
+from vbp.graph.adjoint import backward, normalise
 from vbp.graph.trace import Trace
 
 
@@ -20,4 +20,4 @@ def deconvnet(trace: Trace, target: TargetLike = None) -> Tensor:
     """
     with torch.inference_mode():
         grad = backward(trace, targets.gradient(trace.output, target), lambda grad, out: grad.relu())
-        return by_largest(grad.sum(1))
+        return normalise(grad.sum(1))

@@ -62,7 +62,7 @@ def _read(exported: Any, input_shape: tuple[int, int, int], dtype: torch.dtype, 
         return read_program(_program(exported), input_shape, dtype, scores)
     except WritesIntoPartError:
         # torch.export can turn these into functions, at the price of operations that say less.
-        with _quiet():
+        with _silenced():
             functional = exported.run_decompositions({})
         return read_program(_program(functional), input_shape, dtype, scores)
 
@@ -74,22 +74,24 @@ def _export(module: nn.Module, input_shape: tuple[int, int, int], frames: int) -
     try:
         own = copy.deepcopy(module).eval().requires_grad_(False).to("cpu")
     except Exception as error:  # whatever the module's own code raises
-        raise ExplainError(f"the network cannot be copied, so it cannot be read: {_line(error)}") from error
+        raise ExplainError(
+            f"the network cannot be copied, so it cannot be read: {_first_line(error)}"
+        ) from error
     if any(t.is_floating_point() and t.dtype in (torch.float16, torch.bfloat16) for t in _tensors(own)):
         own = own.float()
     kind = next((t.dtype for t in _tensors(own) if t.is_floating_point()), torch.float32)
     sizes = None if frames == 1 else ({0: torch.export.Dim.AUTO},)
     try:
         example = torch.rand((frames, *input_shape), dtype=kind)
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), _silenced():
             return torch.export.export(own, (example,), dynamic_shapes=sizes, strict=False)
     except Exception as error:  # whatever the module's own code raises
-        raise ExplainError(_why_not(error, input_shape)) from error
+        raise ExplainError(_export_failure(error, input_shape)) from error
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """torch.export writes pages about what fails; one sentence is told instead."""
+def _silenced() -> Iterator[None]:
+    """torch.export logs pages about what fails; the ExplainError says it in one sentence."""
     names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "torch"]
     before = {name: logging.getLogger(name).level for name in names}
     try:
@@ -107,9 +109,9 @@ def _tensors(module: nn.Module) -> list[Tensor]:
     return [*module.parameters(), *module.buffers()]
 
 
-def _why_not(error: Exception, input_shape: tuple[int, int, int]) -> str:
+def _export_failure(error: Exception, input_shape: tuple[int, int, int]) -> str:
     size = "x".join(str(n) for n in input_shape)
-    kind, text = type(error).__name__, _line(error)
+    kind, text = type(error).__name__, _first_line(error)
     if "missing" in text and ("positional argument" in text or "required argument" in text):
         return "the network takes several inputs; vbp gives it one picture"
     if (
@@ -125,7 +127,7 @@ def _why_not(error: Exception, input_shape: tuple[int, int, int]) -> str:
     return f"the network cannot be followed with an input of {size}: {text}"
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     """The first line that says something."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:240]

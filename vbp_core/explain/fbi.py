@@ -11,7 +11,7 @@ from vbp.errors import ExplainError
 from vbp.explain import target as targets
 from vbp.explain.target import TargetLike, as_target
 from vbp.explain.visualbackprop import scale_up
-from vbp.graph.adjoint import adjoint, by_largest, hand_down, to_all
+from vbp.graph.adjoint import adjoint, gradient_to_inputs, normalise, propagate
 from vbp.graph.operations import AvgPool, Conv, Dense, MaxPool, Stage, Window
 from vbp.graph.trace import Trace
 
@@ -67,11 +67,11 @@ def fbi(
             return back if x is trace.input else _masked(back, x, tau, relative)
 
         def share(stage: Stage, inputs: tuple[Tensor, ...], out: Tensor, back: Tensor) -> list[Tensor]:
-            parts = to_all(stage, inputs, out, back.relu() if stage.relu else back)
+            parts = gradient_to_inputs(stage, inputs, out, back.relu() if stage.relu else back)
             return [_masked(part, x, tau, relative) for part, x in zip(parts, inputs, strict=True)]
 
         # Its thresholds and biases are absolute: nothing may be scaled on the way.
-        return by_largest(hand_down(trace, start, rule, share, scale=lambda back: back).sum(1))
+        return normalise(propagate(trace, start, rule, share, scale=lambda back: back).sum(1))
 
 
 def _start(output: Tensor, target: TargetLike) -> Tensor:

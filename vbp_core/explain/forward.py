@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vbp.graph.operations import Conv, Graph, Stage
 from vbp.graph.trace import Trace, trace
-from vbp.native.trial import Trial
+from vbp.native.tuning import Tuning
 
 MAX_SHAPES = 4  # one frame, a batch, and a rest are the sizes that occur together
 
@@ -19,9 +19,9 @@ class Forward:
     """`Forward(graph)(images) -> Trace`, equal to `trace(graph, images)` up to rounding.
 
     On a CPU, in float32, three ways to run the convolutions: by our own kernels where there is a compiler
-    ("native": the ReLUs and the means over the channels in the same go), which is found out and tried in the background
-    while the next way serves; by oneDNN with weights laid out once and ReLUs fused ("onednn"); and as PyTorch does
-    ("plain"). `path` says how the last pass was run, `why` what speaks against the kernels.
+    ("native": the ReLUs and the means over the channels in the same pass), which are compiled, checked and timed in the
+    background while the next way is used; by oneDNN with weights laid out once and ReLUs fused ("onednn"); and as PyTorch
+    does ("plain"). `path` says how the last pass was run, `unavailable_reason` why it was not by the kernels.
 
     The thread in the background runs some passes of its own beside those that are asked for; they share nothing but weights.
     """
@@ -37,55 +37,56 @@ class Forward:
             and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
             and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
         )
-        self._other = "onednn" if fused else "plain"
-        self.path = self._other
+        self._torch_path = "onednn" if fused else "plain"
+        self.path = self._torch_path
         self._packed: dict[torch.Size, list[Tensor | None]] = {}
-        self._trials: dict[torch.Size, Trial] = {}  # by the shape of one picture, as is
-        self._kept: dict[torch.Size, dict[str, object]] = {}
+        self._tunings: dict[torch.Size, Tuning] = {}  # by the shape of one picture, as is
+        self._caches: dict[torch.Size, dict[str, object]] = {}
 
     def __call__(self, images: Tensor, means: bool = True) -> Trace:
-        """means: False leaves out what only VisualBackProp takes, to tell what it costs."""
-        trial = self._trials.get(images.shape[1:])
-        if trial is not None and trial.found is not None:
+        """means: False leaves out what only VisualBackProp takes, to measure what it costs."""
+        tuning = self._tunings.get(images.shape[1:])
+        if tuning is not None and tuning.native is not None:
             self.path = "native"
-            return replace(trial.found(images, means), kept=self._keep(images))
-        done = replace(self._otherwise(images), kept=self._keep(images))
-        self.path = self._other
-        if trial is None and self._usable and len(images) and len(self._trials) < MAX_SHAPES:
-            self._trials[images.shape[1:]] = Trial(self.graph, self._otherwise, images[:1])
-        return done
+            return replace(tuning.native(images, means), cache=self._cache_for(images))
+        result = replace(self._run_by_torch(images), cache=self._cache_for(images))
+        self.path = self._torch_path
+        if tuning is None and self._usable and len(images) and len(self._tunings) < MAX_SHAPES:
+            self._tunings[images.shape[1:]] = Tuning(self.graph, self._run_by_torch, images[:1])
+        return result
 
-    def _keep(self, images: Tensor) -> dict[str, object]:
-        """What methods keep from pass to pass at this size of picture."""
+    def _cache_for(self, images: Tensor) -> dict[str, object]:
+        """What methods compute once for all passes of this size of picture."""
         size = images.shape[1:]
-        if size not in self._kept and len(self._kept) >= MAX_SHAPES:
-            self._kept.pop(next(iter(self._kept)))
-        return self._kept.setdefault(size, {})
+        if size not in self._caches and len(self._caches) >= MAX_SHAPES:
+            self._caches.pop(next(iter(self._caches)))
+        return self._caches.setdefault(size, {})
 
     @property
-    def why(self) -> str:
-        """Why the kernels do not serve, in words that follow "because"; "" where they do, or that is not yet known."""
-        return next((trial.why for trial in self._trials.values() if trial.why), "")
+    def unavailable_reason(self) -> str:
+        """Why the kernels are not used, in words that follow "because"; "" where they are, or that is not yet known."""
+        reasons = (tuning.unavailable_reason for tuning in self._tunings.values())
+        return next((reason for reason in reasons if reason), "")
 
-    def settle(self) -> None:
-        """Wait until it is known how the sizes that have occurred are run best."""
-        for trial in list(self._trials.values()):
-            trial.wait()
+    def wait_until_tuned(self) -> None:
+        """Wait until it is known how the sizes that have occurred are run fastest."""
+        for tuning in list(self._tunings.values()):
+            tuning.wait()
 
     def close(self) -> None:
         """End what runs in the background, and wait for it."""
-        for trial in self._trials.values():
-            trial.stop()
-        self.settle()
+        for tuning in self._tunings.values():
+            tuning.stop()
+        self.wait_until_tuned()
 
-    def _otherwise(self, images: Tensor) -> Trace:
-        if self._other == "plain":
+    def _run_by_torch(self, images: Tensor) -> Trace:
+        if self._torch_path == "plain":
             return trace(self.graph, images)
         try:
             return self._run_packed(images)
         except (RuntimeError, NotImplementedError):
             # An odd shape, or a build without the kernel: the plain path either works or says why not.
-            self._other = "plain"
+            self._torch_path = "plain"
             return trace(self.graph, images)
 
     def _run_packed(self, images: Tensor) -> Trace:

@@ -11,7 +11,7 @@ from torch import Tensor
 from vbp.errors import ExplainError
 from vbp.explain import target as targets
 from vbp.explain.target import TargetLike
-from vbp.graph.adjoint import backward, by_largest, relu_gradient
+from vbp.graph.adjoint import backward, normalise, relu_gradient
 from vbp.graph.trace import Trace
 
 
@@ -21,7 +21,7 @@ def grad_cam(trace: Trace, target: TargetLike = None, back: float = 0) -> Tensor
     A^k are the maps of a convolution, after its ReLU; s is the `target` (default: output 0). back: how many
     convolutions before the last; 0 is the last, as in the paper, and numbers beyond the first mean the first. L is
     brought to the input's size by bilinear interpolation. Where the last maps are one row high, as in the networks
-    of the VisualBackProp paper, it tells columns only: look further back.
+    of the VisualBackProp paper, it distinguishes columns only: look further back.
     Raises ExplainError for a network without a convolution, a negative `back`, or an output that is not there.
     """
     if not 0 <= back < math.inf:
@@ -35,4 +35,4 @@ def grad_cam(trace: Trace, target: TargetLike = None, back: float = 0) -> Tensor
         weights = grad.mean((2, 3))
         cam = torch.einsum("nk,nkhw->nhw", weights, maps).relu_()[:, None]
         large = F.interpolate(cam, trace.input.shape[2:], mode="bilinear", align_corners=False)
-        return by_largest(large.squeeze(1))
+        return normalise(large.squeeze(1))

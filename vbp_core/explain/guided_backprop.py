@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vbp.explain import target as targets
 from vbp.explain.target import TargetLike
-from vbp.graph.adjoint import backward, by_largest, relu_gradient
+from vbp.graph.adjoint import backward, normalise, relu_gradient
 from vbp.graph.trace import Trace
 
 
@@ -19,7 +19,7 @@ def guided_backprop(trace: Trace, target: TargetLike = None) -> Tensor:
     """
     with torch.inference_mode():
         grad = backward(trace, targets.gradient(trace.output, target), _guided)
-        return by_largest(grad.sum(1))
+        return normalise(grad.sum(1))
 
 
 def _guided(grad: Tensor, out: Tensor) -> Tensor:

@@ -13,17 +13,17 @@ from vbp.graph.adjoint import (
     Rule,
     Share,
     adjoint,
-    average_back,
-    by_largest,
+    avg_pool_backward,
     divide_,
-    hand_down,
-    to_all,
+    gradient_to_inputs,
+    normalise,
+    propagate,
     transposed,
 )
 from vbp.graph.operations import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
 from vbp.graph.trace import Trace
-from vbp.native.build import loaded
-from vbp.native.lrp import native_lrp, reached
+from vbp.native.build import loaded_kernels
+from vbp.native.lrp import deepest_covered, native_lrp
 
 EPS = 100.0
 MIN_EPS, MAX_EPS = 1e-30, 1e30  # float32 ends at 1e-38 and 3e38
@@ -54,12 +54,12 @@ def lrp(trace: Trace, target: TargetLike = None, eps: float = EPS, bias: bool = 
         def share(stage: Stage, xs: tuple[Tensor, ...], z: Tensor, r: Tensor) -> list[Tensor]:
             return epsilon_share(stage, xs, z, r, eps)
 
-        kernels = loaded()
-        at = reached(trace) if kernels is not None and bias else None
+        kernels = loaded_kernels()
+        at = deepest_covered(trace) if kernels is not None and bias else None
         if kernels is None or at is None:
             return sweep(trace, start, rule, share)
-        head = hand_down(trace, start, rule, share, stop=at)
-        return by_largest(native_lrp(kernels, trace, head, at, eps))
+        head = propagate(trace, start, rule, share, stop=at)
+        return normalise(native_lrp(kernels, trace, head, at, eps))
 
 
 def checked_eps(eps: float, method: str) -> float:
@@ -72,10 +72,10 @@ def checked_eps(eps: float, method: str) -> float:
 def sweep(trace: Trace, relevance: Tensor, rule: Rule, share: Share, first: int | None = None) -> Tensor:
     """Hand relevance, shaped as values[first] (default: the output), down to the input by a rule that is linear in it.
 
-    rule, share: as `hand_down` takes them. (N, H, W), scaled to max |r| = 1.
+    rule, share: as `propagate` takes them. (N, H, W), scaled to max |r| = 1.
     """
-    summed: Tensor = hand_down(trace, relevance, rule, share, first=first).sum(1)
-    return by_largest(summed)
+    summed: Tensor = propagate(trace, relevance, rule, share, first=first).sum(1)
+    return normalise(summed)
 
 
 def epsilon(stage: Stage, x: Tensor, z: Tensor, relevance: Tensor, eps: float, bias: bool) -> Tensor:
@@ -98,7 +98,7 @@ def epsilon(stage: Stage, x: Tensor, z: Tensor, relevance: Tensor, eps: float, b
     if isinstance(op, AvgPool):
         w = op.window
         z = F.avg_pool2d(x, w.kernel, w.stride, w.padding, op.ceil_mode, op.count_include_pad)
-        return average_back(op, x, divide_(relevance, z)).mul_(x)
+        return avg_pool_backward(op, x, divide_(relevance, z)).mul_(x)
     return adjoint(op, x, relevance)
 
 
@@ -112,7 +112,7 @@ def epsilon_share(
 ) -> list[Tensor]:
     """The epsilon rule where skips join: a sum is a layer whose weights are 1, R_i = x_i / (z + eps sign(z)) R."""
     if not isinstance(stage.op, Add):
-        return to_all(stage, inputs, z, relevance)
+        return gradient_to_inputs(stage, inputs, z, relevance)
     if eps == 0:
         part = divide_(relevance, z)
     else:

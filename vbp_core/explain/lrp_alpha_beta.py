@@ -11,7 +11,7 @@ from vbp.errors import ExplainError
 from vbp.explain import target as targets
 from vbp.explain.lrp import checked_eps, epsilon, sweep, through
 from vbp.explain.target import TargetLike
-from vbp.graph.adjoint import adjoint, divide_, to_all, transposed
+from vbp.graph.adjoint import adjoint, divide_, gradient_to_inputs, transposed
 from vbp.graph.operations import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
 from vbp.graph.trace import Trace, apply
 
@@ -93,7 +93,7 @@ def _share(
 ) -> list[Tensor]:
     """The same where skips join: a sum is a layer whose weights are 1."""
     if not isinstance(stage.op, Add):
-        return to_all(stage, inputs, z, relevance)
+        return gradient_to_inputs(stage, inputs, z, relevance)
     positive = [x.clamp(min=0) for x in inputs]
     plus = divide_(relevance * alpha, apply(stage.op, *positive))
     if alpha == 1:

@@ -12,7 +12,7 @@ from torch import Tensor
 from vbp.errors import ExplainError
 from vbp.explain import target as targets
 from vbp.explain.target import TargetLike, as_target
-from vbp.graph.adjoint import by_largest
+from vbp.graph.adjoint import normalise
 from vbp.graph.trace import Trace, output_of
 
 SIZE = 32.0
@@ -41,7 +41,7 @@ def occlusion(trace: Trace, target: TargetLike = None, size: float = SIZE) -> Te
     with torch.inference_mode():
         targets.value(trace.output, chosen)  # what is wrong with it is said of all frames together
         maps = [_one(trace.frame(n), chosen.frame(n), side) for n in range(trace.input.shape[0])]
-        return by_largest(torch.stack(maps)) if maps else trace.input.new_zeros(trace.input[:, 0].shape)
+        return normalise(torch.stack(maps)) if maps else trace.input.new_zeros(trace.input[:, 0].shape)
 
 
 def _one(trace: Trace, target: targets.Target, side: int) -> Tensor:

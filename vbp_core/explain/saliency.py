@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vbp.explain import target as targets
 from vbp.explain.target import TargetLike
-from vbp.graph.adjoint import backward, by_largest, relu_gradient
+from vbp.graph.adjoint import backward, normalise, relu_gradient
 from vbp.graph.trace import Trace
 
 
@@ -18,4 +18,4 @@ def saliency(trace: Trace, target: TargetLike = None) -> Tensor:
     """
     with torch.inference_mode():
         grad = backward(trace, targets.gradient(trace.output, target), relu_gradient)
-        return by_largest(grad.abs().amax(1))
+        return normalise(grad.abs().amax(1))

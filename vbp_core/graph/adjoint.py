@@ -41,9 +41,9 @@ def adjoint(op: Op, x: Tensor, grad: Tensor) -> Tensor:
     if isinstance(op, Conv | Dense | Affine):
         return transposed(op, grad, x)
     if isinstance(op, MaxPool):
-        return to_winners(op, x, grad)
+        return max_pool_backward(op, x, grad)
     if isinstance(op, AvgPool):
-        return average_back(op, x, grad)
+        return avg_pool_backward(op, x, grad)
     if isinstance(op, Pad):
         return unpad(op, grad)
     if isinstance(op, Flatten):
@@ -58,17 +58,17 @@ def divide_(relevance: Tensor, by: Tensor) -> Tensor:
     return relevance.div_(by).nan_to_num_(0.0, 0.0, 0.0)
 
 
-def by_largest(maps: Tensor) -> Tensor:
+def normalise(maps: Tensor) -> Tensor:
     """Divide each frame of (N, ...) by its largest magnitude; all zero stays zero."""
-    return maps / _largest(maps)
+    return maps / _max_magnitude(maps)
 
 
-def by_largest_(maps: Tensor) -> Tensor:
+def normalise_(maps: Tensor) -> Tensor:
     """The same in place: a map that is as large as a layer costs more to allocate than to divide."""
-    return maps.div_(_largest(maps))
+    return maps.div_(_max_magnitude(maps))
 
 
-def _largest(maps: Tensor) -> Tensor:
+def _max_magnitude(maps: Tensor) -> Tensor:
     axes = tuple(range(1, maps.dim()))
     top = torch.maximum(maps.amax(axes, keepdim=True), -maps.amin(axes, keepdim=True))
     return torch.where(top > 0, top, torch.ones_like(top))
@@ -78,23 +78,23 @@ Rule: TypeAlias = Callable[[Stage, Tensor, Tensor, Tensor], Tensor]
 Share: TypeAlias = Callable[[Stage, tuple[Tensor, ...], Tensor, Tensor], list[Tensor]]
 
 
-def to_all(stage: Stage, inputs: tuple[Tensor, ...], out: Tensor, grad: Tensor) -> list[Tensor]:
+def gradient_to_inputs(stage: Stage, inputs: tuple[Tensor, ...], out: Tensor, grad: Tensor) -> list[Tensor]:
     """The gradient where several values join: a sum hands all of it to each, a concatenation to each its channels."""
     if isinstance(stage.op, Concat):
         return [part.contiguous() for part in torch.split(grad, [x.shape[1] for x in inputs], 1)]
     return [grad, *(grad.clone() for _ in inputs[1:])]
 
 
-def hand_down(
+def propagate(
     trace: Trace,
     start: Tensor,
     rule: Rule,
-    share: Share = to_all,
-    scale: Callable[[Tensor], Tensor] = by_largest_,
+    share: Share = gradient_to_inputs,
+    scale: Callable[[Tensor], Tensor] = normalise_,
     first: int | None = None,
     stop: int = 0,
 ) -> Tensor:
-    """Hand `start`, shaped as values[first] (default: the output), down to values[stop].
+    """Propagate `start`, shaped as values[first] (default: the output), down to values[stop].
 
     rule(stage, its input, its output, what the output got) -> what its input gets; may write over what it is given.
     share, the same for stages of several inputs. Where a value was taken by several stages, what comes back is added.
@@ -129,7 +129,7 @@ def not_passed(stage: Stage) -> NotPassedError:
 
 
 def backward(trace: Trace, grad: Tensor, relu: Callable[[Tensor, Tensor], Tensor], stop: int = 0) -> Tensor:
-    """Hand `grad`, shaped as the output, down to values[stop], with a rule for the ReLUs: relu(grad, its output).
+    """Propagate `grad`, shaped as the output, down to values[stop], with a rule for the ReLUs: relu(grad, its output).
 
     Each frame's result may come times a positive number of its own: where maps are small enough for it to cost
     nothing, they are divided by their largest value.
@@ -139,13 +139,13 @@ def backward(trace: Trace, grad: Tensor, relu: Callable[[Tensor, Tensor], Tensor
         return adjoint(stage.op, x, relu(grad, out) if stage.relu else grad)
 
     def share(stage: Stage, inputs: tuple[Tensor, ...], out: Tensor, grad: Tensor) -> list[Tensor]:
-        return to_all(stage, inputs, out, relu(grad, out) if stage.relu else grad)
+        return gradient_to_inputs(stage, inputs, out, relu(grad, out) if stage.relu else grad)
 
-    return hand_down(trace, grad, rule, share, _scale_small, stop=stop)
+    return propagate(trace, grad, rule, share, _scale_small, stop=stop)
 
 
 def _scale_small(grad: Tensor) -> Tensor:
-    return by_largest(grad) if grad[:1].numel() <= SMALL else grad
+    return normalise(grad) if grad[:1].numel() <= SMALL else grad
 
 
 def relu_gradient(grad: Tensor, out: Tensor) -> Tensor:
@@ -196,7 +196,7 @@ def _unseen(size: int, count: int, window: Window, axis: int) -> int:
     return size - (covered - 2 * window.padding[axis])
 
 
-def to_winners(op: MaxPool, x: Tensor, relevance: Tensor) -> Tensor:
+def max_pool_backward(op: MaxPool, x: Tensor, relevance: Tensor) -> Tensor:
     """What each window of a max-pooling got, at the place of its maximum."""
     w = op.window
     _, winners = F.max_pool2d(x, w.kernel, w.stride, w.padding, w.dilation, op.ceil_mode, return_indices=True)
@@ -205,7 +205,7 @@ def to_winners(op: MaxPool, x: Tensor, relevance: Tensor) -> Tensor:
     return flat.view(x.shape)
 
 
-def average_back(op: AvgPool, x: Tensor, grad: Tensor) -> Tensor:
+def avg_pool_backward(op: AvgPool, x: Tensor, grad: Tensor) -> Tensor:
     """The transpose of an average-pooling: what each window got, shared equally by its places."""
     w = op.window
     back: Any = torch.ops.aten.avg_pool2d_backward

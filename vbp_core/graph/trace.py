@@ -41,20 +41,20 @@ class Trace:
     stages: as run, adaptive pools resolved to fixed windows. values: len(stages) + 1 tensors, values[i + 1] is the
     output of stage i, after its ReLU where it has one; `inputs(i)` are what it took, in a chain values[i];
     values[0] is the network's input (N, C, H, W) and values[-1] its output (N, outputs). means: of values that stand
-    behind a ReLU, the means over the channels (N, h, w) where the pass computed them on its way, by the same numbers. kept: what methods
-    keep from one pass to the next, of the same network and size of picture (`Forward` hands it on).
+    behind a ReLU, the means over the channels (N, h, w) where the pass computed them on its way, by the same numbers. cache: what methods
+    compute once for all passes of the same network and size of picture (`Forward` hands it on).
     """
 
     stages: tuple[Stage, ...]
     values: tuple[Tensor, ...]
     means: tuple[Tensor | None, ...] = ()
-    kept: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
+    cache: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     def mean(self, k: int) -> Tensor:
         """What VisualBackProp averages of values[k]: (N, h, w), of other activations than ReLU what they let be seen."""
-        found = self.means[k] if self.means else None
-        if found is not None:
-            return found
+        mean = self.means[k] if self.means else None
+        if mean is not None:
+            return mean
         op = self.stages[k - 1].op
         seen = activations.seen(op, self.values[k]) if isinstance(op, Activation) else self.values[k]
         return seen.mean(1)
@@ -85,7 +85,7 @@ class Trace:
     def frame(self, n: int) -> Trace:
         """The trace of frame `n` of the batch alone (views, no copies)."""
         means = tuple(None if m is None else m[n : n + 1] for m in self.means)
-        return Trace(self.stages, tuple(v[n : n + 1] for v in self.values), means, self.kept)
+        return Trace(self.stages, tuple(v[n : n + 1] for v in self.values), means, self.cache)
 
 
 StageRunner: TypeAlias = Callable[[int, Stage, list[Tensor]], Tensor | None]
@@ -94,7 +94,7 @@ StageRunner: TypeAlias = Callable[[int, Stage, list[Tensor]], Tensor | None]
 def trace(graph: Graph, images: Tensor, runner: StageRunner | None = None) -> Trace:
     """Run `graph` on images (N, C, H, W) of the graph's dtype and device.
 
-    `runner(stage index, stage, inputs)` may take stages over, ReLU included; None is what it leaves to torch.
+    `runner(stage index, stage, inputs)` may compute a stage, its ReLU included; where it returns None, torch does.
     Raises ExplainError for sizes that do not fit.
     """
     values = [images]
@@ -105,8 +105,8 @@ def trace(graph: Graph, images: Tensor, runner: StageRunner | None = None) -> Tr
             if isinstance(stage.op, AdaptiveAvgPool):
                 stage = replace(stage, op=resolve(stage.name, stage.op, inputs[0].shape))
             stages.append(stage)
-            done = runner(i, stage, inputs) if runner is not None else None
-            values.append(run_stage(stage, inputs) if done is None else done)
+            out = runner(i, stage, inputs) if runner is not None else None
+            values.append(run_stage(stage, inputs) if out is None else out)
     return Trace(tuple(stages), tuple(values))
 
 

@@ -78,8 +78,8 @@ def kernels(build: Callable[[], bool] | None = None) -> Kernels:
     with _lock:
         if _loaded is not None:
             return _loaded
-        if hopeless():
-            raise NotBuiltError(hopeless())
+        if unavailable_reason():
+            raise NotBuiltError(unavailable_reason())
         try:
             _loaded = _load(_built(build))
         except AbortedError as error:
@@ -98,12 +98,12 @@ def _load(path: Path) -> Kernels:
         raise NotBuiltError(f"what was compiled cannot be loaded ({error})") from error
 
 
-def hopeless() -> str:
-    """Why this process is not going to have the kernels, "" while it may."""
+def unavailable_reason() -> str:
+    """Why this process cannot have the kernels, in words that follow "because"; "" while it may."""
     return f"{SWITCH} is 0" if os.environ.get(SWITCH) == "0" else _failed
 
 
-def loaded() -> Kernels | None:
+def loaded_kernels() -> Kernels | None:
     """The kernels, where this process has them already."""
     return _loaded
 
@@ -124,7 +124,7 @@ def _built(build: Callable[[], bool] | None) -> Path:
     compiler = _compiler()
     command = (compiler, *FOR_THIS_PROCESSOR.get(platform.machine(), ()), *FLAGS)
     version = subprocess.run((compiler, "--version"), capture_output=True, timeout=10, check=False).stdout
-    what = (
+    contents = (
         repr(command).encode()
         + version
         + _processor()
@@ -134,12 +134,12 @@ def _built(build: Callable[[], bool] | None) -> Path:
         folder = cache_folder()
     except (OSError, RuntimeError) as error:
         raise NotBuiltError(f"the cache folder cannot be written to ({error})") from error
-    key = _digest(what)
-    if (found := _kept(folder, key)) is not None:
-        return found
+    key = _digest(contents)
+    if (cached := _cached(folder, key)) is not None:
+        return cached
     if build is None:
         raise AbortedError("they are not compiled yet")
-    _remove_left(folder)
+    _remove_leftovers(folder)
     handle, name = tempfile.mkstemp(dir=folder, suffix=PART)
     os.close(handle)
     part = Path(name)
@@ -154,7 +154,7 @@ def _built(build: Callable[[], bool] | None) -> Path:
     return target
 
 
-def _kept(folder: Path, key: str) -> Path | None:
+def _cached(folder: Path, key: str) -> Path | None:
     """The library of before, if it is whole: to load one that was cut short would end the program. Others are removed."""
     for path in sorted(folder.glob(f"{key}-*.so")):
         if _is_ours(path) and path.stem == f"{key}-{_digest(path.read_bytes())}":
@@ -163,8 +163,8 @@ def _kept(folder: Path, key: str) -> Path | None:
     return None
 
 
-def _remove_left(folder: Path) -> None:
-    """What programs that were killed had half compiled."""
+def _remove_leftovers(folder: Path) -> None:
+    """Files that programs which were killed had half compiled."""
     for path in folder.glob(f"*{PART}"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > LONGEST_S:
@@ -196,15 +196,15 @@ def _is_ours(path: Path) -> bool:
     )
 
 
-def _compile(command: tuple[str, ...], wanted: Callable[[], bool]) -> None:
-    with tempfile.TemporaryFile() as said:
+def _compile(command: tuple[str, ...], is_wanted: Callable[[], bool]) -> None:
+    with tempfile.TemporaryFile() as output:
         # At the lowest priority, so that the picture does not falter.
         low = ("nice", "-n", "19") if shutil.which("nice") else ()
-        running = subprocess.Popen((*low, *command), stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        running = subprocess.Popen((*low, *command), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         until = time.monotonic() + LONGEST_S
         try:
             while running.poll() is None:
-                if not wanted():
+                if not is_wanted():
                     raise AbortedError("the program ends")
                 if time.monotonic() > until:
                     raise NotBuiltError("the compiler did not come to an end")
@@ -213,15 +213,15 @@ def _compile(command: tuple[str, ...], wanted: Callable[[], bool]) -> None:
             running.kill()
             running.wait()
         if running.returncode:
-            said.seek(0)
-            lines = said.read().decode(errors="replace").strip().splitlines()
+            output.seek(0)
+            lines = output.read().decode(errors="replace").strip().splitlines()
             raise NotBuiltError(
                 f"{command[0]} failed ({lines[0] if lines else f'exit status {running.returncode}'})"
             )
 
 
 def _processor() -> bytes:
-    """What tells processors apart: a cache folder may be shared by machines."""
+    """Which processor this is: a cache folder may be shared by machines."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
     except OSError:

@@ -48,7 +48,7 @@ class NativeForward:
         threads = torch.get_num_threads()
         plan = self._plans.get((images.shape, threads))
         if plan is None:
-            # A plain pass tells every size, and raises what there is to raise.
+            # A plain pass gives every size, and raises what there is to raise.
             plan = _Plan(self._packed, trace(self._graph, images), threads)
             if len(self._plans) >= MAX_SHAPES:
                 self._plans.pop(next(iter(self._plans)))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vbp.graph.adjoint import by_largest
+from vbp.graph.adjoint import normalise
 from vbp.graph.operations import Conv, Pad, Stage, cuts, sources
 from vbp.graph.trace import Trace
 from vbp.native.build import Kernels
@@ -22,17 +22,17 @@ from vbp.native.layers import FLOAT_BYTES, packed, transformed, whole_vectors, w
 from vbp.native.structures import Layer
 
 FEW = 4  # channels of a picture that the last step takes at once
-KEY = "native lrp"  # in `Trace.kept`
+KEY = "native lrp"  # in `Trace.cache`
 
 
-def reached(trace: Trace) -> int | None:
+def deepest_covered(trace: Trace) -> int | None:
     """The value behind the convolutions that `native_lrp` passes, counted from the picture; None where there are none.
 
     They are a chain of convolutions that are each followed by a ReLU, and of Pads, and no skip leads past them.
     """
     if trace.input.device.type != "cpu" or trace.input.dtype != torch.float32 or trace.input.shape[1] > FEW:
         return None
-    found = None
+    deepest = None
     pads: list[Pad] = []
     for i, stage in enumerate(trace.stages):
         op = stage.op
@@ -42,12 +42,12 @@ def reached(trace: Trace) -> int | None:
             ph, pw = op.window.padding
             if not _add_up([*pads, Pad(pw, pw, ph, ph)]):
                 break
-            found, pads = i + 1, []
+            deepest, pads = i + 1, []
         elif isinstance(op, Pad) and not stage.relu:
             pads.append(op)
         else:
             break
-    return found if found is not None and found in cuts(trace.stages) else None
+    return deepest if deepest is not None and deepest in cuts(trace.stages) else None
 
 
 def _add_up(pads: list[Pad]) -> bool:
@@ -63,11 +63,11 @@ def _channels_last(x: Tensor) -> bool:
 def native_lrp(kernels: Kernels, trace: Trace, relevance: Tensor, at: int, eps: float) -> Tensor:
     """Relevance (N, H, W) of the picture, times a positive number for each frame.
 
-    at: what `reached` says; relevance: shaped as values[at].
+    at: what `deepest_covered` says; relevance: shaped as values[at].
     """
-    plan = trace.kept.get(KEY)
+    plan = trace.cache.get(KEY)
     if not isinstance(plan, _Plan) or plan.at != at:
-        plan = trace.kept[KEY] = _Plan(kernels, trace, at)
+        plan = trace.cache[KEY] = _Plan(kernels, trace, at)
     with plan.lock, torch.inference_mode():
         return plan.run(kernels, trace, relevance, eps)
 
@@ -151,7 +151,7 @@ class _Plan:
 
     def run(self, kernels: Kernels, trace: Trace, relevance: Tensor, eps: float) -> Tensor:
         a = trace.values[self.at]
-        share = by_largest(torch.where(a > 0, relevance / (a + eps), 0.0)).permute(0, 2, 3, 1)
+        share = normalise(torch.where(a > 0, relevance / (a + eps), 0.0)).permute(0, 2, 3, 1)
         threads = torch.get_num_threads()
         scratch = torch.empty(threads * kernels.scratch)
         values = {k: trace.values[k] for k, _ in self._below}

@@ -16,7 +16,7 @@ from vbp.native.structures import Step
 
 WINDOW, PADDING = 1, 2  # `moves` of mask.h
 TALLEST = 128  # rows of a window; `TALLEST` of mask.h
-KEY = "native mask"  # in `Trace.kept`
+KEY = "native mask"  # in `Trace.cache`
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class _Plan:
 def native_mask(kernels: Kernels, trace: Trace, spatial: Callable[[Trace], list[int]]) -> Tensor | None:
     """The mask (N, H, W) in [0, 1] of a chain in float32 on a CPU; None where a window is beyond what the kernels hold.
 
-    spatial: tells the stages that put out maps, from the output on; none where there is nothing to explain.
+    spatial: gives the stages that put out maps, from the output on; none where there is nothing to explain.
     """
-    plan = trace.kept.get(KEY)
+    plan = trace.cache.get(KEY)
     if not isinstance(plan, _Plan):
         stages = spatial(trace)
         if not stages or max(_rows(trace.stages[i].op) for i in stages) > TALLEST:
             return None
-        plan = trace.kept[KEY] = _planned(trace, stages)
+        plan = trace.cache[KEY] = _planned(trace, stages)
     return _run(kernels, trace, plan)
 
 

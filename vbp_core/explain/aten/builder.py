@@ -33,11 +33,11 @@ class Builder:
         self.input = Flow(0, tuple(empty), 0)
 
     def stage(
-        self, node: Node, op: Op, *inputs: Flow, seen: tuple[Tensor, ...], relu: bool = False, name: str = ""
+        self, node: Node, op: Op, *inputs: Flow, meta: tuple[Tensor, ...], relu: bool = False, name: str = ""
     ) -> Flow:
-        """One more stage; seen: what the program takes its output for."""
+        """One more stage; meta: what the program takes its output for, as in `Flow`."""
         self.stages.append(Stage(name or node.layer, op, relu, tuple(flow.number for flow in inputs)))
-        return Flow(len(self.stages), seen, self.new_storage())
+        return Flow(len(self.stages), meta, self.new_storage())
 
     def new_storage(self) -> int:
         self._storages += 1
@@ -51,7 +51,7 @@ class Builder:
         """The flow as the program takes it, in the graph too."""
         if not flow.squeezed:
             return flow
-        return self.stage(node, Opaque(lambda x: x.squeeze(1), "squeeze"), flow, seen=flow.seen)
+        return self.stage(node, Opaque(lambda x: x.squeeze(1), "squeeze"), flow, meta=flow.meta)
 
     def opaque(self, node: Node, arguments: dict[str, Any]) -> Any:
         """A stage that runs the node as it is, by the arguments that were given. Several outputs are as many stages."""
@@ -74,18 +74,18 @@ class Builder:
             )
         rows = 0 if counted is None else flows[counted].shape[0]
         fixed = len(self.batches) == 1 and all(f.shape[:1] == (self.batches[0],) for f in flows)
-        found = []
+        outputs = []
         for i in range(len(results[0]) if node.many else 1):
-            seen = tuple(r[i] for r in results) if node.many else results
+            meta = tuple(r[i] for r in results) if node.many else results
             run: Any = Call(node.op, template, counted or 0, rows, self.batches[0], i if node.many else None)
             if fixed:
                 run = Grouped(run, self.batches[0])
-            found.append(self.stage(node, Opaque(run, node.op.rsplit(".", 1)[0]), *flows, seen=seen))
-        return found if node.many else found[0]
+            outputs.append(self.stage(node, Opaque(run, node.op.rsplit(".", 1)[0]), *flows, meta=meta))
+        return outputs if node.many else outputs[0]
 
     def _of_frames(self, flow: Flow) -> bool:
-        """Does its first axis tell how many frames there are?"""
-        sizes = [seen.shape[0] if seen.dim() else 0 for seen in flow.seen]
+        """Whether its first axis grows with the number of frames."""
+        sizes = [meta.shape[0] if meta.dim() else 0 for meta in flow.meta]
         first = self.batches[0]
         return all(
             n and n * first == sizes[0] * frames for n, frames in zip(sizes, self.batches, strict=True)

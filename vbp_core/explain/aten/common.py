@@ -24,7 +24,7 @@ def taken(a: Arguments) -> Any:
 
 def elementwise(r: Builder, node: Node, x: Flow, op: Op, relu: bool = False) -> Flow:
     """Shapes stay as they are."""
-    out = r.stage(node, op, x, seen=x.seen, relu=relu)
+    out = r.stage(node, op, x, meta=x.meta, relu=relu)
     out.squeezed = x.squeezed
     return out
 
@@ -77,6 +77,6 @@ def nothing(r: Builder, node: Node, a: Arguments) -> Flow | None:
     return flow
 
 
-def view(x: Flow, squeezed: bool, seen: tuple[Tensor, ...]) -> Flow:
+def view(x: Flow, squeezed: bool, meta: tuple[Tensor, ...]) -> Flow:
     """The same numbers in another shape."""
-    return Flow(x.number, seen, x.storage, squeezed)
+    return Flow(x.number, meta, x.storage, squeezed)

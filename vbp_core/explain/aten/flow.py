@@ -19,18 +19,18 @@ class PerBatch:
 class Flow:
     """A value that depends on the picture. number: in the graph.
 
-    seen: without data, as the program takes it, at each batch size. squeezed: it is (N, 1) in the graph and (N,) in
+    meta: tensors without data, shaped as the program takes it, at each batch size. squeezed: it is (N, 1) in the graph and (N,) in
     the program. storage: equal for views of one tensor.
     """
 
     number: int
-    seen: tuple[Tensor, ...]
+    meta: tuple[Tensor, ...]
     storage: int
     squeezed: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(self.seen[0].shape)
+        return tuple(self.meta[0].shape)
 
 
 def each(value: Any, function: Any) -> Any:
@@ -61,6 +61,6 @@ def at_batch(k: int) -> Any:
     def at(value: Any) -> Any:
         if isinstance(value, PerBatch):
             return value.values[k]
-        return value.seen[k] if isinstance(value, Flow) else value
+        return value.meta[k] if isinstance(value, Flow) else value
 
     return at

@@ -22,7 +22,7 @@ def _conv2d(r: Builder, node: Node, a: Arguments) -> Flow | None:
         return None
     if a.get("transposed"):
         return None
-    seen = r.follow(node, a)
+    meta = r.follow(node, a)
     kernel, stride, dilation = (weight.shape[2], weight.shape[3]), pair(a["stride"]), pair(a["dilation"])
     padding = a["padding"]
     if isinstance(padding, str):
@@ -30,10 +30,10 @@ def _conv2d(r: Builder, node: Node, a: Arguments) -> Flow | None:
         padding = [t // 2 for t in total]
         if any(t % 2 for t in total):  # one row or column more at the far side
             far = Pad(0, total[1] % 2, 0, total[0] % 2)
-            x = r.stage(node, far, x, seen=x.seen, name=f"{node.layer}.pad")
+            x = r.stage(node, far, x, meta=x.meta, name=f"{node.layer}.pad")
     window = Window(kernel, stride, pair(padding), dilation)
     op = Conv(double(weight), _bias(bias, weight.shape[0]), window, int(a["groups"]))
-    return r.stage(node, op, x, seen=seen)
+    return r.stage(node, op, x, meta=meta)
 
 
 def _linear(r: Builder, node: Node, a: Arguments) -> Flow | None:
@@ -41,7 +41,7 @@ def _linear(r: Builder, node: Node, a: Arguments) -> Flow | None:
     if not whole(weight, bias) or not isinstance(x, Flow) or len(x.shape) != 2 or weight.dim() != 2:
         return None
     op = Dense(double(weight), _bias(bias, weight.shape[0]))
-    return r.stage(node, op, x, seen=r.follow(node, a))
+    return r.stage(node, op, x, meta=r.follow(node, a))
 
 
 def _addmm(r: Builder, node: Node, a: Arguments) -> Flow | None:
@@ -52,7 +52,7 @@ def _addmm(r: Builder, node: Node, a: Arguments) -> Flow | None:
         double(weight).T.contiguous() * float(a["alpha"]),
         double(bias).expand(weight.shape[1]).clone() * float(a["beta"]),
     )
-    return r.stage(node, op, x, seen=r.follow(node, a))
+    return r.stage(node, op, x, meta=r.follow(node, a))
 
 
 def _matmul(r: Builder, node: Node, a: Arguments) -> Flow | None:
@@ -60,7 +60,7 @@ def _matmul(r: Builder, node: Node, a: Arguments) -> Flow | None:
     if not (isinstance(x, Flow) and isinstance(weight, Tensor) and len(x.shape) == weight.dim() == 2):
         return None
     op = Dense(double(weight).T.contiguous(), _bias(None, weight.shape[1]))
-    return r.stage(node, op, x, seen=r.follow(node, a))
+    return r.stage(node, op, x, meta=r.follow(node, a))
 
 
 def _batch_norm(r: Builder, node: Node, a: Arguments) -> Flow | None:
@@ -78,7 +78,7 @@ def _batch_norm(r: Builder, node: Node, a: Arguments) -> Flow | None:
     shift = -double(mean) * scale
     if bias is not None:
         shift = shift + double(bias)
-    return r.stage(node, Affine(scale, shift), x, seen=x.seen)
+    return r.stage(node, Affine(scale, shift), x, meta=x.meta)
 
 
 RULES: dict[str, Rule] = {

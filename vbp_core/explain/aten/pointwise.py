@@ -18,7 +18,7 @@ from vbp.models.program import Node
 
 
 def _same(x: Flow, y: Flow) -> bool:
-    return [s.shape for s in x.seen] == [s.shape for s in y.seen] and x.squeezed == y.squeezed
+    return [s.shape for s in x.meta] == [s.shape for s in y.meta] and x.squeezed == y.squeezed
 
 
 def _times(value: Any, by: float) -> Any:
@@ -30,7 +30,7 @@ def _sum(r: Builder, node: Node, x: Any, y: Any) -> Flow | None:
     if isinstance(x, Flow) and isinstance(y, Flow):
         if not _same(x, y):
             return None
-        out = r.stage(node, Add(), x, y, seen=x.seen)
+        out = r.stage(node, Add(), x, y, meta=x.meta)
         out.squeezed = x.squeezed
         return out
     flow, other = (x, y) if isinstance(x, Flow) else (y, x)
@@ -135,10 +135,10 @@ def _prelu(r: Builder, node: Node, a: Arguments) -> Flow | None:
     if len(x.shape) < 2 or x.shape[1] != slope.numel():
         return None
     rest = r.stage(
-        node, Affine(1 - slope, 0 * slope), _relu(r, node, a) or x, seen=x.seen, name=f"{node.layer}.positive"
+        node, Affine(1 - slope, 0 * slope), _relu(r, node, a) or x, meta=x.meta, name=f"{node.layer}.positive"
     )
-    leak = r.stage(node, Affine(slope, 0 * slope), x, seen=x.seen, name=f"{node.layer}.leak")
-    return r.stage(node, Add(), rest, leak, seen=x.seen)
+    leak = r.stage(node, Affine(slope, 0 * slope), x, meta=x.meta, name=f"{node.layer}.leak")
+    return r.stage(node, Add(), rest, leak, meta=x.meta)
 
 
 def _copy(r: Builder, node: Node, a: Arguments) -> Flow | None:
@@ -158,8 +158,8 @@ def _to(r: Builder, node: Node, a: Arguments) -> Flow | None:
     dtype = a.get("dtype")
     if dtype is None and isinstance(a.get("other"), Flow | Tensor):
         other = a["other"]
-        dtype = other.seen[0].dtype if isinstance(other, Flow) else other.dtype
-    if not x.seen[0].is_floating_point() or (dtype is not None and not dtype.is_floating_point):
+        dtype = other.meta[0].dtype if isinstance(other, Flow) else other.dtype
+    if not x.meta[0].is_floating_point() or (dtype is not None and not dtype.is_floating_point):
         return None
     return _copy(r, node, a) if a.get("copy") else nothing(r, node, a)
 

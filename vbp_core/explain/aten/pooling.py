@@ -17,10 +17,10 @@ def _max_pool(r: Builder, node: Node, a: Arguments) -> Any:
     if len(x.shape) != 4:
         return None
     window = _pool_window(a, pair(a["dilation"]))
-    seen = r.follow(node, a)
+    meta = r.follow(node, a)
     if not node.many:
-        return r.stage(node, MaxPool(window, bool(a["ceil_mode"])), x, seen=seen)
-    maxima = r.stage(node, MaxPool(window, bool(a["ceil_mode"])), x, seen=tuple(s[0] for s in seen))
+        return r.stage(node, MaxPool(window, bool(a["ceil_mode"])), x, meta=meta)
+    maxima = r.stage(node, MaxPool(window, bool(a["ceil_mode"])), x, meta=tuple(s[0] for s in meta))
     return [maxima, *r.opaque(node, a)[1:]]
 
 
@@ -28,7 +28,7 @@ def _avg_pool(r: Builder, node: Node, a: Arguments) -> Flow | None:
     if len(a["self"].shape) != 4 or a["divisor_override"]:
         return None
     op = AvgPool(_pool_window(a), bool(a["ceil_mode"]), bool(a["count_include_pad"]))
-    return r.stage(node, op, a["self"], seen=r.follow(node, a))
+    return r.stage(node, op, a["self"], meta=r.follow(node, a))
 
 
 def _pool_window(a: Arguments, dilation: Pair = (1, 1)) -> Window:
@@ -38,10 +38,10 @@ def _pool_window(a: Arguments, dilation: Pair = (1, 1)) -> Window:
 
 def _adaptive_avg(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x = a["self"]
-    seen = r.follow(node, a)
-    if len(x.shape) != 4 or _uneven(x.shape[2:], seen[0].shape[2:]):
+    meta = r.follow(node, a)
+    if len(x.shape) != 4 or _uneven(x.shape[2:], meta[0].shape[2:]):
         return None
-    return r.stage(node, AdaptiveAvgPool((seen[0].shape[2], seen[0].shape[3])), x, seen=seen)
+    return r.stage(node, AdaptiveAvgPool((meta[0].shape[2], meta[0].shape[3])), x, meta=meta)
 
 
 def _uneven(sizes: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
@@ -50,13 +50,13 @@ def _uneven(sizes: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 
 def _adaptive_max(r: Builder, node: Node, a: Arguments) -> Any:
     x = a["self"]
-    seen = r.follow(node, a)
-    maxima = tuple(s[0] for s in seen)
+    meta = r.follow(node, a)
+    maxima = tuple(s[0] for s in meta)
     sizes, wanted = x.shape[2:], tuple(maxima[0].shape[2:])
     if len(x.shape) != 4 or _uneven(sizes, wanted):
         return None
     kernel = (sizes[0] // wanted[0], sizes[1] // wanted[1])
-    pooled = r.stage(node, MaxPool(Window(kernel, kernel, (0, 0))), x, seen=maxima)
+    pooled = r.stage(node, MaxPool(Window(kernel, kernel, (0, 0))), x, meta=maxima)
     return [pooled, *r.opaque(node, a)[1:]]
 
 
@@ -83,12 +83,12 @@ def _pooled(r: Builder, node: Node, a: Arguments, op: Callable[[Flow], Op]) -> F
     x, axes = a["self"], a.get("dim")
     if len(x.shape) != 4 or not axes or a.get("dtype") is not None or {d % 4 for d in axes} != {2, 3}:
         return None
-    small = tuple(s.amax((2, 3), keepdim=True) for s in x.seen)
-    pooled = r.stage(node, op(x), x, seen=small)
+    small = tuple(s.amax((2, 3), keepdim=True) for s in x.meta)
+    pooled = r.stage(node, op(x), x, meta=small)
     if a["keepdim"]:
         return pooled
     return r.stage(
-        node, Flatten(), pooled, seen=tuple(s.flatten(1) for s in small), name=f"{node.layer}.flatten"
+        node, Flatten(), pooled, meta=tuple(s.flatten(1) for s in small), name=f"{node.layer}.flatten"
     )
 
 

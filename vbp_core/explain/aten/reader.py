@@ -84,7 +84,7 @@ class Reader:
         if not flows and not has(arguments, PerBatch):
             return self._constant(node, given), None
         if node.kind == "sym_size" and flows:
-            sizes = tuple(seen.shape[arguments["dim"]] for seen in flows[0].seen)
+            sizes = tuple(meta.shape[arguments["dim"]] for meta in flows[0].meta)
             return sizes[0] if len(set(sizes)) == 1 else PerBatch(sizes), None
         if node.op in NUMBERS or (not flows and node.kind.startswith("sym_")):
             return self._number(node, given), None
@@ -151,15 +151,15 @@ class Reader:
                 f"the network puts out maps of {shape}; steering angles or the scores of classes are wanted, (N, outputs)"
             )
         if len(vectors) > 1:
-            self.builder.stage(node, Concat(), *vectors, seen=vectors[0].seen)
+            self.builder.stage(node, Concat(), *vectors, meta=vectors[0].meta)
         else:
-            self.builder.stage(node, Identity(), vectors[0], seen=vectors[0].seen)
+            self.builder.stage(node, Identity(), vectors[0], meta=vectors[0].meta)
 
     def _vector(self, node: Node, flow: Flow) -> Flow | None:
         """An output as (N, outputs) in the graph; None for maps."""
         if self.scores and flow.number in self.builder.before_softmax:
             flow = self.builder.before_softmax[flow.number]
-        of_frames = bool(flow.shape) and [seen.shape[0] for seen in flow.seen] == list(self.builder.batches)
+        of_frames = bool(flow.shape) and [meta.shape[0] for meta in flow.meta] == list(self.builder.batches)
         if of_frames and (flow.squeezed or len(flow.shape) == 2):
             return flow
         rest = flow.shape[1:]
@@ -170,9 +170,9 @@ class Reader:
             )
         if not rest:
             run = Opaque(lambda x: x.unsqueeze(1), "unsqueeze")
-            return self.builder.stage(node, run, flow, seen=flow.seen)
+            return self.builder.stage(node, run, flow, meta=flow.meta)
         if max(rest) == math.prod(rest):
-            return self.builder.stage(node, Flatten(), flow, seen=flow.seen)
+            return self.builder.stage(node, Flatten(), flow, meta=flow.meta)
         return None
 
 

@@ -19,21 +19,21 @@ from vbp.models.program import Node
 def _reshape(r: Builder, node: Node, a: Arguments) -> Flow | None:
     """Whatever keeps the order of numbers: nothing, or a flattening; (N, 1) and (N,) are the same to a graph."""
     x = a["self"]
-    seen = r.follow(node, a)
-    before, after = [s.shape for s in x.seen], [s.shape for s in seen]
+    meta = r.follow(node, a)
+    before, after = [s.shape for s in x.meta], [s.shape for s in meta]
     vector = all(len(s) == 2 and s[0] == n for s, n in zip(after, r.batches, strict=True))
     if before == after:
-        return view(x, x.squeezed, seen)
+        return view(x, x.squeezed, meta)
     if x.squeezed:
-        return view(x, False, seen) if vector else None
+        return view(x, False, meta) if vector else None
     if any(len(s) < 2 or s[0] != n for s, n in zip(before, r.batches, strict=True)):
         return None
     if vector and all(s[1] == math.prod(b[1:]) for s, b in zip(after, before, strict=True)):
-        return r.stage(node, Flatten(), x, seen=seen)
+        return r.stage(node, Flatten(), x, meta=meta)
     if len(before[0]) == 2 and all(tuple(s) in ((n,), ()) for s, n in zip(after, r.batches, strict=True)):
         # () is what a batch of one becomes, if a program squeezes without saying which axis
         ones = tuple(
-            torch.empty((n,), dtype=s.dtype, device="meta") for n, s in zip(r.batches, seen, strict=True)
+            torch.empty((n,), dtype=s.dtype, device="meta") for n, s in zip(r.batches, meta, strict=True)
         )
         return view(x, True, ones)
     return None
@@ -50,34 +50,34 @@ def _pad(r: Builder, node: Node, a: Arguments) -> Flow | None:
     sides += [0] * (8 - len(sides))
     if any(sides[4:]) or not isinstance(value, int | float):
         return None
-    seen = r.follow(node, a)
+    meta = r.follow(node, a)
     op = Pad(*sides[:4])
     if value == 0:
-        return r.stage(node, op, x, seen=seen)
+        return r.stage(node, op, x, meta=meta)
     lowered = affine(r, node, x, shift=-value)  # zeros around what is lowered, then all of it raised again
     if lowered is None:
         return None
-    return affine(r, node, r.stage(node, op, lowered, seen=seen, name=f"{node.layer}.pad"), shift=value)
+    return affine(r, node, r.stage(node, op, lowered, meta=meta, name=f"{node.layer}.pad"), shift=value)
 
 
 def _slice(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x, axis, step = a["self"], a["dim"] % max(len(a["self"].shape), 1), a["step"]
-    seen = r.follow(node, a)
-    if [s.shape for s in seen] == [s.shape for s in x.seen]:
-        return view(x, x.squeezed, seen)
+    meta = r.follow(node, a)
+    if [s.shape for s in meta] == [s.shape for s in x.meta]:
+        return view(x, x.squeezed, meta)
     size = x.shape[axis]
     if axis == 0 or x.squeezed or not all(isinstance(a[k], int | None) for k in ("start", "end")):
         return None
     start, end, _ = slice(a["start"], a["end"]).indices(size)
     if axis == 1:
-        return _choose(r, node, x, list(range(start, end, step)), seen)
+        return _choose(r, node, x, list(range(start, end, step)), meta)
     if len(x.shape) != 4 or step != 1:
         return None
     far = end - size
-    return r.stage(node, Pad(0, 0, -start, far) if axis == 2 else Pad(-start, far, 0, 0), x, seen=seen)
+    return r.stage(node, Pad(0, 0, -start, far) if axis == 2 else Pad(-start, far, 0, 0), x, meta=meta)
 
 
-def _choose(r: Builder, node: Node, x: Flow, channels: list[int], seen: tuple[Tensor, ...]) -> Flow | None:
+def _choose(r: Builder, node: Node, x: Flow, channels: list[int], meta: tuple[Tensor, ...]) -> Flow | None:
     """Some of the channels, in this order: a linear layer of ones and zeros."""
     if len(x.shape) not in (2, 4) or x.squeezed or not channels:
         return None
@@ -85,9 +85,9 @@ def _choose(r: Builder, node: Node, x: Flow, channels: list[int], seen: tuple[Te
     weight[range(len(channels)), channels] = 1
     bias = torch.zeros(len(channels), dtype=torch.float64)
     if len(x.shape) == 2:
-        return r.stage(node, Dense(weight, bias), x, seen=seen)
+        return r.stage(node, Dense(weight, bias), x, meta=meta)
     window = Window((1, 1), (1, 1), (0, 0))
-    return r.stage(node, Conv(weight[:, :, None, None], bias, window), x, seen=seen)
+    return r.stage(node, Conv(weight[:, :, None, None], bias, window), x, meta=meta)
 
 
 def _select(r: Builder, node: Node, a: Arguments) -> Flow | None:
@@ -95,9 +95,9 @@ def _select(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x, index = a["self"], a["index"]
     if len(x.shape) != 2 or a["dim"] not in (1, -1) or not isinstance(index, int):
         return None
-    seen = r.follow(node, a)
-    chosen = x if x.shape[1] == 1 else _choose(r, node, x, [index % x.shape[1]], seen)
-    return None if chosen is None else view(chosen, True, seen)
+    meta = r.follow(node, a)
+    chosen = x if x.shape[1] == 1 else _choose(r, node, x, [index % x.shape[1]], meta)
+    return None if chosen is None else view(chosen, True, meta)
 
 
 def _index_select(r: Builder, node: Node, a: Arguments) -> Flow | None:
@@ -114,8 +114,8 @@ def _index(r: Builder, node: Node, a: Arguments) -> Flow | None:
     index = indices[1]
     if index.dim() != 1 or index.dtype not in (torch.int64, torch.int32):
         return None
-    seen = r.follow(node, a)
-    return _choose(r, node, x, [int(i) % x.shape[1] for i in index], seen)
+    meta = r.follow(node, a)
+    return _choose(r, node, x, [int(i) % x.shape[1] for i in index], meta)
 
 
 def _flip(r: Builder, node: Node, a: Arguments) -> Flow | None:
@@ -132,7 +132,7 @@ def _cat(r: Builder, node: Node, a: Arguments) -> Flow | None:
     axes = len(flows[0].shape)
     if a["dim"] % axes != 1 or any(len(f.shape) != axes for f in flows):
         return None
-    return r.stage(node, Concat(), *flows, seen=r.follow(node, a)) if len(flows) > 1 else flows[0]
+    return r.stage(node, Concat(), *flows, meta=r.follow(node, a)) if len(flows) > 1 else flows[0]
 
 
 def _split(r: Builder, node: Node, a: Arguments) -> Any:
@@ -166,8 +166,8 @@ def _stack(r: Builder, node: Node, a: Arguments) -> Flow | None:
     flows = a["tensors"]
     if a["dim"] not in (1, -1) or not all(isinstance(f, Flow) and f.squeezed for f in flows):
         return None
-    seen = r.follow(node, a)
-    return r.stage(node, Concat(), *flows, seen=seen) if len(flows) > 1 else view(flows[0], False, seen)
+    meta = r.follow(node, a)
+    return r.stage(node, Concat(), *flows, meta=meta) if len(flows) > 1 else view(flows[0], False, meta)
 
 
 RULES: dict[str, Rule] = {
