@@ -20,7 +20,7 @@ from vbp.models.resnet import build_resnet
 from vbp.models.spec import NetworkSpec
 from vbp.models.steering import build_steering, seeded
 from vbp.models.vgg import build_vgg
-from vbp.models.weights import read_weights
+from vbp.models.weights import holds_pickle, put_weights, read_weights
 
 SPEC_KEY = "vbp.spec"
 WHOSE_WEIGHTS = (
@@ -142,15 +142,7 @@ def _words(layer: nn.Module) -> str:
 def load_checkpoint(path: str | Path) -> Network:
     """Read a network written by `save_checkpoint`. Raises ModelError with one sentence."""
     path = Path(path)
-    try:
-        if not path.is_file():
-            raise ModelError(f"{path} is not a file; give a .safetensors file by vbp")
-        with path.open("rb") as file:
-            head = file.read(16)
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
-    # A safetensors file begins with the length of its header, which may begin as a pickle does; then comes the header.
-    if head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:9] != b"{"):
+    if holds_pickle(path):
         read_weights(path)  # raises where it is more than weights
         raise ModelError(f"{path} holds weights and does not say of which network; {WHOSE_WEIGHTS}")
     try:
@@ -168,32 +160,6 @@ def load_checkpoint(path: str | Path) -> Network:
         network = build(spec)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    _load_weights(network.module, tensors, path)
+    put_weights(network.module, tensors, path, "its own specification")
     network.path, network.trained = path, True
     return network
-
-
-def _load_weights(module: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    wanted = module.state_dict()
-    optional = {k for k in wanted if k.endswith("num_batches_tracked")}
-    missing = sorted(set(wanted) - set(tensors) - optional)
-    extra = sorted(set(tensors) - set(wanted))
-    wrong = sorted(k for k in set(wanted) & set(tensors) if wanted[k].shape != tensors[k].shape)
-    for what, names in (("lacks", missing), ("has unknown", extra), ("has other sizes in", wrong)):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise ModelError(f"{path} does not fit its own specification: it {what} {names[0]}{more}")
-    for name in sorted(set(tensors) - optional):
-        if not tensors[name].is_floating_point():
-            raise ModelError(
-                f"{path} holds weights of type {tensors[name].dtype} in {name}; floats are accepted"
-            )
-        # Half-precision files are stored small and computed in float32.
-        tensors[name] = tensors[name].float()
-        if not bool(torch.isfinite(tensors[name]).all()):
-            raise ModelError(
-                f"{path} holds values that are not finite in {name}; it was saved from a broken training"
-            )
-        if name.endswith("running_var") and bool((tensors[name] < 0).any()):
-            raise ModelError(f"{path} holds a variance below 0 in {name}; its weights are damaged")
-    module.load_state_dict(tensors, strict=False)

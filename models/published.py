@@ -8,20 +8,16 @@ What is known of the files is the names, shapes and order in the code that write
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-import torchfile
 from torch import Tensor, nn
 
 from vbp.errors import ModelError
 from vbp.models.network import Network, build
 from vbp.models.spec import NetworkSpec
-from vbp.models.torch7 import EPS  # with it come readers that keep to the file's bounds
+from vbp.models.torch7 import load_layers, read_layers
 from vbp.models.weights import put_weights, read_weights, without_prefix
 
 LAST = ("classifier.6.weight", "head.fc.weight", "fc.weight")  # whose rows are the classes
@@ -109,76 +105,6 @@ def _from_torch7(path: Path, spec: NetworkSpec) -> tuple[Network, str]:
     """The layers of a Torch7 network in the order in which they are run, the branch of a block before its skip."""
     if spec.architecture != "resnet":
         raise ModelError(f"{path} is a Torch7 file, of which the ResNets of fb.resnet.torch can be read")
-    if not path.is_file():
-        raise ModelError(f"there is no weights file {path}")
-    try:
-        root = torchfile.load(str(path))
-        layers = [(kind, node) for kind, node in _leaves(root, 0) if kind in TORCH7]
-    except Exception as error:  # the reader raises whatever its bytes lead to
-        raise ModelError(f"{path} is not a Torch7 file that can be read ({type(error).__name__})") from error
     network = build(spec)
-    targets = [
-        (name, m)
-        for name, m in network.module.named_modules()
-        if isinstance(m, nn.Conv2d | nn.BatchNorm2d | nn.Linear)
-    ]
-    found: dict[str, Tensor] = {}
-    for (name, target), (kind, node) in zip(targets, layers, strict=False):
-        read = TORCH7[kind]
-        if not isinstance(target, read[0]):
-            raise ModelError(
-                f"{path} does not fit {spec.name}: it has a {kind} where {name} ({type(target).__name__}) is expected"
-            )
-        try:
-            found |= {f"{name}.{key}": value for key, value in read[1](node).items()}
-        except (LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
-            raise ModelError(f"{path} holds no weights for {name} ({error})") from error
-    if len(layers) != len(targets):
-        raise ModelError(
-            f"{path} does not fit {spec.name}: it has {len(layers)} layers with weights, and {len(targets)} are expected"
-        )
-    put_weights(network.module, found, path, spec.name)
-    network.trained = True
-    return network, f"{len(found)} tensors of {len(layers)} Torch7 layers matched by order and shape"
-
-
-def _leaves(node: Any, depth: int) -> Iterator[tuple[str, Any]]:
-    if depth > 50:
-        raise ValueError("nested too deep")
-    modules = getattr(node, "modules", None)
-    if modules is None:
-        yield node.torch_typename().decode().split(".")[-1], node
-    else:
-        for child in modules:
-            yield from _leaves(child, depth + 1)
-
-
-def _tensor(values: Any) -> Tensor:
-    return torch.tensor(np.array(values, dtype=np.float32))
-
-
-def _conv(node: Any) -> dict[str, Tensor]:
-    bias = getattr(node, "bias", None)
-    if bias is not None and np.size(bias) and bool(np.any(bias)):
-        raise ValueError("it has biases, and this network has none")
-    weight = _tensor(node.weight)
-    shape = (int(node.nOutputPlane), int(node.nInputPlane), int(node.kH), int(node.kW))
-    return {"weight": weight.view(shape)}
-
-
-def _dense(node: Any) -> dict[str, Tensor]:
-    return {"weight": _tensor(node.weight), "bias": _tensor(node.bias)}
-
-
-def _norm(node: Any) -> dict[str, Tensor]:
-    variance = getattr(node, "running_var", None)
-    if variance is None:  # older files hold the inverse standard deviation
-        variance = np.array(node.running_std, dtype=np.float64) ** -2 - EPS
-    return {**_dense(node), "running_mean": _tensor(node.running_mean), "running_var": _tensor(variance)}
-
-
-TORCH7: dict[str, tuple[type[nn.Module], Callable[[Any], dict[str, Tensor]]]] = {
-    "SpatialConvolution": (nn.Conv2d, _conv),
-    "SpatialBatchNormalization": (nn.BatchNorm2d, _norm),
-    "Linear": (nn.Linear, _dense),
-}
+    load_layers(network, read_layers(path), path)
+    return network, f"{len(_names(network.module))} tensors of Torch7 layers matched by order and shape"

@@ -1,4 +1,4 @@
-"""Import of the network that the paper's authors released (a Torch7 file)."""
+"""Torch7 files: the network that the paper's authors released, and the layers of any other."""
 
 from __future__ import annotations
 
@@ -7,20 +7,29 @@ import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 import torchfile
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from vbp.errors import ModelError
 from vbp.models.network import Network, build
 from vbp.models.spec import CropRule, NetworkSpec
+from vbp.models.weights import put_weights
 
 MAX_DIMENSIONS = 8
+MAX_DEPTH = 50
 EPS = 1e-5  # BatchNorm's, in both frameworks
+
+LayerWithWeights: TypeAlias = nn.Conv2d | nn.BatchNorm2d | nn.Linear
+WITH_WEIGHTS: dict[str, type[nn.Module]] = {
+    "SpatialConvolution": nn.Conv2d,
+    "SpatialBatchNormalization": nn.BatchNorm2d,
+    "Linear": nn.Linear,
+}
 
 
 def import_torch7(path: str | Path, name: str = "") -> Network:
@@ -31,17 +40,74 @@ def import_torch7(path: str | Path, name: str = "") -> Network:
     Raises ModelError.
     """
     path = Path(path)
+    try:
+        layers = read_layers(path)
+        network = build(_spec(layers, name or "Authors' network", path))
+    except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        raise ModelError(f"{path} holds no steering network as the paper describes it ({error})") from error
+    load_layers(network, layers, path)
+    return network
+
+
+def read_layers(path: Path) -> list[tuple[str, Any]]:
+    """The layers of a Torch7 network and their kinds, in the order in which they are run.
+
+    A container that is no Sequential stands before what is in it. Raises ModelError.
+    """
     if not path.is_file():
         raise ModelError(f"{path} is not a file; give a Torch7 network (.t7, .t7b)")
     try:
-        root = torchfile.load(str(path))
+        return list(_leaves(torchfile.load(str(path)), 0))
     except Exception as error:  # the reader raises whatever its bytes lead to
         raise ModelError(f"{path} is not a Torch7 file that can be read ({type(error).__name__})") from error
-    try:
-        layers = list(_layers(root))
-        return _convert(layers, name or "Authors' network", path)
-    except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
-        raise ModelError(f"{path} holds no steering network as the paper describes it ({error})") from error
+
+
+def load_layers(network: Network, layers: list[tuple[str, Any]], path: Path) -> None:
+    """Put the weights of Torch7 layers into the network's layers, the first into the first.
+
+    layers: as `read_layers` gives them. Raises ModelError that names the first that does not fit.
+    """
+    sources = [(kind, node) for kind, node in layers if kind in WITH_WEIGHTS]
+    targets = [(k, m) for k, m in network.module.named_modules() if isinstance(m, LayerWithWeights)]
+    who = network.spec.name
+    weights: dict[str, Tensor] = {}
+    for (name, layer), (kind, node) in zip(targets, sources, strict=False):
+        if not isinstance(layer, WITH_WEIGHTS[kind]):
+            raise ModelError(
+                f"{path} does not fit {who}: it has a {kind} where {name} ({type(layer).__name__}) is expected"
+            )
+        try:
+            weights |= {f"{name}.{key}": value for key, value in _weights(layer, node).items()}
+        except (LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
+            raise ModelError(f"{path} holds no weights for {name} ({error})") from error
+    if len(sources) != len(targets):
+        raise ModelError(
+            f"{path} does not fit {who}: it has {len(sources)} layers with weights, and {len(targets)} are expected"
+        )
+    put_weights(network.module, weights, path, who)
+    network.trained = True
+
+
+def _weights(layer: LayerWithWeights, node: Any) -> dict[str, Tensor]:
+    """A Torch7 layer's weights by PyTorch's names."""
+    weights = {"weight": _tensor(node.weight)}
+    if isinstance(layer, nn.Conv2d):
+        shape = (int(node.nOutputPlane), int(node.nInputPlane), int(node.kH), int(node.kW))
+        weights["weight"] = weights["weight"].view(shape)
+    if layer.bias is not None:
+        weights["bias"] = _tensor(node.bias)
+    elif node.bias is not None and bool(np.any(node.bias)):
+        raise ValueError("it has biases, and this network has none")
+    if isinstance(layer, nn.BatchNorm2d):
+        variance = node.running_var
+        if variance is None:  # older files hold the inverse standard deviation
+            variance = (_tensor(node.running_std).pow(-2) - EPS).clamp_min(0)
+        weights |= {"running_mean": _tensor(node.running_mean), "running_var": _tensor(variance)}
+    return weights
+
+
+def _tensor(values: Any) -> Tensor:
+    return torch.tensor(np.array(values, dtype=np.float64))
 
 
 def _read_long(reader: Any) -> int:
@@ -79,15 +145,7 @@ def _read_tensor(reader: Any) -> NDArray[Any]:
 
 
 def _register_readers() -> None:
-    kinds = {
-        "Byte": "u1",
-        "Char": "i1",
-        "Short": "<i2",
-        "Int": "<i4",
-        "Long": "<i8",
-        "Float": "<f4",
-        "Double": "<f8",
-    }
+    kinds = dict(Byte="u1", Char="i1", Short="<i2", Int="<i4", Long="<i8", Float="<f4", Double="<f8")  # noqa: C408
     kinds |= {f"Cuda{name}": code for name, code in kinds.items()} | {"Cuda": "<f4"}
     for name, code in kinds.items():
         storage = partial(_read_storage, np.dtype(code))
@@ -100,16 +158,17 @@ def _register_readers() -> None:
 _register_readers()
 
 
-def _layers(node: Any) -> Iterator[tuple[str, Any]]:
+def _leaves(node: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    if depth > MAX_DEPTH:
+        raise ValueError("nested too deep")
     kind = node.torch_typename().decode().split(".")[-1]
-    if kind == "Sequential":
-        for child in node.modules:
-            yield from _layers(child)
-    else:
+    if kind != "Sequential":
         yield kind, node
+    for child in getattr(node, "modules", None) or ():
+        yield from _leaves(child, depth + 1)
 
 
-def _convert(layers: list[tuple[str, Any]], name: str, path: Path) -> Network:
+def _spec(layers: list[tuple[str, Any]], name: str, path: Path) -> NetworkSpec:
     kinds = [k for k, _ in layers]
     known = {"SpatialBatchNormalization", "SpatialConvolution", "ReLU", "View", "Linear"}
     if unknown := sorted(set(kinds) - known):
@@ -139,7 +198,7 @@ def _convert(layers: list[tuple[str, Any]], name: str, path: Path) -> Network:
             raise ModelError(
                 f"{path} has a convolution that is not 3x3, square in its stride and without padding"
             )
-    spec = NetworkSpec(
+    return NetworkSpec(
         name=name,
         architecture="steering",
         arguments={
@@ -155,27 +214,3 @@ def _convert(layers: list[tuple[str, Any]], name: str, path: Path) -> Network:
         crop=CropRule("bottom", rows=125, of_width=640),
         trained_on=f"imported from {path.name}",
     )
-    network = build(spec)
-    targets = [m for m in network.module.modules() if isinstance(m, nn.BatchNorm2d | nn.Conv2d | nn.Linear)]
-    sources = [(k, n) for k, n in layers if k not in ("ReLU", "View")]
-    with torch.no_grad():
-        for target, (kind, source) in zip(targets, sources, strict=True):
-            _copy(target.weight, source.weight, path)
-            _copy(target.bias, source.bias, path)
-            if kind == "SpatialBatchNormalization":
-                assert isinstance(target, nn.BatchNorm2d)
-                inverse_std = torch.tensor(np.array(source.running_std, dtype=np.float64))
-                assert target.running_mean is not None and target.running_var is not None
-                _copy(target.running_mean, source.running_mean, path)
-                _copy(target.running_var, (inverse_std.pow(-2) - EPS).clamp_min(0).numpy(), path)
-    network.trained = True
-    return network
-
-
-def _copy(target: torch.Tensor | None, values: Any, path: Path) -> None:
-    source = torch.tensor(np.array(values, dtype=np.float64))
-    if target is None or target.shape != source.shape or not bool(torch.isfinite(source).all()):
-        raise ModelError(
-            f"{path} has weights of another size than its layers say, or values that are not finite"
-        )
-    target.copy_(source)

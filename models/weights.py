@@ -28,9 +28,10 @@ def load_weights(module: nn.Module, path: str | Path, who: str) -> None:
 
 
 def put_weights(module: nn.Module, found: dict[str, Tensor], path: Path, who: str) -> None:
-    """Put all of `found`, which is by the module's own names, into it. path: where they are from, for people.
+    """Put all of `found`, which is by the module's own names, into it, each in the module's own precision.
 
-    Raises ModelError that names the first layers that do not fit.
+    path: where they are from, who: what they are for, for people. Raises ModelError that names the first layers that do
+    not fit.
     """
     wanted = {**module.state_dict()}
     missing = [k for k in wanted if k not in found and not k.endswith("num_batches_tracked")]
@@ -46,7 +47,9 @@ def put_weights(module: nn.Module, found: dict[str, Tensor], path: Path, who: st
             raise ModelError(
                 f"{path} does not fit {who}: {name} is {next(sizes)}, and {next(sizes)} is expected"
             )
-        if not bool(torch.isfinite(tensor).all()):
+        if wanted[name].is_floating_point() and not tensor.is_floating_point():
+            raise ModelError(f"{path} holds weights of type {tensor.dtype} in {name}; floats are accepted")
+        if not bool(torch.isfinite(tensor.to(wanted[name].dtype)).all()):
             raise ModelError(f"{path} holds values that are not finite in {name}; its weights are broken")
         if name.endswith("running_var") and bool((tensor < 0).any()):
             raise ModelError(f"{path} holds a variance below 0 in {name}; its weights are damaged")
@@ -55,14 +58,7 @@ def put_weights(module: nn.Module, found: dict[str, Tensor], path: Path, who: st
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Every tensor in the file by its name, on the CPU. Nothing in it is run. Raises ModelError."""
-    try:
-        if not path.is_file():
-            raise ModelError(f"there is no weights file {path}")
-        with path.open("rb") as file:
-            head = file.read(16)
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
-    if head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:9] != b"{"):
+    if holds_pickle(path):
         return _state_dict(path)
     try:
         with safe_open(str(path), framework="pt") as file:
@@ -71,6 +67,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise ModelError(
             f"{path} is no weights file; accepted: .safetensors, or a state dict by torch.save"
         ) from error
+
+
+def holds_pickle(path: Path) -> bool:
+    """Whether it is a file by torch.save, or another pickle. Raises ModelError where there is no file that can be read."""
+    try:
+        if not path.is_file():
+            raise ModelError(f"{path} is not a file; there are no weights in it")
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+    # A safetensors file begins with the length of its header, which may begin as a pickle does; then comes the header.
+    return head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:9] != b"{")
 
 
 def _state_dict(path: Path) -> dict[str, Tensor]:

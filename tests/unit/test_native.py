@@ -310,5 +310,5 @@ def test_what_was_left_half_compiled_is_removed_when_it_is_old(own):
     for path in (old, new):
         path.write_bytes(b"")
     os.utime(old, (0, 0))
-    build._remove_left(folder)
+    build._remove_leftovers(folder)
     assert not old.exists() and new.exists()

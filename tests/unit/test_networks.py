@@ -252,8 +252,11 @@ def test_bad_specifications_get_one_sentence(tmp_path, name):
 
 BAD_WEIGHTS = {
     "missing": (lambda w: w.pop("head.1.weight"), "lacks head.1.weight"),
-    "extra": (lambda w: w.update(more=torch.zeros(2)), "has unknown more"),
-    "other sizes": (lambda w: w.update({"head.1.bias": torch.zeros(7)}), "other sizes in head.1.bias"),
+    "extra": (lambda w: w.update(more=torch.zeros(2)), "it has more, which the network has not"),
+    "other sizes": (
+        lambda w: w.update({"head.1.bias": torch.zeros(7)}),
+        "head.1.bias is 7, and 3 is expected",
+    ),
     "not finite": (
         lambda w: w.update({"head.1.bias": torch.full((3,), torch.nan)}),
         "not finite in head.1.bias",
