@@ -261,7 +261,10 @@ def _weights(archive: _Archive) -> dict[str, Tensor]:
             if entry.get("tensor_meta") is None or entry["use_pickle"]:
                 if "tensor" not in entry["path_name"] and "weight" not in entry["path_name"]:
                     continue  # an object; where it is needed, the graph says so
-                found[name] = _pickled(archive.bytes(member))
+                pickled = _pickled(archive.bytes(member))
+                if not _is_plain(pickled):
+                    raise ModelError("it holds pickled weights that are no tensor")
+                found[name] = pickled.detach()
                 continue
             meta = entry["tensor_meta"]
             dtype = DTYPES[meta["dtype"]]
@@ -283,30 +286,24 @@ def _strided(name: str, raw: Tensor, meta: dict[str, Any], dtype: torch.dtype) -
     return torch.as_strided(raw, size, stride, offset) if 0 not in size else torch.empty(size, dtype=dtype)
 
 
-def _pickled(data: bytes) -> Tensor:
+def _pickled(data: bytes) -> Any:
+    """What is pickled, as far as it is tensors. Raises ModelError."""
     try:
-        found: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a hostile pickle makes of it
-        raise ModelError("it holds pickled weights that are more than tensors, and could run code") from error
-    if not isinstance(found, Tensor) or found.layout != torch.strided:
-        raise ModelError("it holds pickled weights that are no tensor")
-    return found.detach()
+        raise ModelError(
+            "it holds pickled weights that are more than tensors, and could run code; export it again with a newer torch"
+        ) from error
 
 
 def _old_weights(archive: _Archive) -> dict[str, Tensor]:
     """torch 2.5 to 2.7 pickled a table of tensors."""
     found: dict[str, Tensor] = {}
     for name in ("serialized_state_dict.pt", "serialized_constants.pt"):
-        try:
-            table: Any = torch.load(io.BytesIO(archive.bytes(name)), map_location="cpu", weights_only=True)
-        except ModelError:
-            raise
-        except Exception as error:
-            raise ModelError(
-                "it holds pickled weights that are more than tensors, and could run code; export it again with a "
-                "newer torch"
-            ) from error
-        found |= {
-            k: v.detach() for k, v in table.items() if isinstance(v, Tensor) and v.layout == torch.strided
-        }
+        table = _pickled(archive.bytes(name))
+        found |= {k: v.detach() for k, v in table.items() if _is_plain(v)}
     return found
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.layout == torch.strided

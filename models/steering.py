@@ -150,30 +150,22 @@ def netsvf(rows: int = 125) -> NetworkSpec:
 
     125 rows give Table 1's sizes; the text says 135, which fits the same weights.
     """
-    return NetworkSpec(
-        name="NetSVF",
-        architecture="steering",
-        arguments={"widths": list(WIDTHS), "strides": list(STRIDES), "hidden": list(HIDDEN)},
-        input_height=rows,
-        input_width=640,
-        crop=CropRule("bottom", rows=rows, of_width=640),
-    )
+    return _of_table_1("NetSVF", rows, 640)
 
 
 def nethvf(rows: int = 125) -> NetworkSpec:
     """NetHVF, high vertical field of view: the bottom 228 rows (for 125) of 640x480, scaled by 351/640."""
+    return _of_table_1("NetHVF", rows, 351, trims=list(NETHVF_TRIMS))
+
+
+def _of_table_1(name: str, rows: int, columns: int, **more: list[int]) -> NetworkSpec:
     return NetworkSpec(
-        name="NetHVF",
+        name=name,
         architecture="steering",
-        arguments={
-            "widths": list(WIDTHS),
-            "strides": list(STRIDES),
-            "hidden": list(HIDDEN),
-            "trims": list(NETHVF_TRIMS),
-        },
+        arguments={"widths": list(WIDTHS), "strides": list(STRIDES), "hidden": list(HIDDEN), **more},
         input_height=rows,
-        input_width=351,
-        crop=CropRule("bottom", rows=round(rows * 640 / 351), of_width=640),
+        input_width=columns,
+        crop=CropRule("bottom", rows=round(rows * 640 / columns), of_width=640),
     )
 
 

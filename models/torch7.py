@@ -96,13 +96,14 @@ def _weights(layer: LayerWithWeights, node: Any) -> dict[str, Tensor]:
         weights["weight"] = weights["weight"].view(shape)
     if layer.bias is not None:
         weights["bias"] = _tensor(node.bias)
-    elif node.bias is not None and bool(np.any(node.bias)):
+    elif (bias := getattr(node, "bias", None)) is not None and bool(np.any(bias)):
         raise ValueError("it has biases, and this network has none")
     if isinstance(layer, nn.BatchNorm2d):
-        variance = node.running_var
-        if variance is None:  # older files hold the inverse standard deviation
-            variance = (_tensor(node.running_std).pow(-2) - EPS).clamp_min(0)
-        weights |= {"running_mean": _tensor(node.running_mean), "running_var": _tensor(variance)}
+        weights["running_mean"] = _tensor(node.running_mean)
+        if getattr(node, "running_var", None) is not None:
+            weights["running_var"] = _tensor(node.running_var)
+        else:  # older files hold the inverse standard deviation
+            weights["running_var"] = (_tensor(node.running_std).pow(-2) - EPS).clamp_min(0)
     return weights
 
 

@@ -21,7 +21,7 @@ from vbp.explain.forward import Forward
 from vbp.explain.registry import METHODS, explain
 from vbp.explain.target import Target, parse_target
 from vbp.explain.visualbackprop import levels
-from vbp.graph.operations import Dense, cuts
+from vbp.graph.operations import Dense, bottlenecks
 from vbp.graph.trace import Trace
 from vbp.models.network import Network
 from vbp.models.registry import load_network
@@ -296,7 +296,7 @@ def dead_layer(trace: Trace, n: int = 0) -> str:
     The last one, where there are several. This is asked of every frame: a row of each map, which
     nearly always has something in it, is looked at first, and all of them cross from the device at once.
     """
-    passed = cuts(trace.stages)  # behind a dead layer that a skip leads past, the prediction still sees
+    passed = bottlenecks(trace.stages)  # behind a dead layer that a skip leads past, it still sees
     relus = [
         (i, trace.values[i + 1][n]) for i, stage in enumerate(trace.stages) if stage.relu and i + 1 in passed
     ]

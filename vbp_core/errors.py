@@ -25,7 +25,7 @@ class ExplainError(VbpError):
     """A method cannot explain this network. The message names the layer and why."""
 
 
-class NotPassedError(ExplainError):
+class OpaqueLayerError(ExplainError):
     """A method has to pass a layer that can be run alone. layer: its name and what it is."""
 
     def __init__(self, layer: str, method: str = "this method") -> None:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vbp.graph.operations import Activation, Affine, AvgPool, Conv, Identity, MaxPool, Pad, Stage, Window
+from vbp.graph.operations import Activation, Affine, AvgPool, Conv, Identity, MaxPool, Pad, Window
 from vbp.graph.trace import Trace
 from vbp.native.build import loaded_kernels
 from vbp.native.mask import native_mask
@@ -46,7 +46,7 @@ def chain_mask(trace: Trace) -> Tensor | None:
     count = len(trace.input)
     out = np.empty((count, *trace.input.shape[2:]), np.float32)
     for n in range(count):
-        _min_max(_frame(steps, n), out[n])
+        _min_max(_frame_mask(steps, n), out[n])
     return torch.from_numpy(out)
 
 
@@ -64,12 +64,7 @@ def _spatial(trace: Trace) -> list[int]:
             if not isinstance(stage.op, PASSED):
                 return []
             spatial.append(i)
-    return spatial if any(_counts(trace.stages[i]) for i in spatial) else []
-
-
-def _counts(stage: Stage) -> bool:
-    """Whether what it puts out is averaged."""
-    return stage.relu or isinstance(stage.op, Activation)
+    return spatial if any(trace.stages[i].is_activated for i in spatial) else []
 
 
 def _steps(trace: Trace, spatial: list[int]) -> list[Step]:
@@ -79,7 +74,7 @@ def _steps(trace: Trace, spatial: list[int]) -> list[Step]:
         for i in spatial:
             stage = trace.stages[i]
             op, average = stage.op, None
-            if _counts(stage):
+            if stage.is_activated:
                 average = trace.mean(i + 1).contiguous().numpy()
             height, width = trace.values[i].shape[2:]
             moves = op if isinstance(op, Conv | MaxPool | AvgPool | Pad) else None
@@ -87,7 +82,7 @@ def _steps(trace: Trace, spatial: list[int]) -> list[Step]:
     return found
 
 
-def _frame(steps: list[Step], n: int) -> Map:
+def _frame_mask(steps: list[Step], n: int) -> Map:
     """The mask of frame `n` before its min-max. It may lie in memory that the next call writes over."""
     mask: Map | None = None
     scale = 1.0  # what the mask is still to be multiplied with, so that its largest value is 1

@@ -40,11 +40,11 @@ def occlusion(trace: Trace, target: TargetLike = None, size: float = SIZE) -> Te
     chosen = as_target(target)
     with torch.inference_mode():
         targets.value(trace.output, chosen)  # what is wrong with it is said of all frames together
-        maps = [_one(trace.frame(n), chosen.frame(n), side) for n in range(trace.input.shape[0])]
+        maps = [_occluded(trace.frame(n), chosen.frame(n), side) for n in range(trace.input.shape[0])]
         return normalise(torch.stack(maps)) if maps else trace.input.new_zeros(trace.input[:, 0].shape)
 
 
-def _one(trace: Trace, target: targets.Target, side: int) -> Tensor:
+def _occluded(trace: Trace, target: targets.Target, side: int) -> Tensor:
     image = trace.input
     fill = image.mean((2, 3), keepdim=True)
     height, width = image.shape[2:]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from vbp.errors import ExplainError, NotPassedError
+from vbp.errors import ExplainError, OpaqueLayerError
 from vbp.explain.deconvnet import deconvnet
 from vbp.explain.fbi import KEEP, TAU, fbi
 from vbp.explain.grad_cam import grad_cam
@@ -203,5 +203,5 @@ def explain(trace: Trace, method: str, target: TargetLike = None, **parameters: 
         raise ExplainError(f"there is no method {method!r}; accepted: {', '.join(METHODS)}")
     try:
         return chosen.function(trace, target, **chosen.checked(parameters))
-    except NotPassedError as error:
-        raise NotPassedError(error.layer, chosen.title) from error
+    except OpaqueLayerError as error:
+        raise OpaqueLayerError(error.layer, chosen.title) from error

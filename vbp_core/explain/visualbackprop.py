@@ -10,8 +10,8 @@ from torch import Tensor
 from vbp.errors import ExplainError
 from vbp.explain.chain_mask import chain_mask
 from vbp.explain.target import TargetLike
-from vbp.graph.adjoint import not_passed
-from vbp.graph.operations import Activation, AvgPool, Conv, MaxPool, Opaque, Pad, Stage, Window, sources
+from vbp.graph.adjoint import opaque_layer_error
+from vbp.graph.operations import AvgPool, Conv, MaxPool, Opaque, Pad, Stage, Window, sources
 from vbp.graph.trace import Trace, unpad
 
 
@@ -61,7 +61,7 @@ def _backproject(trace: Trace, keep: bool) -> tuple[Tensor, list[Level]]:
         for i in range(len(trace.stages) - 1, -1, -1):
             stage, value = trace.stages[i], trace.values[i + 1]
             mask = _merged(waiting.pop(i + 1, []))
-            if value.dim() == 4 and (stage.relu or isinstance(stage.op, Activation)):
+            if value.dim() == 4 and stage.is_activated:
                 average = by_maximum(trace.mean(i + 1))
                 mask = average if mask is None else by_maximum(mask * average)
                 if keep:
@@ -93,7 +93,7 @@ def _back(stage: Stage, mask: Tensor, x: Tensor) -> Tensor:
     if isinstance(op, Pad):
         return unpad(op, mask)
     if isinstance(op, Opaque) or x.dim() != 4:
-        raise not_passed(stage)
+        raise opaque_layer_error(stage)
     return mask
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vbp.errors import NotPassedError
+from vbp.errors import OpaqueLayerError
 from vbp.graph import activations
 from vbp.graph.operations import (
     Activation,
@@ -110,7 +110,7 @@ def propagate(
         stage, inputs = trace.stages[i], trace.inputs(i)
         if isinstance(stage.op, Opaque):
             if bool(got.any()):  # nothing comes back to the head of another output, whatever it does
-                raise not_passed(stage)
+                raise opaque_layer_error(stage)
             continue
         if len(inputs) == 1:
             parts = [rule(stage, inputs[0], trace.values[i + 1], got)]
@@ -123,9 +123,9 @@ def propagate(
     return waiting[stop] if stop in waiting else torch.zeros_like(trace.values[stop])
 
 
-def not_passed(stage: Stage) -> NotPassedError:
+def opaque_layer_error(stage: Stage) -> OpaqueLayerError:
     what = stage.op.what if isinstance(stage.op, Opaque) else type(stage.op).__name__
-    return NotPassedError(f"{stage.name} ({what})")
+    return OpaqueLayerError(f"{stage.name} ({what})")
 
 
 def backward(trace: Trace, grad: Tensor, relu: Callable[[Tensor, Tensor], Tensor], stop: int = 0) -> Tensor:

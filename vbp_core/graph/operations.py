@@ -145,6 +145,11 @@ class Stage:
     relu: bool = False
     inputs: tuple[int, ...] = ()
 
+    @property
+    def is_activated(self) -> bool:
+        """An activation function stands at its end, whose output VisualBackProp averages."""
+        return self.relu or isinstance(self.op, Activation)
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -161,13 +166,13 @@ def sources(stages: tuple[Stage, ...], i: int) -> tuple[int, ...]:
     return stages[i].inputs or (i,)
 
 
-def cuts(stages: tuple[Stage, ...]) -> frozenset[int]:
+def bottlenecks(stages: tuple[Stage, ...]) -> frozenset[int]:
     """The values through which everything passes on its way to the output; in a chain, all of them."""
-    return _cuts(tuple(stage.inputs for stage in stages))
+    return _bottlenecks(tuple(stage.inputs for stage in stages))
 
 
 @lru_cache(maxsize=32)  # asked for every frame
-def _cuts(inputs: tuple[tuple[int, ...], ...]) -> frozenset[int]:
+def _bottlenecks(inputs: tuple[tuple[int, ...], ...]) -> frozenset[int]:
     found = []
     earliest = len(inputs)  # that a stage after it takes
     for value in range(len(inputs), -1, -1):

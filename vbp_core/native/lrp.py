@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vbp.graph.adjoint import normalise
-from vbp.graph.operations import Conv, Pad, Stage, cuts, sources
+from vbp.graph.operations import Conv, Pad, Stage, bottlenecks, sources
 from vbp.graph.trace import Trace
 from vbp.native.build import Kernels
 from vbp.native.layers import FLOAT_BYTES, packed, transformed, whole_vectors, winograd_pays
@@ -47,7 +47,7 @@ def deepest_covered(trace: Trace) -> int | None:
             pads.append(op)
         else:
             break
-    return deepest if deepest is not None and deepest in cuts(trace.stages) else None
+    return deepest if deepest is not None and deepest in bottlenecks(trace.stages) else None
 
 
 def _add_up(pads: list[Pad]) -> bool:

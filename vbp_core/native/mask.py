@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vbp.graph.operations import Activation, AvgPool, Conv, MaxPool, Op, Pad, Stage
+from vbp.graph.operations import AvgPool, Conv, MaxPool, Op, Pad, Stage
 from vbp.graph.trace import Trace
 from vbp.native.build import Kernels
 from vbp.native.structures import Step
@@ -74,8 +74,7 @@ def _planned(trace: Trace, spatial: list[int]) -> _Plan:
     values, steps = [], []
     for i in spatial:
         stage = trace.stages[i]
-        counts = stage.relu or isinstance(stage.op, Activation)
-        values.append(i + 1 if counts else None)
+        values.append(i + 1 if stage.is_activated else None)
         steps.append(_step(stage, trace.values[i + 1].shape, trace.values[i].shape))
     sizes = [(trace.values[i].shape[2:], trace.values[i + 1].shape[2:]) for i in spatial]
     return _Plan(
