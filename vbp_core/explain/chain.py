@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from vbp.errors import ExplainError
-from vbp.graph.folding import fold
+from vbp.graph.folding import batch_norm, fold
 from vbp.graph.operations import (
     AdaptiveAvgPool,
-    Affine,
     AvgPool,
     Conv,
     Dense,
@@ -93,7 +92,12 @@ def convert(name: str, layer: nn.Module) -> Op:
     if isinstance(layer, nn.Linear):
         return Dense(_weights(layer.weight), _bias(layer.bias, layer.out_features))
     if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
-        return _norm(name, layer)
+        mean, variance = layer.running_mean, layer.running_var
+        if mean is None or variance is None:
+            raise ExplainError(
+                f"layer {name} keeps no running statistics, so it has no fixed meaning at inference"
+            )
+        return batch_norm(mean, variance, layer.weight, layer.bias, layer.eps)
     if isinstance(layer, nn.MaxPool2d):
         if layer.return_indices:
             raise ExplainError(f"layer {name} returns indices beside its maxima, which a chain cannot carry")
@@ -121,20 +125,6 @@ def convert(name: str, layer: nn.Module) -> Op:
         f"layer {name} ({type(layer).__name__}) cannot be explained; "
         "accepted: a chain of Conv2d, BatchNorm, ReLU, MaxPool2d, AvgPool2d, ZeroPad2d, Flatten, Linear and Dropout"
     )
-
-
-def _norm(name: str, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> Affine:
-    if layer.running_mean is None or layer.running_var is None:
-        raise ExplainError(
-            f"layer {name} keeps no running statistics, so it has no fixed meaning at inference"
-        )
-    scale = (layer.running_var.detach().double().cpu() + layer.eps).rsqrt()
-    if layer.weight is not None:
-        scale = scale * _weights(layer.weight)
-    shift = -layer.running_mean.detach().double().cpu() * scale
-    if layer.bias is not None:
-        shift = shift + _weights(layer.bias)
-    return Affine(scale, shift)
 
 
 def _weights(parameter: Tensor) -> Tensor:

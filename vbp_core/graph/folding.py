@@ -53,6 +53,21 @@ def fold(stages: Sequence[Stage]) -> list[Stage]:
     return _numbered(kept, last)
 
 
+def batch_norm(
+    mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Affine:
+    """A BatchNorm by its running statistics, in float64 on the CPU."""
+    scale = (_double(variance) + eps).rsqrt()
+    if weight is not None:
+        scale = scale * _double(weight)
+    shift = -_double(mean) * scale
+    return Affine(scale, shift if bias is None else shift + _double(bias))
+
+
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.detach().double().cpu()
+
+
 def _linked(stages: Sequence[Stage]) -> list[_Node]:
     every = tuple(stages)
     values: list[_Node | None] = [None]

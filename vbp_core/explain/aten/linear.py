@@ -8,7 +8,8 @@ from torch import Tensor
 from vbp.explain.aten.builder import Builder
 from vbp.explain.aten.common import Arguments, Rule, double, pair, taken, whole
 from vbp.explain.aten.flow import Flow
-from vbp.graph.operations import Affine, Conv, Dense, Pad, Window
+from vbp.graph.folding import batch_norm
+from vbp.graph.operations import Conv, Dense, Pad, Window
 from vbp.models.program import Node
 
 
@@ -72,13 +73,7 @@ def _batch_norm(r: Builder, node: Node, a: Arguments) -> Flow | None:
     if not whole(mean, variance, weight, bias):
         return None
     r.follow(node, a)
-    scale = (double(variance) + float(a["eps"])).rsqrt()
-    if weight is not None:
-        scale = scale * double(weight)
-    shift = -double(mean) * scale
-    if bias is not None:
-        shift = shift + double(bias)
-    return r.stage(node, Affine(scale, shift), x, meta=x.meta)
+    return r.stage(node, batch_norm(mean, variance, weight, bias, float(a["eps"])), x, meta=x.meta)
 
 
 RULES: dict[str, Rule] = {
