@@ -23,7 +23,7 @@ from vbp.models.vgg import build_vgg
 from vbp.models.weights import holds_pickle, put_weights, read_weights
 
 SPEC_KEY = "vbp.spec"
-WHOSE_WEIGHTS = (
+HOW_TO_USE_WEIGHTS = (
     "use --model package.module:factory --weights FILE for a network of your own, or vbp import-weights for "
     "published ones of a VGG or ResNet"
 )
@@ -96,10 +96,10 @@ def _weights_as_specified(network: Network) -> dict[str, torch.Tensor]:
         wanted = build(network.spec).module
     own, described = _layers(network.module), _layers(wanted)
     for (name, layer), (_, like) in zip(own, described, strict=False):
-        if _facts(layer) != _facts(like):
+        if _signature(layer) != _signature(like):
             raise ModelError(
-                f"the module is not what its specification describes: layer {name} is {_words(layer)}, "
-                f"and {_words(like)} is expected there"
+                f"the module is not what its specification describes: layer {name} is {_description(layer)}, "
+                f"and {_description(like)} is expected there"
             )
     if len(own) != len(described):
         raise ModelError(
@@ -121,7 +121,7 @@ def _layers(module: nn.Module) -> list[tuple[str, nn.Module]]:
     ]
 
 
-def _facts(layer: nn.Module) -> tuple[object, ...]:
+def _signature(layer: nn.Module) -> tuple[object, ...]:
     """What makes two layers the same but for their weights."""
     if isinstance(layer, nn.Conv2d):
         window = (layer.stride, layer.padding, layer.dilation, layer.groups, layer.padding_mode)
@@ -135,7 +135,7 @@ def _facts(layer: nn.Module) -> tuple[object, ...]:
     return (type(layer).__name__,)
 
 
-def _words(layer: nn.Module) -> str:
+def _description(layer: nn.Module) -> str:
     return " ".join(str(layer).split())[:120]
 
 
@@ -144,12 +144,12 @@ def load_checkpoint(path: str | Path) -> Network:
     path = Path(path)
     if holds_pickle(path):
         read_weights(path)  # raises where it is more than weights
-        raise ModelError(f"{path} holds weights and does not say of which network; {WHOSE_WEIGHTS}")
+        raise ModelError(f"{path} holds weights and does not say of which network; {HOW_TO_USE_WEIGHTS}")
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
             if SPEC_KEY not in metadata:
-                raise ModelError(f"{path} has weights but no vbp specification; {WHOSE_WEIGHTS}")
+                raise ModelError(f"{path} has weights but no vbp specification; {HOW_TO_USE_WEIGHTS}")
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(

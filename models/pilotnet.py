@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from vbp.errors import ModelError
-from vbp.models.fresh import check_arguments, fresh
+from vbp.models.initial import check_arguments, initialised
 from vbp.models.spec import CropRule, NetworkSpec
 
 # Maps, kernel and stride of the five convolutions, without padding; then the dense layers before the output.
@@ -38,7 +38,7 @@ def build_pilotnet(spec: NetworkSpec) -> PilotNet:
     check_arguments(spec, {})
     if (spec.channels, spec.input_height, spec.input_width) != (3, HEIGHT, WIDTH):
         raise ModelError(f"PilotNet takes colour pictures of {HEIGHT}x{WIDTH}")
-    return fresh(PilotNet)
+    return initialised(PilotNet)
 
 
 def pilotnet() -> NetworkSpec:

@@ -69,7 +69,7 @@ def load_network(source: str | Path | NetworkSource) -> Network:
                     f"{entry.name} becomes a file of its own with weights: vbp import-weights {source.weights} "
                     f"--network {entry.name} -o FILE.safetensors, and then --model FILE.safetensors"
                 )
-            _has_its_own(source)
+            _refuse_extra_files(source)
             return load_checkpoint(entry.path) if entry.path else build(SPECS[entry.name]())
     if source.is_factory:
         return load_factory(source)
@@ -84,11 +84,11 @@ def load_network(source: str | Path | NetworkSource) -> Network:
         raise ModelError(f"{path} is a folder; give the .safetensors file in it")
     if is_pt2(path) or path.suffix.lower() == ".pt2":
         return load_pt2(path, source)
-    _has_its_own(source)
+    _refuse_extra_files(source)
     return load_checkpoint(path)
 
 
-def _has_its_own(source: NetworkSource) -> None:
+def _refuse_extra_files(source: NetworkSource) -> None:
     for what, given in (("weights", source.weights), ("specification", source.spec)):
         if given:
             raise ModelError(f"{source.model} has {what} of its own, and {given} was given too; leave it out")

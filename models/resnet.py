@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from vbp.errors import ModelError
-from vbp.models.fresh import check_arguments, check_picture, fresh
+from vbp.models.initial import check_arguments, check_picture, initialised
 from vbp.models.spec import NetworkSpec
 from vbp.models.vgg import IMAGENET_CLASSES, imagenet
 from vbp.models.wired import Wire, WiredNetwork, Wiring
@@ -178,9 +178,9 @@ def build_resnet(spec: NetworkSpec) -> nn.Module:
         raise ModelError("a ResNet takes colour pictures of at least 32x32")
     found = blocks
     if pre_activation:
-        network: nn.Module = fresh(lambda: PreActivationResNet(found, classes, stem_norm))
+        network: nn.Module = initialised(lambda: PreActivationResNet(found, classes, stem_norm))
     else:
-        network = fresh(lambda: ResNet(found, classes, depth in BOTTLENECK))
+        network = initialised(lambda: ResNet(found, classes, depth in BOTTLENECK))
     with torch.no_grad():
         for m in network.modules():
             if isinstance(m, PreActivationBlock | Block):

@@ -13,9 +13,9 @@ from vbp.errors import ModelError
 from vbp.models.spec import CropRule, NetworkSpec
 
 MAX_BYTES = 1_000_000
-NOT_BY_HAND = ("architecture", "arguments")
-ACCEPTED = tuple(f.name for f in fields(NetworkSpec) if f.name not in NOT_BY_HAND)
-OF_CROP = tuple(f.name for f in fields(CropRule))
+NOT_IN_FILE = ("architecture", "arguments")
+ACCEPTED = tuple(f.name for f in fields(NetworkSpec) if f.name not in NOT_IN_FILE)
+CROP_FIELDS = tuple(f.name for f in fields(CropRule))
 
 
 def read_spec(path: str | Path, name: str = "", known: dict[str, int] | None = None) -> NetworkSpec:
@@ -35,7 +35,7 @@ def read_spec(path: str | Path, name: str = "", known: dict[str, int] | None = N
         crop = data.pop("crop", {})
         if not isinstance(crop, dict):
             raise ModelError("crop is no table; write [crop] and below it kind, rows and of_width, or rect")
-        _check_names(crop, OF_CROP, "crop.")
+        _check_names(crop, CROP_FIELDS, "crop.")
         if "rect" in crop:
             crop["rect"] = _numbers("crop.rect", crop["rect"], 4)
             crop.setdefault("kind", "rect")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from vbp.errors import ModelError
-from vbp.models.fresh import check_arguments, check_picture, fresh
+from vbp.models.initial import check_arguments, check_picture, initialised
 from vbp.models.spec import NetworkSpec
 
 # Table 1, column D: 3x3 convolutions of so many maps, each block followed by a 2x2 max-pooling.
@@ -59,7 +59,7 @@ def build_vgg(spec: NetworkSpec) -> VGG:
             f"{spec.channels} channels"
         )
     classes, batch_norm = int(str(arguments["classes"])), bool(arguments["batch_norm"])
-    return fresh(lambda: VGG(height, width, classes, batch_norm))
+    return initialised(lambda: VGG(height, width, classes, batch_norm))
 
 
 def vgg16(batch_norm: bool = False) -> NetworkSpec:

@@ -37,8 +37,8 @@ def put_weights(module: nn.Module, found: dict[str, Tensor], path: Path, who: st
     missing = [k for k in wanted if k not in found and not k.endswith("num_batches_tracked")]
     extra = [k for k in found if k not in wanted]
     if missing or extra:
-        parts = [f"it lacks {_some(missing)}"] * bool(missing) + [
-            f"it has {_some(extra)}, which the network has not"
+        parts = [f"it lacks {_first_three(missing)}"] * bool(missing) + [
+            f"it has {_first_three(extra)}, which the network has not"
         ] * bool(extra)
         raise ModelError(f"{path} does not fit {who}: {'; '.join(parts)}")
     for name, tensor in found.items():
@@ -118,6 +118,6 @@ def without_prefix(found: dict[str, Tensor], wanted: set[str]) -> dict[str, Tens
     return found
 
 
-def _some(names: list[str]) -> str:
+def _first_three(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more

@@ -1,4 +1,4 @@
-"""Weights to begin with for networks that are large or deep: made once, and neither vanishing nor exploding."""
+"""Initial weights of networks that are large or deep: made once, and neither vanishing nor exploding."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MAX_PIXELS = 2**21  # of an input: 400 MB of activations in VGG-16's first layer
 LAST = 0.01  # standard deviation of the last layer's weights, so that an untrained network is undecided
 
 
-def fresh(make: Callable[[], M]) -> M:
-    """make() with the weights of He et al. 2015: normal, of variance 2 / fan-in, so that ReLUs keep the size of activations.
+def initialised(make: Callable[[], M]) -> M:
+    """make() with the initial weights of He et al. 2015: normal, of variance 2 / fan-in, so that ReLUs keep the size of activations.
 
     The last dense layer's are small. BatchNorm is the identity, biases are zero. Where the default device is "meta" the
     network stays without memory. The random numbers are torch's, as they are seeded.
