@@ -61,8 +61,8 @@ def measure_network(
     images = to_tensor(inputs, spec, where)
     engine.forward(images)
     engine.settle()
-    done = engine.forward(images)
-    passed = [done]
+    trace = engine.forward(images)
+    passed = [trace]
     chain = read_chain(network.module).to(where, torch.float32)
     module = network.module.to(where, torch.float32).eval()
     notes: list[str] = []
@@ -101,14 +101,14 @@ def measure_network(
                 continue
             timings |= interleaved({title: run, STEPS + " beside it": tasks[STEPS]}, seconds / 2)
     timings = {name: t for name, t in timings.items() if not name.endswith("beside it")}
-    difference = float((explain(done, "visualbackprop") - transposed_mask(done)).abs().max())
+    difference = float((explain(trace, "visualbackprop") - transposed_mask(trace)).abs().max())
     return NetworkResult(
         spec.name,
         tuple(images.shape),
         batch,
         engine.path_text,
         timings,
-        {FORWARD: forward_work(done), MASK: mask_work(done), LRP: lrp_work(done)},
+        {FORWARD: forward_work(trace), MASK: mask_work(trace), LRP: lrp_work(trace)},
         difference,
         notes,
     )
