@@ -120,24 +120,7 @@ def operation(op: str) -> Any:
 
 
 def call(op: str, arguments: dict[str, Any]) -> Any:
-    if op in NUMBERS:
-        return NUMBERS[op](*arguments.values())
-    function = operation(op)
-    positional: list[Any] = []
-    named: dict[str, Any] = {}
-    for argument in function._schema.arguments:
-        if argument.name not in arguments:
-            continue
-        if argument.kwarg_only or len(positional) < _place(function, argument.name):
-            named[argument.name] = arguments[argument.name]
-        else:
-            positional.append(arguments[argument.name])
-    return function(*positional, **named)
-
-
-def _place(function: Any, name: str) -> int:
-    names = [argument.name for argument in function._schema.arguments]
-    return names.index(name)
+    return NUMBERS[op](*arguments.values()) if op in NUMBERS else operation(op)(**arguments)
 
 
 def with_defaults(op: str, arguments: dict[str, Any]) -> dict[str, Any]:
