@@ -39,7 +39,11 @@ ARCHITECTURES: dict[str, Callable[[NetworkSpec], nn.Module]] = {
 
 @dataclass
 class Network:
-    """A module in eval mode and what is needed to use it. `trained` is False for fresh weights."""
+    """A network and what is needed to use it.
+
+    spec: what goes in and comes out. module: of torch, in eval mode, (N, C, H, W) -> (N, outputs). path: the file that
+    it was read from, None where there is none. trained: False for fresh weights.
+    """
 
     spec: NetworkSpec
     module: nn.Module

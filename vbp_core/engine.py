@@ -100,6 +100,7 @@ class Engine:
 
     @property
     def device(self) -> str:
+        """Where the network runs, by torch's name: "cpu", "cuda:0"."""
         return str(self._device)
 
     def prepare(self, frame: Image, crop: Rect | None = None) -> tuple[NDArray[np.uint8], Rect]:

@@ -104,7 +104,7 @@ def test_folded_forward_equals_the_module(case):
 
 def read_chain_f64(network):
     """The chain in float64. Reading rounds to float32 at the end, so fold a network whose weights are exact there."""
-    import vbp.explain.chain as module
+    from vbp.explain import chain as module
 
     stages = []
     for name, layer in module._leaves(network, ""):

@@ -51,7 +51,12 @@ FORMATS: tuple[Format, ...] = (
 
 
 def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
-    """Open a recording, recognised by its content. Raises DriveError with one sentence that says what to do."""
+    """Open a recording, recognised by its content: a file or a folder, in any of FORMATS.
+
+    options: which camera, and the unit and the sign of the angle where the recording does not state them. Nothing is
+    decoded yet; close the drive, or use it as a context manager. Raises DriveError with one sentence that says what to do,
+    NeedsAngleUnitError where a steering column states no unit.
+    """
     if not str(path):  # which would be the folder that one happens to be in
         raise DriveError(f"no recording is named; accepted: {accepted()}")
     path = Path(path).expanduser()
