@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from vbp.errors import ModelError
+from vbp.models.atomic import atomic_write
 from vbp.models.pilotnet import build_pilotnet
 from vbp.models.resnet import build_resnet
 from vbp.models.spec import NetworkSpec
@@ -77,21 +76,11 @@ def save_checkpoint(network: Network, path: str | Path, half: bool = False) -> N
             k for k, v in tensors.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())
         ]:
             raise ModelError(f"{large[0]} holds values that float16 cannot hold; save it in full precision")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name[:40], suffix=".part")
-    os.close(handle)
-    try:
+    with atomic_write(path) as temporary:
         try:
             save_file(tensors, temporary, metadata={SPEC_KEY: network.spec.to_json()})
         except SafetensorError as error:
             raise OSError(errno.EIO, str(error), str(path)) from error
-        # mkstemp makes files for their owner alone; give this one the rights any new file gets.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _weights_as_specified(network: Network) -> dict[str, torch.Tensor]:

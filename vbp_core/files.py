@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from vbp.errors import VbpError
+from vbp.models.atomic import atomic_write
 
 
 def check_target(path: Path, is_ours: Callable[[Path], bool], source: Path | None, force: bool) -> Path:
@@ -47,21 +47,8 @@ def whole_file(
     What may be replaced is as `check_target` says. A link stays, and what it leads to is written. Raises VbpError.
     """
     target = check_target(path, is_ours, source, force)
-    folder = target.parent
     try:
-        # Of a long name only the start, so that the temporary one is not too long.
-        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{target.name[:40]}.", suffix=".part")
-    except OSError as error:
-        raise VbpError(f"{folder} cannot be written to: {error.strerror or error}") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(target)
+        with atomic_write(target) as temporary:
+            yield temporary
     except OSError as error:
         raise VbpError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from vbp.models.atomic import temporary_file
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +38,8 @@ def write_png(image: NDArray[np.uint8], folder: Path, name: str) -> Path:
     good, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not good:
         raise OSError("the picture cannot be encoded")
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name[:40]}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.tobytes())
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
+    with temporary_file(folder / name) as temporary:
+        temporary.write_bytes(data.tobytes())
         for number in range(1, 10_000):
             path = folder / (f"{name}.png" if number == 1 else f"{name}-{number}.png")
             try:
@@ -53,11 +49,9 @@ def write_png(image: NDArray[np.uint8], folder: Path, name: str) -> Path:
             except OSError:  # a file system without links
                 if path.exists():
                     continue
-                Path(temporary).replace(path)
+                temporary.replace(path)
             return path
         raise OSError("too many snapshots of this name")
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def write_soon(

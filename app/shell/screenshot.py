@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vbp.app.main import options_of, prepare_qt
 from vbp.errors import VbpError
+from vbp.models.atomic import atomic_write
 
 PATIENCE_S = 180.0
 WARM_UP = 10  # frames run before the one shown
@@ -87,17 +88,9 @@ def _show(app, window, frame: int) -> None:  # type: ignore[no-untyped-def]
 
 def _save(pixmap, path: Path) -> None:  # type: ignore[no-untyped-def]
     """The file is whole or not there."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".png")
-    os.close(handle)
-    temporary = Path(name)
     try:
-        if not pixmap.save(str(temporary), "PNG"):
-            raise VbpError(f"{path} cannot be written")
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
+        with atomic_write(path) as temporary:
+            if not pixmap.save(str(temporary), "PNG"):
+                raise VbpError(f"{path} cannot be written")
     except OSError as error:
         raise VbpError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vbp.errors import VbpError
+from vbp.models.atomic import PART, hidden_name, new_file, sync
 
 
 class Growing:
@@ -23,15 +23,7 @@ class Growing:
         self._name: Path | None = None
         self._handle = _open_unnamed(target.parent)
         if self._handle is None:
-            # Of a long name only the start, so that the temporary one is not too long.
-            handle, name = tempfile.mkstemp(
-                dir=target.parent, prefix=f".{target.name[:40]}.", suffix=f".part{target.suffix}"
-            )
-            os.close(handle)
-            mask = os.umask(0)
-            os.umask(mask)
-            self._name = Path(name)
-            self._name.chmod(0o666 & ~mask)
+            self._name = new_file(target, f"{PART}{target.suffix}")
         self._shown: Path | None = None
 
     @property
@@ -61,16 +53,11 @@ class Growing:
 
     def finish(self) -> None:
         """Take the place of `target`, with all that was written on the disk."""
-        handle = os.open(self.path, os.O_RDWR)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(self.path)
         if self._name is None:
             assert self._handle is not None
-            hidden = self.target.with_name(f".{self.target.name[:40]}.{os.getpid()}")
-            _link(self._handle, hidden)
-            self._name = hidden
+            self._name = hidden_name(self.target)
+            _link(self._handle, self._name)
         self._name.replace(self.target)
         self._name = None
         self.close()

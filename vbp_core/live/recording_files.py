@@ -27,6 +27,7 @@ from vbp.drives.recording import COLUMNS, FORMAT, HEAD, ROWS, VERSION, VIDEO
 from vbp.errors import VbpError
 from vbp.live.angles import Measured
 from vbp.live.frame import LiveFrame, Prediction
+from vbp.models.atomic import atomic_write
 
 _CLUSTER_MS = 250
 _MILLISECOND = Fraction(1, 1000)
@@ -177,18 +178,9 @@ class RecordingFiles:
         return np.ascontiguousarray(image)
 
     def _write_head(self) -> None:
-        temporary = self._folder / f".{HEAD}.part"
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                json.dump(self._head, file, indent=1, ensure_ascii=False)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._folder / HEAD)
-        except OSError:  # a full disk
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+        text = json.dumps(self._head, indent=1, ensure_ascii=False) + "\n"
+        with atomic_write(self._folder / HEAD, on_disk=True) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def row(number: int, frame: LiveFrame, measured: Measured | None, predicted: Prediction) -> bytes:

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from vbp.models.atomic import PART, sync, temporary_file
 from vbp.native.structures import Layer, Step
 
 SOURCES = Path(__file__).parent / "c"
 FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fopenmp", "-shared", "-fPIC")
 FOR_THIS_PROCESSOR = {"x86_64": ("-march=native", "-mprefer-vector-width=512"), "aarch64": ("-mcpu=native",)}
-PART = ".part"
 SWITCH = "VBP_NATIVE"  # 0 in the environment: never compile, never load
 LONGEST_S = 900.0  # at the lowest priority, beside whatever else runs
 _lock = threading.Lock()
@@ -140,17 +140,11 @@ def _built(build: Callable[[], bool] | None) -> Path:
     if build is None:
         raise AbortedError("they are not compiled yet")
     _remove_leftovers(folder)
-    handle, name = tempfile.mkstemp(dir=folder, suffix=PART)
-    os.close(handle)
-    part = Path(name)
-    try:
-        _compile((*command, str(SOURCES / "kernels.c"), "-o", name), build)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-            target = folder / f"{key}-{_digest(file.read())}.so"
+    with temporary_file(folder / key) as part:
+        _compile((*command, str(SOURCES / "kernels.c"), "-o", str(part)), build)
+        sync(part)
+        target = folder / f"{key}-{_digest(part.read_bytes())}.so"
         part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return target
 
 

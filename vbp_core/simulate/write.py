@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vbp.errors import VbpError
+from vbp.models.atomic import hidden_name
 from vbp.simulate import png
 from vbp.simulate.bag import BagWriter
 from vbp.simulate.classes import palette
@@ -92,14 +92,12 @@ def _whole_folder(target: Path) -> Iterator[Path]:
         if target.is_dir() and any(target.iterdir()):
             raise VbpError(f"{target} is not empty; give a folder that does not exist or is empty")
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
+        temporary = hidden_name(target)
+        temporary.mkdir()
     except OSError as error:
         raise VbpError(f"{target} cannot be made: {error.strerror or error}") from error
     try:
         yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o777 & ~mask)
         if target.is_dir():
             target.rmdir()
         temporary.rename(target)

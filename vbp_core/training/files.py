@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,27 +11,11 @@ from typing import Any
 from safetensors import SafetensorError
 
 from vbp.errors import VbpError
-
-PART = ".part"
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place at the end, if nothing was raised."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{PART}")
-    try:
-        yield temporary
-        # safetensors makes files for their owner alone; give this one the rights that any new file gets.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+from vbp.models.atomic import PART, atomic_write
 
 
 def write_text(path: Path, text: str) -> None:
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -16,10 +16,11 @@ from safetensors.numpy import save_file
 
 from vbp.drives.base import Drive
 from vbp.errors import FrameError, VbpError
+from vbp.models.atomic import atomic_write
 from vbp.models.spec import NetworkSpec
 from vbp.preprocess import prepare
 from vbp.training.choosing import Chosen
-from vbp.training.files import saying_where, whole
+from vbp.training.files import saying_where
 
 PICTURES, TABLE, DIGEST = "pictures.u8", "frames.safetensors", "vbp.digest"
 KEEP_FREE = 256 * 2**20
@@ -90,7 +91,7 @@ def decode(
             )
         rows: list[tuple[int, int, float, bool]] = []
         digest = hashlib.sha256()
-        with whole(folder / PICTURES) as temporary, temporary.open("wb") as file:
+        with atomic_write(folder / PICTURES) as temporary, temporary.open("wb") as file:
             seen = 0
             for number, (drive, frames) in enumerate(zip(drives, chosen, strict=True)):
                 held = set(frames.test.tolist())
@@ -116,7 +117,7 @@ def decode(
         }
         for array in table.values():
             digest.update(array.data)
-        with whole(folder / TABLE) as temporary:
+        with atomic_write(folder / TABLE) as temporary:
             save_file(table, temporary, metadata={DIGEST: digest.hexdigest()})
     return load(folder, spec)
 

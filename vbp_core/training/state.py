@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vbp.errors import VbpError
-from vbp.training.files import whole
+from vbp.models.atomic import atomic_write
 from vbp.training.folder import STATE, Row
 from vbp.training.optimise import RunningMean, optimizer_tensors, restore_optimizer
 
@@ -48,7 +48,7 @@ def save_state(
     tensors |= {f"optimizer:{k}": v for k, v in optimizer_tensors(optimizer, module).items()}
     if mean is not None:
         tensors |= {f"mean:{k}": v.cpu().contiguous() for k, v in mean.module.state_dict().items()}
-    with whole(folder / STATE / FILE) as temporary:
+    with atomic_write(folder / STATE / FILE) as temporary:
         # json writes floats so that they are read back to the bit.
         save_file(tensors, temporary, metadata={KEY: json.dumps(asdict(progress))})
 
