@@ -1,4 +1,4 @@
-"""Small drives in Udacity's layout whose angle can be seen in the picture, and a network to match."""
+"""Small drives in Udacity's layout whose angle can be seen in the picture, folders of signs, and a network to match."""
 
 from __future__ import annotations
 
@@ -56,4 +56,19 @@ def write_drive(
         speed = "" if np.isnan(speeds[k]) else repr(float(speeds[k]))
         lines.append(f"{time},{size[1]},{size[0]},center_camera,center/{time}.png,{label},0.1,{speed}")
     (folder / "interpolated.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def write_signs(folder: Path, classes: list[str], tracks: int = 4, each: int = 3) -> Path:
+    """Pictures of one colour and brightness per class, of several sizes, named as those of GTSRB."""
+    rng = np.random.default_rng(0)
+    for k, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for track in range(tracks):
+            for n in range(each):
+                side = 20 + 3 * track + n
+                picture = np.full((side, side + k, 3), 40, np.uint8)
+                picture[4:-4, 4:-4, k % 3] = 150 + 20 * track
+                picture += rng.integers(0, 20, picture.shape, dtype=np.uint8)
+                cv2.imwrite(str(folder / name / f"{track:05}_{n:05}.png"), picture)
     return folder

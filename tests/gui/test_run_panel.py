@@ -25,6 +25,7 @@ from vbp.drives.opening import open_drive
 from vbp.engine import Engine
 from vbp.training import Recipe, train
 from vbp.training.folder import Run, Source, checkpoint_path, write_metrics
+from vbp.training.steering import STEERING
 
 EPOCHS = (0.5, 1.0, 2.0)
 
@@ -94,7 +95,7 @@ def unfinished(run: Path) -> tuple[Path, object, list]:
     rows = Run(run).metrics()
     last = checkpoint_path(run, EPOCHS[-1])
     kept = last.rename(run / "kept.safetensors")
-    write_metrics(run, [r for r in rows if r.epoch <= 1.01])
+    write_metrics(run, [r for r in rows if r.epoch <= 1.01], STEERING)
     return kept, last, rows
 
 
@@ -126,7 +127,7 @@ def test_a_run_is_followed_while_it_trains(qtbot, show, run_folder):
     panel = window.panels.run
     assert panel.status().startswith("run: training, epoch 1 of 2, RMSE ")
     kept.rename(last)
-    write_metrics(run_folder, rows)
+    write_metrics(run_folder, rows, STEERING)
     wait_pictures(qtbot, window, 3)
     qtbot.waitUntil(lambda: panel.status().startswith("run: finished"), timeout=WAIT)
     # Nobody sees the panel: the thread looks for nothing; seen again, it has what came meanwhile.
@@ -369,7 +370,8 @@ def test_no_run_is_one_line(capsys, tmp_path):
 
 
 def test_rows_without_a_test_show_the_training_error(qtbot, show, run_folder):
-    write_metrics(run_folder, [replace(r, test_rmse_rad=float("nan")) for r in Run(run_folder).metrics()])
+    rows = [replace(r, test_rmse_rad=float("nan")) for r in Run(run_folder).metrics()]
+    write_metrics(run_folder, rows, STEERING)
     window = show(run_folder)
     assert "train RMSE" in window.panels.run.status()
     plot = window.panels.run.plot

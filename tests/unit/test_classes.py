@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from roadmaker import write_signs
 from vbp.classes import UNKNOWN, class_name, labels_for, score_classes, unknown_folders
 from vbp.cli.main import main
 from vbp.drives import OpenOptions, class_folders, open_drive
@@ -19,25 +20,11 @@ from vbp.engine import Engine, open_network
 from vbp.errors import DriveError, VbpError
 from vbp.models.network import build, load_checkpoint
 from vbp.models.signs import SIGNS, netsign
-from vbp.training.classifier import split_tracks
+from vbp.training import Run
+from vbp.training.classes import spec_for_classes, split_tracks
 
 # Table 2 of the paper, typed from it row by row: maps, height, width; then the FC sizes.
 TABLE_2 = "16x123x123 16x61x61 24x59x59 24x29x29 32x27x27 32x13x13 48x11x11 48x5x5"
-
-
-def signs(folder: Path, classes: list[str], tracks: int = 4, each: int = 3) -> Path:
-    """Pictures of one colour and brightness per class, of several sizes, named as those of GTSRB."""
-    rng = np.random.default_rng(0)
-    for k, name in enumerate(classes):
-        (folder / name).mkdir(parents=True)
-        for track in range(tracks):
-            for n in range(each):
-                side = 20 + 3 * track + n
-                picture = np.full((side, side + k, 3), 40, np.uint8)
-                picture[4:-4, 4:-4, k % 3] = 150 + 20 * track
-                picture += rng.integers(0, 20, picture.shape, dtype=np.uint8)
-                cv2.imwrite(str(folder / name / f"{track:05}_{n:05}.png"), picture)
-    return folder
 
 
 def test_layers_are_those_of_table_2() -> None:
@@ -56,7 +43,7 @@ def test_layers_are_those_of_table_2() -> None:
 
 
 def test_a_folder_for_each_class(tmp_path: Path) -> None:
-    folder = signs(tmp_path / "Final/Images", ["00000", "00010", "00002"], tracks=1, each=2)
+    folder = write_signs(tmp_path / "Final/Images", ["00000", "00010", "00002"], tracks=1, each=2)
     (folder / "00002" / "GT-00002.csv").write_text("Filename;ClassId\n")
     (tmp_path / "names.csv").write_text("ClassId,SignName\n")
     with open_drive(tmp_path) as drive:
@@ -73,21 +60,23 @@ def test_a_folder_for_each_class(tmp_path: Path) -> None:
 
 
 def test_what_is_no_folder_of_classes(tmp_path: Path) -> None:
-    one = signs(tmp_path / "one", ["a"])
+    one = write_signs(tmp_path / "one", ["a"])
     assert open_drive(one).info.kind == open_drive(one / "a").info.kind == "images"
-    cameras = signs(tmp_path / "cameras", ["left", "right", "center"])
+    cameras = write_signs(tmp_path / "cameras", ["left", "right", "center"])
     assert open_drive(cameras).info.kind == "images"
-    beside = signs(tmp_path / "beside", ["a", "b"])
+    beside = write_signs(tmp_path / "beside", ["a", "b"])
     cv2.imwrite(str(beside / "x.png"), np.zeros((4, 4), np.uint8))
     assert open_drive(beside).info.kind == "images"
-    deeper = signs(tmp_path / "deeper", ["a", "b", "c/d"])
+    deeper = write_signs(tmp_path / "deeper", ["a", "b", "c/d"])
     assert open_drive(deeper).info.kind == "images"
     (deeper / "z").symlink_to(deeper)  # a circle
     assert not class_folders.sniff(deeper) and not class_folders.sniff(tmp_path / "nothing")
 
 
 def test_classes_by_name(tmp_path: Path) -> None:
-    with open_drive(signs(tmp_path / "s", ["Keep_right", "stop", "something"], tracks=1, each=1)) as drive:
+    with open_drive(
+        write_signs(tmp_path / "s", ["Keep_right", "stop", "something"], tracks=1, each=1)
+    ) as drive:
         found = labels_for(drive, netsign()).tolist()
     assert [class_name(netsign(), k) for k in found] == ["Keep right", "", "Stop"]
 
@@ -95,7 +84,7 @@ def test_classes_by_name(tmp_path: Path) -> None:
 def test_each_folder_is_a_class_by_itself(tmp_path: Path, capsys) -> None:
     """GTSRB's numbers, one sign by its name, and a folder of another kind, which alone is not known."""
     names = ["00000", "00042", "00043", "background", "Keep_right"]
-    folder = signs(tmp_path / "s", names, tracks=1, each=2)
+    folder = write_signs(tmp_path / "s", names, tracks=1, each=2)
     spec = netsign()
     keep = spec.classes.index("Keep right")
     with open_drive(folder) as drive:
@@ -113,7 +102,7 @@ def test_each_folder_is_a_class_by_itself(tmp_path: Path, capsys) -> None:
 
 
 def test_a_class_that_is_called_by_a_number_is_that_class(tmp_path: Path) -> None:
-    folder = signs(tmp_path / "s", ["30", "50"], tracks=1, each=1)
+    folder = write_signs(tmp_path / "s", ["30", "50"], tracks=1, each=1)
     with open_drive(folder) as drive:
         assert labels_for(drive, netsign(["50", "30", "stop"])).tolist() == [1, 0]
         assert unknown_folders(drive, netsign(["50", "30", "stop"])) == ""
@@ -150,7 +139,7 @@ def test_scores_of_classes() -> None:
 def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A folder of three classes, and the run that learnt them."""
     root = tmp_path_factory.mktemp("learnt")
-    folder = signs(root / "data", ["00000", "00001", "00002"])
+    folder = write_signs(root / "data", ["00000", "00001", "00002"])
     command = [
         "train",
         str(folder),
@@ -193,33 +182,20 @@ def test_a_network_learns_the_classes(learnt: tuple[Path, Path]) -> None:
     assert facts["train_pictures"] == 27 and len(facts["test_pictures"]) == 9
     with (run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert list(rows[0]) == ["epoch", "step", "train_loss", "test_loss", "test_accuracy", "lr", "seconds"]
+    assert [float(row["epoch"]) for row in rows] == [1 / 3, 2 / 3, 1, 2, 3, 4, 5, 6]
     assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+    assert [c.epoch for c in Run(run).checkpoints()] == [0.1, 0.5, 1, 4, 6]
+    assert Run(run).finished and Run(run).metrics()[-1].test_accuracy == float(rows[-1]["test_accuracy"])
     assert not list(run.glob(".*")) and not list(run.glob("*.part"))
-
-
-def test_a_stopped_run_leaves_its_last_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vbp.training import classifier
-
-    folder = signs(tmp_path / "data", ["cat", "dog"])
-
-    def stop(row: classifier.EpochRow) -> None:
-        if row.epoch == 2:
-            raise KeyboardInterrupt
-
-    recipe = classifier.Recipe(epochs=5, batch=6)
-    with open_drive(folder) as drive, pytest.raises(KeyboardInterrupt):
-        classifier.train_classes(drive, netsign(), recipe, tmp_path / "run", "cpu", measured=stop)
-    network = load_checkpoint(tmp_path / "run/last.safetensors")
-    assert network.spec.classes == ("cat", "dog") and "after 2 of 5 epochs" in network.spec.trained_on
-    assert not network.module.training
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--augment", "flip"], "keep left"),
-        (["--ema", "0.9"], "--ema does nothing for NetSign"),
+        (["--angle-weighting", "0.9"], "--angle-weighting does nothing for NetSign"),
+        (["--test-gap", "9"], "--test-gap does nothing"),
         (["--min-speed", "3"], "--min-speed does nothing"),
         (["--test-fraction", "2"], "--test-fraction 2"),
     ],
@@ -227,7 +203,7 @@ def test_a_stopped_run_leaves_its_last_epoch(tmp_path: Path, monkeypatch: pytest
 def test_options_that_make_no_sense(
     options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = signs(tmp_path / "data", ["a", "b"], tracks=2, each=1)
+    folder = write_signs(tmp_path / "data", ["a", "b"], tracks=2, each=1)
     command = ["train", str(folder), "--network", "NetSign", "-o", str(tmp_path / "run")]
     assert main([*command, *options]) == 2
     assert said in capsys.readouterr().err.splitlines()[-1]
@@ -235,7 +211,7 @@ def test_options_that_make_no_sense(
 
 
 def test_what_cannot_be_learnt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = signs(tmp_path / "data", ["a", "b"], tracks=2, each=1)
+    folder = write_signs(tmp_path / "data", ["a", "b"], tracks=2, each=1)
     network = ["--network", "NetSign", "-o", str(tmp_path / "run")]
     assert main(["train", str(folder / "a"), *network]) == 2
     assert "has no classes to learn" in capsys.readouterr().err
@@ -245,11 +221,9 @@ def test_what_cannot_be_learnt(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (tmp_path / "run/mine").touch()
     assert main(["train", str(folder), *network]) == 2
     assert "is not empty" in capsys.readouterr().err
-    far = signs(tmp_path / "far", ["0", "90000"], tracks=2, each=1)
+    far = write_signs(tmp_path / "far", ["0", "90000"], tracks=2, each=1)
     with open_drive(far) as drive, pytest.raises(VbpError, match="number them from 0"):
-        from vbp.training.classifier import spec_for
-
-        spec_for(netsign(), drive)
+        spec_for_classes(netsign(), drive)
 
 
 def test_the_command_line_with_a_classifier(
@@ -334,7 +308,7 @@ def test_exports_of_a_classifier(learnt: tuple[Path, Path], tmp_path: Path) -> N
 def test_a_network_that_has_its_own_classes_is_not_trained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = signs(tmp_path / "data", ["a", "b"], tracks=2, each=1)
+    folder = write_signs(tmp_path / "data", ["a", "b"], tracks=2, each=1)
     assert main(["train", str(folder), "--network", "resnet-18", "-o", str(tmp_path / "run")]) == 2
     assert "ResNet-18 cannot be trained on these classes" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

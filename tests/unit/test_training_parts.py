@@ -26,7 +26,8 @@ from vbp.training.frames import decode
 from vbp.training.loop import _drives_in_words
 from vbp.training.optimise import RunningMean
 from vbp.training.recipe import AUGMENTATIONS, CHECKPOINTS, Recipe
-from vbp.training.trainer import _marks, _weights
+from vbp.training.steering import STEERING
+from vbp.training.trainer import _marks
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +105,11 @@ def pictures(count: int = 6) -> torch.Tensor:
 def test_drives_in_words() -> None:
     one = Source("a/road", train="0 to 9", test="12 to 14")
     many = [Source(f"sim/s{n}", train="0 to 399", test="none") for n in range(1, 6)]
-    assert _drives_in_words([one]) == "road (frames 0 to 9; held out: 12 to 14)"
-    assert _drives_in_words([one, *many]) == (
+    assert _drives_in_words([one], STEERING.sources_text) == "road (frames 0 to 9; held out: 12 to 14)"
+    assert _drives_in_words([one, *many], STEERING.sources_text) == (
         "road (frames 0 to 9; held out: 12 to 14), s1 to s5, 5 drives (frames 0 to 399; held out: none)"
     )
-    assert _drives_in_words(many[:2]) == "s1, s2 (frames 0 to 399; held out: none)"
+    assert _drives_in_words(many[:2], STEERING.sources_text) == "s1, s2 (frames 0 to 399; held out: none)"
 
 
 def test_a_flip_turns_the_sign() -> None:
@@ -192,7 +193,7 @@ def test_the_cheaper_pass_is_the_same_function(arguments, channels) -> None:
     images = torch.rand(
         (5, channels, 24, 48), dtype=torch.float64, generator=torch.Generator().manual_seed(2)
     )
-    expected, got = plain(images)[:, 0], model(images)
+    expected, got = plain(images)[:, 0], model(images)[:, 0]
     torch.testing.assert_close(got.double(), expected, atol=1e-6, rtol=1e-5)
     expected.square().sum().backward()
     got.square().sum().backward()
@@ -207,7 +208,7 @@ def test_the_cheaper_pass_is_the_same_function(arguments, channels) -> None:
     plain.eval()
     fast.eval()
     fast.load_state_dict(plain.state_dict())
-    torch.testing.assert_close(model(images).double(), plain(images)[:, 0], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(model(images)[:, 0].double(), plain(images)[:, 0], atol=1e-6, rtol=1e-5)
 
 
 def test_the_papers_trim_goes_before_the_first_convolution() -> None:
@@ -225,7 +226,7 @@ def test_a_network_of_another_kind_is_run_as_it_is() -> None:
             return x.mean((1, 2, 3))[:, None] * 2
 
     images = pictures()
-    torch.testing.assert_close(Trainable(Other())(images), images.mean((1, 2, 3)) * 2)
+    torch.testing.assert_close(Trainable(Other())(images), images.mean((1, 2, 3))[:, None] * 2)
 
 
 def test_schedules() -> None:
@@ -250,8 +251,8 @@ def test_checkpoints_fall_on_steps() -> None:
 
 def test_weights_of_rare_angles() -> None:
     angles = np.array([0.0, 0.1, -0.3], dtype=np.float32)
-    assert _weights(angles, 0).tolist() == [1, 1, 1]
-    weights = _weights(angles, 1.0)
+    assert STEERING.weights(angles, Recipe()).tolist() == [1, 1, 1]
+    weights = STEERING.weights(angles, Recipe(angle_weighting=1))
     assert weights.mean() == pytest.approx(1)
     assert weights[2] > weights[1] > weights[0] > 0
 

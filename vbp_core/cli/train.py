@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ from tqdm import tqdm
 from vbp.cli.common import number, seconds
 from vbp.cli.main import print_json
 from vbp.errors import VbpError
+from vbp.models.network import load_checkpoint
 from vbp.models.registry import SPECS
 from vbp.models.spec import NetworkSpec
-from vbp.training.folder import Row, Run, Source
+from vbp.training.folder import LAST, Row, Run, Source
 from vbp.training.loop import Listener, resume, train
 from vbp.training.recipe import AUGMENTATIONS, CHECKPOINTS, LEARNING_RATES, OPTIMIZERS, SCHEDULES, Recipe
+from vbp.training.registry import task_of
+from vbp.training.steering import STEERING
+from vbp.training.task import Task
 
 DEFAULT = Recipe()
 
@@ -106,24 +111,19 @@ def run(args: argparse.Namespace) -> int:
     as_json = bool(given.pop("json", False))
     keep = bool(given.pop("keep_frames", False))
     device = given.pop("device", "auto")
-    with Bars(quiet=as_json) as bars:
-        if "resume" in given:
-            folder = given.pop("resume")
-            if others := [name for name, value in given.items() if value not in ([], None)]:
-                raise VbpError(
-                    f"--resume takes everything from the run itself; leave {', '.join(others)} out"
-                )
-            done = resume(folder, device, bars, keep)
-        else:
-            _check(given)
-            spec = _spec(given)
-            if spec.is_classifier:
-                from vbp.cli import train_classes
-
-                return train_classes.run(given, spec, recipe_of(given), device, as_json)
-            done = _begin(given, spec, device, keep, bars)
+    if "resume" in given:
+        folder = given.pop("resume")
+        if others := [name for name, value in given.items() if value not in ([], None)]:
+            raise VbpError(f"--resume takes everything from the run itself; leave {', '.join(others)} out")
+        with Bars(Run(folder).config.task, quiet=as_json) as bars:
+            result = resume(folder, device, bars, keep)
+    else:
+        _check(given)
+        spec = _spec(given)
+        with Bars(task_of(spec), quiet=as_json) as bars:
+            result = _begin(given, spec, device, keep, bars)
     if int(os.environ.get("RANK", "0")) == 0:
-        _report(done, as_json)
+        _report(result, as_json)
     return 0
 
 
@@ -143,6 +143,13 @@ def _check(given: dict[str, Any]) -> None:
 
 
 def _begin(given: dict[str, Any], spec: NetworkSpec, device: str, keep: bool, bars: Listener) -> Run:
+    task = task_of(spec)
+    if unused := sorted(
+        f"--{name.removesuffix('_s').replace('_', '-')}" for name in task.unused_options & set(given)
+    ):
+        raise VbpError(
+            f"{', '.join(unused)} does nothing for {spec.name}, which learns classes; leave it out"
+        )
     reading = {
         "camera": given.get("camera"),
         "angle_unit": given.get("angle_unit"),
@@ -153,7 +160,7 @@ def _begin(given: dict[str, Any], spec: NetworkSpec, device: str, keep: bool, ba
     return train(
         sources,
         spec,
-        recipe_of(given),
+        recipe_of(given, task),
         given["output"].expanduser(),
         device,
         given.get("init", ""),
@@ -163,10 +170,10 @@ def _begin(given: dict[str, Any], spec: NetworkSpec, device: str, keep: bool, ba
 
 
 def _spec(given: dict[str, Any]) -> NetworkSpec:
-    """The network by name; with --init, the checkpoint's own takes its place."""
+    """The network by name, or that of the checkpoint to start from."""
     name = given.get("network")
     if name is None:
-        return next(iter(SPECS.values()))()
+        return load_checkpoint(given["init"]).spec
     if "init" in given:
         raise VbpError("--init brings its own network; leave --network out")
     known = {n.lower(): build for n, build in SPECS.items()}
@@ -183,14 +190,14 @@ def _spec(given: dict[str, Any]) -> NetworkSpec:
     return makers[name.lower()](rows)
 
 
-def recipe_of(given: dict[str, Any]) -> Recipe:
+def recipe_of(given: dict[str, Any], task: Task = STEERING) -> Recipe:
     """The recipe that the options given make; the rest is the paper's. Raises VbpError."""
     names = {f.name for f in fields(Recipe)}
-    values = {k: v for k, v in given.items() if k in names}
+    values = {"epochs": task.epochs} | {k: v for k, v in given.items() if k in names}
     if "augment" in values:
         text = values["augment"].strip()
         listed = tuple(n.strip() for n in text.split(",") if n.strip())
-        values["augment"] = AUGMENTATIONS if text == "all" else () if text == "none" else listed
+        values["augment"] = task.augmentations if text == "all" else () if text == "none" else listed
     if "checkpoints" in values:
         try:
             values["checkpoints"] = tuple(float(t) for t in values["checkpoints"].split(",") if t.strip())
@@ -203,39 +210,38 @@ def recipe_of(given: dict[str, Any]) -> Recipe:
     return Recipe(**values)
 
 
-def _report(done: Run, as_json: bool) -> None:
-    rows = done.metrics()
-    tested = [r for r in rows if r.test_rmse_rad == r.test_rmse_rad]
-    best = min(tested, key=lambda r: r.test_rmse_rad) if tested else None
+def _report(run: Run, as_json: bool) -> None:
+    rows, task = run.metrics(), run.config.task
+    last = rows[-1]
+    choose_best = max if task.higher_is_better else min
+    tested = [r for r in rows if not math.isnan(getattr(r, task.metric))]
+    best = choose_best(tested, key=lambda r: getattr(r, task.metric), default=None)
     if as_json:
         print_json(
             {
-                "run": str(done.path),
-                "epochs": rows[-1].epoch,
-                "steps": rows[-1].step,
-                "seconds": rows[-1].seconds,
-                "test_rmse_rad": rows[-1].test_rmse_rad,
-                "test_mae_deg": rows[-1].test_mae_deg,
-                "best_rmse_rad": best.test_rmse_rad if best else None,
+                "run": str(run.path),
+                "epochs": last.epoch,
+                "steps": last.step,
+                "seconds": last.seconds,
+                "train_loss": last.train_loss,
+                **{name: getattr(last, name) for name in task.columns},
+                task.metric.replace("test_", "best_"): getattr(best, task.metric) if best else None,
                 "best_epoch": best.epoch if best else None,
-                "checkpoints": [str(c.path) for c in done.checkpoints()],
+                "checkpoints": [str(c.path) for c in run.checkpoints()],
             }
         )
         return
-    print(
-        f"trained {rows[-1].epoch:g} epochs in {rows[-1].seconds / 60:.1f} min: {done.path / 'last.safetensors'}"
-    )
+    print(f"trained {last.epoch:g} epochs in {last.seconds / 60:.1f} min: {run.path / LAST}")
     if best:
-        print(
-            f"RMSE on the frames held out: {rows[-1].test_rmse_rad:.4f} rad at the end; "
-            f"{best.test_rmse_rad:.4f} at best, after {best.epoch:g} epochs (best.safetensors, chosen on these frames)"
-        )
+        values = {"last": getattr(last, task.metric), "best": getattr(best, task.metric)}
+        print(task.result_text.format(**values, epoch=best.epoch))
 
 
 class Bars(Listener):
     """Progress with the time left, and a line for each measurement. Only the first process speaks."""
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, task: Task, quiet: bool) -> None:
+        self._task = task
         self._silent = int(os.environ.get("RANK", "0")) != 0
         self._quiet = quiet
         self._bar: tqdm[Any] | None = None
@@ -262,8 +268,8 @@ class Bars(Listener):
 
     def measured(self, row: Row) -> None:
         text = f"epoch {row.epoch:<6.4g} loss {row.train_loss:.5f}"
-        if row.test_rmse_rad == row.test_rmse_rad:
-            text += f"   test RMSE {row.test_rmse_rad:.4f} rad, mean |error| {row.test_mae_deg:.2f}°"
+        if not math.isnan(getattr(row, self._task.metric)):
+            text += f"   {self._task.row_text.format(**asdict(row))}"
         self.say(f"{text}   {row.seconds:.0f} s")
 
     def _to(self, what: str, unit: str, done: int, total: int) -> tqdm[Any] | None:

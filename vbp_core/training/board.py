@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,8 @@ class Board:
     def add(self, row: Row) -> None:
         if self._writer is None:
             return
-        values = {
-            "loss/train": row.train_loss,
-            "test/rmse_rad": row.test_rmse_rad,
-            "test/mae_deg": row.test_mae_deg,
-            "lr": row.lr,
-        }
+        values = {"loss/train": row.train_loss, "lr": row.lr}
+        values |= {n.replace("test_", "test/"): v for n, v in asdict(row).items() if n.startswith("test_")}
         for name, value in values.items():
             if value == value:
                 self._writer.add_scalar(name, value, row.step)

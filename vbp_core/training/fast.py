@@ -19,7 +19,7 @@ class Trainable(nn.Module):
     left out before it, where there are fewer maps; and the scale and shift of the first BatchNorm are folded
     into the first convolution, so that no gradient has to be taken back to the picture. `dropout` acts on
     the input of every fully connected layer. A network of another kind is run as it is.
-    Input (N, C, h, w) float32; output (N,) float32: the first output.
+    Input (N, C, h, w) float32; outputs (N, K) float32.
     """
 
     def __init__(self, module: nn.Module, dropout: float = 0.0) -> None:
@@ -31,7 +31,7 @@ class Trainable(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         if self._chain is None:
-            return first_output(self.module(images))
+            return all_outputs(self.module(images))
         x = images
         for n, layer in enumerate(self._chain[self._head :]):
             if n == 0 and self._head:
@@ -40,11 +40,12 @@ class Trainable(nn.Module):
                 x = layer(F.dropout(x, self.dropout, self.training))
             else:
                 x = layer(x)
-        return first_output(x)
+        return all_outputs(x)
 
 
-def first_output(x: Tensor) -> Tensor:
-    return x.reshape(len(x), -1)[:, 0].float()
+def all_outputs(x: Tensor) -> Tensor:
+    """A network's output, however it is shaped, as (N, K) float32."""
+    return x.reshape(len(x), -1).float()
 
 
 def _flat(module: nn.Module) -> list[nn.Module] | None:

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from vbp.models.network import Network, load_checkpoint
 from vbp.models.spec import NetworkSpec
 from vbp.training.files import write_json, write_text
 from vbp.training.recipe import Recipe
+from vbp.training.registry import task_of
+from vbp.training.task import Task
 
 FORMAT = 1
 KIND = "vbp training run"
@@ -26,19 +28,21 @@ NAME = re.compile(r"epoch-(\d+(?:\.\d+)?)\.safetensors")
 
 @dataclass(frozen=True)
 class Row:
-    """One line of metrics.csv. NaN where there was nothing to measure (no test frames).
+    """One line of metrics.csv, with the columns of its task. NaN where there was nothing to measure (no test frames).
 
-    train_loss: mean squared error in rad^2 since the last row, weighted as the recipe says, on augmented frames.
-    seconds: training time so far, over all interruptions.
+    train_loss: mean since the last row, weighted as the recipe says, on augmented frames: the squared error in rad^2,
+    or the negative log-likelihood of the classes, as test_loss is. seconds: training time so far, over all interruptions.
     """
 
     epoch: float
     step: int
     train_loss: float
-    test_rmse_rad: float
-    test_mae_deg: float
     lr: float
     seconds: float
+    test_rmse_rad: float = math.nan
+    test_mae_deg: float = math.nan
+    test_loss: float = math.nan
+    test_accuracy: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,10 @@ class Config:
     sources: tuple[Source, ...]
     init: str = ""
     threads: int = 1
+
+    @property
+    def task(self) -> Task:
+        return task_of(self.spec)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -121,7 +129,8 @@ class Run:
         except (OSError, UnicodeDecodeError) as error:
             raise VbpError(f"{self.path / METRICS} cannot be read: {error}") from error
         try:
-            return [_row(line) for line in csv.DictReader(io.StringIO(text))]
+            columns = _columns(self.config.task)
+            return [_row(line, columns) for line in csv.DictReader(io.StringIO(text))]
         except (KeyError, TypeError, ValueError) as error:
             raise VbpError(f"{self.path / METRICS} is damaged ({error})") from error
 
@@ -164,19 +173,23 @@ def start_folder(folder: Path, config: Config) -> None:
     write_json(folder / CONFIG, config.to_json())
 
 
-def write_metrics(folder: Path, rows: list[Row]) -> None:
-    names = [f.name for f in fields(Row)]
+def write_metrics(folder: Path, rows: list[Row], task: Task) -> None:
+    names = _columns(task)
     lines = [",".join(names)]
     lines += [",".join(_cell(getattr(row, n)) for n in names) for row in rows]
     write_text(folder / METRICS, "\n".join(lines) + "\n")
+
+
+def _columns(task: Task) -> list[str]:
+    return ["epoch", "step", "train_loss", *task.columns, "lr", "seconds"]
 
 
 def _cell(value: float) -> str:
     return "" if math.isnan(value) else repr(value)
 
 
-def _row(line: dict[str, str]) -> Row:
-    values: dict[str, Any] = {f.name: _number(line[f.name]) for f in fields(Row)}
+def _row(line: dict[str, str], columns: list[str]) -> Row:
+    values: dict[str, Any] = {name: _number(line[name]) for name in columns}
     return Row(**values | {"step": int(line["step"])})
 
 

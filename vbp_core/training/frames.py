@@ -21,6 +21,7 @@ from vbp.models.spec import NetworkSpec
 from vbp.preprocess import prepare
 from vbp.training.choosing import Chosen
 from vbp.training.files import saying_where
+from vbp.training.registry import task_of
 
 PICTURES, TABLE, DIGEST = "pictures.u8", "frames.safetensors", "vbp.digest"
 KEEP_FREE = 256 * 2**20
@@ -33,13 +34,13 @@ class Frames:
     """The frames of all drives of a run.
 
     pictures: (N, h, w) or (N, h, w, 3) uint8, read-only, on disk: what is not read takes no memory.
-    angle_rad: (N,) float32, the wheel's angle, left positive. test: (N,) bool. drive, index: (N,) int64,
+    targets: (N,) what is to be learnt, as the network's task says. test: (N,) bool. drive, index: (N,) int64,
     which drive and which of its frames. gaps: frames that could not be decoded and are left out.
     digest: says whether these are the very frames that a run began with.
     """
 
     pictures: NDArray[np.uint8]
-    angle_rad: NDArray[np.float32]
+    targets: NDArray[Any]
     test: NDArray[np.bool_]
     drive: NDArray[np.int64]
     index: NDArray[np.int64]
@@ -79,7 +80,7 @@ def decode(
     """
     if is_decoded(folder):
         return load(folder, spec)
-    shape = input_shape(spec)
+    shape, task = input_shape(spec), task_of(spec)
     total = sum(len(c.train) + len(c.test) for c in chosen)
     with saying_where(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,12 +90,12 @@ def decode(
                 f"{folder} has {free / 2**30:.1f} GiB free, and the {total} prepared frames "
                 f"need {needed / 2**30:.1f} GiB; give a run folder on a larger disk"
             )
-        rows: list[tuple[int, int, float, bool]] = []
+        rows: list[tuple[int, int, Any, bool]] = []
         digest = hashlib.sha256()
         with atomic_write(folder / PICTURES) as temporary, temporary.open("wb") as file:
             seen = 0
             for number, (drive, frames) in enumerate(zip(drives, chosen, strict=True)):
-                held = set(frames.test.tolist())
+                held, targets = set(frames.test.tolist()), task.targets(drive, spec)
                 for i in np.union1d(frames.train, frames.test).tolist():
                     seen += 1
                     try:
@@ -103,7 +104,7 @@ def decode(
                         continue
                     file.write(picture.data)
                     digest.update(picture.data)
-                    rows.append((number, i, float(drive.angle_rad[i]), i in held))
+                    rows.append((number, i, targets[i], i in held))
                     on_frame(seen, total)
                 drive.forget()  # of forty drives each would keep its 256 MiB to the end of the run
         if not rows:
@@ -111,7 +112,7 @@ def decode(
         table: dict[str, NDArray[Any]] = {
             "drive": np.array([r[0] for r in rows], dtype=np.int64),
             "index": np.array([r[1] for r in rows], dtype=np.int64),
-            "angle_rad": np.array([r[2] for r in rows], dtype=np.float32),
+            task.target: np.array([r[2] for r in rows]),
             "test": np.array([r[3] for r in rows], dtype=np.uint8),
             "gaps": np.array([total - len(rows)], dtype=np.int64),
         }
@@ -133,7 +134,7 @@ def load(folder: Path, spec: NetworkSpec) -> Frames:
     pictures = np.memmap(folder / PICTURES, dtype=np.uint8, mode="r", shape=shape)
     return Frames(
         pictures,
-        table["angle_rad"],
+        table[task_of(spec).target],
         table["test"].astype(np.bool_),
         table["drive"],
         table["index"],

@@ -18,7 +18,7 @@ from vbp.models.network import load_checkpoint
 from vbp.models.spec import NetworkSpec
 from vbp.preprocess import crop_warning
 from vbp.training.board import MISSING, Board
-from vbp.training.choosing import Chosen, choose, describe_frames
+from vbp.training.choosing import Chosen
 from vbp.training.fast import bfloat16_is_fast, keep_memory
 from vbp.training.files import clear_parts, saying_where
 from vbp.training.folder import Config, Row, Run, Source, start_folder
@@ -26,6 +26,7 @@ from vbp.training.frames import decode, is_decoded, load
 from vbp.training.group import Group, joined
 from vbp.training.lock import held
 from vbp.training.recipe import Recipe
+from vbp.training.registry import task_of
 from vbp.training.stopping import stopping
 from vbp.training.trainer import Trainer
 
@@ -34,7 +35,7 @@ SAVE_EVERY_S = 120.0
 
 
 class Listener:
-    """What is told while a run trains; a subclass shows it."""
+    """What a run reports while it trains; a subclass shows it."""
 
     def say(self, text: str) -> None:
         """One sentence that a user should know."""
@@ -43,7 +44,7 @@ class Listener:
         """Frames prepared so far."""
 
     def stepped(self, step: int, steps: int, epoch: float, loss: float) -> None:
-        """Steps done. loss: mean squared error of the batch, rad^2."""
+        """Steps done. loss: of the batch, as `Row.train_loss`."""
 
     def measured(self, row: Row) -> None:
         """A row of metrics was written."""
@@ -65,7 +66,9 @@ def train(
     sources = [replace(s, path=str(Path(s.path).expanduser().resolve())) for s in sources]
     if init:
         init = str(Path(init).expanduser().resolve())
-        spec = _init_spec(init)
+        spec = load_checkpoint(init).spec
+    task = task_of(spec)
+    task.check(recipe)
     with joined(device) as group, ExitStack() as hold:
         if recipe.precision == "auto":
             fast = "bfloat16" if bfloat16_is_fast(group.device) else "float32"
@@ -73,9 +76,13 @@ def train(
         if group.first:
             with ExitStack() as stack:
                 drives = _open(sources, stack)
-                chosen = _choose(drives, recipe)
+                fitted = task.spec_for(spec, drives)
+                if init and fitted != spec:
+                    raise VbpError(f"{init} was trained on other classes; give its own, or leave --init out")
+                spec = fitted
+                chosen = _choose(drives, spec, recipe)
                 described = [
-                    replace(s, train=describe_frames(c.train), test=describe_frames(c.test))
+                    replace(s, train=task.describe(c.train), test=task.describe(c.test))
                     for s, c in zip(sources, chosen, strict=True)
                 ]
                 spec = replace(spec, trained_on=_trained_on(described, recipe, init, spec))
@@ -83,10 +90,10 @@ def train(
                 with saying_where(folder):
                     start_folder(folder, config)
                     hold.enter_context(held(folder))
-                _tell(drives, chosen, spec, listener)
-                decode(drives, chosen, spec, folder / FRAMES, listener.decoded)
+                _warn(drives, chosen, spec, listener)
+                _prepare(drives, chosen, spec, folder, listener)
         group.wait()
-        return _go(folder, group, listener, keep_frames)
+        return _train(folder, group, listener, keep_frames)
 
 
 def resume(
@@ -107,13 +114,13 @@ def resume(
                 clear_parts(folder)
                 if not is_decoded(folder / FRAMES):
                     drives = _open(run.config.sources, stack)
-                    chosen = _choose(drives, run.config.recipe)
-                    decode(drives, chosen, run.config.spec, folder / FRAMES, listener.decoded)
+                    chosen = _choose(drives, run.config.spec, run.config.recipe)
+                    _prepare(drives, chosen, run.config.spec, folder, listener)
         group.wait()
-        return _go(folder, group, listener, keep_frames)
+        return _train(folder, group, listener, keep_frames)
 
 
-def _go(folder: Path, group: Group, listener: Listener, keep_frames: bool) -> Run:
+def _train(folder: Path, group: Group, listener: Listener, keep_frames: bool) -> Run:
     config = Run(folder).config
     frames = load(folder / FRAMES, config.spec)
     if group.device.type == "cpu":
@@ -131,6 +138,14 @@ def _go(folder: Path, group: Group, listener: Listener, keep_frames: bool) -> Ru
     return Run(folder)
 
 
+def _prepare(
+    drives: Sequence[Drive], chosen: Sequence[Chosen], spec: NetworkSpec, folder: Path, listener: Listener
+) -> None:
+    with saying_where(folder):
+        task_of(spec).write_split(folder, drives, chosen, spec)
+    decode(drives, chosen, spec, folder / FRAMES, listener.decoded)
+
+
 def _run(trainer: Trainer, listener: Listener) -> None:
     """Steps to the end. The state is saved after each epoch, every few minutes, and before an interruption."""
     board = Board(trainer.folder, trainer.progress.step) if trainer.group.first else None
@@ -139,7 +154,7 @@ def _run(trainer: Trainer, listener: Listener) -> None:
     saved = time.monotonic()
     try:
         with stopping() as stop:
-            while not trainer.done:
+            while not trainer.finished:
                 trainer.step()
                 at = trainer.progress.step
                 if trainer.group.first:
@@ -152,10 +167,10 @@ def _run(trainer: Trainer, listener: Listener) -> None:
                 late = time.monotonic() - saved > SAVE_EVERY_S
                 # All processes must stop after the same step.
                 asked = trainer.group.sum([float(stop.asked)])[0] > 0
-                if asked or late or trainer.done or at % trainer.steps_per_epoch == 0:
+                if asked or late or trainer.finished or at % trainer.steps_per_epoch == 0:
                     trainer.save()
                     saved = time.monotonic()
-                if asked and not trainer.done:
+                if asked and not trainer.finished:
                     if trainer.group.first:
                         listener.say(
                             f"stopped after step {at}; go on with: vbp train --resume {trainer.folder}"
@@ -174,7 +189,7 @@ def _open(sources: Sequence[Source], stack: ExitStack) -> list[Drive]:
     return drives
 
 
-def _choose(drives: Sequence[Drive], recipe: Recipe) -> list[Chosen]:
+def _choose(drives: Sequence[Drive], spec: NetworkSpec, recipe: Recipe) -> list[Chosen]:
     """Raises VbpError where one drive is no good, or nothing is left to train on."""
     tests = recipe.test
     if tests and len(tests) not in (1, len(drives)):
@@ -184,7 +199,7 @@ def _choose(drives: Sequence[Drive], recipe: Recipe) -> list[Chosen]:
     chosen = []
     for n, drive in enumerate(drives):
         test = None if not tests else tests[0] if len(tests) == 1 else tests[n]
-        chosen.append(choose(drive, recipe, test))
+        chosen.append(task_of(spec).choose(drive, spec, recipe, test))
     left = sum(len(c.train) for c in chosen)
     if left < 2:
         raise VbpError(
@@ -193,7 +208,7 @@ def _choose(drives: Sequence[Drive], recipe: Recipe) -> list[Chosen]:
     return chosen
 
 
-def _tell(drives: Sequence[Drive], chosen: Sequence[Chosen], spec: NetworkSpec, listener: Listener) -> None:
+def _warn(drives: Sequence[Drive], chosen: Sequence[Chosen], spec: NetworkSpec, listener: Listener) -> None:
     for each in chosen:
         for note in each.notes:
             listener.say(note)
@@ -208,7 +223,7 @@ def _tell(drives: Sequence[Drive], chosen: Sequence[Chosen], spec: NetworkSpec, 
 
 def _say_frames(trainer: Trainer, listener: Listener) -> None:
     frames = trainer.frames
-    text = f"{len(frames.train_rows)} frames to train on, {len(frames.test_rows)} to test on"
+    text = f"{len(frames.train_rows)} {trainer.task.nouns} to train on, {len(frames.test_rows)} to test on"
     if frames.gaps:
         text += f"; {frames.gaps} could not be decoded and are left out"
     listener.say(text)
@@ -219,20 +234,17 @@ def _say_frames(trainer: Trainer, listener: Listener) -> None:
 def _trained_on(sources: Sequence[Source], recipe: Recipe, init: str, spec: NetworkSpec) -> str:
     """What a model's card says: the recordings, the frames, what was held out, the recipe."""
     begun = f"; begun from {Path(init).name} [{spec.trained_on}]" if init else ""
-    return f"{_drives_in_words(sources)}: {recipe.describe()}{begun}"
+    words = _drives_in_words(sources, task_of(spec).sources_text)
+    return f"{words}: {recipe.describe()}{begun}"
 
 
-def _drives_in_words(sources: Sequence[Source]) -> str:
+def _drives_in_words(sources: Sequence[Source], text: str) -> str:
     """Neighbours of which the same frames were used are one entry: forty drives are no sentence."""
     groups = [
         (used, [Path(s.path).name for s in members])
-        for used, members in groupby(sources, key=lambda s: f"frames {s.train}; held out: {s.test}")
+        for used, members in groupby(sources, key=lambda s: text.format(train=s.train, test=s.test))
     ]
     return ", ".join(
         f"{', '.join(names) if len(names) < 4 else f'{names[0]} to {names[-1]}, {len(names)} drives'} ({used})"
         for used, names in groups
     )
-
-
-def _init_spec(init: str) -> NetworkSpec:
-    return load_checkpoint(init).spec

@@ -24,8 +24,8 @@ KEY = "vbp.state"
 class Progress:
     """Where a run stands. Order, augmentation and noise follow from the seed and the step alone.
 
-    step: steps done. loss_sum, loss_count: of the steps since the last row of metrics. best: lowest test
-    RMSE in rad so far. frames: digest of the frames that are trained on.
+    step: steps done. loss_sum, loss_count: of the steps since the last row of metrics. best: the task's
+    metric at its best so far. frames: digest of the frames that are trained on.
     """
 
     step: int = 0

@@ -12,25 +12,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from vbp.analysis import Scores, score
 from vbp.errors import VbpError
 from vbp.models.network import Network, build, load_checkpoint, save_checkpoint
 from vbp.models.spec import NetworkSpec
 from vbp.preprocess import normalise, to_tensor
-from vbp.training.augment import augment, draw
-from vbp.training.fast import Trainable, autocast, first_output
+from vbp.training.augment import draw
+from vbp.training.fast import Trainable, all_outputs, autocast
 from vbp.training.folder import BEST, LAST, Config, Row, checkpoint_path, write_metrics
 from vbp.training.frames import Frames
 from vbp.training.group import Group
 from vbp.training.optimise import RunningMean, make_optimizer, set_lr
 from vbp.training.state import Progress, restore_state, save_state
 
-LOOK_EVERY = 16  # steps between looks at the losses on a GPU: each look waits for it
+COLLECT_EVERY = 16  # steps between readings of the losses on a GPU: each waits for it
 TEST_BATCH = 32
 
 
 class Trainer:
-    """`step` until `done`; after each, `measure` where `due`, and `save` where wanted.
+    """`step` until `finished`; after each, `measure` where `due`, and `save` where wanted.
 
     A run goes on exactly where `restore` finds it: the order of the frames, the augmentation, dropout and the
     learning rate are functions of the seed and the step, and everything else is in the state.
@@ -39,10 +38,11 @@ class Trainer:
     def __init__(self, config: Config, folder: Path, frames: Frames, group: Group) -> None:
         recipe = config.recipe
         self.config, self.recipe, self.folder, self.frames, self.group = config, recipe, folder, frames, group
+        self.task = config.task
         self._rows = frames.train_rows
         if len(self._rows) < 2:
             raise VbpError(
-                f"{len(self._rows)} frames are left to train on; give longer drives, or hold out less (--test)"
+                f"{len(self._rows)} {self.task.nouns} are left to train on; give more, or hold out less"
             )
         self.batch = min(recipe.batch, len(self._rows))
         if self.batch < group.size:
@@ -60,27 +60,27 @@ class Trainer:
         self._model.train()
         self._optimizer = make_optimizer(self.module, recipe)
         self._mean = RunningMean(self.module, recipe.ema) if recipe.ema else None
-        self._weights = _weights(frames.angle_rad[self._rows], recipe.angle_weighting)
+        self._weights = self.task.weights(frames.targets[self._rows], recipe)
         self._on_device = _on_device(frames.pictures, group.device)
         self._order: tuple[int, NDArray[np.int64]] = (-1, self._rows)
-        self._unseen: list[Tensor] = []  # losses that have not been looked at
+        self._losses: list[Tensor] = []  # not yet read from the device
         self._clock = time.monotonic()
         self.progress = Progress(frames=frames.digest)
-        self.loss = math.nan  # of the last step that was looked at
+        self.loss = math.nan  # of the last step that was read
 
     @property
-    def done(self) -> bool:
+    def finished(self) -> bool:
         return self.progress.step >= self.steps
 
     @property
     def epoch(self) -> float:
-        return self.recipe.epochs if self.done else self.progress.step / self.steps_per_epoch
+        return self.recipe.epochs if self.finished else self.progress.step / self.steps_per_epoch
 
     @property
     def due(self) -> bool:
         """Whether the step just done ends an epoch, or is one to keep."""
         step = self.progress.step
-        return self.done or step in self.marks or step % self.steps_per_epoch == 0
+        return self.finished or step in self.marks or step % self.steps_per_epoch == 0
 
     def restore(self) -> None:
         """Go on where the state on disk says, if there is one. Raises VbpError where the frames are others."""
@@ -101,59 +101,54 @@ class Trainer:
         torch.manual_seed(_seed(recipe.seed, step, self.group.rank))
         set_lr(self._optimizer, recipe.lr_at(step, self.steps))
         images = self._pictures(rows)
-        angles = torch.from_numpy(self.frames.angle_rad[rows]).to(device)
-        images, angles = augment(images, angles, recipe, draw(recipe, self.batch, epoch, k).part(part))
+        targets = torch.from_numpy(self.frames.targets[rows]).to(device)
+        draws = draw(recipe, self.batch, epoch, k).part(part)
+        images, targets = self.task.augment(images, targets, recipe, draws)
         images = normalise(images, self.network.spec).contiguous(memory_format=torch.channels_last)
         self._optimizer.zero_grad(set_to_none=True)
         with autocast(device, recipe.precision):
-            output = self._model(images)
-        error = output * self.network.spec.output_to_radians - angles
-        loss = (error.square() * torch.from_numpy(self._weights[picks]).to(device)).mean()
-        loss.backward()
+            outputs = self._model(images)
+        losses = self.task.loss(outputs, targets, self.network.spec)
+        loss = (losses * torch.from_numpy(self._weights[picks]).to(device)).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
         if recipe.clip:
             nn.utils.clip_grad_norm_(self.module.parameters(), recipe.clip)
         self._optimizer.step()
         if self._mean is not None:
             self._mean.update(self.module, step)
         self.progress.step += 1
-        self._unseen.append(loss.detach())
-        if device.type == "cpu" or len(self._unseen) >= LOOK_EVERY:
-            self._look()
+        self._losses.append(loss.detach())
+        if device.type == "cpu" or len(self._losses) >= COLLECT_EVERY:
+            self._collect_losses()
 
     def measure(self) -> Row:
         """Test, note a row of metrics, and write the checkpoints that are due."""
-        self._look()
+        self._collect_losses()
         self._check_weights()
-        scores = self._test()
         count = max(1, self.progress.loss_count)
         row = Row(
             epoch=self.epoch,
             step=self.progress.step,
             train_loss=self.progress.loss_sum / count,
-            test_rmse_rad=scores.rmse_rad,
-            test_mae_deg=scores.mae_deg,
             lr=self.recipe.lr_at(self.progress.step - 1, self.steps),
             seconds=round(self._seconds(), 3),
+            **self._test(),
         )
         self.progress.rows.append(row)
         self.progress.loss_sum, self.progress.loss_count = 0.0, 0
-        better = math.isfinite(row.test_rmse_rad) and (
-            self.progress.best is None or row.test_rmse_rad < self.progress.best
-        )
-        if better:
-            self.progress.best = row.test_rmse_rad
+        better = self._is_best(getattr(row, self.task.metric))
         if self.group.first:
             for epoch in self.marks.get(self.progress.step, ()):
                 self._save_network(checkpoint_path(self.folder, epoch))
             self._save_network(self.folder / LAST)
             if better:
                 self._save_network(self.folder / BEST)
-            write_metrics(self.folder, self.progress.rows)
+            write_metrics(self.folder, self.progress.rows, self.task)
         return row
 
     def save(self) -> None:
         """The state, so that the run can go on from here."""
-        self._look()
+        self._collect_losses()
         self._check_weights()
         self.progress.seconds = self._seconds()
         self._clock = time.monotonic()
@@ -175,22 +170,22 @@ class Trainer:
         stored = stored.unsqueeze(1) if stored.dim() == 3 else stored.permute(0, 3, 1, 2)
         return stored.float() / 255
 
-    def _look(self) -> None:
-        """Add up the losses since the last look. Raises VbpError for one that is not a number."""
-        for n, loss in enumerate(torch.stack(self._unseen).tolist() if self._unseen else []):
+    def _collect_losses(self) -> None:
+        """Add up the losses of the steps since the last call. Raises VbpError for one that is not a number."""
+        for n, loss in enumerate(torch.stack(self._losses).tolist() if self._losses else []):
             if not math.isfinite(loss):
-                self._broken("loss", self.progress.step - len(self._unseen) + n + 1)
+                self._diverged("loss", self.progress.step - len(self._losses) + n + 1)
             self.progress.loss_sum += loss
             self.progress.loss_count += 1
             self.loss = loss
-        self._unseen.clear()
+        self._losses.clear()
 
     def _check_weights(self) -> None:
         for tensor in self.module.state_dict().values():
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                self._broken("network's weights", self.progress.step)
+                self._diverged("network's weights", self.progress.step)
 
-    def _broken(self, what: str, step: int) -> None:
+    def _diverged(self, what: str, step: int) -> None:
         verb = "are" if what.endswith("s") and what != "loss" else "is"
         raise VbpError(
             f"the {what} {verb} not a number after step {step} (epoch {step / self.steps_per_epoch:.2f}): train "
@@ -198,17 +193,28 @@ class Trainer:
             f"the checkpoints written before are good and stay in {self.folder}"
         )
 
-    def _test(self) -> Scores:
+    def _is_best(self, value: float) -> bool:
+        """Whether it is better than all before; it is then remembered."""
+        best = self.progress.best
+        better = math.isfinite(value) and (
+            best is None or (value > best if self.task.higher_is_better else value < best)
+        )
+        if better:
+            self.progress.best = value
+        return better
+
+    def _test(self) -> dict[str, float]:
+        """The scores on the frames held out; empty where there are none."""
         rows = self.frames.test_rows
         if not self.group.first or not len(rows):
-            return score(np.zeros(0), np.zeros(0))
+            return {}
         module = self._mean.module if self._mean is not None else self.module
         module.eval()
         try:
-            predicted = predict(module, self.network.spec, self.frames.pictures, rows, self.group.device)
+            outputs = predict(module, self.network.spec, self.frames.pictures, rows, self.group.device)
         finally:
             module.train(self._mean is None)
-        return score(self.frames.angle_rad[rows].astype(np.float64), predicted)
+        return self.task.scores(outputs, self.frames.targets[rows], self.network.spec)
 
     def _save_network(self, path: Path) -> None:
         words = f"{self.network.spec.trained_on}; after {self.epoch:.4g} of {self.recipe.epochs:g} epochs"
@@ -227,14 +233,14 @@ def predict(
     rows: NDArray[np.int64],
     device: torch.device,
 ) -> NDArray[np.float64]:
-    """Angles (len(rows),) in radians, left positive, of prepared pictures; `module` is in eval mode."""
+    """Outputs (len(rows), K) of prepared pictures; `module` is in eval mode."""
     found = []
     with torch.inference_mode():
         for start in range(0, len(rows), TEST_BATCH):
             images = to_tensor(pictures[rows[start : start + TEST_BATCH]], spec, device)
             images = images.contiguous(memory_format=torch.channels_last)
-            found.append(first_output(module(images)).cpu().numpy().astype(np.float64))
-    return np.array([spec.angle(float(v)) for v in np.concatenate(found)])
+            found.append(all_outputs(module(images)).cpu().numpy().astype(np.float64))
+    return np.concatenate(found)
 
 
 def _begin(config: Config) -> Network:
@@ -255,13 +261,6 @@ def _marks(
         step = steps if epoch == epochs else min(steps, max(1, round(epoch * steps_per_epoch)))
         marks.setdefault(step, []).append(epoch)
     return marks
-
-
-def _weights(angles: NDArray[np.float32], weighting: float) -> NDArray[np.float32]:
-    """(N,) of mean 1: all 1 for weighting 0, growing with |angle| otherwise (large angles are rare)."""
-    size = np.abs(angles) / max(float(np.abs(angles).mean()), 1e-9)
-    weights = 1 + weighting * size
-    return np.asarray(weights / weights.mean(), dtype=np.float32)
 
 
 def _on_device(pictures: NDArray[np.uint8], device: torch.device) -> Tensor | None:
