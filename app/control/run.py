@@ -172,7 +172,7 @@ class RunFollower(QObject):
         """With no recording open: one that the run learned from, at the first frame that was held out."""
         for source in sorted(state.config.sources, key=lambda s: not s.test):
             if Path(source.path).exists():
-                held = re.match(r"\d+", source.test)
+                held = re.match(r"\d+(?= to )", source.test)
                 options = OpenOptions(source.camera, source.angle_unit, source.angle_sign)
                 self.drive_wanted.emit(Path(source.path), options, int(held[0]) if held else 0)
                 return

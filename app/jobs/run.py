@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from vbp.app.player.messages import Frame, Trouble
 from vbp.app.player.threads import compute_alone, step_back
+from vbp.classes import class_name
 from vbp.errors import VbpError
 
 if TYPE_CHECKING:
+    from vbp.models.spec import NetworkSpec
     from vbp.overlay import Rect
     from vbp.training.folder import Checkpoint, Config, Row, Run
 
@@ -56,7 +58,8 @@ class RunFailed:
 class Seen:
     """A frame seen by one checkpoint: the input (h, w) or (h, w, 3) uint8, the mask (h, w) float32, radians.
 
-    warning: why the mask would mislead. trouble: why there is none; then input and mask are None.
+    class_text: of a classifier, the most probable class and its probability, in words. warning: why the mask would
+    mislead. trouble: why there is none; then input and mask are None.
     """
 
     checkpoint: Checkpoint
@@ -64,6 +67,7 @@ class Seen:
     mask: NDArray[np.float32] | None = None
     angle_rad: float = math.nan
     warning: str = ""
+    class_text: str = ""
     trouble: str = ""
 
 
@@ -264,7 +268,8 @@ class RunThread(threading.Thread):
                 text = f"{checkpoint.path} could not be run: {error}"
             self._broken[key] = text
             return Seen(checkpoint, trouble=text)
-        return Seen(checkpoint, done.input, done.maps[VBP], done.angle_rad, done.warning)
+        words = _class_text(engine.spec, done.probabilities)
+        return Seen(checkpoint, done.input, done.maps[VBP], done.angle_rad, done.warning, words)
 
     def _engine(self, key: Key, checkpoint: Checkpoint) -> Any:
         from vbp.engine import Engine
@@ -278,6 +283,14 @@ class RunThread(threading.Thread):
         if sum(kept for _, kept in self._engines.values()) + size <= KEPT_BYTES:
             self._engines[key] = (engine, size)
         return engine
+
+
+def _class_text(spec: NetworkSpec, probabilities: NDArray[np.float64] | None) -> str:
+    """ "Stop 93 %", or "" of a network that steers."""
+    if probabilities is None or not np.isfinite(probabilities).all():
+        return ""
+    k = int(probabilities.argmax())
+    return f"{class_name(spec, k)} {100 * probabilities[k]:.0f} %"
 
 
 def _key(path: Path) -> Key:

@@ -43,6 +43,7 @@ class Tile:
     words: str = ""
     predicted_deg: float = math.nan
     error_deg: float = math.nan
+    class_text: str = ""
     warning: str = ""
     tip: str = ""
 
@@ -306,6 +307,8 @@ class CheckpointStrip(QWidget):
         painter.setFont(theme.number_font())
         painter.setPen(c.text)
         painter.drawText(first, _LEFT, tile.name)
+        if tile.class_text:
+            self._paint_class(painter, tile, first)
         if not math.isfinite(tile.predicted_deg):
             return
         predicted = f"{signed(tile.predicted_deg)}°"
@@ -323,6 +326,14 @@ class CheckpointStrip(QWidget):
         painter.drawText(at_right, _RIGHT, words)
         painter.setPen(c.predicted)
         painter.drawText(beside, _RIGHT, predicted)
+
+    def _paint_class(self, painter: QPainter, tile: Tile, first: QRectF) -> None:
+        m = painter.fontMetrics()
+        taken = m.horizontalAdvance(f"{tile.name}  ") if self.grid.lines == 1 else 0
+        place = first.adjusted(taken, 0, 0, 0) if taken else first.translated(0, first.height())
+        text = m.elidedText(tile.class_text, Qt.TextElideMode.ElideRight, int(place.width()))
+        painter.setPen(theme.colours().predicted)
+        painter.drawText(place, _RIGHT, text)
 
 
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)

@@ -1,4 +1,4 @@
-"""How a run learned: train and test RMSE over its epochs, with a mark for each checkpoint."""
+"""How a run learned: its error on train and test frames over the epochs, with a mark for each checkpoint."""
 
 from __future__ import annotations
 
@@ -21,12 +21,17 @@ EMPTY = "The first measurement appears here"
 
 @dataclass(frozen=True)
 class Curves:
-    """epochs (N,), train and test RMSE (N,) in degrees, NaN where there is none; `last`: the run's length."""
+    """epochs (N,), what is measured on train and test frames (N,), NaN where there is none; `last`: the run's length.
+
+    quantity, unit: what that is called, and what stands behind its numbers.
+    """
 
     epochs: Floats
     train: Floats
     test: Floats
     last: float
+    quantity: str = "RMSE"
+    unit: str = "°"
 
 
 def nice_step(most: float, wanted: float) -> float:
@@ -73,7 +78,7 @@ class LossPlot(QWidget):
         return QRectF(left, top, max(10, self.width() - left - 14), max(10, self.height() - top - bottom))
 
     def top(self) -> float:
-        """Degrees at the upper edge. A wild beginning must not flatten all that came after."""
+        """The value at the upper edge. A wild beginning must not flatten all that came after."""
         values = np.concatenate([self._curves.train, self._curves.test])
         values = values[np.isfinite(values)]
         if not len(values):
@@ -137,7 +142,10 @@ class LossPlot(QWidget):
         parts = [f"epoch {c.epochs[k]:.3g}"]
         for name, values, note in (("test", c.test, ""), ("train", c.train, ", on augmented frames")):
             if np.isfinite(values[k]):
-                parts.append(f"{name} RMSE {values[k]:.1f}° ({math.radians(values[k]):.3f} rad){note}")
+                value = f"{values[k]:.3g}"
+                if c.unit == "°":
+                    value = f"{values[k]:.1f}° ({math.radians(values[k]):.3f} rad)"
+                parts.append(f"{name} {c.quantity} {value}{note}")
         return "\n".join(parts)
 
     def sizeHint(self) -> QSize:
@@ -181,7 +189,7 @@ class LossPlot(QWidget):
             painter.setPen(QPen(c.border, 1))
             painter.drawLine(QPointF(f.x(), round(y) + 0.5), QPointF(f.right(), round(y) + 0.5))
             painter.setPen(c.muted)
-            painter.drawText(QRectF(0, y - 10, f.x() - 6, 20), _RIGHT, f"{n * step:g}°")
+            painter.drawText(QRectF(0, y - 10, f.x() - 6, 20), _RIGHT, f"{n * step:g}{self._curves.unit}")
         last = self._curves.last
         step = nice_step(last, max(1.0, f.width() / 56))
         said = "epoch"
@@ -196,7 +204,7 @@ class LossPlot(QWidget):
     def _paint_legend(self, painter: QPainter) -> None:
         c, m = theme.colours(), self.fontMetrics()
         x, y = self._frame().x(), 3.0
-        parts = [("test RMSE", c.error), ("train", c.muted)]
+        parts = [(f"test {self._curves.quantity}", c.error), ("train", c.muted)]
         if not np.isfinite(self._curves.test).any():
             parts = parts[1:]
         for text, colour in parts:

@@ -190,6 +190,39 @@ def test_a_network_learns_the_classes(learnt: tuple[Path, Path]) -> None:
     assert not list(run.glob(".*")) and not list(run.glob("*.part"))
 
 
+def test_how_a_classifier_formed_is_drawn(
+    learnt: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, run = learnt
+    command = ["evolution", str(run), str(folder), "--frame", "13", "-o", str(tmp_path / "f.png")]
+    assert main([*command, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["epochs"] == [0.1, 0.5, 1, 4, 6]
+    assert cv2.imread(str(tmp_path / "f.png")).shape == (facts["height"], facts["width"], 3)
+
+
+def test_a_finished_run_is_reported_and_fine_tuned(
+    learnt: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, run = learnt
+    assert main(["train", "--resume", str(run), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    rows = Run(run).metrics()
+    assert facts["epochs"] == 6 and facts["test_accuracy"] == rows[-1].test_accuracy
+    assert facts["best_accuracy"] == max(r.test_accuracy for r in rows) and "test_rmse_rad" not in facts
+    start = ["--init", str(run / "best.safetensors"), "--epochs", "1", "--lr", "1e-9", "--batch", "9"]
+    assert main(["train", str(folder), *start, "-o", str(tmp_path / "more"), "--threads", "1"]) == 0
+    assert "% of the pictures held out (whole tracks" in capsys.readouterr().out
+    files = (run / "best.safetensors", tmp_path / "more/last.safetensors")
+    begun, tuned = (load_checkpoint(file).module.state_dict() for file in files)
+    for name in (n for n in begun if n.startswith("head")):
+        torch.testing.assert_close(tuned[name], begun[name], atol=1e-6, rtol=0)
+    other = write_signs(tmp_path / "other", ["cat", "dog"], tracks=2, each=1)
+    assert main(["train", str(other), *start, "-o", str(tmp_path / "new")]) == 2
+    assert "was trained on other classes" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
