@@ -39,7 +39,7 @@ class OpenOptions:
 
 @dataclass(frozen=True)
 class Gap:
-    """Frames first..last (inclusive, indices of the drive) that are missing or cannot be shown, and why."""
+    """Frames first..last (inclusive, indices of the drive) that are missing or cannot be shown; reason: one sentence."""
 
     first: int
     last: int
@@ -48,21 +48,28 @@ class Gap:
 
 @dataclass
 class DriveInfo:
-    """What was found, and what was taken for granted, in words for `vbp info`."""
+    """What was found, and what was taken for granted, in words for `vbp info`.
 
-    kind: str  # short and stable: "udacity-csv", "rosbag1", "video", ...
+    kind: short and stable, as "udacity-csv", "rosbag1", "video". path: as it was opened. width, height: of a picture, in
+    pixels; 0 where none can be read. fps: the median rate of the frames, Hz, 0 for fewer than two. camera: the one
+    that is shown, of cameras. angle_unit: "rad", "deg", "unit:25", empty without steering. angle_sign: the side that
+    is positive in the file, "left" or "right". angle_source: where unit and sign are known from. notes: warnings, one
+    sentence each. gaps: those known so far. classes: of a folder of class images, the folders' names.
+    """
+
+    kind: str
     path: Path
     width: int
     height: int
-    fps: float  # median rate of the frames, 0 for fewer than two
+    fps: float
     camera: str = ""
     cameras: tuple[str, ...] = ()
-    angle_unit: str = ""  # "rad", "deg", "unit:25"; empty without steering
-    angle_sign: str = ""  # the side that is positive in the file: "left" or "right"
-    angle_source: str = ""  # where unit and sign are known from
-    notes: list[str] = field(default_factory=list)  # warnings, one sentence each
+    angle_unit: str = ""
+    angle_sign: str = ""
+    angle_source: str = ""
+    notes: list[str] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
-    classes: tuple[str, ...] = ()  # of a folder of class images: the folders' names
+    classes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values for a JSON file: the path as text, each gap as a dict."""

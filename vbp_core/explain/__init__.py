@@ -1,4 +1,7 @@
-"""Explanations: what in the input drives the prediction, from the activations of one forward pass."""
+"""Explanations: what in the input drives the prediction, from the activations of one forward pass.
+
+The name `vbp.explain` stands for the function; what is in this package is had by `from vbp.explain import ...`.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
