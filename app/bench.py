@@ -51,7 +51,7 @@ def main() -> int:
         facts["window_ms"] = (time.time_ns() - args.spawned) / 1e6
         bench = Bench(app, window)
         try:
-            window.start_network(args.model, args.device)
+            window.network.start(args.model, args.device)
             facts["recordings"] = {}
             for n, (name, path) in enumerate(named):
                 bench.open(Path(path))
@@ -95,7 +95,7 @@ class Bench:
 
     def open(self, path: Path) -> None:
         self.painted.clear()
-        self.window.open_drive(path)
+        self.window.source.open_drive(path)
         self.wait(lambda: bool(self.painted))
 
     def seeks(self, count: int) -> list[float]:

@@ -173,7 +173,7 @@ def _open_window(args: argparse.Namespace) -> int:
     prepare_qt()
     from PySide6.QtWidgets import QApplication
 
-    from vbp.app.control.network_commands import DEFAULT_NETWORK
+    from vbp.app.control.network import DEFAULT_NETWORK
     from vbp.app.shell.trouble import Hooks
     from vbp.app.shell.window import MainWindow
 
@@ -182,7 +182,7 @@ def _open_window(args: argparse.Namespace) -> int:
     app.setApplicationDisplayName("vbp")
     app.setDesktopFileName("vbp")
     window = MainWindow(scheme=args.scheme)
-    hooks = Hooks(window.told.emit, interrupt=window.close_soon)
+    hooks = Hooks(window.unexpected.emit, interrupt=window.close_soon)
     # The window's status timer lets Python look for signals a few times a second.
     signal.signal(signal.SIGINT, lambda *_: window.close_soon())
     geometry = window.settings.bytes("window/geometry")
@@ -192,17 +192,17 @@ def _open_window(args: argparse.Namespace) -> int:
         window.restoreGeometry(geometry)
     window.show()
     network = args.model or window.settings.text("network", DEFAULT_NETWORK)
-    window.start_network(network, args.device)
+    window.network.start(network, args.device)
     if args.live is not None:
         from vbp.app.shell import camera_command
 
         camera_command.begin(window, args.live)
     elif args.source is not None:
-        window.open_drive(Path(args.source).expanduser(), options_of(args), args.frame, args.min_speed)
+        window.source.open_drive(Path(args.source).expanduser(), options_of(args), args.frame, args.min_speed)
     elif args.run is None and not (window.settings.recent() or window.settings.recent("cameras")):
-        window.play_demo()
+        window.source.play_demo()
     if args.run is not None:
-        window.show_run(args.run)
+        window.run.show(args.run)
     try:
         return app.exec()
     finally:

@@ -3,43 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QObject, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QWidget
 
+from vbp.app.control.desktop import open_outside
 from vbp.app.control.export_line import ExportLine, span
+from vbp.app.control.presenter import Presenter
 from vbp.app.dialogs.export import Asked, ExportDialog, Subject
 from vbp.app.jobs.export_preview import PreviewThread, PreviewWish
 from vbp.app.jobs.export_queue import DONE, FAILED, Export, ExportQueue
 from vbp.app.player.messages import Frame
 from vbp.app.player.playback import Player
+from vbp.app.state.marks import Marks
+from vbp.app.state.settings import Settings as WindowSettings
+from vbp.app.widgets.notice import Notice
 from vbp.export.job import Job, Settings
-
-if TYPE_CHECKING:
-    from vbp.app.shell.window import MainWindow
 
 JOIN_S = 5.0
 REACH_S = 5.0  # seconds around a single picture that its plot shows, as vbp.export.picture has it
 
 
-class Exporter(QObject):
+class ExportControl(QObject):
     _drawn = Signal(object, str)
 
-    def __init__(self, window: MainWindow) -> None:
+    def __init__(
+        self,
+        window: QWidget,
+        player: Player,
+        marks: Marks,
+        presenter: Presenter,
+        settings: WindowSettings,
+        notice: Notice,
+    ) -> None:
         super().__init__(window)
-        self._window = window
+        self._window, self._player, self._marks = window, player, marks
+        self._presenter, self._kept, self._notice = presenter, settings, notice
         self.queue = ExportQueue(self)
         self.line = ExportLine(self.queue)
-        window.panels.status.addPermanentWidget(self.line)
+        presenter.panels.status.addPermanentWidget(self.line)
         self.dialog: ExportDialog | None = None
         self._thread: PreviewThread | None = None
         self.queue.ended.connect(self._on_ended)
-
-    @property
-    def _player(self) -> Player:
-        return self._window.player
 
     # The dialog.
 
@@ -62,23 +68,22 @@ class Exporter(QObject):
         drive, path = player.drive, player.path
         assert drive is not None and path is not None
         times = (drive.timestamps_ns - drive.timestamps_ns[0]) / 1e9
-        marks = self._window.marks
-        kept = Path(self._window.settings.text("export/folder", ""))
+        kept = Path(self._kept.text("export/folder", ""))
         folder = kept if str(kept) != "." and kept.is_dir() else Path.home()
         return Subject(
             name=path.name,
             folder=folder,
             frames=len(drive),
             times_s=times.tolist(),
-            marks=(marks.a, marks.b),
+            marks=(self._marks.a, self._marks.b),
             frame=player.target,
             size=(drive.info.width, drive.info.height),
         )
 
     def _settings(self) -> Settings:
         """The overlay and LRP as the window has them."""
-        overlay = self._window.presenter.overlay
-        lrp = self._window.panels.lrp.values_of("lrp")
+        overlay = self._presenter.overlay
+        lrp = self._presenter.panels.lrp.values_of("lrp")
         return Settings(
             style=overlay.style,
             opacity=overlay.opacity if overlay.shown else 0.0,
@@ -110,7 +115,7 @@ class Exporter(QObject):
                 a, b = np.searchsorted(drive.timestamps_ns, (now - reach, now + reach + 1))
                 first, last = int(a), int(b) - 1
             indices = np.arange(first, last + 1)
-            predicted = self._window.presenter.predicted_deg[first : last + 1].copy()
+            predicted = self._presenter.predicted_deg[first : last + 1].copy()
             if self._thread is None:
                 self._thread = PreviewThread(self._drawn.emit)
                 self._thread.start()
@@ -128,10 +133,10 @@ class Exporter(QObject):
     def _on_asked(self, asked: Asked) -> None:
         player, drive = self._player, self._player.drive
         if drive is None or player.path is None:
-            self._window.notice.show_message("The recording was closed before it could be exported", "error")
+            self._notice.show_message("The recording was closed before it could be exported", "error")
             return
         info, crop = drive.info, player.crop
-        self._window.settings.set("export/folder", str(asked.output.parent))
+        self._kept.set("export/folder", str(asked.output.parent))
         job = Job(
             drive_path=player.path,
             options=player.options,
@@ -147,17 +152,19 @@ class Exporter(QObject):
         self.queue.add(job)
 
     def _on_ended(self, export: Export) -> None:
-        notice = self._window.notice
         if export.state == DONE:
             output = export.job.output
             took = f" in {span(export.took_s)}" if export.took_s >= 1 else ""
-            notice.show_message(
+            self._notice.show_message(
                 "; ".join([f"{output.name} is exported{took}", *export.warnings]),
                 "warning" if export.warnings else "info",
-                [("Open", lambda: _open(output)), ("Show folder", lambda: _open(output.parent))],
+                [
+                    ("Open", lambda: open_outside(output)),
+                    ("Show folder", lambda: open_outside(output.parent)),
+                ],
             )
         elif export.state == FAILED:
-            notice.show_message(f"{export.name} was not exported: {export.text}", "error")
+            self._notice.show_message(f"{export.name} was not exported: {export.text}", "error")
 
     def close(self) -> list[str]:
         """Stop what runs; its part stays, named as one. Names of threads that did not end."""
@@ -171,7 +178,3 @@ class Exporter(QObject):
             if thread.is_alive():
                 return [thread.name]
         return []
-
-
-def _open(path: Path) -> None:
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))

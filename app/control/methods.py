@@ -20,20 +20,6 @@ if TYPE_CHECKING:
     from vbp.explain import Method
 
 LATE_S = 5.0  # beyond that, a late map names its frame instead
-# Each panel's name, and the method that it shows until another is chosen.
-PANELS = {
-    "lrp": "lrp",
-    "method-2": "guided-backprop",
-    "method-3": "phi",
-    "method-4": "saliency",
-    "method-5": "fbi",
-    "method-6": "lrp-composite",
-}
-
-
-def make_panels() -> dict[str, MethodPanel]:
-    empty = "An explanation of the same prediction appears here"
-    return {name: MethodPanel(name, empty, first, chooser=True) for name, first in PANELS.items()}
 
 
 class MethodPanels(QObject):

@@ -3,72 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer
-from PySide6.QtWidgets import QWidget
 
-from vbp.app.control.methods import LATE_S as LATE_S
 from vbp.app.control.methods import MethodPanels
-from vbp.app.panels.compare import ComparePanel
-from vbp.app.panels.evidence import EvidencePanel
-from vbp.app.panels.info import InfoPanel
-from vbp.app.panels.masked import MaskedView, Overlay
-from vbp.app.panels.method import MethodPanel
-from vbp.app.panels.prediction import PredictionPanel
-from vbp.app.panels.run import RunPanel
-from vbp.app.panels.status import StatusLine
-from vbp.app.panels.transport import Transport
+from vbp.app.panels.panels import Panels
 from vbp.app.player.messages import Frame, LayersMade, NetworkReady, Predicted, PredictEnded, told
 from vbp.app.player.playback import Player
 from vbp.app.state.marks import Marks
+from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.format import clock
-from vbp.app.widgets.layers import LayersView
-from vbp.app.widgets.plot import AnglePlot
 from vbp.app.widgets.plot_parts import CLASSES, STEERING, UNKNOWN_CLASSES
-from vbp.app.widgets.wheel import SteeringView
 from vbp.classes import UNKNOWN, labels_for, unknown_folders
 from vbp.drives.base import Drive
 
 VBP = "visualbackprop"
 STATUS_MS = 250
-
-
-@dataclass
-class Panels:
-    picture: MaskedView
-    visualbackprop: MethodPanel
-    methods: dict[str, MethodPanel]
-    prediction: PredictionPanel
-    layers: LayersView
-    compare: ComparePanel
-    angle: AnglePlot
-    info: InfoPanel
-    run: RunPanel
-    evidence: EvidencePanel
-    transport: Transport
-    status: StatusLine
-
-    def masked(self) -> tuple[MaskedView, ...]:
-        return self.picture, self.visualbackprop.view, *(panel.view for panel in self.methods.values())
-
-    @property
-    def steering(self) -> SteeringView:
-        return self.prediction.steering
-
-    @property
-    def lrp(self) -> MethodPanel:
-        """The first of the panels that show any method."""
-        return self.methods["lrp"]
-
-    def widget(self, name: str) -> QWidget:
-        """What stands in the dock of that name."""
-        if name == "steering":
-            return self.prediction
-        found: QWidget = self.methods[name] if name in self.methods else getattr(self, name)
-        return found
 
 
 class Presenter(QObject):
@@ -278,6 +230,11 @@ class Presenter(QObject):
                 self.panels.compare.want_missing()
         elif seen:
             self.ask()
+
+    def methods_seen(self) -> list[str]:
+        """The methods of the maps that are seen, VisualBackProp among them."""
+        panels = self.panels.methods
+        return [VBP, *(panel.method for name, panel in panels.items() if name in self.seen)]
 
     def on_layers(self, message: LayersMade) -> None:
         if self.player.on_gap:

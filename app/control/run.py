@@ -7,18 +7,21 @@ import re
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtWidgets import QDockWidget, QFileDialog, QWidget
 
 from vbp.app.jobs.run import RunFailed, RunState, RunThread, Seen, SeenBy, Wish
 from vbp.app.panels.run import RunPanel
 from vbp.app.player.messages import Frame, Trouble
 from vbp.app.player.playback import Player
+from vbp.app.state.settings import Settings
+from vbp.app.widgets.notice import Notice
 from vbp.drives.base import OpenOptions
 
 JOIN_S = 10.0  # an import of torch or the reading of a large checkpoint can be under way
 LATE_S = 5.0  # beyond that, a late strip names its frame instead
 
 
-class RunFollower(QObject):
+class RunControl(QObject):
     """Lives in the window's thread. The run's own thread begins with the first run that is opened."""
 
     network_wanted = Signal(str)  # a name or a path
@@ -28,9 +31,18 @@ class RunFollower(QObject):
     failed = Signal(str)  # a folder that does not open, in one sentence
     _told = Signal(object)
 
-    def __init__(self, player: Player, panel: RunPanel, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(
+        self,
+        window: QWidget,
+        player: Player,
+        panel: RunPanel,
+        dock: QDockWidget,
+        settings: Settings,
+        notice: Notice,
+    ) -> None:
+        super().__init__(window)
         self.player, self.panel = player, panel
+        self._window, self._dock, self._settings, self._notice = window, dock, settings, notice
         self.state: RunState | None = None
         self.made: Frame | None = None  # the frame that all checkpoints have seen
         self._thread: RunThread | None = None
@@ -47,8 +59,30 @@ class RunFollower(QObject):
         player.playing_changed.connect(lambda _: self._caption())
         panel.checkpoint_chosen.connect(self.use)
         panel.back_requested.connect(self.go_back)
+        panel.open_requested.connect(self.choose)
+        dock.visibilityChanged.connect(self.set_shown)
+        self.failed.connect(lambda text: notice.show_message(text, "error"))
 
     # The run.
+
+    def choose(self) -> None:
+        start = self._settings.text("run", self._settings.last_folder())
+        title = "Open a training run: the folder of vbp train -o"
+        name = QFileDialog.getExistingDirectory(self._window, title, start)
+        if name:
+            self.show(Path(name))
+
+    def show(self, path: Path) -> None:
+        """Bring up the panel and follow the run in this folder."""
+        self._notice.dismiss()
+        self._settings.set("run", str(path.expanduser().absolute().parent))
+        self.open(path)
+        self.raise_panel()
+
+    def raise_panel(self) -> None:
+        if self.opened:
+            self._dock.show()
+            self._dock.raise_()
 
     def open(self, path: Path) -> None:
         """Open a run's folder; what is wrong with it is told by `failed`."""

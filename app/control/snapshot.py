@@ -8,11 +8,19 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QStandardPaths, Signal
+
+from vbp.app.control.desktop import open_outside
+from vbp.app.panels.masked import MaskedView
+from vbp.app.player.playback import Player
+from vbp.app.state.settings import Settings
+from vbp.app.widgets.notice import Notice
 
 from vbp.models.atomic import temporary_file
 
@@ -74,3 +82,36 @@ def write_soon(
             log.debug("nobody waits for the snapshot any more")
 
     threading.Thread(target=work, name="vbp-snapshot", daemon=False).start()
+
+
+class SnapshotControl(QObject):
+    _written = Signal(object, str)  # Path or None, a sentence
+
+    def __init__(
+        self, player: Player, picture: MaskedView, settings: Settings, notice: Notice, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._player, self._picture, self._settings, self._notice = player, picture, settings, notice
+        self._written.connect(self._on_written)
+
+    def take(self) -> None:
+        """The picture with its mask, as it is shown, in the size of the frame."""
+        frame, image = self._player.shown_frame, self._picture.blended()
+        if frame is None or image is None:
+            self._notice.show_message("There is no picture yet: open a recording or a camera first")
+            return
+        base = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.PicturesLocation)
+        folder = Path(self._settings.text("snapshot/folder", base or str(Path.home()))) / "vbp"
+        live, path = self._player.live, self._player.path
+        if live is not None:
+            name = f"{plain_name(live.request.address.name)}-frame-{frame.index}-{stamp()}"
+        else:
+            name = f"{plain_name(path.stem if path else '')}-frame-{frame.index}"
+        write_soon(image, folder, name, self._written.emit)
+
+    def _on_written(self, path: Path | None, text: str) -> None:
+        if path is None:
+            self._notice.show_message(text, "error")
+        else:
+            answers = [("Show the folder", partial(open_outside, path.parent))]
+            self._notice.show_message(f"Snapshot: {path}", "info", answers)

@@ -37,7 +37,7 @@ from vbp.app.dialogs.export_form import (
     estimate,
     size_of,
 )
-from vbp.app.panels.masked import STYLE_TITLES
+from vbp.app.state.overlay import STYLE_TITLES
 from vbp.app.widgets.format import clock
 from vbp.app.widgets.picture import PictureView
 from vbp.drives.base import Image

@@ -13,8 +13,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from vbp.app.panels.masked import Overlay
 from vbp.app.player.messages import Frame
+from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.compare import ComparedFrame, CompareView
 from vbp.app.widgets.format import signed
 from vbp.drives.base import Drive, Image

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +11,12 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
+from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.picture import PictureView
 from vbp.overlay import Rect, blend, grey_to_rgb
 
 log = logging.getLogger(__name__)
 WARNING = QColor("#e2c15c")  # on its own dark ground, in both colour schemes
-STYLE_TITLES = {"paper": "Paper's red", "heat": "Heat map"}
-
-
-@dataclass(frozen=True)
-class Overlay:
-    """How masks are laid over pictures, everywhere in the window."""
-
-    style: str = "paper"
-    opacity: float = 0.8
-    shown: bool = True
 
 
 class MaskedView(PictureView):

@@ -13,9 +13,10 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from vbp.app import theme
-from vbp.app.panels.masked import MaskedView, Overlay
+from vbp.app.panels.masked import MaskedView
 from vbp.app.panels.title import Caption
 from vbp.app.player.messages import Request
+from vbp.app.state.overlay import Overlay
 
 if TYPE_CHECKING:
     from vbp.explain import Method, Parameter

@@ -25,8 +25,8 @@ from PySide6.QtWidgets import (
 )
 
 from vbp.app import theme
-from vbp.app.panels.masked import Overlay
 from vbp.app.panels.title import Caption
+from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.checkpoint_strip import CheckpointStrip, Tile
 from vbp.app.widgets.loss_plot import Curves, LossPlot
 from vbp.overlay import blend, grey_to_rgb

@@ -9,9 +9,9 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSlider, QToolBar, QToolButton, QWidget
 
 from vbp.app import theme
-from vbp.app.panels.masked import STYLE_TITLES, Overlay
 from vbp.app.player.messages import Choices
 from vbp.app.state.actions import PANELS
+from vbp.app.state.overlay import STYLE_TITLES, Overlay
 from vbp.app.widgets.target_box import TargetBox
 from vbp.models.source import NetworkSource
 

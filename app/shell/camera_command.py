@@ -38,7 +38,7 @@ def begin(window: MainWindow, args: argparse.Namespace) -> None:
         QTimer.singleShot(round(args.seconds * 1000), window.close)
     at: Address | None = args.at
     if at is None:
-        window.choose_camera()
+        window.camera.choose()
         return
     request = LiveRequest(at, args.size, args.fps, args.exposure, args.angles or "")
-    window.open_camera(request, args.record, args.crop)
+    window.camera.open(request, args.record, args.crop)

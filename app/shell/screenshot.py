@@ -26,7 +26,7 @@ def take(args: argparse.Namespace) -> int:
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
-    from vbp.app.control.network_commands import DEFAULT_NETWORK
+    from vbp.app.control.network import DEFAULT_NETWORK
     from vbp.app.shell.trouble import Hooks
     from vbp.app.shell.window import MainWindow
     from vbp.app.state.settings import Settings
@@ -40,11 +40,11 @@ def take(args: argparse.Namespace) -> int:
         try:
             window.resize(*(args.size or (1280, 720)))
             window.show()
-            window.start_network(args.model or DEFAULT_NETWORK, args.device)
+            window.network.start(args.model or DEFAULT_NETWORK, args.device)
             source = Path(args.source).expanduser()
-            window.open_drive(source, options_of(args), args.frame, args.min_speed)
+            window.source.open_drive(source, options_of(args), args.frame, args.min_speed)
             if args.run is not None:
-                window.show_run(args.run)
+                window.run.show(args.run)
             _show(app, window, args.frame)
             _save(window.grab(), args.screenshot)
         finally:

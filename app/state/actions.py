@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
@@ -13,7 +14,7 @@ from vbp.app import theme
 
 @dataclass(frozen=True)
 class ActionSpec:
-    """`slot` names a method of the window; `argument` is passed to it where given.
+    """`slot` names a method of one of the window's objects; `argument` is passed to it where given.
 
     group: the menu and the heading on the page of keys. A checkable action passes its state.
     """
@@ -56,53 +57,93 @@ ROW_CHARACTERS = 36  # of the page of keys; a longer tip gives way to the menu's
 
 A = ActionSpec
 ACTIONS: tuple[ActionSpec, ...] = (
-    A("open", "File", "&Open file…", ("O", "Ctrl+O"), "open_file", tip="Open a recording", icon="open"),
-    A("open-folder", "File", "Open &folder…", ("Shift+O", "Ctrl+Shift+O"), "open_folder", icon="folder"),
-    A("camera", "File", "Open &camera…", ("C",), "choose_camera", tip="Watch a camera live", icon="camera"),
-    A("open-network", "File", "Open &network file…", ("Ctrl+N",), "open_network_file"),
+    A(
+        "open",
+        "File",
+        "&Open file…",
+        ("O", "Ctrl+O"),
+        "source.open_file",
+        tip="Open a recording",
+        icon="open",
+    ),
+    A(
+        "open-folder",
+        "File",
+        "Open &folder…",
+        ("Shift+O", "Ctrl+Shift+O"),
+        "source.open_folder",
+        icon="folder",
+    ),
+    A("camera", "File", "Open &camera…", ("C",), "camera.choose", tip="Watch a camera live", icon="camera"),
+    A("open-network", "File", "Open &network file…", ("Ctrl+N",), "network.open_file"),
     A(
         "open-run",
         "File",
         "Open &training run…",
         ("T", "Ctrl+T"),
-        "open_run",
+        "run.choose",
         tip="Step through a run's checkpoints",
     ),
-    A("export", "File", "&Export…", ("Ctrl+E",), "export", tip="Export a clip, or numbers", icon="export"),
-    A("close-drive", "File", "&Close drive", ("Ctrl+W",), "close_drive"),
+    A(
+        "export",
+        "File",
+        "&Export…",
+        ("Ctrl+E",),
+        "export.ask",
+        tip="Export a clip, or numbers",
+        icon="export",
+    ),
+    A("close-drive", "File", "&Close drive", ("Ctrl+W",), "source.close_drive"),
     A("quit", "File", "&Quit", ("Ctrl+Q",), "close"),
     A(
         "play",
         "Playback",
         "&Play",
         ("Space", "K"),
-        "toggle_play",
+        "playback.toggle",
         tip="Play or pause; live: freeze",
         icon="play",
     ),
-    A("back", "Playback", "Step &back", ("Left", ","), "step", -1, "One frame back", "step-back"),
-    A("forward", "Playback", "Step &forward", ("Right", "."), "step", 1, "One frame forward", "step-forward"),
-    A("back-10", "Playback", "10 frames back", ("Shift+Left", "J"), "step", -10),
-    A("forward-10", "Playback", "10 frames forward", ("Shift+Right",), "step", 10),
+    A("back", "Playback", "Step &back", ("Left", ","), "playback.step", -1, "One frame back", "step-back"),
+    A(
+        "forward",
+        "Playback",
+        "Step &forward",
+        ("Right", "."),
+        "playback.step",
+        1,
+        "One frame forward",
+        "step-forward",
+    ),
+    A("back-10", "Playback", "10 frames back", ("Shift+Left", "J"), "playback.step", -10),
+    A("forward-10", "Playback", "10 frames forward", ("Shift+Right",), "playback.step", 10),
     A(
         "first",
         "Playback",
         "First frame",
         ("Home",),
-        "go_first",
+        "playback.go_first",
         tip="Go to the first frame",
         icon="to-start",
     ),
-    A("last", "Playback", "Last frame", ("End",), "go_last", tip="Go to the last frame", icon="to-end"),
-    A("faster", "Playback", "Faster", ("+", "="), "change_speed", 1),
-    A("slower", "Playback", "Slower", ("-",), "change_speed", -1),
-    A("normal", "Playback", "Normal speed", ("0",), "normal_speed"),
+    A(
+        "last",
+        "Playback",
+        "Last frame",
+        ("End",),
+        "playback.go_last",
+        tip="Go to the last frame",
+        icon="to-end",
+    ),
+    A("faster", "Playback", "Faster", ("+", "="), "playback.change_speed", 1),
+    A("slower", "Playback", "Slower", ("-",), "playback.change_speed", -1),
+    A("normal", "Playback", "Normal speed", ("0",), "playback.normal_speed"),
     A(
         "realtime",
         "Playback",
         "&Real time",
         ("R",),
-        "set_realtime",
+        "playback.set_realtime",
         tip="Keep the recording's own clock, leaving frames out where needed; off: show every frame",
         icon="skip",
         checkable=True,
@@ -112,7 +153,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Playback",
         "&Loop",
         ("L",),
-        "set_looping",
+        "playback.set_looping",
         tip="Repeat the part between A and B, or the whole drive",
         icon="loop",
         checkable=True,
@@ -122,7 +163,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Camera",
         "&Record",
         ("R",),
-        "toggle_record",
+        "record.toggle",
         tip="Record the camera, or stop",
         icon="record",
         checkable=True,
@@ -132,7 +173,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Camera",
         "&Snapshot",
         ("Ctrl+Shift+S",),
-        "take_snapshot",
+        "snapshot.take",
         tip="Save the picture with its mask",
         icon="snapshot",
     ),
@@ -141,7 +182,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Camera",
         "Set the network's &crop",
         ("Shift+C",),
-        "set_crop",
+        "crop.begin",
         tip="Draw what the network sees",
         icon="crop",
     ),
@@ -150,7 +191,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Marks",
         "Set &A here",
         ("[",),
-        "mark_a",
+        "playback.mark_a",
         tip="The part to repeat starts at this frame",
         icon="mark-a",
     ),
@@ -159,28 +200,28 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Marks",
         "Set &B here",
         ("]",),
-        "mark_b",
+        "playback.mark_b",
         tip="The part to repeat ends at this frame",
         icon="mark-b",
     ),
-    A("clear-marks", "Marks", "&Clear A and B", ("\\",), "clear_marks"),
+    A("clear-marks", "Marks", "&Clear A and B", ("\\",), "playback.clear_marks"),
     A(
         "bookmark",
         "Marks",
         "&Bookmark this frame",
         ("B",),
-        "toggle_bookmark",
+        "playback.toggle_bookmark",
         tip="Set or remove a bookmark at this frame",
         icon="bookmark",
     ),
-    A("next-bookmark", "Marks", "&Next bookmark", ("N",), "go_bookmark", 1),
-    A("previous-bookmark", "Marks", "&Previous bookmark", ("Shift+N",), "go_bookmark", -1),
+    A("next-bookmark", "Marks", "&Next bookmark", ("N",), "playback.go_bookmark", 1),
+    A("previous-bookmark", "Marks", "&Previous bookmark", ("Shift+N",), "playback.go_bookmark", -1),
     A(
         "worst",
         "Marks",
         "Go to the largest &error",
         ("E",),
-        "go_worst",
+        "playback.go_worst",
         tip="Go to the largest error of the frames predicted so far",
     ),
     A(
@@ -188,7 +229,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Analysis",
         "&Predict the whole drive",
         ("P",),
-        "toggle_predict",
+        "playback.toggle_predict",
         tip="Predict every frame in the background, so that the plot is complete; again: stop",
         checkable=True,
     ),
@@ -197,7 +238,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "View",
         "Show the &mask",
         ("M",),
-        "set_mask_shown",
+        "view.set_mask_shown",
         checkable=True,
         tip="Mask over the picture",
     ),
@@ -206,35 +247,44 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "View",
         "Next overlay &style",
         ("S",),
-        "next_style",
+        "view.next_style",
         tip="Next overlay style: the paper's red, or a heat map",
     ),
-    A("stronger", "View", "Mask stronger", ("Up",), "change_opacity", 10),
-    A("weaker", "View", "Mask weaker", ("Down",), "change_opacity", -10),
-    A("full-screen", "View", "&Full screen", ("F11", "F"), "toggle_full_screen", icon="fit"),
+    A("stronger", "View", "Mask stronger", ("Up",), "view.change_opacity", 10),
+    A("weaker", "View", "Mask weaker", ("Down",), "view.change_opacity", -10),
+    A("full-screen", "View", "&Full screen", ("F11", "F"), "view.toggle_full_screen", icon="fit"),
     A(
         "reset-layout",
         "View",
         "&Reset layout",
         ("Ctrl+Shift+R",),
-        "reset_layout",
+        "view.reset_layout",
         tip="Panels back in their places",
     ),
     *(
-        A(f"panel-{name}", "Panels", title, (str(k),) * (k < 10), "toggle_panel", name, tip, checkable=True)
+        A(
+            f"panel-{name}",
+            "Panels",
+            title,
+            (str(k),) * (k < 10),
+            "view.toggle_panel",
+            name,
+            tip,
+            checkable=True,
+        )
         for k, (name, title, tip) in enumerate(PANELS, 1)
     ),
-    A("add-method", "Panels", "Show one more &method", ("Shift+M",), "add_method"),
-    A("keys", "Help", "&Keys", ("F1", "?"), "show_keys", tip="All keys on one page", icon="keys"),
+    A("add-method", "Panels", "Show one more &method", ("Shift+M",), "view.add_method"),
+    A("keys", "Help", "&Keys", ("F1", "?"), "view.show_keys", tip="All keys on one page", icon="keys"),
 )
 GROUPS = tuple(dict.fromkeys(spec.group for spec in ACTIONS))
 
 
-def build_actions(owner: QObject) -> dict[str, QAction]:
-    """The actions, connected to the methods of `owner` that the table names."""
+def build_actions(parent: QObject) -> dict[str, QAction]:
+    """The actions, which do nothing yet."""
     actions = {}
     for spec in ACTIONS:
-        action = QAction(spec.text, owner)
+        action = QAction(spec.text, parent)
         action.setObjectName(spec.id)
         action.setShortcuts([QKeySequence(k) for k in spec.keys])
         action.setCheckable(spec.checkable)
@@ -242,9 +292,14 @@ def build_actions(owner: QObject) -> dict[str, QAction]:
         action.setStatusTip("")
         if spec.icon:
             theme.set_icon(action, spec.icon)
-        action.triggered.connect(_caller(getattr(owner, spec.slot), spec))
         actions[spec.id] = action
     return actions
+
+
+def connect_actions(actions: dict[str, QAction], owner: object) -> None:
+    """Let each action call the method that the table names, of an object that `owner` has."""
+    for spec in ACTIONS:
+        actions[spec.id].triggered.connect(_caller(attrgetter(spec.slot)(owner), spec))
 
 
 def _caller(method: Callable[..., object], spec: ActionSpec) -> Callable[[bool], None]:

@@ -62,6 +62,11 @@ class Settings:
     def forget_recent(self, path: str, kind: str = "drives") -> None:
         self._set_recent([p for p in self.recent(kind) if p != path], kind)
 
+    def last_folder(self, kind: str = "drives") -> str:
+        """Where to look first for another one: beside the newest."""
+        recent = self.recent(kind)
+        return str(Path(recent[0]).parent) if recent else str(Path.home())
+
     def _set_recent(self, paths: list[str], kind: str) -> None:
         self._store.setValue(f"recent/{kind}", json.dumps(paths[:RECENT_LIMIT]))
 

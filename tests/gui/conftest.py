@@ -60,7 +60,7 @@ def make_window(qtbot, settings: Settings) -> Iterator[Callable[..., MainWindow]
         window.show()
         qtbot.waitExposed(window)
         if network is not None:
-            window.start_network(network, "cpu")
+            window.network.start(network, "cpu")
         return window
 
     yield make
@@ -78,7 +78,7 @@ def open_window(
 
     def make(folder: Path | None = None, network: str | None = None, frame: int = 0) -> MainWindow:
         window = make_window(network)
-        window.open_drive(folder or drive_folder, frame=frame)
+        window.source.open_drive(folder or drive_folder, frame=frame)
         wait_shown(qtbot, window, frame, masked=network is not None)
         if network is not None:
             settled(qtbot, window)

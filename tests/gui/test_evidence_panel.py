@@ -24,7 +24,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def shown(qtbot, make_window, drive_folder):
     window = make_window("NetHVF")
-    window.open_drive(drive_folder)
+    window.source.open_drive(drive_folder)
     wait_shown(qtbot, window, 0, masked=True)
     window.docks["evidence"].show()
     window.docks["evidence"].raise_()

@@ -32,7 +32,7 @@ def kind_of(suffix: str) -> Kind:
 def ask(qtbot, window: MainWindow, output: Path | None = None, suffix: str = ".mp4") -> ExportDialog:
     """The dialog, as Ctrl+E brings it."""
     window.actions_by_id["export"].trigger()
-    dialog = window.exporter.dialog
+    dialog = window.export.dialog
     assert dialog is not None and dialog.isVisible()
     dialog.kind.setCurrentIndex(KINDS.index(kind_of(suffix)))
     if output is not None:
@@ -88,11 +88,11 @@ def test_a_part_is_exported_in_the_background(qtbot, open_window, tmp_path) -> N
     assert dialog.preview._rgb.shape == (720, 1280, 3)
     qtbot.mouseClick(dialog.export_button, Qt.MouseButton.LeftButton)
     assert not dialog.isVisible()
-    export = window.exporter.queue.running
-    assert export is not None and window.exporter.line.isVisible()
+    export = window.export.queue.running
+    assert export is not None and window.export.line.isVisible()
     qtbot.waitUntil(lambda: export.state == DONE, timeout=LONG)
     assert decoded(tmp_path / "clip.mp4") == 8
-    assert export.total == 8 and not window.exporter.line.isVisible()
+    assert export.total == 8 and not window.export.line.isVisible()
     assert "clip.mp4 is exported" in window.notice.label.text()
 
 
@@ -161,7 +161,7 @@ def test_what_is_wrong_is_said_before_it_starts(qtbot, open_window, tmp_path) ->
 
 def test_a_failure_is_one_notice_and_the_next_goes_on(qtbot, open_window, tmp_path) -> None:
     window = open_window(network="NetSVF")
-    queue = window.exporter.queue
+    queue = window.export.queue
     (tmp_path / "a.mp4").write_bytes(b"something of mine")
     job = Job(
         window.player.path,
@@ -177,7 +177,7 @@ def test_a_failure_is_one_notice_and_the_next_goes_on(qtbot, open_window, tmp_pa
     second = queue.add(replace(job, output=tmp_path / "b.mp4"))
     third = queue.add(replace(job, output=tmp_path / "c.mp4"))
     assert (second.state, third.state) == (WAITING, WAITING)
-    assert "2 more" in window.exporter.line.bar.format()
+    assert "2 more" in window.export.line.bar.format()
     queue.cancel(third)
     assert third.state == CANCELLED
     qtbot.waitUntil(lambda: first.state == FAILED, timeout=LONG)
@@ -201,16 +201,16 @@ def long_export(qtbot, open_window, tmp_path):
         59,
         settings=Settings(panels=("lrp",)),
     )
-    export = window.exporter.queue.add(job)
+    export = window.export.queue.add(job)
     qtbot.waitUntil(lambda: export.done > 0, timeout=LONG)
     return window, export
 
 
 def test_cancelled_nothing_is_left(qtbot, long_export, tmp_path) -> None:
     window, export = long_export
-    window.exporter.line.cancel.click()
+    window.export.line.cancel.click()
     assert export.state == CANCELLED
-    qtbot.waitUntil(lambda: window.exporter.queue.running is None, timeout=LONG)
+    qtbot.waitUntil(lambda: window.export.queue.running is None, timeout=LONG)
     assert not list(tmp_path.glob("long*")) and not list(tmp_path.glob(".long*"))
     window.player.seek(3)  # and the window goes on
     wait_shown(qtbot, window, 3)
@@ -245,7 +245,7 @@ def test_a_network_without_a_mask_is_exported_and_the_dialog_says_why(qtbot, ope
     qtbot.waitUntil(lambda: not dialog.missing.isVisible(), timeout=WAIT)
     dialog.kind.setCurrentIndex(KINDS.index(kind_of(".mp4")))
     qtbot.mouseClick(dialog.export_button, Qt.MouseButton.LeftButton)
-    export = window.exporter.queue.running
+    export = window.export.queue.running
     assert export is not None
     qtbot.waitUntil(lambda: export.state in (DONE, FAILED), timeout=LONG)
     assert export.state == DONE, export.text

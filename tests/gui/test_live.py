@@ -54,7 +54,7 @@ def live(qtbot, make_window, server) -> Callable[..., MainWindow]:
         if network is not None:
             qtbot.waitUntil(lambda: window.player.ready is not None, timeout=4 * WAIT)
         server.play(lambda n: PICTURE, fps)
-        window.open_camera(LiveRequest(parse_address(server.url), **request))
+        window.camera.open(LiveRequest(parse_address(server.url), **request))
         shown(qtbot, window, masked=network is not None)
         return window
 
@@ -107,10 +107,10 @@ def test_frames_come_with_masks_and_the_clock_in_them_is_the_delay(qtbot, live):
     assert f" ms · {window.player.skipped} skipped" in text_of(window)
     # LRP comes behind it, and the wheel and the plot show the prediction.
     qtbot.waitUntil(lambda: window.panels.lrp.view.blended() is not None, timeout=WAIT)
-    assert math.isfinite(window.live_plot.history.predicted_deg[-1])
-    assert np.isnan(window.live_plot.history.driven_deg).all()
-    assert window.docks["angle"].widget() is window.live_plot
-    assert window.live_bar.isVisible()
+    assert math.isfinite(window.panels.live_plot.history.predicted_deg[-1])
+    assert np.isnan(window.panels.live_plot.history.driven_deg).all()
+    assert window.docks["angle"].widget() is window.panels.live_plot
+    assert window.panels.live_bar.isVisible()
     assert not window.panels.transport.isVisible()
 
 
@@ -151,7 +151,7 @@ def test_a_silent_camera_is_marked_and_comes_back(qtbot, live, server):
     window = live()
     server.pause()
     qtbot.waitUntil(lambda: "no frame for" in window.picture._old, timeout=WAIT)
-    assert "no frame for" in window.live_bar.camera.text()
+    assert "no frame for" in window.panels.live_bar.camera.text()
     dimmed = window.picture.grab().toImage()
     server.play(lambda n: PICTURE, 15.0)
     qtbot.waitUntil(lambda: not window.picture._old, timeout=WAIT)
@@ -204,7 +204,7 @@ def test_freeze_holds_the_picture_and_the_camera_goes_on(qtbot, live, server):
     qtbot.waitUntil(lambda: bool(made), timeout=WAIT)
     assert all(m.frame.index == frame.index for m in made)
     # Another network sees the frozen frame too.
-    window.use_network("NetHVF")
+    window.network.use("NetHVF")
     qtbot.waitUntil(
         lambda: (
             window.player.shown_frame.shot is not None
@@ -227,14 +227,16 @@ def test_record_stop_and_open_the_recording(qtbot, live, settings, tmp_path):
     settings.set("record/folder", str(tmp_path))
     window = live("NetSVF")
     window.actions_by_id["record"].trigger()
-    qtbot.waitUntil(lambda: window._recording is not None and window._recording.frames >= 12, timeout=WAIT)
+    qtbot.waitUntil(
+        lambda: window.record.current is not None and window.record.current.frames >= 12, timeout=WAIT
+    )
     window.live.tick()
-    assert " MB" in window.live_bar.recording.text()
-    assert str(tmp_path.name) in window.live_bar.recording.text()
+    assert " MB" in window.panels.live_bar.recording.text()
+    assert str(tmp_path.name) in window.panels.live_bar.recording.text()
     window.actions_by_id["record"].trigger()
     qtbot.waitUntil(lambda: "Recorded" in window.notice.message(), timeout=WAIT)
     assert not window.actions_by_id["record"].isChecked()
-    assert window.live_bar.recording.text() == ""
+    assert window.panels.live_bar.recording.text() == ""
     opener = window.notice.actions_shown()[0]
     assert opener.text() == "Open the recording"
     opener.click()
@@ -242,7 +244,7 @@ def test_record_stop_and_open_the_recording(qtbot, live, settings, tmp_path):
     assert window.player.live is None
     assert len(window.player.drive) >= 12
     assert window.panels.transport.isVisible()
-    assert not window.live_bar.isVisible()
+    assert not window.panels.live_bar.isVisible()
     assert window.docks["angle"].widget() is window.panels.angle
     (folder,) = (tmp_path / "vbp").iterdir()
     with open_drive(folder) as drive:
@@ -254,7 +256,9 @@ def test_closing_the_window_ends_a_recording_well(qtbot, live, settings, tmp_pat
     settings.set("record/folder", str(tmp_path))
     window = live()
     window.actions_by_id["record"].trigger()
-    qtbot.waitUntil(lambda: window._recording is not None and window._recording.frames >= 5, timeout=WAIT)
+    qtbot.waitUntil(
+        lambda: window.record.current is not None and window.record.current.frames >= 5, timeout=WAIT
+    )
     window.close()
     assert window.threads_left == []
     (folder,) = (tmp_path / "vbp").iterdir()
@@ -268,16 +272,18 @@ def test_frozen_the_recording_goes_on_with_its_predictions(qtbot, live, tmp_path
     settings.set("record/folder", str(tmp_path))
     window = live("NetSVF", fps=10.0)
     window.actions_by_id["record"].trigger()
-    qtbot.waitUntil(lambda: window._recording is not None and window._recording.frames >= 3, timeout=WAIT)
+    qtbot.waitUntil(
+        lambda: window.record.current is not None and window.record.current.frames >= 3, timeout=WAIT
+    )
     window.actions_by_id["play"].trigger()
     held = window.player.shown_frame
-    frames = window._recording.frames
-    qtbot.waitUntil(lambda: window._recording.frames >= frames + 10, timeout=WAIT)
+    frames = window.record.current.frames
+    qtbot.waitUntil(lambda: window.record.current.frames >= frames + 10, timeout=WAIT)
     # A crop that is set meanwhile shows on the frozen picture, whatever else the network runs.
     window.player.set_crop(ChosenCrop(Rect(0, 100, 640, 125), W, H))
     qtbot.waitUntil(lambda: window.player.shown_frame.shot.crop.y == 100, timeout=WAIT)
     assert window.player.shown_frame.index == held.index
-    window.open_drive(write_drive(tmp_path / "other"))  # ends the recording, and keeps it
+    window.source.open_drive(write_drive(tmp_path / "other"))  # ends the recording, and keeps it
     qtbot.waitUntil(lambda: "Recorded" in window.notice.message(), timeout=WAIT)
     folder = next((tmp_path / "vbp").iterdir())
     with open_drive(folder) as drive:
@@ -291,7 +297,7 @@ def test_frozen_the_recording_goes_on_with_its_predictions(qtbot, live, tmp_path
 def test_a_crop_outside_the_picture_is_said(qtbot, make_window, server):
     window = make_window("NetSVF")
     server.play(lambda n: PICTURE, 10.0)
-    window.open_camera(LiveRequest(parse_address(server.url)), crop=Rect(100, 0, 640, 125))
+    window.camera.open(LiveRequest(parse_address(server.url)), crop=Rect(100, 0, 640, 125))
     qtbot.waitUntil(lambda: "does not lie in the frame" in window.notice.message(), timeout=WAIT)
     shown(qtbot, window)  # the picture is shown all the same
 
@@ -354,7 +360,7 @@ def drag(qtbot, editor, start: QPointF, end: QPointF) -> None:
 def test_the_crop_is_dragged_kept_and_used_again(qtbot, live, server):
     window = live("NetSVF")
     window.actions_by_id["crop"].trigger()
-    editor = window.crop_editor
+    editor = window.crop.editor
     assert editor.isVisible() and window.focusWidget() is editor
     assert editor.box == QRectF(0, 355, 640, 125)
     drag(qtbot, editor, QPointF(300, 400), QPointF(300, 300))  # moved up
@@ -380,8 +386,8 @@ def test_the_crop_is_dragged_kept_and_used_again(qtbot, live, server):
     qtbot.keyClick(editor, Qt.Key.Key_Escape)
     assert window.player.crop == kept
     # Opened again, the camera has its crop; another source has none; and back to the default.
-    window.close_drive()
-    window.open_camera(LiveRequest(parse_address(server.url)))
+    window.source.close_drive()
+    window.camera.open(LiveRequest(parse_address(server.url)))
     shown(qtbot, window, masked=True)
     assert window.player.shown_frame.shot.crop == kept.rect
     window.actions_by_id["crop"].trigger()
@@ -394,7 +400,7 @@ def test_the_crop_is_dragged_kept_and_used_again(qtbot, live, server):
 def test_the_crop_of_a_recording_is_set_the_same_way(qtbot, open_window, drive_folder):
     window = open_window(network="NetSVF", frame=3)
     window.actions_by_id["crop"].trigger()
-    editor = window.crop_editor
+    editor = window.crop.editor
     before = window.player.shown_frame.shot
     qtbot.keyClick(editor, Qt.Key.Key_Up, Qt.KeyboardModifier.ShiftModifier)
     qtbot.keyClick(editor, Qt.Key.Key_Return)
@@ -406,12 +412,12 @@ def test_the_crop_of_a_recording_is_set_the_same_way(qtbot, open_window, drive_f
     shot = window.player.shown_frame.shot
     assert window.presenter.predicted_deg[3] == pytest.approx(math.degrees(shot.angle_rad), abs=1e-3)
     assert shot.angle_rad != before.angle_rad
-    window.open_drive(write_drive(drive_folder.parent / "other"))
+    window.source.open_drive(write_drive(drive_folder.parent / "other"))
     qtbot.waitUntil(
         lambda: window.player.shown_frame is not None and window.player.shown_frame.shot is not None
     )
     assert window.player.crop is None
-    window.open_drive(drive_folder)
+    window.source.open_drive(drive_folder)
     qtbot.waitUntil(lambda: window.player.crop is not None, timeout=WAIT)
 
 
@@ -481,21 +487,21 @@ def test_a_measured_angle_fills_wheel_plot_and_error(qtbot, live):
     sender = threading.Thread(target=send, daemon=True)
     sender.start()
     window = live("NetSVF", angles=f"udp://127.0.0.1:{port}")
-    history = window.live_plot.history
+    history = window.panels.live_plot.history
     qtbot.waitUntil(lambda: np.isfinite(history.driven_deg[-1:]).any(), timeout=WAIT)
     assert history.driven_deg[-1] == pytest.approx(12.5)
     lines = {name: number for name, number, _, _ in window.panels.steering.lines()}
     assert lines["driven"] == "+12.5"
     assert lines["speed"] == "7.0"
     assert lines["error"] != "–"
-    window.live_plot._draw_curves()
-    assert np.isfinite(window.live_plot._error).any()
-    assert window.live_bar.angles.text()
+    window.panels.live_plot._draw_curves()
+    assert np.isfinite(window.panels.live_plot._error).any()
+    assert window.panels.live_bar.angles.text()
     quit_sending.set()
     sender.join()
     qtbot.waitUntil(lambda: "no angle comes in any more" in window.player.live.angles_text, timeout=WAIT)
     window.live.tick()
-    assert "no angle comes in any more" in window.live_bar.angles.text()
+    assert "no angle comes in any more" in window.panels.live_bar.angles.text()
 
 
 def test_a_source_of_angles_that_is_none_is_said_and_the_camera_goes_on(qtbot, live):
@@ -526,7 +532,7 @@ def test_the_history_keeps_the_newest_and_does_not_grow():
 
 def test_the_plot_shows_the_last_minute(qtbot, live):
     window = live()
-    plot = window.live_plot
+    plot = window.panels.live_plot
     for i in range(3000):
         plot.history.add(100 + i * 0.05, 3.0, 2.0)
     plot._draw_curves()
@@ -551,7 +557,7 @@ def test_the_dialog_without_a_camera_says_what_to_do(qtbot, make_window, monkeyp
     monkeypatch.setattr(vbp.app.dialogs.camera, "list_cameras", list)
     window = make_window()
     window.start_page.camera.click()
-    dialog = window._camera_dialog
+    dialog = window.camera.dialog
     qtbot.waitUntil(lambda: dialog.said.text() == NONE_FOUND, timeout=WAIT)
     assert dialog.said.isVisible()
     assert dialog.list.count() == 0
@@ -586,7 +592,7 @@ def test_cameras_are_listed_with_what_they_can(qtbot, make_window, monkeypatch):
     window = make_window()
     chosen = []
     window.actions_by_id["camera"].trigger()
-    dialog = window._camera_dialog
+    dialog = window.camera.dialog
     dialog.chosen.disconnect()
     dialog.chosen.connect(chosen.append)
     qtbot.waitUntil(lambda: dialog.list.count() == 2, timeout=WAIT)
@@ -658,7 +664,7 @@ def test_looking_for_cameras_never_holds_the_window_up(qtbot, make_window, monke
     monkeypatch.setattr(vbp.app.dialogs.camera, "list_cameras", hang)
     window = make_window()
     window.actions_by_id["camera"].trigger()
-    dialog = window._camera_dialog
+    dialog = window.camera.dialog
     assert "Looking for cameras" in dialog.said.text()
     assert not dialog.refresh_button.isEnabled()
     window.close()
@@ -667,26 +673,26 @@ def test_looking_for_cameras_never_holds_the_window_up(qtbot, make_window, monke
 
 def test_passwords_are_not_remembered(qtbot, make_window):
     window = make_window()
-    window.open_camera(LiveRequest(parse_address("rtsp://anna:secret@127.0.0.1:9/x?pwd=hidden")))
+    window.camera.open(LiveRequest(parse_address("rtsp://anna:secret@127.0.0.1:9/x?pwd=hidden")))
     window.settings.flush()
     text = Path(window.settings._store.fileName()).read_text()
     assert "127.0.0.1:9/x" in text
     assert "secret" not in text
     assert "hidden" not in text
     assert "secret" not in window.windowTitle()
-    window.close_drive()
+    window.source.close_drive()
     assert window.stack.currentWidget() is window.start_page
-    assert window._asked_before("0") == Asked("0")
+    assert window.camera.asked_before("0") == Asked("0")
 
 
 def test_a_session_that_is_asked_for_again_has_its_fields(qtbot, make_window, server):
     window = make_window()
     request = LiveRequest(parse_address("0"), (640, 480), 15.0, 8.5, "udp://:5005")
-    window._remember(request)
+    window.camera.remember(request)
     assert window.settings.recent("cameras") == ["0"]
-    assert window._asked_before("0") == Asked("0", (640, 480), 15.0, 8.5, "udp://:5005")
+    assert window.camera.asked_before("0") == Asked("0", (640, 480), 15.0, 8.5, "udp://:5005")
     window.settings.set("camera/last", '{"size": [1]}')
-    assert window._asked_before("0") == Asked("0")
+    assert window.camera.asked_before("0") == Asked("0")
 
 
 @pytest.mark.parametrize("text", ["x", "0x4", "12", "1x2x3", "-4x5", "640*480", "999999999x1", "٤x٤"])
@@ -713,7 +719,7 @@ def test_closed_while_it_connects(qtbot, make_window):
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         window = make_window()
-        window.open_camera(LiveRequest(parse_address(f"http://127.0.0.1:{silent.getsockname()[1]}/x")))
+        window.camera.open(LiveRequest(parse_address(f"http://127.0.0.1:{silent.getsockname()[1]}/x")))
         qtbot.wait(300)
         assert "Connecting" in window.picture._empty
         window.close()
@@ -730,7 +736,7 @@ def test_closed_while_a_read_blocks(qtbot, live, server):
 
 def test_a_drive_takes_the_cameras_place_and_back(qtbot, live, server, drive_folder):
     window = live()
-    window.open_drive(drive_folder)
+    window.source.open_drive(drive_folder)
     qtbot.waitUntil(lambda: window.player.shown_frame is not None and window.player.drive is not None)
     assert window.actions_by_id["realtime"].isEnabled()
     assert not window.actions_by_id["record"].isEnabled()
@@ -738,7 +744,7 @@ def test_a_drive_takes_the_cameras_place_and_back(qtbot, live, server, drive_fol
     assert window.picture._old == ""
     window.actions_by_id["play"].trigger()
     qtbot.waitUntil(lambda: window.player.playing, timeout=WAIT)
-    window.open_camera(LiveRequest(parse_address(server.url)))
+    window.camera.open(LiveRequest(parse_address(server.url)))
     shown(qtbot, window)
     assert window.player.drive is None
     assert not window.actions_by_id["realtime"].isEnabled()

@@ -324,7 +324,7 @@ def test_slow_frames_are_not_played_where_asked(qtbot, make_window, drive_folder
 
     monkeypatch.setattr(vbp.app.player.drive_thread, "open_drive", with_speed)
     window = make_window()
-    window.open_drive(drive_folder, min_speed=5.0)
+    window.source.open_drive(drive_folder, min_speed=5.0)
     wait_shown(qtbot, window, 0)
     seen = shown_indices(window)
     window.player.set_pace(8.0, realtime=False)
@@ -343,8 +343,8 @@ def test_closing_while_it_plays_ends_every_thread(qtbot, settings, drive_folder)
     for _ in range(20):
         window = MainWindow(settings, scheme="dark")
         window.show()
-        window.start_network("NetSVF", "cpu")
-        window.open_drive(drive_folder)
+        window.network.start("NetSVF", "cpu")
+        window.source.open_drive(drive_folder)
         qtbot.waitUntil(lambda w=window: w.player.drive is not None, timeout=WAIT)
         window.player.play()
         qtbot.waitUntil(lambda w=window: w.player.shown_frame is not None, timeout=WAIT)
@@ -363,7 +363,7 @@ def slow(*_args, **_kwargs):
 def test_closing_while_a_drive_opens(qtbot, make_window, drive_folder, monkeypatch):
     monkeypatch.setattr(vbp.app.player.drive_thread, "open_drive", slow)
     window = make_window()
-    window.open_drive(drive_folder)
+    window.source.open_drive(drive_folder)
     qtbot.wait(50)
     assert "Opening" in window.picture._empty
     window.close()
@@ -385,8 +385,8 @@ def test_opening_another_drive_does_not_wait_for_the_first(
     monkeypatch.setattr(vbp.app.player.drive_thread, "open_drive", first_is_slow)
     late = write_drive(tmp_path / "slow", frames=5)
     window = make_window()
-    window.open_drive(late)
-    window.open_drive(drive_folder)
+    window.source.open_drive(late)
+    window.source.open_drive(drive_folder)
     wait_shown(qtbot, window, 0)
     assert window.player.frames == 60
     go.set()
@@ -397,7 +397,7 @@ def test_opening_another_drive_does_not_wait_for_the_first(
 
 def test_closing_while_a_network_loads(qtbot, make_window, drive_folder):
     window = make_window("NetSVF")
-    window.open_drive(drive_folder)
+    window.source.open_drive(drive_folder)
     window.close()
     assert window.threads_left == []
 

@@ -62,9 +62,9 @@ def show(qtbot, make_window, road):
 
     def make(run: Path, count: int = len(EPOCHS)):
         window = make_window("NetSVF")
-        window.open_drive(road)
+        window.source.open_drive(road)
         wait_shown(qtbot, window, 0, masked=True)
-        window.show_run(run)
+        window.run.show(run)
         wait_pictures(qtbot, window, count)
         return window
 
@@ -222,7 +222,7 @@ def test_a_folder_that_is_no_run_is_one_notice(qtbot, make_window, run_folder, h
     else:
         config.write_text("{")
     window = make_window()
-    window.show_run(run_folder)
+    window.run.show(run_folder)
     qtbot.waitUntil(lambda: window.notice.message() != "", timeout=WAIT)
     assert str(run_folder) in window.notice.message()
     assert window.panels.run.stack.currentIndex() == 0
@@ -230,7 +230,7 @@ def test_a_folder_that_is_no_run_is_one_notice(qtbot, make_window, run_folder, h
 
 def test_a_bad_folder_leaves_the_run_that_is_open(qtbot, show, trained, tmp_path):
     window = show(trained)
-    window.show_run(tmp_path)
+    window.run.show(tmp_path)
     qtbot.waitUntil(lambda: window.notice.message() != "", timeout=WAIT)
     qtbot.waitUntil(lambda: not window.run._loading, timeout=WAIT)
     assert window.run.state.path == trained
@@ -246,13 +246,13 @@ def test_a_dropped_run_opens_with_the_drive_that_it_learned_from(qtbot, make_win
     assert window.player.path == road
     wait_pictures(qtbot, window, 3)
     assert window.player.shown_frame.index == 45  # the first that was held out
-    window.close_drive()
+    window.source.close_drive()
     assert pictures(window) == []
 
 
 def test_the_thread_ends_with_the_window_even_in_the_middle(qtbot, make_window, trained):
     window = make_window()
-    window.show_run(trained)
+    window.run.show(trained)
     thread = window.run._thread
     window.close()
     assert window.threads_left == []
@@ -336,7 +336,7 @@ def test_vbp_alone_plays_the_demo_drive_the_first_time(qtbot, command, settings)
     qtbot.waitUntil(lambda: window.player.shown_frame.index >= 3, timeout=WAIT)
     assert window.player.shown_frame.shot is not None
     assert np.isfinite(window.presenter.predicted_deg).any()
-    window.close_drive()
+    window.source.close_drive()
     assert window.stack.currentWidget() is window.start_page
     assert settings.recent() == []  # who has opened nothing yet finds the demo the next time too
 

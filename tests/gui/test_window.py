@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -42,21 +43,21 @@ def test_every_action_is_in_a_menu_on_the_keys_page_and_says_its_key(qtbot, make
     assert len(page) == len(ACTIONS)
     for spec, (group, text, keys) in zip(ACTIONS, page, strict=True):
         action = window.actions_by_id[spec.id]
-        assert action in window._menus[spec.group].actions()
+        assert action in window.menus[spec.group].actions()
         assert group == spec.group
         assert text
         for key in spec.keys:
             assert shown_key(key) in keys
             assert shown_key(key) in action.toolTip()
-        assert callable(getattr(window, spec.slot))
+        assert callable(attrgetter(spec.slot)(window))
         assert plain(spec.text)
 
 
 def test_the_keys_page_opens(qtbot, make_window):
     window = make_window()
     window.actions_by_id["keys"].trigger()
-    assert window._keys.isVisible()
-    assert window._keys.findChildren(KeysPage)
+    assert window.view.keys.isVisible()
+    assert window.view.keys.findChildren(KeysPage)
 
 
 def test_keys_reach_the_player(qtbot, open_window):
@@ -177,7 +178,7 @@ def test_compare_shows_the_frame_before_also_after_a_jump(qtbot, open_window):
 def test_another_network_explains_the_same_frame(qtbot, open_window):
     window = open_window(network="NetSVF", frame=20)
     first = window.player.shown_frame.shot.angle_rad
-    window.use_network("NetHVF")
+    window.network.use("NetHVF")
     qtbot.waitUntil(lambda: window.player.ready.name == "NetHVF", timeout=WAIT)
     wait_shown(qtbot, window, 20, masked=True)
     qtbot.waitUntil(lambda: window.player.shown_frame.shot.angle_rad != first, timeout=WAIT)
@@ -230,7 +231,7 @@ def test_a_path_that_is_no_recording_is_one_notice(qtbot, make_window, tmp_path)
             path.mkdir()
         elif path.suffix:
             path.write_text("nothing to see")
-        window.open_drive(path)
+        window.source.open_drive(path)
         qtbot.waitUntil(lambda p=path: p.name in window.notice.message(), timeout=WAIT)
         assert window.stack.currentWidget() is window.start_page
     assert window.player.frames == 0
@@ -251,7 +252,7 @@ def test_an_unstated_unit_is_asked_for_once(qtbot, make_window, drive_folder, mo
 
     monkeypatch.setattr(vbp.app.player.drive_thread, "open_drive", asks)
     window = make_window()
-    window.open_drive(drive_folder, frame=7)
+    window.source.open_drive(drive_folder, frame=7)
     qtbot.waitUntil(lambda: "radians or degrees" in window.notice.message(), timeout=WAIT)
     buttons = {b.text(): b for b in window.notice._buttons}
     assert set(buttons) >= {"Radians", "Degrees"}
@@ -282,14 +283,14 @@ def test_a_first_network_that_is_gone_gives_way_to_the_default(qtbot, make_windo
 def test_an_unknown_device_is_one_notice(qtbot, make_window):
     window = make_window("NetSVF")
     qtbot.waitUntil(lambda: window.player.ready is not None, timeout=WAIT)
-    window.use_device("abacus")
+    window.network.use_device("abacus")
     qtbot.waitUntil(lambda: "abacus" in window.notice.message(), timeout=WAIT)
     assert window.player.ready is not None
 
 
 def test_an_unexpected_error_is_told_once_and_the_program_goes_on(qtbot, open_window):
     window = open_window()
-    hooks = Hooks(window.told.emit, window.close)
+    hooks = Hooks(window.unexpected.emit, window.close)
     try:
 
         def fail() -> None:
@@ -349,8 +350,8 @@ def test_recent_recordings_stand_on_the_start_page(qtbot, open_window, drive_fol
     window.actions_by_id["close-drive"].trigger()
     assert window.stack.currentWidget() is window.start_page
     assert [row.path for row in window.start_page.rows] == [str(drive_folder)]
-    window._fill_recent()
-    assert [a.text() for a in window._recent_menu.actions()] == [str(drive_folder)]
+    window.source.fill_recent()
+    assert [a.text() for a in window.recent_menu.actions()] == [str(drive_folder)]
     window.start_page.open_requested.emit(str(drive_folder))
     wait_shown(qtbot, window, 0)
 
@@ -397,10 +398,10 @@ def test_marks_keep_their_order(qtbot, open_window):
     window = open_window()
     window.marks.set_part(10, 20)
     window.player.seek(40)
-    window.mark_a()
+    window.playback.mark_a()
     assert (window.marks.a, window.marks.b) == (40, None)
     window.player.seek(5)
-    window.mark_b()
+    window.playback.mark_b()
     assert (window.marks.a, window.marks.b) == (None, 5)
 
 
@@ -517,16 +518,16 @@ def test_panels_come_and_go_by_their_actions(qtbot, make_window):
 def test_colours_switch_at_once(qtbot, open_window):
     window = open_window()
     dark = window.grab().toImage().pixelColor(5, 60).lightness()
-    window.set_scheme("light")
+    window.view.set_scheme("light")
     qtbot.wait(50)
     assert window.grab().toImage().pixelColor(5, 60).lightness() > dark + 80
-    window.set_scheme("dark")
+    window.view.set_scheme("dark")
 
 
 @pytest.mark.shared
 def test_the_real_drive_plays(qtbot, make_window, shared: Path):
     window = make_window("NetSVF")
-    window.open_drive(shared / "data" / "udacity-ch2", frame=100)
+    window.source.open_drive(shared / "data" / "udacity-ch2", frame=100)
     wait_shown(qtbot, window, 100, masked=True)
     assert window.player.frames == 900
     crop = window.player.shown_frame.shot.crop
@@ -578,7 +579,7 @@ def test_a_long_start_page_and_a_long_notice_leave_the_panels_their_height(qtbot
     plot, whole = window.docks["angle"].height(), window.height()
     for k in range(12):
         settings.add_recent(f"/drives/of/june/{k}.bag")
-    window.show_start()
+    window.source.show_start()
     window.notice.show_message("what is accepted: " + "a folder of pictures, " * 25, "error")
     qtbot.wait(200)
     assert window.height() == whole
@@ -589,7 +590,7 @@ def test_nothing_of_a_closed_drive_stays_on_the_screen(qtbot, open_window):
     window = open_window(network="NetSVF")
     assert window.panels.steering._frame
     window.player.skipped = 87
-    window.close_drive()
+    window.source.close_drive()
     window.presenter.refresh_status()
     assert not window.panels.steering._frame
     assert not window.panels.visualbackprop._left.text()
@@ -605,7 +606,7 @@ def test_a_file_that_is_no_network_is_not_offered_again(qtbot, make_window, tmp_
     qtbot.waitUntil(lambda: "bad.safetensors" in window.notice.message(), timeout=WAIT)
     assert window.top.network.findData(str(bad)) < 0
     assert window.player.network_name == "NetSVF"  # what another device, or predicting, would take
-    window.use_device("abacus")  # a device that is not there says nothing against the network
+    window.network.use_device("abacus")  # a device that is not there says nothing against the network
     qtbot.waitUntil(lambda: "abacus" in window.notice.message(), timeout=WAIT)
     assert window.top.network.currentData() == "NetSVF"
 
@@ -613,7 +614,7 @@ def test_a_file_that_is_no_network_is_not_offered_again(qtbot, make_window, tmp_
 def test_a_question_with_buttons_names_no_option_of_the_command_line(qtbot, make_window, tmp_path):
     window = make_window()
     failed = DriveFailed(0, tmp_path, "x.csv does not say its unit; pass --angle-unit rad or deg", True)
-    window._on_open_failed(failed)
+    window.source.on_open_failed(failed)
     assert window.notice.message() == "x.csv does not say its unit; what are its numbers?"
     assert len(window.notice.actions_shown()) == 3
 
@@ -626,7 +627,7 @@ def test_a_floating_panel_comes_back_where_it_was(qtbot, make_window, monkeypatc
     qtbot.wait(200)
     at = first.docks["steering"].pos()
     first.close()
-    monkeypatch.setattr("vbp.app.shell.window.FLOATS_MS", 1000)
+    monkeypatch.setattr("vbp.app.control.view.FLOATS_MS", 1000)
     second = make_window()
     dock = second.docks["steering"]
     qtbot.waitUntil(dock.isFloating, timeout=WAIT)
@@ -654,7 +655,7 @@ def test_a_signal_closes_the_window_only_between_events(qtbot, open_window):
 
 def test_a_window_that_is_closed_at_once_keeps_the_layout_of_before(make_window, settings):
     window = make_window()
-    window._placed = False  # as before its first turn of the event loop
+    window.view.placed = False  # as before its first turn of the event loop
     window.close()
     assert settings.bytes("window/state").isEmpty()
     settings.set("window/state", QByteArray(b"of yesterday"))
@@ -669,7 +670,7 @@ def test_a_recording_that_does_not_open_offers_the_way_back(qtbot, open_window, 
     window = open_window(frame=17)
     junk = tmp_path / "junk.bin"
     junk.write_bytes(b"no recording")
-    window.open_drive(junk)
+    window.source.open_drive(junk)
     qtbot.waitUntil(lambda: bool(window.notice.actions_shown()), timeout=WAIT)
     assert "junk.bin" in window.notice.message()
     (button,) = window.notice.actions_shown()

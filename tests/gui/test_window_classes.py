@@ -72,7 +72,7 @@ def test_the_whole_drive_and_the_worst_picture(qtbot, window):
     told = window.presenter.predicted_deg
     assert np.isfinite(told).all()
     worst = int(np.argmin(told[4:])) + 4
-    window.go_worst()
+    window.playback.go_worst()
     wait_shown(qtbot, window, worst, masked=True)
 
 
@@ -97,7 +97,7 @@ def test_from_classes_to_angles_and_back(qtbot, window, network, tmp_path, drive
     from roadmaker import tiny_spec
 
     save_checkpoint(build(tiny_spec(), 3), tmp_path / "angle.safetensors")
-    window.use_network(str(tmp_path / "angle.safetensors"))
+    window.network.use(str(tmp_path / "angle.safetensors"))
     qtbot.waitUntil(lambda: window.docks["steering"].windowTitle() == "Steering", timeout=WAIT)
     wait_shown(qtbot, window, 0, masked=True)
     settled(qtbot, window)
@@ -110,12 +110,12 @@ def test_from_classes_to_angles_and_back(qtbot, window, network, tmp_path, drive
     said = "No driven angle is known"
     qtbot.waitUntil(lambda: said in (window.panels.lrp.view._warning or ""), timeout=WAIT)
 
-    window.open_drive(drive_folder)  # where there is one
+    window.source.open_drive(drive_folder)  # where there is one
     wait_shown(qtbot, window, 0, masked=True)
     qtbot.waitUntil(lambda: window.presenter.complete(0), timeout=WAIT)
     assert said not in (window.panels.lrp.view._warning or "")
     assert np.isfinite(window.presenter.driven_deg).any()
-    window.use_network(network)  # a steering drive and a classifier: nothing is known to be right
+    window.network.use(network)  # a steering drive and a classifier: nothing is known to be right
     qtbot.waitUntil(lambda: window.docks["angle"].windowTitle() == "Probability", timeout=WAIT)
     wait_shown(qtbot, window, 0, masked=True)
     assert len(bars(window)) == 3 and not any(true for _, _, true in bars(window))
@@ -127,5 +127,5 @@ def test_the_target_is_remembered(qtbot, make_window, settings: Settings, networ
     settings.set("target/angle", "nonsense")
     window = make_window(network)
     qtbot.waitUntil(lambda: window.top.target.target() == "class:1", timeout=WAIT)
-    window.use_network("NetSVF")
+    window.network.use("NetSVF")
     qtbot.waitUntil(lambda: window.top.target.target() == "output", timeout=WAIT)

@@ -1,0 +1,92 @@
+"""What the actions of playback, marks and prediction do."""
+
+from __future__ import annotations
+
+from PySide6.QtGui import QAction
+
+from vbp.app.control.presenter import Presenter
+from vbp.app.player.messages import PredictEnded
+from vbp.app.player.playback import Player
+from vbp.app.state.marks import Marks
+from vbp.app.state.settings import Settings
+from vbp.app.widgets.notice import Notice
+
+
+class PlaybackControl:
+    def __init__(
+        self,
+        player: Player,
+        marks: Marks,
+        presenter: Presenter,
+        settings: Settings,
+        actions: dict[str, QAction],
+        notice: Notice,
+    ) -> None:
+        self._player, self._marks, self._presenter = player, marks, presenter
+        self._settings, self._actions, self._notice = settings, actions, notice
+        player.predict_ended.connect(self._on_predict_ended)
+        player.pace_changed.connect(lambda _, realtime: actions["realtime"].setChecked(realtime))
+
+    def toggle(self) -> None:
+        self._player.toggle()
+
+    def step(self, frames: int) -> None:
+        self._player.step(frames)
+
+    def go_first(self) -> None:
+        self._player.seek(0)
+
+    def go_last(self) -> None:
+        self._player.seek(self._player.frames - 1)
+
+    def change_speed(self, steps: int) -> None:
+        self._player.faster(steps)
+
+    def normal_speed(self) -> None:
+        self._player.set_pace(1.0)
+
+    def set_realtime(self, on: bool) -> None:
+        self._settings.set("realtime", on)
+        self._player.set_pace(realtime=on)
+
+    # Marks.
+
+    def set_looping(self, on: bool) -> None:
+        self._marks.set_looping(on)
+
+    def mark_a(self) -> None:
+        self._marks.set_part(self._player.target, self._marks.b)
+
+    def mark_b(self) -> None:
+        self._marks.set_part(self._marks.a, self._player.target)
+
+    def clear_marks(self) -> None:
+        self._marks.set_part(None, None)
+
+    def toggle_bookmark(self) -> None:
+        self._marks.toggle_bookmark(self._player.target)
+
+    def go_bookmark(self, direction: int) -> None:
+        frame = self._marks.bookmark_from(self._player.target, direction)
+        if frame is not None:
+            self._player.seek(frame)
+
+    # Predictions.
+
+    def go_worst(self) -> None:
+        frame = self._presenter.worst()
+        if frame is not None:
+            self._player.pause()
+            self._player.seek(frame)
+
+    def toggle_predict(self, on: bool) -> None:
+        if on:
+            self._player.predict()
+            self._actions["predict"].setChecked(self._player.predicting)
+        else:
+            self._player.stop_predicting()
+
+    def _on_predict_ended(self, ended: PredictEnded) -> None:
+        self._actions["predict"].setChecked(False)
+        if ended.text and ended.text != "stopped":
+            self._notice.show_message(ended.text, "error")

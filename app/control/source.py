@@ -1,0 +1,179 @@
+"""Recordings: opened, closed, and what is said when one does not open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu, QStackedWidget
+
+from vbp.app.control.presenter import Presenter
+from vbp.app.panels.masked import MaskedView
+from vbp.app.player.messages import DriveFailed, Frame
+from vbp.app.player.playback import Player
+from vbp.app.state.actions import ACTIONS
+from vbp.app.state.marks import Marks
+from vbp.app.state.settings import Settings
+from vbp.app.widgets.notice import Notice
+from vbp.app.widgets.start_page import StartPage
+from vbp.demo import demo_drive
+from vbp.drives.base import Drive, OpenOptions
+
+OF_A_SOURCE = ("close-drive", "export")  # actions that need one, beside those of the groups below
+GROUPS_OF_A_SOURCE = ("Playback", "Marks", "Analysis")
+
+
+class SourceControl(QObject):
+    """What is open, and the page that is shown while nothing is."""
+
+    closed = Signal()
+
+    def __init__(
+        self,
+        window: QMainWindow,
+        player: Player,
+        marks: Marks,
+        presenter: Presenter,
+        settings: Settings,
+        actions: dict[str, QAction],
+        notice: Notice,
+        stack: QStackedWidget,
+        start_page: StartPage,
+        picture: MaskedView,
+        recent_menu: QMenu,
+    ) -> None:
+        super().__init__(window)
+        self._window, self._player, self._marks, self._presenter = window, player, marks, presenter
+        self._settings, self._actions, self._notice = settings, actions, notice
+        self._stack, self._start_page, self._picture = stack, start_page, picture
+        self._recent_menu = recent_menu
+        # What was open before the last opening: path, options, frame, least speed.
+        self._before: tuple[Path, OpenOptions, int, float] | None = None
+        player.opening.connect(self._on_opening)
+        player.opened.connect(self._on_opened)
+        player.open_failed.connect(self.on_open_failed)
+        recent_menu.aboutToShow.connect(self.fill_recent)
+        start_page.open_file_requested.connect(self.open_file)
+        start_page.open_folder_requested.connect(self.open_folder)
+        start_page.set_demo(str(demo_drive() or ""))
+
+    def open_drive(
+        self, path: Path, options: OpenOptions | None = None, frame: int = 0, min_speed: float = 0.0
+    ) -> None:
+        self._notice.dismiss()
+        player = self._player
+        if player.drive is not None and player.path is not None:
+            self._before = (player.path, player.options, player.target, player.min_speed)
+        player.open(path, options, frame, min_speed)
+
+    def open_if_none(self, path: Path, options: OpenOptions, frame: int) -> None:
+        """Open a recording that somebody offers, unless the user has opened something."""
+        if self._stack.currentWidget() is self._start_page:
+            self.open_drive(path, options, frame)
+
+    def play_demo(self) -> None:
+        """For who opened nothing yet: the demo drive, playing as soon as the network is there to be seen."""
+        demo = demo_drive()
+        if demo is None:
+            return
+
+        def begin(frame: Frame) -> None:
+            if frame.shot is not None or self._player.path != demo:
+                self._player.shown.disconnect(begin)
+                if self._player.path == demo:
+                    self._player.play()
+
+        self._player.shown.connect(begin)
+        self.open_drive(demo)
+
+    def open_file(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self._window, "Open a recording", self._settings.last_folder())
+        if name:
+            self.open_drive(Path(name))
+
+    def open_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(
+            self._window, "Open a folder with a recording", self._settings.last_folder()
+        )
+        if name:
+            self.open_drive(Path(name))
+
+    def close_drive(self) -> None:
+        self._player.close_drive()
+        self.clear()
+        self.closed.emit()
+        self.show_start()
+
+    def clear(self) -> None:
+        """Nothing of what was open is left on the screen."""
+        self._presenter.clear()
+        self._marks.set_drive(None, 0)
+
+    def show_start(self) -> None:
+        self._window.setWindowTitle("vbp")
+        self._start_page.set_recent(self._settings.recent())
+        self._stack.setCurrentWidget(self._start_page)
+        self.enable_actions(False)
+
+    def show_picture(self, title: str, text: str) -> None:
+        """The picture's place, with a text as long as there is no picture; the actions come with it."""
+        self._window.setWindowTitle(title)
+        self._picture.set_empty(text)
+        self._stack.setCurrentWidget(self._picture)
+        self.enable_actions(False)
+        self._actions["close-drive"].setEnabled(True)
+
+    def enable_actions(self, drive_open: bool) -> None:
+        for spec in ACTIONS:
+            if spec.id in OF_A_SOURCE or (spec.group in GROUPS_OF_A_SOURCE and spec.id != "realtime"):
+                self._actions[spec.id].setEnabled(drive_open)
+
+    def _on_opening(self, path: str) -> None:
+        self.clear()
+        name = Path(path).name
+        self.show_picture(f"{name} – vbp", f"Opening {name} …")
+
+    def _on_opened(self, drive: Drive) -> None:
+        self._picture.set_empty("")
+        self._actions["loop"].setChecked(False)
+        self._marks.set_drive(self._player.path, len(drive))
+        if self._player.path != demo_drive():  # which the start page offers anyway
+            self._settings.add_recent(str(self._player.path))
+        self._picture.setToolTip("")
+        info = drive.info
+        self._window.setWindowTitle(f"{info.path.name} – {info.kind}, {len(drive)} frames – vbp")
+        self.enable_actions(True)
+
+    def on_open_failed(self, failed: DriveFailed) -> None:
+        self.show_start()
+        self._presenter.clear()
+        if failed.needs_unit:
+            player = self._player
+            frame, options, speed = player.first_frame, player.options, player.min_speed
+
+            def again(unit: str) -> Callable[[], None]:
+                return lambda: self.open_drive(failed.path, replace(options, angle_unit=unit), frame, speed)
+
+            answers = [("Radians", again("rad")), ("Degrees", again("deg")), ("−1 to 1", again("unit"))]
+            said = failed.text.partition("; pass --")[0]  # the buttons are the window's way
+            self._notice.show_message(f"{said}; what are its numbers?", "warning", answers + self._way_back())
+        else:
+            if not failed.path.exists():
+                self._settings.forget_recent(str(failed.path))
+                self._start_page.set_recent(self._settings.recent())
+            self._notice.show_message(failed.text, "error", self._way_back())
+
+    def _way_back(self) -> list[tuple[str, Callable[[], None]]]:
+        """The recording that gave way to one that did not open, at the frame where it was."""
+        before = self._before
+        return [(f"Back to {before[0].name}", lambda: self.open_drive(*before))] if before else []
+
+    def fill_recent(self) -> None:
+        self._recent_menu.clear()
+        for path in self._settings.recent():
+            self._recent_menu.addAction(path, lambda path=path: self.open_drive(Path(path)))
+        if self._recent_menu.isEmpty():
+            self._recent_menu.addAction("Nothing yet").setEnabled(False)

@@ -1,0 +1,198 @@
+"""How the window looks: colours, overlay, panels shown and hidden, the picture alone, its layout, the page of keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from PySide6.QtCore import QByteArray, QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication, QDialog, QDockWidget, QMainWindow, QVBoxLayout
+
+from vbp.app import theme
+from vbp.app.control.presenter import Presenter
+from vbp.app.dialogs.keys import KeysPage
+from vbp.app.panels import layout
+from vbp.app.panels.panels import Panels
+from vbp.app.panels.title import PanelTitle
+from vbp.app.panels.toolbar import TopBar
+from vbp.app.player.playback import Player
+from vbp.app.state.actions import PANELS, keys_table
+from vbp.app.state.overlay import STYLE_TITLES, Overlay
+from vbp.app.state.settings import Settings
+
+FLOATS_MS = 150  # a window manager has placed the panels that float
+
+
+class ViewControl(QObject):
+    """keep_scheme: whether the colours are those of the settings, and not the command line's."""
+
+    docks_placed = Signal()  # by the kept layout, or by the default one
+
+    def __init__(
+        self,
+        window: QMainWindow,
+        player: Player,
+        panels: Panels,
+        docks: dict[str, QDockWidget],
+        presenter: Presenter,
+        settings: Settings,
+        actions: dict[str, QAction],
+        top: TopBar,
+        keep_scheme: bool,
+    ) -> None:
+        super().__init__(window)
+        self._window, self._player, self._panels, self._docks = window, player, panels, docks
+        self._presenter, self._settings, self._actions, self._top = presenter, settings, actions, top
+        self._keep_scheme = keep_scheme
+        self._with_panels: QByteArray | None = None  # the layout to go back to while the picture is alone
+        self._tall = False  # the network's input; the kept layout is that for a wide one
+        self.keys: QDialog | None = None
+        self.placed = False  # before that, the window has no layout worth keeping
+        for name, dock in docks.items():
+            # Also tells of a tab that is chosen or left; isVisible is true for panels behind others.
+            dock.visibilityChanged.connect(partial(presenter.set_seen, name))
+        panels.picture.activated.connect(self.toggle_alone)
+        top.overlay_changed.connect(self.set_overlay)
+        self.set_overlay(
+            Overlay(
+                settings.text("overlay/style", "paper", tuple(STYLE_TITLES)),
+                settings.number("overlay/opacity", 0.8, 0.0, 1.0),
+            )
+        )
+
+    # Colours and the overlay.
+
+    def set_scheme(self, name: str) -> None:
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            theme.apply(app, name)
+            if self._keep_scheme:
+                self._settings.set("scheme", name)
+
+    def set_overlay(self, overlay: Overlay) -> None:
+        self._top.set_overlay(overlay)
+        self._presenter.set_overlay(overlay)
+        self._actions["overlay"].setChecked(overlay.shown)
+        self._settings.set("overlay/style", overlay.style)
+        self._settings.set("overlay/opacity", overlay.opacity)
+
+    def set_mask_shown(self, on: bool) -> None:
+        self.set_overlay(replace(self._presenter.overlay, shown=on))
+
+    def next_style(self) -> None:
+        styles = list(STYLE_TITLES)
+        overlay = self._presenter.overlay
+        self.set_overlay(replace(overlay, style=styles[(styles.index(overlay.style) + 1) % len(styles)]))
+
+    def change_opacity(self, percent: int) -> None:
+        overlay = self._presenter.overlay
+        self.set_overlay(replace(overlay, opacity=min(1.0, max(0.0, overlay.opacity + percent / 100))))
+
+    # Panels.
+
+    def toggle_full_screen(self) -> None:
+        self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def toggle_panel(self, name: str, on: bool) -> None:
+        dock = self._docks[name]
+        behind = dock.isVisible() and name not in self._presenter.seen
+        dock.setVisible(on or behind)  # of a panel behind another tab one wants to see it, not close it
+        self._actions[f"panel-{name}"].setChecked(dock.isVisible())
+        if dock.isVisible():
+            dock.raise_()
+
+    def add_method(self) -> None:
+        """One more panel with a method, as long as there are some left."""
+        for name in self._panels.methods:
+            if not self._docks[name].isVisible():
+                self.toggle_panel(name, True)
+                strips = [self._docks[n] for n in ("visualbackprop", *self._panels.methods)]
+                QTimer.singleShot(0, partial(layout.share, self._window, strips))  # when it has its place
+                return
+
+    def name_docks(self, of_classes: bool) -> None:
+        """Two docks are called by what the network predicts."""
+        titles = {name: title for name, title, _ in PANELS}
+        for name, title in (("steering", "Class"), ("angle", "Probability")):
+            title = title if of_classes else titles[name]
+            self._docks[name].setWindowTitle(title)
+            bar = self._docks[name].titleBarWidget()
+            if isinstance(bar, PanelTitle):
+                bar.name.setText(title)
+            self._actions[f"panel-{name}"].setText(title)
+
+    def place_bars(self) -> None:
+        """The transport for a recording, the live bar for a camera; a kept layout may say otherwise."""
+        live = self._player.live is not None
+        self._panels.transport.setVisible(not live)
+        self._panels.live_bar.setVisible(live)
+        self._actions["record"].setEnabled(live)
+
+    # The layout.
+
+    def place(self) -> None:
+        """The kept layout, when the window is shown: before, panels get other sizes."""
+        layout.place_docks(self._window, self._docks)
+        layout.restore(self._window, self._settings.bytes("window/state"))
+        tall, self._tall = self._tall, False
+        self.arrange_maps(tall)  # of a network that was there before
+        self.place_bars()
+        self.docks_placed.emit()
+        places = {dock: dock.pos() for dock in self._docks.values() if dock.isFloating()}
+        QTimer.singleShot(FLOATS_MS, lambda: layout.move_back(places))
+        self.placed = True
+
+    def remember(self) -> None:
+        """Keep the layout, that for a wide input, with its panels."""
+        if self.placed:
+            self.arrange_maps(False)
+            self._settings.set("window/geometry", self._window.saveGeometry())
+            state = self._with_panels or self._window.saveState(layout.VERSION)
+            self._settings.set("window/state", state)
+            self._presenter.methods.remember(self._settings)
+
+    def arrange_maps(self, tall: bool) -> None:
+        if tall != self._tall and self._with_panels is None:
+            self._tall = tall
+            layout.arrange_maps(self._window, self._docks, tall)
+
+    def toggle_alone(self) -> None:
+        """The picture alone, and back."""
+        if self._with_panels is None:
+            self._with_panels = self._window.saveState(layout.VERSION)
+            for dock in self._docks.values():
+                dock.hide()
+        else:
+            state, self._with_panels = self._with_panels, None
+            layout.restore(self._window, state)
+        self.place_bars()
+
+    def reset_layout(self) -> None:
+        window = self._window
+        self._with_panels = None
+        self._top.show()
+        window.addToolBar(Qt.ToolBarArea.TopToolBarArea, self._top)
+        for bar in (self._panels.transport, self._panels.live_bar):
+            window.addToolBar(Qt.ToolBarArea.BottomToolBarArea, bar)
+        self.place_bars()
+        layout.place_docks(window, self._docks)
+        tall, self._tall = self._tall, False
+        QTimer.singleShot(0, lambda: layout.place_docks(window, self._docks))
+        QTimer.singleShot(0, lambda: self.arrange_maps(tall))
+        QTimer.singleShot(0, self.docks_placed.emit)
+
+    # Help.
+
+    def show_keys(self) -> None:
+        if self.keys is None:
+            self.keys = QDialog(self._window)
+            self.keys.setWindowTitle("Keys – vbp")
+            page = KeysPage()
+            page.set_actions(keys_table())
+            box = QVBoxLayout(self.keys)
+            box.setContentsMargins(0, 0, 0, 0)
+            box.addWidget(page)
+            self.keys.resize(1120, 640)
+        self.keys.show()
+        self.keys.raise_()
