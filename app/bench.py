@@ -29,7 +29,7 @@ def main() -> int:
     args = parser.parse_args()
     named = [text.partition("=")[::2] for text in args.recordings]
 
-    from vbp.app.main import prepare_qt
+    from vbp.app.shell.start import prepare_qt
 
     prepare_qt()
     from PySide6.QtCore import QSettings

@@ -15,9 +15,9 @@ from vbp.app.panels.live_bar import LiveBar
 from vbp.app.panels.live_plot import LivePlot
 from vbp.app.player.messages import Frame, NetworkReady, told
 from vbp.app.player.playback import Player
-from vbp.app.widgets.format import clock, signed
 from vbp.app.widgets.plot_parts import STEERING, UNKNOWN_CLASSES
 from vbp.live.frame import CaptureState
+from vbp.readable import clock, signed
 
 TICK_MS = 100
 INFO_EVERY = 10  # ticks

@@ -14,10 +14,10 @@ from vbp.app.player.messages import Frame, LayersMade, NetworkReady, Predicted, 
 from vbp.app.player.playback import Player
 from vbp.app.state.marks import Marks
 from vbp.app.state.overlay import Overlay
-from vbp.app.widgets.format import clock
 from vbp.app.widgets.plot_parts import CLASSES, STEERING, UNKNOWN_CLASSES
 from vbp.classes import UNKNOWN, labels_for, unknown_folders
 from vbp.drives.base import Drive
+from vbp.readable import clock
 
 VBP = "visualbackprop"
 STATUS_MS = 250

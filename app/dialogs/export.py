@@ -38,10 +38,10 @@ from vbp.app.dialogs.export_form import (
     size_of,
 )
 from vbp.app.state.overlay import STYLE_TITLES
-from vbp.app.widgets.format import clock
 from vbp.app.widgets.picture import PictureView
 from vbp.drives.base import Image
 from vbp.export.job import DEFAULT_PANELS, Settings
+from vbp.readable import clock
 
 WHOLE, MARKED, FRAME = "whole", "marked", "frame"
 

@@ -16,9 +16,9 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from vbp.app.player.messages import Frame
 from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.compare import ComparedFrame, CompareView
-from vbp.app.widgets.format import signed
 from vbp.drives.base import Drive, Image
 from vbp.overlay import Rect, blend
+from vbp.readable import signed
 
 KEPT = 8
 SMALL = 260  # logical pixels of height; below, only the part that the network sees is shown

@@ -7,8 +7,8 @@ from html import escape
 import numpy as np
 from PySide6.QtWidgets import QFrame, QTextBrowser, QVBoxLayout, QWidget
 
-from vbp.app.widgets.format import clock, signed
 from vbp.drives.base import Drive
+from vbp.readable import clock, signed
 
 GAPS_LISTED = 50
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from vbp.app.main import options_of, prepare_qt
+from vbp.app.shell.start import options_of, prepare_qt
 from vbp.errors import VbpError
 from vbp.models.atomic import atomic_write
 

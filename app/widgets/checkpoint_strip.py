@@ -24,8 +24,8 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from vbp.app import theme
 from vbp.app.theme.colours import DARK
-from vbp.app.widgets.format import signed
 from vbp.app.widgets.picture import to_qimage
+from vbp.readable import signed
 
 GAP = 8
 EDGE = 3  # pixels of a tile around its picture

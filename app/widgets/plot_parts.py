@@ -7,7 +7,7 @@ from typing import Any
 
 import pyqtgraph as pg
 
-from vbp.app.widgets.format import MINUS, clock
+from vbp.readable import MINUS, clock
 
 SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 PERCENT = (5, 10, 25, 50)

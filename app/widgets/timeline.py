@@ -11,9 +11,9 @@ from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEv
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from vbp.app import theme
-from vbp.app.widgets.format import clock
 from vbp.app.widgets.series import nice_limit
 from vbp.app.widgets.timeline_strip import gap_runs, paint_strip
+from vbp.readable import clock
 
 PAD = 12.0
 LANE = 13.0  # above the strip: bookmarks and the handles of A and B

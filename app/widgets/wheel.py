@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen, QPo
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from vbp.app import theme
-from vbp.app.widgets.format import UNKNOWN, signed
+from vbp.readable import UNKNOWN, signed
 
 NAN = float("nan")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from drivemaker import WAIT, settled, wait_shown, write_drive
 
-from vbp.app.control.methods import PANELS
+from vbp.app.panels.panels import FIRST_METHODS
 from vbp.explain import METHODS
 
 
@@ -102,13 +102,13 @@ def test_sliders_keep_their_numbers_for_each_method(qtbot, window):
 def test_six_at_once_all_of_the_frame_on_the_screen(qtbot, window):
     for _ in range(7):
         window.actions_by_id["add-method"].trigger()
-    qtbot.waitUntil(lambda: set(PANELS) <= window.presenter.seen, timeout=WAIT)
-    assert all(window.docks[name].isVisible() for name in PANELS)
+    qtbot.waitUntil(lambda: set(FIRST_METHODS) <= window.presenter.seen, timeout=WAIT)
+    assert all(window.docks[name].isVisible() for name in FIRST_METHODS)
     window.player.seek(20)
     wait_shown(qtbot, window, 20, masked=True)
     wait_complete(qtbot, window, 20)
     shot = window.player.shown_frame.shot
-    for name, method in PANELS.items():
+    for name, method in FIRST_METHODS.items():
         panel = window.panels.methods[name]
         assert panel.method == method
         expected = window.player.engine.explain(shot, method, **panel.parameters())
@@ -174,7 +174,7 @@ DAMAGED = (
 
 
 def test_damaged_settings_count_as_none(qtbot, make_window, settings):
-    for name, kept in zip(PANELS, DAMAGED, strict=True):
+    for name, kept in zip(FIRST_METHODS, DAMAGED, strict=True):
         settings.set(f"methods/{name}", kept)
     window = make_window("NetHVF")
     for panel in window.panels.methods.values():
@@ -225,7 +225,7 @@ def test_six_panels_fit_into_a_small_window(qtbot, window):
         window.actions_by_id["add-method"].trigger()
         qtbot.wait(50)
     shown_ones = [panel for name, panel in window.panels.methods.items() if window.docks[name].isVisible()]
-    assert len(shown_ones) == len(PANELS)
+    assert len(shown_ones) == len(FIRST_METHODS)
     wait_complete(qtbot, window, 0)
     settled(qtbot, window)
     assert (window.width(), window.height()) == (1280, 720)

@@ -16,7 +16,6 @@ from PySide6.QtWidgets import QApplication
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from roadmaker import tiny_spec, write_drive
-from vbp.app import main as main_module
 from vbp.app.jobs.run_folder import looks_like_run
 from vbp.app.main import main
 from vbp.app.widgets.checkpoint_strip import CheckpointStrip, Tile, best_grid
@@ -317,7 +316,7 @@ def command(qtbot, monkeypatch, settings):
     application.instance = QApplication.instance
     monkeypatch.setattr("vbp.app.shell.window.MainWindow", Kept)
     monkeypatch.setattr("PySide6.QtWidgets.QApplication", application)
-    monkeypatch.setattr(main_module.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("vbp.app.shell.start.signal.signal", lambda *_: None)
 
     def start(*arguments: object):
         assert main([*map(str, arguments), "--device", "cpu"]) == 0

@@ -9,8 +9,8 @@ import pytest
 from PySide6.QtGui import QColor, QImage
 
 from vbp.app import theme
-from vbp.app.widgets.format import clock, signed
 from vbp.app.widgets.wheel import SteeringView
+from vbp.readable import clock, signed
 
 NAN = float("nan")
 

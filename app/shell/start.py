@@ -1,0 +1,72 @@
+"""The window is started: what Qt wants first, and what the command line asks to be shown."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from vbp.app.player.threads import wait_quietly
+from vbp.drives.base import OpenOptions
+
+
+def prepare_qt() -> None:
+    """What must be so before a QApplication is made and torch is imported."""
+    wait_quietly()
+    if sys.platform == "win32":
+        import torch  # noqa: F401  # after Qt, its libraries do not load there
+    import cv2  # noqa: F401  # now, as it points these to its own Qt 5 when it is imported
+
+    os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
+    os.environ.pop("QT_QPA_FONTDIR", None)
+
+
+def options_of(args: argparse.Namespace) -> OpenOptions:
+    return OpenOptions(args.camera, args.angle_unit, args.angle_sign)
+
+
+def open_window(args: argparse.Namespace) -> int:
+    """Show what the command line asks for, until the window is closed; the program's exit status."""
+    prepare_qt()
+    from PySide6.QtWidgets import QApplication
+
+    from vbp.app.control.network import DEFAULT_NETWORK
+    from vbp.app.shell import camera_command
+    from vbp.app.shell.trouble import Hooks
+    from vbp.app.shell.window import MainWindow
+
+    app = QApplication(["vbp"])
+    app.setApplicationName("vbp")
+    app.setApplicationDisplayName("vbp")
+    app.setDesktopFileName("vbp")
+    window = MainWindow(scheme=args.scheme)
+    hooks = Hooks(window.unexpected.emit, interrupt=window.close_soon)
+    # The window's status timer lets Python look for signals a few times a second.
+    signal.signal(signal.SIGINT, lambda *_: window.close_soon())
+    geometry = window.settings.bytes("window/geometry")
+    if args.size is not None:
+        window.resize(*args.size)
+    elif not geometry.isEmpty():
+        window.restoreGeometry(geometry)
+    window.show()
+    network = args.model or window.settings.text("network", DEFAULT_NETWORK)
+    window.network.start(network, args.device)
+    if args.live is not None:
+        camera_command.begin(window, args.live)
+    elif args.source is not None:
+        window.source.open_drive(Path(args.source).expanduser(), options_of(args), args.frame, args.min_speed)
+    elif args.run is None and not (window.settings.recent() or window.settings.recent("cameras")):
+        window.source.play_demo()
+    if args.run is not None:
+        window.run.show(args.run)
+    try:
+        return app.exec()
+    finally:
+        hooks.remove()
+        if window.threads_left:
+            # One of them is deep inside a library: it must not keep the program.
+            sys.stderr.write(f"vbp: still busy at the end: {', '.join(window.threads_left)}\n")
+            sys.stderr.flush()
+            os._exit(0)
