@@ -86,7 +86,7 @@ def _parser() -> Parser:
         "--angle-unit", metavar="U", help="unit of the recorded angle: rad, deg, unit, unit:DEG"
     )
     parser.add_argument("--angle-sign", choices=("left", "right"), help="the side that counts as positive")
-    parser.add_argument("--frame", type=_frame, default=0, metavar="N", help="start at this frame")
+    parser.add_argument("--frame", type=_frame, metavar="N", help="start at this frame")
     parser.add_argument(
         "--min-speed", type=_speed, default=0.0, metavar="V", help="play only frames faster than V m/s"
     )

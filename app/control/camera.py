@@ -75,6 +75,7 @@ class CameraControl:
 
     def open(self, request: LiveRequest, record: Path | None = None, crop: Rect | None = None) -> None:
         """Show a camera. record: a new folder to record into at once. crop: for this time, in its pixels."""
+        self._source.leaving.emit()
         self._record.begin_with_first_frame(record)
         self._given_crop = crop
         self._player.open_live(request)

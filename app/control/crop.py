@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QWidget
 
 from vbp.app.control.presenter import Presenter
 from vbp.app.player.playback import Player
-from vbp.app.state.crops import ChosenCrop, keep_crop, kept_crop
+from vbp.app.state.crops import ChosenCrop
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.crop_editor import CropEditor
 from vbp.app.widgets.notice import Notice
@@ -57,7 +57,7 @@ class CropControl:
     def take_kept(self, source: str) -> None:
         """The crop that was kept for a camera's name or a recording's path."""
         self.editor.end()
-        self._player.set_crop(kept_crop(self._settings, source))
+        self._player.set_crop(self._settings.document(source).crop)
 
     def _on_opening(self, path: str) -> None:
         self.take_kept(str(Path(path).resolve()))
@@ -86,7 +86,7 @@ class CropControl:
             return
         source = self._source()
         if source and player.crop != self._before:
-            keep_crop(self._settings, source, player.crop)
+            self._settings.change_document(source, crop=player.crop)
             if player.live is None:  # what was predicted of other frames was seen otherwise
                 self._presenter.forget_predictions()
                 self._presenter.panels.compare.forget()

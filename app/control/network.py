@@ -72,6 +72,16 @@ class NetworkControl:
         if self._owned_by_run(before):
             self._top.forget_file(before)  # the list of networks holds the one in use, not all that were seen
 
+    def bring_back(self, name: str) -> None:
+        """A network that was in use with a recording. The user's own code is run only when they ask for it."""
+        source = NetworkSource.parse(name)
+        if source.is_factory:
+            self._notice.show_message(
+                f"{name} was in use here; it is your own code, which runs when you ask for it: vbp --model"
+            )
+        elif str(source.absolute()) != str(NetworkSource.parse(self._player.network_name).absolute()):
+            self.use(name)
+
     def open_file(self) -> None:
         start = self._settings.last_folder("networks")
         name, _ = QFileDialog.getOpenFileName(

@@ -15,7 +15,6 @@ from vbp.app.control.snapshot import plain_name, stamp
 from vbp.app.panels.live_bar import LiveBar, short, size, span
 from vbp.app.player.messages import RecordingTold
 from vbp.app.player.playback import Player
-from vbp.app.state.crops import keep_crop
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
 
@@ -93,7 +92,7 @@ class RecordControl:
         if folder is None:
             self._notice.show_message(recording.text, "error")
             return
-        keep_crop(self._settings, str(folder.resolve()), self._player.crop)
+        self._settings.change_document(str(folder.resolve()), crop=self._player.crop)
         frames, seconds = recording.frames, recording.seconds
         what = f"{frames} frames, {span(seconds)}, {size(recording.bytes)}, in {short(folder)}"
         said = (

@@ -22,14 +22,20 @@ from vbp.app.widgets.start_page import StartPage
 from vbp.demo import demo_drive
 from vbp.drives.base import Drive, OpenOptions
 
-OF_A_SOURCE = ("close-drive", "export")  # actions that need one, beside those of the groups below
+OF_A_SOURCE = (
+    "close-drive",
+    "export",
+    "save-session",
+)  # actions that need one, beside those of the groups below
 GROUPS_OF_A_SOURCE = ("Playback", "Marks", "Analysis")
 
 
 class SourceControl(QObject):
     """What is open, and the page that is shown while nothing is."""
 
+    leaving = Signal()  # what is open is about to be let go
     closed = Signal()
+    network_kept = Signal(str)  # the one in use when this recording was open last
 
     def __init__(
         self,
@@ -61,10 +67,22 @@ class SourceControl(QObject):
         start_page.set_demo(str(demo_drive() or ""))
 
     def open_drive(
-        self, path: Path, options: OpenOptions | None = None, frame: int = 0, min_speed: float = 0.0
+        self,
+        path: Path,
+        options: OpenOptions | None = None,
+        frame: int | None = None,
+        min_speed: float = 0.0,
+        with_network: bool = True,
     ) -> None:
+        """Open a recording. frame None and with_network: bring back the frame and the network of the last time."""
         self._notice.dismiss()
+        self.leaving.emit()
         player = self._player
+        kept = self._settings.document(str(path.resolve()))
+        if frame is None:
+            frame = kept.frame or 0
+        if with_network and kept.networks:
+            self.network_kept.emit(kept.networks[0])
         if player.drive is not None and player.path is not None:
             self._before = (player.path, player.options, player.target, player.min_speed)
         player.open(path, options, frame, min_speed)
@@ -72,7 +90,7 @@ class SourceControl(QObject):
     def open_if_none(self, path: Path, options: OpenOptions, frame: int) -> None:
         """Open a recording that somebody offers, unless the user has opened something."""
         if self._stack.currentWidget() is self._start_page:
-            self.open_drive(path, options, frame)
+            self.open_drive(path, options, frame, with_network=False)
 
     def play_demo(self) -> None:
         """For who opened nothing yet: the demo drive, playing as soon as the network is there to be seen."""
@@ -87,7 +105,7 @@ class SourceControl(QObject):
                     self._player.play()
 
         self._player.shown.connect(begin)
-        self.open_drive(demo)
+        self.open_drive(demo, frame=0, with_network=False)
 
     def open_file(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self._window, "Open a recording", self._settings.last_folder())
@@ -102,6 +120,7 @@ class SourceControl(QObject):
             self.open_drive(Path(name))
 
     def close_drive(self) -> None:
+        self.leaving.emit()
         self._player.close_drive()
         self.clear()
         self.closed.emit()
@@ -138,8 +157,8 @@ class SourceControl(QObject):
 
     def _on_opened(self, drive: Drive) -> None:
         self._picture.set_empty("")
-        self._actions["loop"].setChecked(False)
         self._marks.set_drive(self._player.path, len(drive))
+        self._actions["loop"].setChecked(self._marks.looping)
         if self._player.path != demo_drive():  # which the start page offers anyway
             self._settings.add_recent(str(self._player.path))
         self._picture.setToolTip("")

@@ -148,9 +148,24 @@ class ViewControl(QObject):
         if self.placed:
             self.arrange_maps(False)
             self._settings.set("window/geometry", self._window.saveGeometry())
-            state = self._with_panels or self._window.saveState(layout.VERSION)
-            self._settings.set("window/state", state)
+            self._settings.set("window/state", self._with_panels or self._window.saveState(layout.VERSION))
             self._presenter.methods.remember(self._settings)
+
+    def state(self) -> str:
+        """The layout for a wide input, in base64."""
+        tall = self._tall
+        self.arrange_maps(False)
+        state = self._with_panels or self._window.saveState(layout.VERSION)
+        self.arrange_maps(tall)
+        return bytes(state.toBase64().data()).decode()
+
+    def restore(self, state: str) -> None:
+        """A layout that `state` gave; one that is damaged or of another version changes nothing."""
+        tall, self._tall = self._tall, False
+        self._with_panels = None
+        layout.restore(self._window, QByteArray.fromBase64(state.encode()))
+        self.arrange_maps(tall)
+        self.place_bars()
 
     def arrange_maps(self, tall: bool) -> None:
         if tall != self._tall and self._with_panels is None:

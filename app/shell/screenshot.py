@@ -31,6 +31,7 @@ def take(args: argparse.Namespace) -> int:
     from vbp.app.shell.window import MainWindow
     from vbp.app.state.settings import Settings
 
+    frame = args.frame or 0
     app = QApplication.instance() or QApplication(["vbp"])
     assert isinstance(app, QApplication)
     hooks = Hooks(lambda text: None, app.quit)
@@ -42,10 +43,10 @@ def take(args: argparse.Namespace) -> int:
             window.show()
             window.network.start(args.model or DEFAULT_NETWORK, args.device)
             source = Path(args.source).expanduser()
-            window.source.open_drive(source, options_of(args), args.frame, args.min_speed)
+            window.source.open_drive(source, options_of(args), frame, args.min_speed)
             if args.run is not None:
                 window.run.show(args.run)
-            _show(app, window, args.frame)
+            _show(app, window, frame)
             _save(window.grab(), args.screenshot)
         finally:
             window.close()

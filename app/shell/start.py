@@ -56,7 +56,9 @@ def open_window(args: argparse.Namespace) -> int:
     if args.live is not None:
         camera_command.begin(window, args.live)
     elif args.source is not None:
-        window.source.open_drive(Path(args.source).expanduser(), options_of(args), args.frame, args.min_speed)
+        path, options = Path(args.source).expanduser(), options_of(args)
+        kept = args.model is None
+        window.source.open_drive(path, options, args.frame, args.min_speed, with_network=kept)
     elif args.run is None and not (window.settings.recent() or window.settings.recent("cameras")):
         window.source.play_demo()
     if args.run is not None:

@@ -27,6 +27,7 @@ from vbp.app.control.playback import PlaybackControl
 from vbp.app.control.presenter import Presenter
 from vbp.app.control.record import RecordControl
 from vbp.app.control.run import RunControl
+from vbp.app.control.session import SessionControl
 from vbp.app.control.snapshot import SnapshotControl
 from vbp.app.control.source import SourceControl
 from vbp.app.control.view import ViewControl
@@ -38,6 +39,7 @@ from vbp.app.panels.title import PanelTitle
 from vbp.app.panels.toolbar import TopBar
 from vbp.app.player.playback import Player
 from vbp.app.state.actions import ACTIONS, GROUPS, PANELS, build_actions, connect_actions
+from vbp.app.state.document import SUFFIX
 from vbp.app.state.marks import Marks
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.crop_editor import CropEditor
@@ -219,6 +221,9 @@ class MainWindow(QMainWindow):
             panels.status,
             self.run.owns,
         )
+        self.session = SessionControl(
+            self, player, self.source, self.network, self.view, settings, notice, self.run.owns
+        )
         self.export = ExportControl(self, player, marks, self.presenter, settings, notice)
 
     def _connect(self) -> None:
@@ -262,7 +267,9 @@ class MainWindow(QMainWindow):
             self.drop(paths[0])
 
     def drop(self, path: Path) -> None:
-        if path.suffix in (".safetensors", ".pt2"):
+        if path.suffix == SUFFIX and path.is_file():
+            self.session.open(path)
+        elif path.suffix in (".safetensors", ".pt2"):
             self.network.open(path)
         elif looks_like_run(path):
             self.run.show(path)
@@ -274,6 +281,7 @@ class MainWindow(QMainWindow):
         QTimer.singleShot(0, self.close)
 
     def closeEvent(self, event: QCloseEvent) -> None:
+        self.session.remember()
         self.view.remember()
         self.settings.flush()
         self.hide()

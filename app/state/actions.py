@@ -84,6 +84,15 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "run.choose",
         tip="Step through a run's checkpoints",
     ),
+    A("open-session", "File", "Open &session…", ("Ctrl+Alt+O",), "session.ask_open"),
+    A(
+        "save-session",
+        "File",
+        "S&ave session…",
+        ("Ctrl+S",),
+        "session.ask_save",
+        tip="Keep what is open in a file",
+    ),
     A(
         "export",
         "File",

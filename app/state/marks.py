@@ -1,4 +1,4 @@
-"""Bookmarks and the A..B part of the open recording, kept from one day to the next."""
+"""Bookmarks, and the part A..B that is repeated, of the open recording; kept from one day to the next."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Marks(QObject):
     def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._settings = settings
-        self._path: Path | None = None
+        self._source = ""
         self.frames = 0
         self.bookmarks: list[int] = []
         self.a: int | None = None
@@ -23,11 +23,12 @@ class Marks(QObject):
         self.looping = False
 
     def set_drive(self, path: Path | None, frames: int) -> None:
-        self._path, self.frames = path, frames
-        self.bookmarks, self.a, self.b = (
-            self._settings.drive_marks(path, frames) if path else ([], None, None)
-        )
-        self.looping = False
+        """Another recording, with what is kept of it; marks at frames that it does not have are left out."""
+        self._source, self.frames = str(path.resolve()) if path is not None else "", frames
+        kept = self._settings.document(self._source)
+        self.bookmarks = [frame for frame in kept.bookmarks if frame < frames]
+        self.a, self.b = (f if f is not None and f < frames else None for f in (kept.a, kept.b))
+        self.looping = kept.looping
         self.changed.emit()
 
     def set_part(self, a: int | None, b: int | None) -> None:
@@ -58,9 +59,11 @@ class Marks(QObject):
 
     def set_looping(self, on: bool) -> None:
         self.looping = on
-        self.changed.emit()
+        self._keep()
 
     def _keep(self) -> None:
-        if self._path is not None:
-            self._settings.set_drive_marks(self._path, self.bookmarks, self.a, self.b)
+        if self._source:
+            self._settings.change_document(
+                self._source, bookmarks=tuple(self.bookmarks), a=self.a, b=self.b, looping=self.looping
+            )
         self.changed.emit()

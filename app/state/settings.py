@@ -5,10 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QSettings
+
+from vbp.app.state.document import Document, from_text, to_text
+from vbp.errors import VbpError
 
 RECENT_LIMIT = 12
 
@@ -70,28 +75,24 @@ class Settings:
     def _set_recent(self, paths: list[str], kind: str) -> None:
         self._store.setValue(f"recent/{kind}", json.dumps(paths[:RECENT_LIMIT]))
 
-    # Bookmarks and the A..B marks of one recording.
+    # What was said about one source: a recording's path, or a camera's name.
 
-    def drive_marks(self, path: Path, frames: int) -> tuple[list[int], int | None, int | None]:
-        """Bookmarks, A and B; frames that the drive does not have are dropped."""
-        found: dict[str, Any] = self._json(_drive_key(path), dict)
+    def document(self, source: str) -> Document:
+        """What is kept of it; an empty one where there is nothing, or nothing that is understood."""
+        try:
+            return from_text(self.text(_document_key(source), ""), "the settings")
+        except VbpError:
+            return Document()
 
-        def frame(value: object) -> int | None:
-            good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < frames
-            return value if good and isinstance(value, int) else None
+    def change_document(self, source: str, **changes: Any) -> None:
+        """Keep what is new; the rest stays. The source itself is not written down: an address may be secret."""
+        self.keep_document(source, replace(self.document(source), **changes))
 
-        listed = found.get("bookmarks")
-        bookmarks = {frame(v) for v in listed} if isinstance(listed, list) else set()
-        a, b = frame(found.get("a")), frame(found.get("b"))
-        if a is not None and b is not None and a > b:
-            a, b = b, a
-        return sorted(v for v in bookmarks if v is not None), a, b
-
-    def set_drive_marks(self, path: Path, bookmarks: list[int], a: int | None, b: int | None) -> None:
-        if not bookmarks and a is None and b is None:
-            self._store.remove(_drive_key(path))
+    def keep_document(self, source: str, document: Document) -> None:
+        if document == Document():
+            self.remove(_document_key(source))
         else:
-            self._store.setValue(_drive_key(path), json.dumps({"bookmarks": bookmarks, "a": a, "b": b}))
+            self.set(_document_key(source), to_text(document))
 
     def _json(self, key: str, kind: type) -> Any:
         """What was stored under `key` as JSON, or an empty `kind`."""
@@ -103,6 +104,6 @@ class Settings:
         return found if isinstance(found, kind) else kind()
 
 
-def _drive_key(path: Path) -> str:
-    # A path may hold characters that an INI key cannot.
-    return "marks/" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+def _document_key(source: str) -> str:
+    # A path may hold characters that an INI key cannot, and an address words that nobody else should read.
+    return "documents/" + hashlib.sha256(os.fsencode(source)).hexdigest()[:16]

@@ -54,7 +54,7 @@ def test_a_frame_is_tested_on_request(qtbot, shown) -> None:
     shown.player.seek(3)
     wait_shown(qtbot, shown, 3, masked=True)
     assert panel.status() == "of frame 0"
-    shown.close_drive()
+    shown.source.close_drive()
     qtbot.waitUntil(lambda: panel.stack.currentIndex() == 0, timeout=WAIT)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import socket
@@ -27,7 +26,7 @@ from vbp.app.dialogs.camera import NONE_FOUND, Asked, parse_rate, parse_size
 from vbp.app.panels.live_history import History
 from vbp.app.player.live_thread import LiveRequest
 from vbp.app.shell.window import MainWindow
-from vbp.app.state.crops import ChosenCrop, keep_crop, kept_crop
+from vbp.app.state.crops import ChosenCrop
 from vbp.app.widgets.crop_editor import moved, shaped, sized
 from vbp.drives.opening import open_drive
 from vbp.errors import VbpError
@@ -378,7 +377,7 @@ def test_the_crop_is_dragged_kept_and_used_again(qtbot, live, server):
     assert not editor.isVisible()
     kept = window.player.crop
     assert kept.rect == Rect(crop.x + 1, crop.y, crop.width, crop.height)
-    assert kept_crop(window.settings, server.url) == kept
+    assert window.settings.document(server.url).crop == kept
     # Esc changes nothing.
     window.actions_by_id["crop"].trigger()
     qtbot.keyClick(editor, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
@@ -393,7 +392,7 @@ def test_the_crop_is_dragged_kept_and_used_again(qtbot, live, server):
     window.actions_by_id["crop"].trigger()
     qtbot.keyClick(editor, Qt.Key.Key_Backspace)
     qtbot.keyClick(editor, Qt.Key.Key_Return)
-    assert kept_crop(window.settings, server.url) is None
+    assert window.settings.document(server.url).crop is None
     qtbot.waitUntil(lambda: window.player.shown_frame.shot.crop == Rect(0, 355, 640, 125), timeout=WAIT)
 
 
@@ -431,25 +430,25 @@ def test_a_crop_needs_a_picture_and_a_network(qtbot, make_window):
 
 def test_crops_are_kept_as_they_are_and_follow_the_size(settings):
     crop = ChosenCrop(Rect(10, 20, 320, 62), 640, 480)
-    keep_crop(settings, "rtsp://a/b?c=[d]=/", crop)
-    assert kept_crop(settings, "rtsp://a/b?c=[d]=/") == crop
-    assert kept_crop(settings, "rtsp://a/other") is None
+    settings.change_document("rtsp://a/b?c=[d]=/", crop=crop)
+    assert settings.document("rtsp://a/b?c=[d]=/").crop == crop
+    assert settings.document("rtsp://a/other").crop is None
     assert crop.at(480, 640) == crop.rect
     assert crop.at(960, 1280) == Rect(20, 40, 640, 124)
     assert crop.at(1, 1) == Rect(0, 0, 1, 1)
-    keep_crop(settings, "rtsp://a/b?c=[d]=/", None)
-    assert kept_crop(settings, "rtsp://a/b?c=[d]=/") is None
+    settings.change_document("rtsp://a/b?c=[d]=/", crop=None)
+    assert settings.document("rtsp://a/b?c=[d]=/").crop is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"x": 1}', '{"x":0,"y":0,"width":9,"height":9}'])
 def test_damaged_settings_give_no_crop(settings, text):
-    keep_crop(settings, "a", ChosenCrop(Rect(0, 0, 1, 1), 2, 2))
+    settings.change_document("a", crop=ChosenCrop(Rect(0, 0, 1, 1), 2, 2))
     (key,) = settings._store.allKeys()
     settings.set(key, text)
-    assert kept_crop(settings, "a") is None
-    numbers = {"x": 0, "y": 0, "width": 9, "height": 9, "of_width": 4, "of_height": 4}
-    settings.set(key, json.dumps(numbers))
-    assert kept_crop(settings, "a") is None
+    assert settings.document("a").crop is None
+    settings.remove(key)
+    settings.change_document("a", crop=ChosenCrop(Rect(0, 0, 9, 9), 4, 4))  # beyond the picture
+    assert settings.document("a").crop is None
 
 
 @pytest.mark.parametrize("aspect", [5.12, 1.0, 0.4])
@@ -759,9 +758,9 @@ def test_a_layout_kept_live_does_not_hide_the_transport(qtbot, live, make_window
     qtbot.wait(100)
     window.close()
     again = make_window()
-    qtbot.waitUntil(lambda: again._placed, timeout=WAIT)
+    qtbot.waitUntil(lambda: again.view.placed, timeout=WAIT)
     assert again.panels.transport.isVisible()
-    assert not again.live_bar.isVisible()
+    assert not again.panels.live_bar.isVisible()
 
 
 def test_the_clock_of_the_test_can_be_read():

@@ -20,6 +20,8 @@ from vbp.app.player.messages import DriveFailed
 from vbp.app.shell.trouble import Hooks
 from vbp.app.shell.window import MainWindow
 from vbp.app.state.actions import ACTIONS, PANELS, keys_table, plain, shown_key
+from vbp.app.state.document import Document
+from vbp.app.state.marks import Marks
 from vbp.app.state.settings import Settings
 from vbp.drives.base import OpenOptions
 from vbp.errors import NeedsAngleUnitError
@@ -237,7 +239,7 @@ def test_a_path_that_is_no_recording_is_one_notice(qtbot, make_window, tmp_path)
     assert window.player.frames == 0
     for spec in ACTIONS:  # nothing is open: no action may stumble over it
         if spec.id not in ("quit", "open", "open-folder", "open-network", "open-run", "full-screen"):
-            getattr(window, spec.slot)(
+            attrgetter(spec.slot)(window)(
                 *([] if spec.argument is None else [spec.argument]), *([True] if spec.checkable else [])
             )
 
@@ -382,8 +384,8 @@ def test_marks_and_bookmarks_come_back(qtbot, open_window, drive_folder, make_wi
         window.actions_by_id[name].trigger()
     window.close()
     again = make_window()
-    again.open_drive(drive_folder)
-    wait_shown(qtbot, again, 0)
+    again.source.open_drive(drive_folder)
+    wait_shown(qtbot, again, 20)
     assert (again.marks.bookmarks, again.marks.a, again.marks.b) == ([10, 20], 10, 20)
     again.actions_by_id["next-bookmark"].trigger()
     wait_shown(qtbot, again, 10)
@@ -461,8 +463,13 @@ def test_settings_of_the_wrong_kind_count_as_absent(qtbot, settings, drive_folde
     assert settings.number("overlay/opacity", 0.5, 0, 1) == 0.8
     settings.set("overlay/opacity", "nan")
     assert settings.number("overlay/opacity", 0.5, 0, 1) == 0.5
-    settings.set_drive_marks(drive_folder, [1, 999], 50, 3)
-    assert settings.drive_marks(drive_folder, 60) == ([1], 3, 50)
+    settings.change_document(str(drive_folder), bookmarks=(1, 999), a=3, b=50)
+    marks = Marks(settings)
+    marks.set_drive(drive_folder, 60)
+    assert (marks.bookmarks, marks.a, marks.b) == ([1], 3, 50)
+    (key,) = [k for k in settings._store.allKeys() if k.startswith("documents/")]
+    settings.set(key, "{}")
+    assert settings.document(str(drive_folder)) == Document()
 
 
 def test_recent_ones_are_few_and_each_once(settings):

@@ -1,0 +1,163 @@
+"""The document of what is open: written and read back as it was; anything else is one sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vbp.app.state.crops import MOST, ChosenCrop
+from vbp.app.state.document import READERS, SUFFIX, Document, from_text, load, save, to_text
+from vbp.drives.base import OpenOptions
+from vbp.errors import VbpError
+from vbp.overlay import Rect
+
+# Names of files may hold bytes that are no UTF-8, which Python keeps as lone surrogates.
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=()), max_size=40)
+NUMBERS = st.floats(0, 1e12)
+FRAMES = st.integers(0, 2**63 - 1)
+
+
+@st.composite
+def crops(draw: st.DrawFn) -> ChosenCrop:
+    width, height = draw(st.integers(1, MOST)), draw(st.integers(1, MOST))
+    x, y = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
+    rect = Rect(x, y, draw(st.integers(1, width - x)), draw(st.integers(1, height - y)))
+    return ChosenCrop(rect, *draw(st.sampled_from([(width, height), (0, 0)])))
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> Document:
+    part = sorted(draw(st.tuples(FRAMES, FRAMES)))
+    a, b = (draw(st.sampled_from([frame, None])) for frame in part)
+    said = st.none() | TEXTS
+    return Document(
+        drive=draw(TEXTS),
+        options=OpenOptions(draw(said), draw(said), draw(said), draw(NUMBERS)),
+        min_speed=draw(NUMBERS),
+        networks=tuple(draw(st.lists(TEXTS, max_size=4))),
+        crop=draw(st.none() | crops()),
+        frame=draw(st.none() | FRAMES),
+        a=a,
+        b=b,
+        bookmarks=tuple(sorted(draw(st.sets(FRAMES, max_size=8)))),
+        notes=draw(st.dictionaries(FRAMES, TEXTS, max_size=4)),
+        looping=draw(st.booleans()),
+        layout=draw(TEXTS),
+    )
+
+
+@given(documents())
+def test_what_is_written_is_read_back(document):
+    text = to_text(document)
+    assert text.isascii()
+    assert from_text(text, "it") == document
+
+
+def test_every_field_is_written_and_has_a_reader():
+    assert set(READERS) == {field.name for field in dataclasses.fields(Document)}
+
+
+def test_a_file_is_read_back_and_replaced_but_no_other_one_is(tmp_path):
+    path = tmp_path / f"a{SUFFIX}"
+    first, second = Document(drive="/drives/a b", frame=3), Document(networks=("NetSVF", "x.pt2?spec=x.toml"))
+    for document in (first, second):
+        save(document, path)
+        assert load(path) == document
+    other = tmp_path / "notes.txt"
+    other.write_text("mine")
+    with pytest.raises(VbpError, match="was not written by vbp"):
+        save(first, other)
+    assert other.read_text() == "mine"
+    with pytest.raises(VbpError, match="is no folder"):
+        save(first, tmp_path / "missing" / path.name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.vbp", "notes.txt"]
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=5)
+)
+def test_a_value_of_another_kind_is_one_sentence_or_one_that_is_written_back(value):
+    """Whatever stands in a field: it is refused in a sentence that names it, or what was read can be written."""
+    for key in READERS:
+        found = json.loads(to_text(Document())) | {key: value}
+        try:
+            document = from_text(json.dumps(found), "the file")
+        except VbpError as error:
+            assert str(error).startswith("the file is damaged: ") and key in str(error)
+        else:
+            assert from_text(to_text(document), "it") == document
+
+
+def changed(**values: object) -> str:
+    return json.dumps(json.loads(to_text(Document())) | values)
+
+
+STRANGE = {
+    "empty": ("", "it is no JSON"),
+    "cut off": (to_text(Document())[:-2], "it is no JSON"),
+    "deep": ("[" * 100_000, "it is no JSON"),
+    "a list": ("[]", "does not say"),
+    "another program's": ('{"version": 1}', "does not say"),
+    "of a later version": (changed(version=2), "is of version 2, and this vbp reads version 1"),
+    "without a version": (changed(version=None), "is of version None"),
+    "true is no version": (changed(version=True), "is of version True"),
+    "an unknown field": (changed(colour="red"), "'colour'"),
+    "a path with a zero": (changed(drive="/a\0b"), "'drive'"),
+    "a negative frame": (changed(frame=-1), "'frame'"),
+    "half a frame": (changed(frame=1.5), "'frame'"),
+    "a frame beyond all": (changed(frame=2**63), "'frame'"),
+    "a number that is none": (changed(min_speed=float("nan")), "'min_speed'"),
+    "a number beyond all": (changed(min_speed=10**400), "'min_speed'"),
+    "networks as one text": (changed(networks="NetSVF"), "'networks'"),
+    "options cut off": (changed(options={"camera": None}), "'options'"),
+    "notes without frames": (changed(notes={"here": "a"}), "'notes'"),
+    "a part that ends early": (changed(a=5, b=4), "ends before it begins"),
+    "a crop without a size": (changed(crop={"rect": {"x": 0}, "of_width": 4, "of_height": 4}), "'crop'"),
+    "a crop beyond its picture": (
+        changed(crop={"rect": {"x": 1, "y": 0, "width": 4, "height": 4}, "of_width": 4, "of_height": 4}),
+        "'crop'",
+    ),
+    "an empty crop": (
+        changed(crop={"rect": {"x": 0, "y": 0, "width": 0, "height": 4}, "of_width": 4, "of_height": 4}),
+        "'crop'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_strange_content_is_one_sentence(tmp_path, name):
+    text, said = STRANGE[name]
+    path = tmp_path / f"a{SUFFIX}"
+    path.write_text(text)
+    with pytest.raises(VbpError) as caught:
+        load(path)
+    assert said in str(caught.value) and str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_text_or_no_file_is_one_sentence(tmp_path):
+    path = tmp_path / f"a{SUFFIX}"
+    path.write_bytes(b"\xff\xfe{}")
+    with pytest.raises(VbpError, match="no text in ASCII"):
+        load(path)
+    path.write_bytes(b" " * (16 * 2**20 + 1))
+    with pytest.raises(VbpError, match="larger than 16 MiB"):
+        load(path)
+    for wrong in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(VbpError, match="cannot be read"):
+            load(wrong)
+
+
+def test_a_session_takes_no_file_of_its_recording(tmp_path):
+    recording = tmp_path / "drive"
+    recording.mkdir()
+    frames = recording / "frames.csv"
+    frames.write_text("1,2")
+    with pytest.raises(VbpError, match="is a file of the recording"):
+        save(Document(drive=str(recording)), Path(frames), force=True)
+    assert frames.read_text() == "1,2"
