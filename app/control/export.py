@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QWidget
 from vbp.app.control.desktop import open_outside
 from vbp.app.control.export_line import ExportLine, span
 from vbp.app.control.presenter import Presenter
-from vbp.app.dialogs.export import Asked, ExportDialog, Subject
+from vbp.app.dialogs.export import ExportDialog
+from vbp.app.dialogs.export_form import Asked, Subject
 from vbp.app.jobs.export_preview import PreviewThread, PreviewWish
 from vbp.app.jobs.export_queue import DONE, FAILED, Export, ExportQueue
 from vbp.app.player.messages import Frame

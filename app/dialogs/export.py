@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
@@ -32,7 +32,9 @@ from vbp.app.dialogs.export_form import (
     QUALITY_TITLES,
     RATE_CHOICES,
     SIZE_CHOICES,
+    Asked,
     Kind,
+    Subject,
     bytes_text,
     estimate,
     size_of,
@@ -44,31 +46,6 @@ from vbp.export.job import DEFAULT_PANELS, Settings
 from vbp.readable import clock
 
 WHOLE, MARKED, FRAME = "whole", "marked", "frame"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is open: a drive of `frames` frames at `times_s`, the marks, and the frame on the screen."""
-
-    name: str
-    folder: Path
-    frames: int
-    times_s: list[float]
-    marks: tuple[int | None, int | None]
-    frame: int
-    size: tuple[int, int]  # of its pictures
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the dialog was left with."""
-
-    kind: Kind
-    settings: Settings
-    first: int
-    last: int
-    output: Path
-    force: bool
 
 
 class ExportDialog(QDialog):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from vbp.export.job import Settings
 from vbp.export.layouts import SIZES, even
@@ -60,6 +61,31 @@ RATE_CHOICES: tuple[float | None, ...] = (None, 5.0, 10.0, 15.0, 20.0, 25.0, 30.
 BITS = {"small": 0.045, "good": 0.085, "best": 0.17}
 CODEC_BITS = {"h264": 1.0, "hevc": 0.6}
 LOSSLESS_BITS, GIF_BITS, PNG_BITS = 2.0, 1.8, 3.9
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is open: a drive of `frames` frames at `times_s`, the marks, and the frame on the screen."""
+
+    name: str
+    folder: Path
+    frames: int
+    times_s: list[float]
+    marks: tuple[int | None, int | None]
+    frame: int
+    size: tuple[int, int]  # of its pictures
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the dialog was left with."""
+
+    kind: Kind
+    settings: Settings
+    first: int
+    last: int
+    output: Path
+    force: bool
 
 
 def size_of(settings: Settings, own: tuple[int, int]) -> tuple[int, int]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from numpy.typing import NDArray
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPen, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
@@ -15,20 +13,18 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from vbp.app import theme
 from vbp.app.widgets.plot_parts import (
     STEERING,
-    DegreeAxis,
     Meaning,
     TimeAxis,
-    ViewBox,
+    add_plot,
     add_region,
     add_text,
     add_zero,
 )
-from vbp.app.widgets.series import nice_limit, visible_curve
+from vbp.app.widgets.series import Floats, nearest, nice_limit, peak, visible_curve
 
 DATA_MS = 80  # new predictions are drawn at most this often
 VIEW_MS = 15  # a moved view or cursor
 JUMP = 60  # frames; a farther move of the cursor is a seek, and the view goes along
-Floats = NDArray[np.float64]
 
 
 class AnglePlot(QWidget):
@@ -65,8 +61,8 @@ class AnglePlot(QWidget):
         self._time_axis = TimeAxis()
         self._legend = self._view.addLabel("", row=0, col=0, justify="left")
         self._legend.setContentsMargins(50, 0, 0, 0)
-        self._upper = self._add_plot(1, None)
-        self._lower = self._add_plot(2, self._time_axis)
+        self._upper = add_plot(self._view, 1, None)
+        self._lower = add_plot(self._view, 2, self._time_axis)
         self._lower.setXLink(self._upper)
         layout.setRowStretchFactor(1, 5)
         layout.setRowStretchFactor(2, 3)
@@ -158,8 +154,8 @@ class AnglePlot(QWidget):
         part = slice(first, first + n)
         self._predicted[part] = deg[:n]
         self._error[part] = self._driven[part] - deg[:n]
-        self._peaks[1] = max(self._peaks[1], _peak(self._predicted[part]))
-        self._peaks[2] = max(self._peaks[2], _peak(self._error[part]))
+        self._peaks[1] = max(self._peaks[1], peak(self._predicted[part]))
+        self._peaks[2] = max(self._peaks[2], peak(self._error[part]))
         self._soon(self._data_timer)
 
     def clear_predicted(self) -> None:
@@ -203,13 +199,7 @@ class AnglePlot(QWidget):
 
     def index_at(self, x: float) -> int:
         """The frame nearest to x seconds."""
-        n = len(self._times)
-        if n == 0 or not math.isfinite(x):
-            return 0
-        right = int(np.searchsorted(self._times, x))
-        if right == 0 or right >= n:
-            return min(right, n - 1)
-        return right - 1 if x - self._times[right - 1] <= self._times[right] - x else right
+        return nearest(self._times, x)
 
     def view_range(self) -> tuple[float, float]:
         """The seconds in view."""
@@ -346,18 +336,6 @@ class AnglePlot(QWidget):
 
     # -- parts
 
-    def _add_plot(self, row: int, time_axis: TimeAxis | None) -> Any:
-        axes = {"left": DegreeAxis()}
-        if time_axis is not None:
-            axes["bottom"] = time_axis
-        plot = self._view.addPlot(row=row, col=0, viewBox=ViewBox(), axisItems=axes)
-        plot.hideButtons()
-        plot.setMenuEnabled(False)
-        plot.showAxis("bottom", time_axis is not None)
-        plot.vb.disableAutoRange()
-        plot.setMinimumHeight(36)
-        return plot
-
     def _add_cursor(self, plot: Any) -> Any:
         line = pg.InfiniteLine(angle=90, movable=True)
         line.setZValue(20)
@@ -420,8 +398,3 @@ class AnglePlot(QWidget):
             axis.setPen(c.border if used else c.panel)
         for item, text in zip(self._say, said, strict=True):
             item.setText(f'<span style="color:{c.muted.name()}">{text}</span>')
-
-
-def _peak(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.abs(known).max()) if len(known) else 0.0

@@ -104,6 +104,20 @@ class ViewBox(pg.ViewBox):
         super().mouseDragEvent(ev, axis=0 if axis is None else axis)
 
 
+def add_plot(view: pg.GraphicsLayoutWidget, row: int, time_axis: TimeAxis | None) -> Any:
+    """One of the plots below each other; the lowest has the axis of time."""
+    axes = {"left": DegreeAxis()}
+    if time_axis is not None:
+        axes["bottom"] = time_axis
+    plot = view.addPlot(row=row, col=0, viewBox=ViewBox(), axisItems=axes)
+    plot.hideButtons()
+    plot.setMenuEnabled(False)
+    plot.showAxis("bottom", time_axis is not None)
+    plot.vb.disableAutoRange()
+    plot.setMinimumHeight(36)
+    return plot
+
+
 def add_zero(plot: Any) -> Any:
     """The line at 0°, behind the curves."""
     line = pg.InfiniteLine(pos=0, angle=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,3 +68,20 @@ def nice_limit(peak: float) -> float:
     if not np.isfinite(peak):
         return float(_LIMITS[0])
     return float(next((n for n in _LIMITS if peak <= n * 0.96), _LIMITS[-1]))
+
+
+def nearest(times: Floats, x: float) -> int:
+    """The index of the time that is nearest to x; 0 where there is none."""
+    n = len(times)
+    if n == 0 or not math.isfinite(x):
+        return 0
+    right = int(np.searchsorted(times, x))
+    if right == 0 or right >= n:
+        return min(right, n - 1)
+    return right - 1 if x - times[right - 1] <= times[right] - x else right
+
+
+def peak(values: Floats) -> float:
+    """The largest magnitude that is known; 0 where none is."""
+    known = values[np.isfinite(values)]
+    return float(np.abs(known).max()) if len(known) else 0.0
