@@ -97,7 +97,7 @@ def test_the_users_own_code_does_not_run_because_it_was_run_before(
 def test_a_session_is_saved_and_opened_by_another_window(qtbot, open_window, make_window, answer, tmp_path):
     window = open_window(network="NetHVF", frame=9)
     window.marks.set_part(5, None)
-    window.view.toggle_panel("info", False)
+    window.docks["angle"].hide()
     answer(tmp_path / "mine")
     window.actions_by_id["save-session"].trigger()
     path = tmp_path / "mine.vbp"
@@ -105,7 +105,7 @@ def test_a_session_is_saved_and_opened_by_another_window(qtbot, open_window, mak
     document = load(path)
     assert (document.drive, document.frame, document.a) == (str(window.player.path), 9, 5)
     assert document.networks == ("NetHVF",)
-    window.view.toggle_panel("info", True)
+    window.docks["angle"].show()
     window.marks.set_part(None, None)
     window.player.seek(30)
     wait_shown(qtbot, window, 30, masked=True)
@@ -113,13 +113,13 @@ def test_a_session_is_saved_and_opened_by_another_window(qtbot, open_window, mak
 
     window = make_window("NetSVF")
     qtbot.wait(50)  # until the panels have their places
-    assert not window.docks["info"].isHidden()
+    assert not window.docks["angle"].isHidden()
     answer(path)
     window.actions_by_id["open-session"].trigger()
     wait_shown(qtbot, window, 9, masked=True)
     qtbot.waitUntil(lambda: window.player.ready.name == "NetHVF", timeout=WAIT)
     assert (window.marks.a, window.marks.b) == (5, None)
-    assert window.docks["info"].isHidden()
+    assert window.docks["angle"].isHidden()
     close(window)
 
     window = make_window()
