@@ -226,6 +226,9 @@ def test_what_the_recording_holds_is_readable(qtbot, open_window, tmp_path):
 # Bad input.
 
 
+OF_DIALOGS = ("quit", "open", "open-folder", "open-network", "open-run", "open-session", "full-screen")
+
+
 def test_a_path_that_is_no_recording_is_one_notice(qtbot, make_window, tmp_path):
     window = make_window()
     for path in (tmp_path / "missing", tmp_path / "empty", tmp_path / "words.txt"):
@@ -238,7 +241,7 @@ def test_a_path_that_is_no_recording_is_one_notice(qtbot, make_window, tmp_path)
         assert window.stack.currentWidget() is window.start_page
     assert window.player.frames == 0
     for spec in ACTIONS:  # nothing is open: no action may stumble over it
-        if spec.id not in ("quit", "open", "open-folder", "open-network", "open-run", "full-screen"):
+        if spec.id not in OF_DIALOGS:
             attrgetter(spec.slot)(window)(
                 *([] if spec.argument is None else [spec.argument]), *([True] if spec.checkable else [])
             )

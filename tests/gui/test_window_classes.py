@@ -118,7 +118,8 @@ def test_from_classes_to_angles_and_back(qtbot, window, network, tmp_path, drive
     window.network.use(network)  # a steering drive and a classifier: nothing is known to be right
     qtbot.waitUntil(lambda: window.docks["angle"].windowTitle() == "Probability", timeout=WAIT)
     wait_shown(qtbot, window, 0, masked=True)
-    assert len(bars(window)) == 3 and not any(true for _, _, true in bars(window))
+    qtbot.waitUntil(lambda: len(bars(window)) == 3, timeout=WAIT)
+    assert not any(true for _, _, true in bars(window))
     assert np.isnan(window.presenter.driven_deg).all() and box.target() == "class"
 
 
