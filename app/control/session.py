@@ -55,7 +55,7 @@ class SessionControl:
         """What is open now, and what was said about it."""
         self.remember()
         player = self._player
-        if player.path is None:
+        if player.drive is None or player.path is None:
             return Document(layout=self._view.state())
         return replace(
             self._settings.document(str(player.path.resolve())),
@@ -67,7 +67,7 @@ class SessionControl:
 
     def ask_save(self) -> None:
         player = self._player
-        if player.path is None:
+        if player.drive is None or player.path is None:
             return
         start = str(Path(self._settings.last_folder("sessions")) / f"{player.path.stem}{SUFFIX}")
         name, _ = QFileDialog.getSaveFileName(self._window, "Save the session", start, FILTER)
