@@ -21,7 +21,6 @@ from vbp.app.panels.masked import MaskedView
 from vbp.app.player.playback import Player
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
-
 from vbp.models.atomic import temporary_file
 
 log = logging.getLogger(__name__)

@@ -45,7 +45,7 @@ def test_every_checkpoint_says_its_class(qtbot, make_window, run: Run) -> None:
 
 def test_its_status_and_curves_are_those_of_a_classifier(qtbot, make_window, run: Run) -> None:
     window = make_window("NetSVF")
-    window.show_run(run.path)
+    window.run.show(run.path)
     panel, rows = window.panels.run, run.metrics()
     right = f"{100 * rows[-1].test_accuracy:.1f} % right"
     qtbot.waitUntil(lambda: panel.status() == f"run: finished, 6 epochs, {right}", timeout=WAIT)
