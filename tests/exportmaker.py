@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 from vbp.drives.base import OpenOptions
+from vbp.export.frames import open_source
 from vbp.export.job import Job, Settings
+from vbp.results import FrameResult
 from videomaker import scenes, write_video
 
 WIDTH, HEIGHT = 320, 240
@@ -61,3 +64,9 @@ def boxes(path: Path) -> list[str]:
         found.append(data[at + 4 : at + 8].decode("latin1"))
         at += int.from_bytes(data[at : at + 4], "big")
     return found
+
+
+def frames_of(job: Job) -> list[FrameResult]:
+    """The frames of a job with what its panels show."""
+    with open_source(job) as source, closing(source.frames()) as frames:
+        return list(frames)

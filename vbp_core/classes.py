@@ -52,6 +52,11 @@ def unknown_folders(drive: Drive, spec: NetworkSpec) -> str:
     )
 
 
+def class_of(folder: str, spec: NetworkSpec) -> int:
+    """The classifier's class that a folder of this name holds (see `labels_for`), UNKNOWN where that is none."""
+    return _classes_of((folder,), spec)[0]
+
+
 def _classes_of(folders: tuple[str, ...], spec: NetworkSpec) -> list[int]:
     """The class of each folder, UNKNOWN of one that is none."""
     named = {_plain(name): k for k, name in enumerate(spec.classes)}

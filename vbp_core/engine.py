@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,26 +13,35 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vbp.classes import UNKNOWN, class_name, class_of, percent_right
 from vbp.devices import describe_device, devices, pick_device
 from vbp.drives.base import Image
 from vbp.errors import ExplainError, ModelError
+from vbp.explain.dead import dead_layer
 from vbp.explain.exported import read_network
 from vbp.explain.forward import Forward
 from vbp.explain.registry import METHODS, explain
 from vbp.explain.target import Target, parse_target
 from vbp.explain.visualbackprop import levels
-from vbp.graph.operations import Dense, bottlenecks
 from vbp.graph.trace import Trace
 from vbp.models.network import Network
 from vbp.models.registry import load_network
 from vbp.models.source import NetworkSource
 from vbp.overlay import Rect
-from vbp.preprocess import as_shown, crop_warning, prepare, to_tensor
+from vbp.preprocess import crop_warning, prepare, to_display_rgb, to_tensor
+from vbp.results import (
+    VBP,
+    ClassPrediction,
+    FrameRequest,
+    FrameResult,
+    Layer,
+    MapRequest,
+    NetworkResult,
+)
 
-__all__ = ["Engine", "Pass", "describe_device", "devices", "open_network", "pick_device"]
+__all__ = ["Engine", "describe_device", "devices", "open_network", "pick_device"]
 
 log = logging.getLogger(__name__)
-VBP = "visualbackprop"
 
 
 def open_network(
@@ -48,35 +57,28 @@ def open_network(
 
 
 @dataclass(frozen=True)
-class Pass:
-    """What one forward pass of one frame gave.
+class Prepared:
+    """A network's input, as `preprocess.prepare` makes it: uint8 (h, w) or (h, w, 3), and the crop that it is of.
 
-    angle_rad: predicted steering wheel angle, radians, left positive. crop: what the network saw, in
-    the frame's pixels. input: that, as uint8 (h, w) grey or (h, w, 3) RGB. maps: method -> float32 (h, w).
-    stages_ms: milliseconds of "preprocess", "forward" and each method. warning: one sentence where the
-    masks of this frame would mislead, else "". missing: method -> one sentence, why it has no map. trace: the
-    activations, on the engine's device.
-    probabilities: of a classifier, float64 (classes,), whose angle is NaN; of a steering network None.
-    path: how the forward pass was run, in words.
+    warning: one sentence where the network's own crop does not fit the frame. ms: how long it took.
     """
 
-    angle_rad: float
-    crop: Rect
     input: NDArray[np.uint8]
-    maps: dict[str, NDArray[np.float32]]
-    stages_ms: dict[str, float]
+    crop: Rect
     warning: str
-    trace: Trace
-    probabilities: NDArray[np.float64] | None = None
-    missing: Mapping[str, str] = field(default_factory=dict)
-    path: str = ""
+    ms: float
+
+
+def network_name(network: Network) -> str:
+    """As it stands in every file and picture: its name, and that its weights are random, where they are."""
+    return network.spec.name if network.trained else f"{network.spec.name} (random weights)"
 
 
 class Engine:
     """A network made ready on a device. `run` for one frame, calling it for a batch.
 
     The network's module is read once and never run or changed. An engine belongs to one thread,
-    but `explain` and `layers` may be called from another: they only read a Pass.
+    but `explain` and `layers` may be called from another: they only read a result.
     dtype float64 is for reference results; float32 is what the devices are fast at.
     crop: the part of every frame that the network sees, instead of what its own rule says.
     """
@@ -91,6 +93,8 @@ class Engine:
         self.network = network
         self.spec = network.spec
         self.crop = crop
+        self.name = network_name(network)
+        self._class_of: dict[str, int] = {}
         self._device = pick_device(device, dtype)
         self._dtype = dtype
         self._warned = False
@@ -103,68 +107,89 @@ class Engine:
         """Where the network runs, by torch's name: "cpu", "cuda:0"."""
         return str(self._device)
 
-    def prepare(self, frame: Image, crop: Rect | None = None) -> tuple[NDArray[np.uint8], Rect]:
-        """The network's input, uint8 (h, w) or (h, w, 3), and the crop. Raises VbpError: the crop is outside.
+    def prepare(self, image: Image, crop: Rect | None = None) -> Prepared:
+        """What the network gets of a frame (H, W, 3) uint8 RGB. Raises VbpError: the crop is outside of it.
 
-        The first `crop_warning` is logged, too.
+        crop: what it sees of this frame, instead of what it sees of others. The first warning is logged, too.
         """
-        warning = self.crop_warning(frame, crop)
+        began = time.perf_counter()
+        wanted = crop or self.crop
+        warning = "" if wanted else crop_warning(self.spec, *image.shape[:2])
         if warning and not self._warned:
             self._warned = True
             log.warning(warning)
-        return prepare(frame, self.spec, crop or self.crop)
-
-    def crop_warning(self, frame: Image, crop: Rect | None = None) -> str:
-        """One sentence where the network's own rule, if it is that which crops `frame`, does not fit it; else ""."""
-        return "" if crop or self.crop else crop_warning(self.spec, *frame.shape[:2])
+        inputs, rect = prepare(image, self.spec, wanted)
+        return Prepared(inputs, rect, warning, (time.perf_counter() - began) * 1e3)
 
     def run(
         self,
-        frame: Image,
-        methods: Sequence[str] = (VBP,),
+        image: Image,
+        maps: Sequence[str | MapRequest] = (VBP,),
         crop: Rect | None = None,
-        target: Target | None = None,
-        parameters: Mapping[str, Mapping[str, float]] | None = None,
+        driven_rad: float = float("nan"),
         strict: bool = True,
-    ) -> Pass:
-        """One frame (H, W, 3) uint8 RGB; each of `methods` explains the very pass that predicts.
+    ) -> NetworkResult:
+        """One frame (H, W, 3) uint8 RGB that stands alone; each of `maps` explains the very pass that predicts.
 
-        crop: what the network sees of this frame, instead of what it sees of others. target: as `target` gives it
-        (default: the angle). parameters: of the methods, by their names. Raises VbpError where the crop does not
-        lie in the frame, or a method cannot do what is asked; without `strict` such a method is left out of the
-        maps, and the warning says why: a network that cannot be explained still predicts.
+        driven_rad: for the error as a target. Raises VbpError where the crop does not lie in the frame, or a method
+        cannot do what is asked; without `strict` such a map is left out, and `missing` says why: a network that
+        cannot be explained still predicts.
         """
-        clock = _Clock(self._device)
-        inputs, rect = self.prepare(frame, crop)
-        images = to_tensor(inputs[None], self.spec, self._device, self._dtype)
+        wanted = tuple(MapRequest(m) if isinstance(m, str) else m for m in maps)
+        frame = FrameResult(0, 0, image, driven_rad=driven_rad)
+        return self.run_prepared([self.prepare(image, crop)], FrameRequest(wanted, strict=strict), [frame])[0]
+
+    def run_prepared(
+        self, inputs: Sequence[Prepared], request: FrameRequest, frames: Sequence[FrameResult]
+    ) -> list[NetworkResult]:
+        """What `prepare` made of `frames`, in one pass; of the frames, what is known of their truth is asked.
+
+        Raises VbpError, see `run`. The trace is kept of a frame that is alone.
+        """
+        if not inputs:
+            return []
+        count, clock = len(inputs), _Clock(self._device)
+        images = to_tensor(np.stack([p.input for p in inputs]), self.spec, self._device, self._dtype)
         clock.lap("preprocess")
         trace = self._forward(images)
-        angle = float(self.angles(trace)[0])
-        probabilities = self.probabilities(trace)[0] if self.spec.is_classifier else None
+        angles = self.angles(trace)
+        probabilities = self.probabilities(trace) if self.spec.is_classifier else None
         clock.lap("forward")
-        maps = {}
-        missing: dict[str, str] = {}
-        for method in methods:
-            values = (parameters or {}).get(method, {})
+        driven = np.array([frame.driven_rad for frame in frames])
+        maps: dict[MapRequest, NDArray[np.float32]] = {}
+        missing: dict[MapRequest, str] = {}
+        for wanted in request.maps:
             try:
-                maps[method] = _to_numpy(explain(trace, method, target or self.target(), **values)[0])
+                maps[wanted] = self._explain(trace, wanted, driven)
             except ExplainError as error:
-                if strict:
+                if request.strict:
                     raise
-                missing[method] = why_missing(method, error)
-            clock.lap(method)
-        return Pass(
-            angle,
-            rect,
-            as_shown(inputs, self.spec),
-            maps,
-            clock.laps,
-            self._warning(trace, angle) or self.crop_warning(frame, crop) or next(iter(missing.values()), ""),
-            trace,
-            probabilities,
-            missing,
-            self.path_text,
-        )
+                missing[wanted] = unavailable_reason(wanted.method, error)
+            clock.lap(wanted.method)
+        rows = self._layers(trace) if request.layers else []
+        found = []
+        for n, (prepared, frame) in enumerate(zip(inputs, frames, strict=True)):
+            stages = {name: ms / count for name, ms in clock.laps.items()}
+            stages["preprocess"] += prepared.ms
+            warnings = (self._warning(trace, n, float(angles[n])), prepared.warning)
+            found.append(
+                NetworkResult(
+                    network=self.name,
+                    angle_rad=float(angles[n]),
+                    crop=prepared.crop,
+                    input=to_display_rgb(prepared.input, self.spec),
+                    maps={wanted: values[n] for wanted, values in maps.items()},
+                    missing=missing,
+                    layers=tuple(Layer(name, c, f[n], m[n]) for name, c, f, m in rows),
+                    warnings=tuple(filter(None, warnings)),
+                    stages_ms=stages,
+                    path=self.path_text,
+                    probabilities=None if probabilities is None else probabilities[n],
+                    classes=None if probabilities is None else self._classes(probabilities[n], frame.folder),
+                    trace=trace if count == 1 else None,
+                )
+            )
+        return found
 
     def __call__(
         self, frames: Sequence[Image] | NDArray[np.uint8], methods: Sequence[str] = (VBP,)
@@ -173,7 +198,7 @@ class Engine:
         if len(frames) == 0:
             empty = torch.zeros((0, self.spec.input_height, self.spec.input_width), device=self._device)
             return np.zeros(0), dict.fromkeys(methods, empty)
-        trace = self.trace(np.stack([self.prepare(frame)[0] for frame in frames]))
+        trace = self.trace(np.stack([self.prepare(frame).input for frame in frames]))
         return self.angles(trace), {m: explain(trace, m, self.target()) for m in methods}
 
     @property
@@ -188,7 +213,7 @@ class Engine:
         reason = self._forward.unavailable_reason
         return f"{words}: no own kernels, because {reason}" if reason else words
 
-    def settle(self) -> None:
+    def wait_until_tuned(self) -> None:
         """Wait until it is known how the sizes that have been passed are run best; kernels are built in the background."""
         self._forward.wait_until_tuned()
 
@@ -258,25 +283,67 @@ class Engine:
             )
         return chosen
 
+    def class_of(self, folder: str) -> int:
+        """The classifier's class that pictures of a folder of this name show; UNKNOWN where it has none such."""
+        if folder not in self._class_of:
+            self._class_of[folder] = class_of(folder, self.spec) if folder else UNKNOWN
+        return self._class_of[folder]
+
     def explain(
-        self, done: Pass, method: str, target: Target | None = None, **parameters: float
+        self, result: NetworkResult, request: MapRequest, driven_rad: float = float("nan")
     ) -> NDArray[np.float32]:
-        """A further method on a pass that is done: float32 (h, w). target: as `target` gives it (default: the angle)."""
-        return _to_numpy(explain(done.trace, method, target or self.target(), **parameters)[0])
+        """A further map of a frame that was run alone: float32 (h, w). Raises ExplainError."""
+        assert result.trace is not None
+        found: NDArray[np.float32] = self._explain(result.trace, request, np.array([driven_rad]))[0]
+        return found
 
-    def layers(self, done: Pass) -> list[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
-        """Figure 2b: (name, averaged feature map, intermediate mask), from the input to the output."""
-        out = []
-        for number, level in enumerate(levels(done.trace), 1):
-            height, width = level.mask.shape[1:]
-            name = f"conv {number}  {level.channels}×{height}×{width}"
-            out.append((name, _to_numpy(level.feature_map[0]), _to_numpy(level.mask[0])))
-        return out
+    def layers(self, result: NetworkResult) -> tuple[Layer, ...]:
+        """Figure 2b of a frame that was run alone, from the input to the output; none where it cannot be."""
+        assert result.trace is not None
+        return tuple(Layer(name, c, f[0], m[0]) for name, c, f, m in self._layers(result.trace))
 
-    def _warning(self, trace: Trace, angle: float) -> str:
-        if not bool(torch.isfinite(trace.output[0]).all()):
+    def count_layers(self) -> int:
+        """How many rows Figure 2b has; 0 where VisualBackProp cannot explain the network."""
+        spec = self.spec
+        size = (1, spec.input_height, spec.input_width) + ((3,) if spec.channels == 3 else ())
+        return len(self._layers(self.trace(np.zeros(size, dtype=np.uint8))))
+
+    def _explain(
+        self, trace: Trace, request: MapRequest, driven_rad: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """(N, h, w) float32. Raises ExplainError."""
+        target = None
+        if METHODS[request.method].targeted:
+            if request.target.startswith("error") and not np.isfinite(driven_rad).any():
+                raise ExplainError("no driven angle is known of this frame, so there is no error to explain")
+            target = self.target(request.target or None, driven_rad)
+        return _to_numpy(explain(trace, request.method, target, **dict(request.parameters)))
+
+    def _layers(self, trace: Trace) -> list[tuple[str, int, NDArray[np.float32], NDArray[np.float32]]]:
+        """`Layer` of N frames: name, channels, feature maps, masks."""
+        try:
+            rows = levels(trace)
+        except ExplainError:  # the mask says why
+            return []
+        return [(row.name, row.channels, _to_numpy(row.feature_map), _to_numpy(row.mask)) for row in rows]
+
+    def _classes(self, probabilities: NDArray[np.float64], folder: str) -> ClassPrediction | None:
+        if not np.isfinite(probabilities).all():
+            return None
+        best, label = int(probabilities.argmax()), self.class_of(folder)
+        return ClassPrediction(
+            best,
+            class_name(self.spec, best),
+            float(probabilities[best]),
+            label,
+            class_name(self.spec, label),
+            percent_right(probabilities, label),
+        )
+
+    def _warning(self, trace: Trace, n: int, angle: float) -> str:
+        if not bool(torch.isfinite(trace.output[n]).all()):
             return "The network's output is not a number on this frame: its weights or its input are broken"
-        dead = dead_layer(trace)
+        dead = dead_layer(trace, n)
         if dead:
             constant = "a constant" if self.spec.is_classifier else f"the constant {np.degrees(angle):+.2f}°"
             return (
@@ -286,30 +353,9 @@ class Engine:
         return ""
 
 
-def why_missing(method: str, error: ExplainError) -> str:
+def unavailable_reason(method: str, error: ExplainError) -> str:
     """One sentence: there is no map of `method`, and why."""
     return f"{METHODS[method].title} shows nothing of this network: {error}"
-
-
-def dead_layer(trace: Trace, n: int = 0) -> str:
-    """Which ReLU layer puts out nothing but zeros on frame `n`, in words; "" where none does.
-
-    The last one, where there are several. This is asked of every frame: a row of each map, which
-    nearly always has something in it, is looked at first, and all of them cross from the device at once.
-    """
-    passed = bottlenecks(trace.stages)  # behind a dead layer that a skip leads past, it still sees
-    relus = [
-        (i, trace.values[i + 1][n]) for i, stage in enumerate(trace.stages) if stage.relu and i + 1 in passed
-    ]
-    if not relus:
-        return ""
-    rows = [value[:, value.shape[1] // 2] if value.dim() == 3 else value for _, value in relus]
-    alive: list[bool] = torch.stack([row.any() for row in rows]).tolist()
-    dense = [i for i, _ in relus if isinstance(trace.stages[i].op, Dense)]
-    for (i, value), seen in reversed(list(zip(relus, alive, strict=True))):
-        if not seen and not bool(value.any()):
-            return "The last hidden layer" if dense and i == dense[-1] else f"Layer {trace.stages[i].name}"
-    return ""
 
 
 def _to_numpy(relevance: Tensor) -> NDArray[np.float32]:

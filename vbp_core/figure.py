@@ -8,15 +8,16 @@ from itertools import chain
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from vbp.classes import UNKNOWN, class_name, labels_for
+from vbp.classes import UNKNOWN
 from vbp.drives.base import Drive, Image
-from vbp.engine import Engine, Pass
-from vbp.errors import FrameError, VbpError
-from vbp.explain import METHODS, Target
+from vbp.engine import Engine
+from vbp.errors import VbpError
+from vbp.explain import METHODS
+from vbp.frames import read_frame, run_frame
 from vbp.lettering import write
 from vbp.overlay import blend, grey_to_rgb
+from vbp.results import ClassPrediction, FrameRequest, FrameResult, MapRequest, NetworkResult, map_requests
 
 PAPER, INK, QUIET = (255, 255, 255), (25, 25, 25), (105, 105, 105)
 MARGIN, LINE, TEXT = 12, 26, 17
@@ -66,16 +67,16 @@ def angle_words(words: str, angle_rad: float) -> str:
     return f"{words} {np.degrees(angle_rad):+.1f}°".replace("-", "−") if np.isfinite(angle_rad) else ""
 
 
-def picture_of(drive: Drive, frame: int) -> Image:
+def frame_of(drive: Drive, frame: int) -> FrameResult:
     """Frame number `frame`. Raises VbpError, naming it, where there is none."""
     if not 0 <= frame < len(drive):
         raise VbpError(
             f"there is no frame {frame}: {drive.info.path} has {len(drive)} (0 to {len(drive) - 1})"
         )
-    try:
-        return drive.frame(frame)
-    except FrameError as error:
-        raise VbpError(f"frame {frame} cannot be shown: {error}") from error
+    found = read_frame(drive, frame)
+    if found.gap:
+        raise VbpError(f"frame {frame} cannot be shown: {found.gap}")
+    return found
 
 
 def side_by_side(
@@ -84,27 +85,22 @@ def side_by_side(
     frames: Sequence[int],
     methods: Sequence[str],
     style: str,
-    target: Target | str = "output",
+    target: str = "",
     parameters: Mapping[str, Mapping[str, float]] | None = None,
-) -> tuple[Image, list[tuple[int, Engine, Pass]]]:
+) -> tuple[Image, list[FrameResult]]:
     """Figures 6 to 9 and 15 to 19: for each frame and network the input, and each method's map laid over it.
 
-    target: what is explained (`Engine.target`). parameters: of the methods, by their names.
-    A method that cannot explain a network has the picture alone; the pass says why. Returns the figure, and (frame,
-    engine, pass) of each row. Raises VbpError, also where there is no map at all.
+    target: which output is explained (`parse_target`). parameters: of the methods, by their names.
+    A method that cannot explain a network has the picture alone; `missing` says why. Returns the figure, and what each
+    network made of each frame. Raises VbpError, also where there is no map at all.
     """
-    passes: list[tuple[int, Engine, Pass]] = []
-    for frame in frames:
-        picture = picture_of(drive, frame)
-        driven = float(drive.angle_rad[frame])
-        for engine in engines:
-            what = engine.target(target, driven)
-            shot = engine.run(picture, methods, target=what, parameters=parameters, strict=False)
-            passes.append((frame, engine, shot))
-    if not any(shot.maps for _, _, shot in passes):
-        raise VbpError(next(iter(passes[0][2].missing.values())))
-    size = max(p.input.shape[0] for _, _, p in passes), max(p.input.shape[1] for _, _, p in passes)
-    rows = [_row(drive, *one, methods, style, size) for one in passes]
+    request = FrameRequest(map_requests(methods, parameters, target))
+    seen = [run_frame(frame_of(drive, frame), engines, request) for frame in frames]
+    results = [result for frame in seen for result in frame.results]
+    if not any(result.maps for result in results):
+        raise VbpError(next(iter(results[0].missing.values())))
+    size = max(r.input.shape[0] for r in results), max(r.input.shape[1] for r in results)
+    rows = [_row(frame, result, request.maps, style, size) for frame in seen for result in frame.results]
     per_block = len(engines)
     if size[1] <= SMALL and all(
         engine.spec.is_classifier for engine in engines
@@ -115,43 +111,40 @@ def side_by_side(
         per_block = len(rows)
     blocks = [rows[n : n + per_block] for n in range(0, len(rows), per_block)]
     names = ", ".join(dict.fromkeys(engine.spec.name for engine in engines))
-    return sheet(f"{names}: {', '.join(METHODS[m].title for m in methods)}", blocks), passes
+    return sheet(f"{names}: {', '.join(METHODS[m].title for m in methods)}", blocks), seen
 
 
 def _row(
-    drive: Drive,
-    frame: int,
-    engine: Engine,
-    done: Pass,
-    methods: Sequence[str],
+    frame: FrameResult,
+    result: NetworkResult,
+    maps: Sequence[MapRequest],
     style: str,
     size: tuple[int, int],
 ) -> list[Tile]:
-    seen = grey_to_rgb(done.input)
-    driven = float(drive.angle_rad[frame])
-    title = f"frame {frame}"
-    known, found = angle_words(", driven", driven), angle_words(", error", driven - done.angle_rad)
-    if done.probabilities is not None:
-        title, known, found = _class_words(drive, frame, engine, done.probabilities), "", ""
+    seen = grey_to_rgb(result.input)
+    title = f"frame {frame.index}"
+    known = angle_words(", driven", frame.driven_rad)
+    found = angle_words(", error", frame.driven_rad - result.angle_rad)
+    if result.classes is not None:
+        title, known, found = _class_words(result.classes), "", ""
     row = [Tile(f"{title}{known}", _framed(seen, size))]
-    for k, method in enumerate(methods):
-        label = METHODS[method].title
+    for k, wanted in enumerate(maps):
+        label = METHODS[wanted.method].title
         if k == 0:
-            label += f", {engine.spec.name}{found}"
-        if method in done.missing:
+            label += f", {result.network}{found}"
+        if wanted in result.missing:
             row.append(Tile(f"{label}: no map", _framed(seen, size)))
         else:
-            row.append(Tile(label, _framed(blend(seen, done.maps[method], style=style), size)))
+            row.append(Tile(label, _framed(blend(seen, result.maps[wanted], style=style), size)))
     return row
 
 
-def _class_words(drive: Drive, frame: int, engine: Engine, probabilities: NDArray[np.float64]) -> str:
+def _class_words(classes: ClassPrediction) -> str:
     """What the picture shows, and for what it is taken where that is something else."""
-    best, truth = int(probabilities.argmax()), int(labels_for(drive, engine.spec)[frame])
-    told = f"{class_name(engine.spec, best)}, {100 * probabilities[best]:.0f} %"
-    if truth in (best, UNKNOWN):
-        return told
-    return f"{class_name(engine.spec, truth)} → {told}"
+    predicted = f"{classes.name}, {100 * classes.probability:.0f} %"
+    if classes.label in (classes.number, UNKNOWN):
+        return predicted
+    return f"{classes.label_name} → {predicted}"
 
 
 def _enlarged(picture: Image) -> Image:

@@ -30,6 +30,7 @@ from vbp.graph.operations import (
     sources,
 )
 from vbp.graph.trace import Trace
+from vbp.results import MapRequest
 
 REPEATS = 5  # of which the fastest counts: the machine may have had other things to do
 MANY_DEAD = 0.25  # of a layer's channels
@@ -76,8 +77,9 @@ class ModelCheck:
 def check_model(engine: Engine, frames: Sequence[Image] = ()) -> ModelCheck:
     """Run the network and every method on `frames` ((H, W, 3) uint8 RGB; none: on noise). Raises VbpError where it cannot run."""
     shown = list(frames) or _noise(engine)
-    traces = [engine.run(frame, methods=()).trace for frame in shown]
-    forward = min(engine.run(shown[0], methods=()).stages_ms["forward"] for _ in range(REPEATS))
+    passes = [engine.run(frame, maps=()) for frame in shown]
+    traces = [result.trace for result in passes if result.trace is not None]
+    forward = min(engine.run(shown[0], maps=()).stages_ms["forward"] for _ in range(REPEATS))
     outputs = np.stack([t.output[0].cpu().double().numpy() for t in traces])
     return ModelCheck(
         layers_of(traces[0]),
@@ -172,11 +174,11 @@ def _method(engine: Engine, frame: Image, name: str, forward: float) -> MethodCh
     if method.slow:
         return MethodCheck(name, method.title, True, None, None)
     try:
-        done = engine.run(frame, methods=())
+        result = engine.run(frame, maps=())
         times = []
         for _ in range(REPEATS):
             start = time.perf_counter()
-            engine.explain(done, name)
+            engine.explain(result, MapRequest(name))
             times.append((time.perf_counter() - start) * 1e3)
     except VbpError as error:
         return MethodCheck(name, method.title, False, None, None, str(error))
@@ -185,7 +187,7 @@ def _method(engine: Engine, frame: Image, name: str, forward: float) -> MethodCh
 
 def _crop_notes(engine: Engine, frames: Sequence[Image]) -> list[str]:
     """Each once: a recording may have pictures of several sizes."""
-    return [text for text in dict.fromkeys(engine.crop_warning(frame) for frame in frames) if text]
+    return [text for text in dict.fromkeys(engine.prepare(frame).warning for frame in frames) if text]
 
 
 def _notes(engine: Engine, traces: list[Trace], outputs: NDArray[np.float64], real: bool) -> list[str]:

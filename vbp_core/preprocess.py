@@ -101,7 +101,7 @@ def _of_channels(value: float | tuple[float, ...], images: Tensor) -> Tensor:
     return torch.as_tensor(value, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
 
 
-def as_shown(inputs: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:
+def to_display_rgb(inputs: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:
     """A network's input as people see it: RGB where the network takes other colours. Shaped as `inputs`."""
     if spec.channels == 1 or spec.colour == "rgb":
         return inputs

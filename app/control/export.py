@@ -88,8 +88,7 @@ class ExportControl(QObject):
         return Settings(
             style=overlay.style,
             opacity=overlay.opacity if overlay.shown else 0.0,
-            lrp_eps=float(lrp.get("eps", 100.0)),
-            lrp_bias=bool(lrp.get("bias", True)),
+            parameters={"lrp": {name: float(value) for name, value in lrp.items()}} if lrp else {},
         )
 
     def _on_shown(self, frame: Frame) -> None:
@@ -121,7 +120,7 @@ class ExportControl(QObject):
                 self._thread = PreviewThread(self._drawn.emit)
                 self._thread.start()
             whole = kind.suffix == ".png"
-            wish = PreviewWish(settings, frame, drive, ready.network, engine, indices, predicted, whole)
+            wish = PreviewWish(settings, frame, drive, engine, indices, predicted, whole)
             self._thread.wishes.put(wish)
 
     def _end_preview(self) -> None:

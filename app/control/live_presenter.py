@@ -87,7 +87,7 @@ class LivePresenter(QObject):
         p.picture.set_empty("")
         p.picture.set_crop(crop)
         p.picture.set_warning((shot.warning or None) if shot is not None else None)
-        p.picture.set_masked(frame.image, shot.maps.get(VBP) if shot is not None else None, crop)
+        p.picture.set_masked(frame.image, shot.map(VBP) if shot is not None else None, crop)
         p.picture.set_caption(f"frame {frame.index} of {live.request.address.name}", clock(seconds))
         self.presenter.show_input(frame)
         measured = live.measured(frame.stamp_ns)

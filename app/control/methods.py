@@ -12,9 +12,10 @@ from PySide6.QtCore import QObject, Signal
 
 from vbp.app.panels.method import MethodPanel
 from vbp.app.panels.status import StatusLine
-from vbp.app.player.messages import Explained, Frame, Request
+from vbp.app.player.messages import Explained, Frame
 from vbp.app.player.playback import Player
 from vbp.app.state.settings import Settings
+from vbp.results import MapRequest
 
 if TYPE_CHECKING:
     from vbp.explain import Method
@@ -54,7 +55,7 @@ class MethodPanels(QObject):
             self._target = target
             self.changed.emit()
 
-    def wanted(self, seen: Collection[str]) -> dict[str, Request]:
+    def wanted(self, seen: Collection[str]) -> dict[str, MapRequest]:
         """What the panels that are seen show."""
         if not self._methods:
             return {}

@@ -158,7 +158,7 @@ class Presenter(QObject):
             return
         i, p, shot = frame.index, self.panels, frame.shot
         seconds = float(drive.timestamps_ns[i] - drive.timestamps_ns[0]) / 1e9
-        mask = shot.maps.get(VBP) if shot is not None else None
+        mask = shot.map(VBP) if shot is not None else None
         p.picture.set_gap(frame.gap or None)
         p.picture.set_crop(shot.crop if shot is not None else None)
         p.picture.set_warning((shot.warning or None) if shot is not None else None)
@@ -193,7 +193,7 @@ class Presenter(QObject):
             panel.show_map(None, None)
             panel.set_caption("")
             return
-        panel.show_map(shot.input, shot.maps.get(VBP))
+        panel.show_map(shot.input, shot.map(VBP))
         height, width = shot.input.shape[:2]
         by_hand = ", crop set by hand" if self.player.crop is not None else ""
         panel.set_caption(f"network's input, {width}×{height}{by_hand}", self.untrained)
@@ -240,7 +240,16 @@ class Presenter(QObject):
         if self.player.on_gap:
             return
         self.layers_frame = message.frame
-        self.panels.layers.set_layers(message.layers)
+        self.panels.layers.set_layers(
+            [
+                (
+                    f"conv {n}  {row.channels}×{row.mask.shape[0]}×{row.mask.shape[1]}",
+                    row.feature_map,
+                    row.mask,
+                )
+                for n, row in enumerate(message.layers, 1)
+            ]
+        )
 
     # Predictions.
 

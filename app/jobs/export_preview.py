@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from vbp.app.player.mailbox import Mailbox
 from vbp.app.player.messages import Frame
 from vbp.app.player.threads import step_back
-from vbp.classes import labels_for
 from vbp.drives.base import Drive, Image
 from vbp.errors import ExplainError, VbpError
 from vbp.export.job import Settings
+from vbp.results import FrameResult
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,6 @@ class PreviewWish:
     settings: Settings
     frame: Frame
     drive: Drive
-    network: Any
     engine: Any
     indices: NDArray[np.int64]
     predicted_deg: NDArray[np.float64]
@@ -72,30 +71,29 @@ def draw(wish: PreviewWish) -> tuple[Image, str]:
     Raises VbpError for settings that cannot be.
     """
     # Imported here, as they bring torch, which the network's thread has done by now.
-    from vbp.engine import why_missing
+    from vbp.engine import unavailable_reason
     from vbp.export.compose import Composer, Facts
-    from vbp.export.frames import Annotated, Layer, methods_shown, told_of
+    from vbp.export.frames import maps_of
 
-    frame, drive, shot, s = wish.frame, wish.drive, wish.frame.shot, wish.settings
-    assert shot is not None and frame.image is not None
-    spec = wish.network.spec
-    maps, missing = dict(shot.maps), dict(shot.missing)
-    if "lrp" in s.panels:
-        try:
-            maps["lrp"] = wish.engine.explain(shot, "lrp", eps=s.lrp_eps, bias=float(s.lrp_bias))
-        except ExplainError as error:
-            missing["lrp"] = why_missing("lrp", error)
-    layers: tuple[Layer, ...] = ()
-    if "maps" in s.panels and "visualbackprop" not in missing:
-        layers = tuple(Layer(name, 0, made, mask) for name, made, mask in wish.engine.layers(shot))
-    misleads = shot.warning and shot.warning not in missing.values()
+    frame, drive, shown, settings = wish.frame, wish.drive, wish.frame.shot, wish.settings
+    assert shown is not None and frame.image is not None
+    engine, i = wish.engine, frame.index
+    spec = engine.spec
+    maps, missing = dict(shown.maps), {}
+    for wanted in maps_of(settings):
+        if wanted not in maps:
+            try:
+                maps[wanted] = engine.explain(shown, wanted, float(drive.angle_rad[i]))
+            except ExplainError as error:
+                missing[wanted] = unavailable_reason(wanted.method, error)
+    layers = engine.layers(shown) if "maps" in settings.panels else ()
     composer = Composer(
         Facts(
-            model=spec.name if wish.network.trained else f"{spec.name} (random weights)",
+            model=engine.name,
             drive=drive.info.path.name,
             frame_size=(frame.image.shape[1], frame.image.shape[0]),
             input_size=(spec.input_width, spec.input_height),
-            crop=shot.crop,
+            crop=shown.crop,
             layers=len(layers),
             indices=wish.indices,
             timestamps_ns=drive.timestamps_ns[wish.indices],
@@ -106,30 +104,17 @@ def draw(wish: PreviewWish) -> tuple[Image, str]:
             width_of_index=len(str(len(drive) - 1)),
             of_classes=spec.is_classifier,
         ),
-        s,
+        settings,
     )
     for n in np.flatnonzero(np.isfinite(wish.predicted_deg)):
         composer.set_predicted(int(wish.indices[n]), float(wish.predicted_deg[n]))
-    i = frame.index
-    picture = composer.draw(
-        Annotated(
-            index=i,
-            timestamp_ns=int(drive.timestamps_ns[i]),
-            image=frame.image,
-            gap="",
-            driven_rad=float(drive.angle_rad[i]),
-            predicted_rad=shot.angle_rad,
-            speed_mps=float(drive.speed_mps[i]),
-            maps=maps,
-            crop=shot.crop,
-            input=shot.input,
-            layers=layers,
-            warning="the maps of this frame mislead: the prediction is a constant" if misleads else "",
-            missing=missing,
-            classes=None
-            if shot.probabilities is None
-            else told_of(spec, shot.probabilities, int(labels_for(drive, spec)[i])),
-        ),
-        future=wish.whole,
+    result = replace(shown, maps=maps, missing=missing, layers=layers)
+    seen = FrameResult(
+        index=i,
+        timestamp_ns=int(drive.timestamps_ns[i]),
+        image=frame.image,
+        driven_rad=float(drive.angle_rad[i]),
+        speed_mps=float(drive.speed_mps[i]),
+        results=(result,),
     )
-    return picture, "; ".join(missing[m] for m in methods_shown(s.panels) if m in missing)
+    return composer.draw(seen, future=wish.whole), "; ".join(missing.values())

@@ -49,9 +49,13 @@ def arguments(job: Job) -> list[str]:
     words += ["--start", str(job.first), "--end", str(job.last)]
     words += [f"--panels={','.join(s.panels)}", "--layout", s.layout, "--style", s.style]
     words += [f"--opacity={s.opacity!r}", "--codec", s.codec, "--quality", s.quality, "--encoder", s.encoder]
-    words += [f"--eps={s.lrp_eps!r}", f"--max-gap={o.max_gap_s!r}"]
+    words += [
+        f"--set={m}.{name}={value!r}" for m, found in s.parameters.items() for name, value in found.items()
+    ]
+    words += [f"--max-gap={o.max_gap_s!r}"]
     optional: list[tuple[str, object]] = [
         ("format", s.format),
+        ("target", s.target),
         ("fps", s.fps and repr(s.fps)),
         ("size", s.size and f"{s.size[0]}x{s.size[1]}"),
         ("crop", job.crop and f"{job.crop.x},{job.crop.y},{job.crop.width},{job.crop.height}"),
@@ -60,7 +64,7 @@ def arguments(job: Job) -> list[str]:
         ("angle-sign", o.angle_sign),
     ]
     words += [f"--{name}={value}" for name, value in optional if value]
-    words += ["--no-bias"] * (not s.lrp_bias) + ["--force"] * job.force
+    words += ["--force"] * job.force
     return words
 
 

@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 
 from vbp.app.player.messages import Frame, Trouble
 from vbp.app.player.threads import compute_alone, step_back
-from vbp.classes import class_name
 from vbp.errors import VbpError
 
 if TYPE_CHECKING:
-    from vbp.models.spec import NetworkSpec
     from vbp.overlay import Rect
     from vbp.training.folder import Checkpoint, Config, Row, Run
 
@@ -259,7 +257,7 @@ class RunThread(threading.Thread):
         try:
             engine = self._engine(key, checkpoint)
             assert wish.frame.image is not None
-            done = engine.run(wish.frame.image, (VBP,), crop=wish.crop)
+            result = engine.run(wish.frame.image, crop=wish.crop)
         except Exception as error:
             if isinstance(error, VbpError):
                 text = str(error)
@@ -268,8 +266,9 @@ class RunThread(threading.Thread):
                 text = f"{checkpoint.path} could not be run: {error}"
             self._broken[key] = text
             return Seen(checkpoint, trouble=text)
-        words = _class_text(engine.spec, done.probabilities)
-        return Seen(checkpoint, done.input, done.maps[VBP], done.angle_rad, done.warning, words)
+        classes = result.classes
+        words = f"{classes.name} {100 * classes.probability:.0f} %" if classes is not None else ""
+        return Seen(checkpoint, result.input, result.map(), result.angle_rad, result.warning, words)
 
     def _engine(self, key: Key, checkpoint: Checkpoint) -> Any:
         from vbp.engine import Engine
@@ -283,14 +282,6 @@ class RunThread(threading.Thread):
         if sum(kept for _, kept in self._engines.values()) + size <= KEPT_BYTES:
             self._engines[key] = (engine, size)
         return engine
-
-
-def _class_text(spec: NetworkSpec, probabilities: NDArray[np.float64] | None) -> str:
-    """ "Stop 93 %", or "" of a network that steers."""
-    if probabilities is None or not np.isfinite(probabilities).all():
-        return ""
-    k = int(probabilities.argmax())
-    return f"{class_name(spec, k)} {100 * probabilities[k]:.0f} %"
 
 
 def _key(path: Path) -> Key:

@@ -90,7 +90,7 @@ class ComparePanel(QWidget):
                 self._index = None
             return
         shot = frame.shot
-        mask = shot.maps.get("visualbackprop")
+        mask = shot.map()
         if mask is None:
             return
         if self._drive is not None:

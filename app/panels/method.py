@@ -15,8 +15,8 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QSlider
 from vbp.app import theme
 from vbp.app.panels.masked import MaskedView
 from vbp.app.panels.title import Caption
-from vbp.app.player.messages import Request
 from vbp.app.state.overlay import Overlay
+from vbp.results import MapRequest
 
 if TYPE_CHECKING:
     from vbp.explain import Method, Parameter
@@ -167,9 +167,9 @@ class MethodPanel(QWidget):
         """The numbers of a method as they are or were here; empty where it was never shown."""
         return self.parameters() if method == self.method else dict(self._values.get(method, {}))
 
-    def request(self) -> Request:
+    def request(self) -> MapRequest:
         """What is shown here, to be asked for."""
-        return Request(self.method, tuple(self.parameters().items()))
+        return MapRequest(self.method, tuple(self.parameters().items()))
 
     def set_parameter(self, name: str, value: float) -> None:
         control = self._controls.get(name)

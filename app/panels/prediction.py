@@ -12,8 +12,8 @@ from vbp.app.widgets.wheel import SteeringView
 from vbp.classes import UNKNOWN, class_name
 
 if TYPE_CHECKING:
-    from vbp.engine import Pass
     from vbp.models.spec import NetworkSpec
+    from vbp.results import NetworkResult
 
 
 class PredictionPanel(QStackedWidget):
@@ -33,7 +33,7 @@ class PredictionPanel(QStackedWidget):
         self.classes.set_classes((), None)
         self.setCurrentWidget(self.classes if spec.is_classifier else self.steering)
 
-    def show_pass(self, shot: Pass | None, driven_rad: float, truth: int = UNKNOWN) -> None:
+    def show_pass(self, shot: NetworkResult | None, driven_rad: float, truth: int = UNKNOWN) -> None:
         """truth: the true class, where the network tells classes. driven_rad: NaN where unknown."""
         self.steering.set_angles(driven_rad, shot.angle_rad if shot is not None else float("nan"))
         spec, found = self._spec, shot.probabilities if shot is not None else None
@@ -43,7 +43,7 @@ class PredictionPanel(QStackedWidget):
         names: Sequence[str] = [class_name(spec, k) for k in range(len(found))]
         self.classes.set_classes(names, found, truth)
 
-    def words(self, shot: Pass, truth: int = UNKNOWN) -> list[str]:
+    def words(self, shot: NetworkResult, truth: int = UNKNOWN) -> list[str]:
         """Of a classifier, what it tells and what is true, a line each; none of a steering network."""
         if self._spec is None or shot.probabilities is None:
             return []

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vbp.app.player.mailbox import Mailbox
-from vbp.app.player.messages import Explained, Frame, LayersMade, Map, Request, Trouble
+from vbp.app.player.messages import Explained, Frame, LayersMade, Trouble
 from vbp.app.player.threads import compute_alone, step_back
 from vbp.errors import ExplainError, VbpError
+from vbp.results import Map, MapRequest
 
 log = logging.getLogger(__name__)
 QUIET_S = 0.2  # nothing new was asked for that long: a method of seconds may begin
@@ -30,7 +31,7 @@ class Wish:
     version: int
     frame: Frame
     engine: Any
-    panels: dict[str, Request] = field(default_factory=dict)
+    panels: dict[str, MapRequest] = field(default_factory=dict)
     layers: bool = False
     driven_rad: float = math.nan
 
@@ -45,7 +46,7 @@ class BehindThread(threading.Thread):
         self._last_trouble = ""
         self._stopped = threading.Event()
         # What each panel was given last; a pass is large, and is not to be kept for that.
-        self._told: dict[str, tuple[int, weakref.ref[Any], Request]] = {}
+        self._told: dict[str, tuple[int, weakref.ref[Any], MapRequest]] = {}
 
     def stop(self) -> None:
         self._stopped.set()
@@ -76,17 +77,13 @@ class BehindThread(threading.Thread):
         from vbp.explain import METHODS
         from vbp.explain.occlusion import StoppedError, stop_asked
 
-        made: dict[Request, tuple[Map | None, float, str]] = {}
+        made: dict[MapRequest, tuple[Map | None, float, str]] = {}
         slow = [name for name, request in wish.panels.items() if METHODS[request.method].slow]
         for name in wish.panels:
             if name not in slow:
                 self._explain(wish, name, made)
         if wish.layers:
-            try:
-                rows = wish.engine.layers(shot)
-            except ExplainError:  # the picture says why
-                rows = []
-            self._tell(LayersMade(wish.version, wish.frame, rows))
+            self._tell(LayersMade(wish.version, wish.frame, wish.engine.layers(shot)))
         slow = [name for name in slow if not self._has(wish, name)]
         if not slow or not self._quiet():
             return
@@ -99,7 +96,7 @@ class BehindThread(threading.Thread):
         finally:
             stop_asked.reset(token)
 
-    def _explain(self, wish: Wish, name: str, made: dict[Request, tuple[Map | None, float, str]]) -> None:
+    def _explain(self, wish: Wish, name: str, made: dict[MapRequest, tuple[Map | None, float, str]]) -> None:
         request = wish.panels[name]
         if self._has(wish, name):
             return
@@ -107,26 +104,13 @@ class BehindThread(threading.Thread):
             began = time.perf_counter()
             relevance, text = None, ""
             try:
-                target = self._explained(wish, request)
-                numbers = dict(request.parameters)
-                relevance = wish.engine.explain(wish.frame.shot, request.method, target, **numbers)
+                relevance = wish.engine.explain(wish.frame.shot, request, wish.driven_rad)
             except ExplainError as error:
                 text = str(error)
             made[request] = relevance, (time.perf_counter() - began) * 1e3, text
         relevance, ms, text = made[request]
         self._told[name] = wish.version, weakref.ref(wish.frame.shot), request
         self._tell(Explained(wish.version, wish.frame, name, request, relevance, ms, text))
-
-    @staticmethod
-    def _explained(wish: Wish, request: Request) -> Any:
-        """Raises ExplainError for an error that is not known."""
-        from vbp.explain import METHODS  # torch is loaded by now
-
-        if not METHODS[request.method].targeted:
-            return None
-        if request.target.startswith("error") and not math.isfinite(wish.driven_rad):
-            raise ExplainError("No driven angle is known of this frame, so there is no error to explain")
-        return wish.engine.target(request.target or None, wish.driven_rad)
 
     def _has(self, wish: Wish, name: str) -> bool:
         """Whether the panel was given just this: another panel's slider must not make it wait."""

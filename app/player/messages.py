@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 
 from vbp.classes import percent_right
 from vbp.drives.base import Drive, Image
+from vbp.results import Layer, Map, MapRequest, NetworkResult
 
 if TYPE_CHECKING:
-    from vbp.engine import Pass
     from vbp.live.frame import CaptureState
 
-Map = NDArray[np.float32]
 
-
-def told(shot: Pass, truth: int = -1) -> float:
+def told(shot: NetworkResult, truth: int = -1) -> float:
     """What the plot shows of a pass: the angle in degrees, or of a classifier `percent_right`. truth: the true class."""
     if shot.probabilities is None:
         return math.degrees(shot.angle_rad)
@@ -46,7 +44,7 @@ class Frame:
     lossless: bool = False
     beside: bool = False
     decode_ms: float = 0.0
-    shot: Pass | None = None
+    shot: NetworkResult | None = None
     network: int = 0  # generation of the network that made `shot`
     stamp_ns: int = 0
     arrived_ns: int = 0
@@ -134,15 +132,6 @@ class NetworkFailed:
 
 
 @dataclass(frozen=True)
-class Request:
-    """A method, the numbers that it takes, and what is explained (`vbp.explain.parse_target`; "": the default)."""
-
-    method: str
-    parameters: tuple[tuple[str, float], ...] = ()
-    target: str = ""
-
-
-@dataclass(frozen=True)
 class Explained:
     """A map made behind the playback, for one panel. `frame` is the one it belongs to, with its picture and its pass.
 
@@ -152,7 +141,7 @@ class Explained:
     version: int
     frame: Frame
     panel: str
-    request: Request
+    request: MapRequest
     relevance: Map | None
     ms: float
     text: str = ""
@@ -162,7 +151,7 @@ class Explained:
 class LayersMade:
     version: int
     frame: Frame
-    layers: list[tuple[str, Map, Map]]
+    layers: tuple[Layer, ...]
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ class ModelThread(threading.Thread):
             try:
                 chosen = self.crop
                 crop = chosen.at(*frame.image.shape[:2]) if chosen is not None else None
-                shot = engine.run(frame.image, methods=("visualbackprop",), crop=crop, strict=False)
+                shot = engine.run(frame.image, crop=crop, strict=False)
                 frame = replace(frame, shot=shot, network=self.generation)
                 self._last_trouble = ""
             except Exception as error:  # the picture is still worth showing

@@ -31,7 +31,6 @@ from vbp.app.player.messages import (
     Predicted,
     PredictEnded,
     RecordingTold,
-    Request,
     Trouble,
 )
 from vbp.app.player.model_thread import ModelThread
@@ -40,6 +39,7 @@ from vbp.app.player.schedule import Schedule, fast_enough, first_good
 from vbp.app.player.threads import abandon
 from vbp.app.state.crops import ChosenCrop
 from vbp.drives.base import Drive, OpenOptions
+from vbp.results import MapRequest
 
 if TYPE_CHECKING:
     from vbp.engine import Engine
@@ -300,7 +300,7 @@ class Player(LivePlayer):
 
     # Behind the playback.
 
-    def explain(self, panels: dict[str, Request], layers: bool) -> None:
+    def explain(self, panels: dict[str, MapRequest], layers: bool) -> None:
         """Ask for maps of the frame on the screen, by the names of the panels that show them."""
         frame, engine = self.shown_frame, self._model.engine
         if frame is None or frame.shot is None or engine is None or not (panels or layers):

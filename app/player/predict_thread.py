@@ -87,7 +87,7 @@ class PredictThread(threading.Thread):
                 if self._halt.is_set():
                     return
                 try:
-                    values.append(told(engine.run(drive.frame(i), methods=()), int(labels[i])))
+                    values.append(told(engine.run(drive.frame(i), maps=()), int(labels[i])))
                 except FrameError:
                     values.append(math.nan)
                 if time.monotonic() - last_told > TELL_EVERY_S or i == last:

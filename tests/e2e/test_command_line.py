@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from vbp.app.main import main
+from vbp.frames.table import COLUMNS
 from vbp.models.network import build, save_checkpoint
 from vbp.models.spec import NetworkSpec
 
@@ -126,13 +127,21 @@ def test_predict(vbp, drive, tmp_path):
     assert scores["rows"] == 12 and scores["gaps"] == 1 and scores["frames"] == 11
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["frame", "timestamp_ns", "angle_deg", "predicted_deg", "error_deg", "speed_mps"]
+    assert list(rows[0]) == list(COLUMNS)
+    assert list(rows[0])[:6] == [
+        "frame",
+        "timestamp_ns",
+        "driven_deg",
+        "predicted_deg",
+        "error_deg",
+        "speed_mps",
+    ]
     assert [int(r["frame"]) for r in rows] == list(range(12))
     assert int(rows[1]["timestamp_ns"]) == 1_479_425_441_232_877_835
     assert rows[3]["predicted_deg"] == rows[3]["error_deg"] == ""
     errors = []
     for row in rows[:3] + rows[4:]:
-        error = float(row["angle_deg"]) - float(row["predicted_deg"])
+        error = float(row["driven_deg"]) - float(row["predicted_deg"])
         assert float(row["error_deg"]) == pytest.approx(error, abs=2e-6)
         errors.append(error)
     assert scores["bias_deg"] == pytest.approx(np.mean(errors), abs=1e-5)
@@ -365,7 +374,7 @@ def test_ctrl_c_stops_cleanly(tmp_path):
 
 def test_the_library_never_needs_qt():
     code = (
-        "import sys, vbp.cli, vbp.engine, vbp.analysis, vbp.models.registry\n"
+        "import sys, vbp.cli, vbp.engine, vbp.frames, vbp.models.registry\n"
         "assert not [m for m in sys.modules if m.startswith(('PySide6', 'pyqtgraph', 'vbp.app'))]"
     )
     result = subprocess.run(

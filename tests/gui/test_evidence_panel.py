@@ -93,7 +93,7 @@ def test_what_the_panel_says_is_what_was_measured() -> None:
     made = quick.quick(engine, image, done.crop, ["visualbackprop", "lrp", "occlusion"], shares.append)
     assert shares == sorted(shares) and shares[0] > 0 and shares[-1] <= 1.0
     assert [s.name for s in made.plots[0].series] == ["VisualBackProp", "LRP", "random order"]
-    vbp, lrp = done.maps["visualbackprop"], done.maps["lrp"]
+    vbp, lrp = done.map("visualbackprop"), done.map("lrp")
     at = list(made.plots[1].series[0].x).index(100.0)
     assert made.plots[1].series[0].y[at] == pytest.approx(
         np.corrcoef(vbp.ravel(), np.abs(lrp).ravel())[0, 1], abs=1e-3

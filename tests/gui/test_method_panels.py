@@ -75,7 +75,7 @@ def test_a_panel_shows_any_method(qtbot, window):
     shot = window.player.shown_frame.shot
     for method in METHODS:
         choose(panel, method)
-        expected = window.player.engine.explain(shot, method, **panel.parameters())
+        expected = window.player.engine.explain(shot, panel.request())
         qtbot.waitUntil(
             lambda expected=expected: np.array_equal(shown(window, "lrp"), expected), timeout=WAIT
         )
@@ -111,7 +111,7 @@ def test_six_at_once_all_of_the_frame_on_the_screen(qtbot, window):
     for name, method in FIRST_METHODS.items():
         panel = window.panels.methods[name]
         assert panel.method == method
-        expected = window.player.engine.explain(shot, method, **panel.parameters())
+        expected = window.player.engine.explain(shot, panel.request())
         assert np.array_equal(shown(window, name), expected), name
         assert panel.caption() == ""
 

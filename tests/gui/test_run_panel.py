@@ -110,7 +110,7 @@ def test_every_checkpoint_says_what_its_network_says(qtbot, show, trained, road)
             assert tile.predicted_deg == pytest.approx(np.degrees(done.angle_rad), abs=1e-3)
             assert tile.error_deg == pytest.approx(np.degrees(drive.angle_rad[0] - done.angle_rad), abs=1e-3)
             picture = tile.picture()
-            reddest = np.unravel_index(np.argmax(done.maps["visualbackprop"]), picture.shape[:2])
+            reddest = np.unravel_index(np.argmax(done.map("visualbackprop")), picture.shape[:2])
             r, g, b = picture[reddest].astype(int)
             assert r > g + 60 and r > b + 60
     # Another frame: every picture changes with it.

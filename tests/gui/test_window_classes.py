@@ -10,6 +10,7 @@ from drivemaker import WAIT, settled, wait_shown
 from vbp.app.state.settings import Settings
 from vbp.models.network import build, save_checkpoint
 from vbp.models.spec import NetworkSpec
+from vbp.results import MapRequest
 
 
 def tiny_classifier() -> NetworkSpec:
@@ -85,7 +86,7 @@ def test_the_maps_follow_the_target(qtbot, window, settings: Settings):
     for row in (0, 2, 3):
         box.setCurrentIndex(row)
         box.activated.emit(row)
-        wanted = engine.explain(shot, "lrp", engine.target(listed[row]), eps=100.0, bias=1.0)
+        wanted = engine.explain(shot, MapRequest("lrp", target=listed[row]))
         view = window.panels.lrp.view
         qtbot.waitUntil(lambda wanted=wanted, view=view: np.allclose(view._mask, wanted), timeout=WAIT)
         seen.append(wanted)

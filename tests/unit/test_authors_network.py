@@ -103,7 +103,7 @@ def test_angles_and_masks_agree_with_an_independent_computation(checkpoint, fram
         done = engine.run(frame)
         assert (done.crop.height, done.crop.width) == (125, 640)
         assert abs(done.angle_rad - angles[n]) < 1e-4
-        assert np.abs(done.maps["visualbackprop"] - masks[n]).max() < 1e-3
+        assert np.abs(done.map("visualbackprop") - masks[n]).max() < 1e-3
     batch_angles, batch_maps = engine(frames)
     np.testing.assert_allclose(batch_angles, angles, atol=1e-4)
     np.testing.assert_allclose(batch_maps["visualbackprop"].numpy(), masks, atol=1e-3)
@@ -144,12 +144,12 @@ def test_lrp_agrees_with_captum_on_the_folded_network(checkpoint, frames):
     top = expected.abs().amax((1, 2), keepdim=True)
     expected = torch.where(top > 0, expected / torch.where(top > 0, top, 1.0), expected).numpy()
     for n, frame in enumerate(frames):
-        got = engine.run(frame, ("lrp",)).maps["lrp"]
+        got = engine.run(frame, ("lrp",)).map("lrp")
         assert np.abs(got - expected[n]).max() < 1e-6, n + 1
     # In single precision, as the window computes it, rounding is all that is left.
     single = Engine(open_network(checkpoint), "cpu")
     for n, frame in enumerate(frames):
-        assert np.abs(single.run(frame, ("lrp",)).maps["lrp"] - expected[n]).max() < 1e-4, n + 1
+        assert np.abs(single.run(frame, ("lrp",)).map("lrp") - expected[n]).max() < 1e-4, n + 1
 
 
 def test_dead_frames_give_a_zero_map_and_a_reason(checkpoint, frames):
@@ -157,13 +157,13 @@ def test_dead_frames_give_a_zero_map_and_a_reason(checkpoint, frames):
     for number, frame in enumerate(frames, 1):
         with np.errstate(all="raise"):
             done = engine.run(frame, ("visualbackprop", "lrp"))
-        assert np.isfinite(done.maps["lrp"]).all()
-        assert done.maps["visualbackprop"].max() == 1
+        assert np.isfinite(done.map("lrp")).all()
+        assert done.map("visualbackprop").max() == 1
         if number in DEAD:
-            assert not done.maps["lrp"].any()
+            assert not done.map("lrp").any()
             assert "dead" in done.warning and "constant +0.3" in done.warning
         else:
-            assert np.abs(done.maps["lrp"]).max() == 1
+            assert np.abs(done.map("lrp")).max() == 1
             assert done.warning == ""
 
 
@@ -172,11 +172,11 @@ def test_layers_are_figure_2b(checkpoint, frames):
     done = engine.run(frames[0])
     layers = engine.layers(done)
     assert len(layers) == 10
-    assert layers[0][0] == "conv 1  8×123×638"
-    assert layers[-1][1].shape == (1, 17)
-    for _, feature_map, mask in layers:
-        assert feature_map.shape == mask.shape
-        assert mask.max() == pytest.approx(1)
+    assert layers[0].channels == 8 and layers[0].mask.shape == (123, 638)
+    assert layers[-1].feature_map.shape == (1, 17)
+    for layer in layers:
+        assert layer.feature_map.shape == layer.mask.shape
+        assert layer.mask.max() == pytest.approx(1)
 
 
 def test_the_import_is_what_was_released(checkpoint, model_file):

@@ -58,7 +58,7 @@ def test_the_mask_by_transposed_convolutions_is_the_mask(name: str) -> None:
     picture = read_demo(1)[0]
     done = engine.run(picture)
     naive = transposed_mask(done.trace)[0].numpy()
-    assert np.abs(naive - done.maps["visualbackprop"]).max() < 1e-5
+    assert np.abs(naive - done.map("visualbackprop")).max() < 1e-5
 
 
 def test_what_captum_is_given_is_the_network() -> None:

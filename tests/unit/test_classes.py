@@ -300,7 +300,7 @@ def test_maps_of_classes(
     command += ["--frames", "0:3", "--force", "-o"]
     maps = {}
     with open_drive(folder) as drive:
-        shot = Engine(open_network(run / "last.safetensors"), "cpu").run(drive.frame(0), methods=())
+        shot = Engine(open_network(run / "last.safetensors"), "cpu").run(drive.frame(0), maps=())
     assert shot.probabilities is not None
     first = f"class:{shot.probabilities.argmax()}"
     for target in ("output", "class", "class:41", "class:42", first):

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exportmaker import make_drive, make_job
+from exportmaker import frames_of, make_drive, make_job
 from roadmaker import tiny_spec, write_drive
 from vbp.cli import main
 from vbp.engine import Engine
-from vbp.export.frames import annotated
 from vbp.models.network import build, save_checkpoint
 from vbp.models.spec import CropRule
 from vbp.overlay import Rect
@@ -68,5 +67,7 @@ def test_the_command_line_says_it(model: Path, tmp_path: Path, capsys) -> None:
 def test_an_export_says_it_of_each_frame(model: Path, tmp_path: Path) -> None:
     wide = tmp_path / "wide"
     drive = make_drive(wide, 3)  # 320x240, of which 267 rows are asked
-    frames = list(annotated(replace(make_job(drive, Path("x.mp4"), 0, 2), model=str(model))))
-    assert all("bottom 267 rows of a picture 320 wide and this one has 240" in a.warning for a in frames)
+    frames = frames_of(replace(make_job(drive, Path("x.mp4"), 0, 2), model=str(model)))
+    assert all(
+        "bottom 267 rows of a picture 320 wide and this one has 240" in a.result.warning for a in frames
+    )

@@ -211,10 +211,11 @@ def test_speed(folder: Path, column: str, factor: float) -> None:
         assert any("metres per second" in note for note in drive.info.notes) == (column == "speed")
 
 
-def test_vbps_own_csv_is_read_back(folder: Path) -> None:
+@pytest.mark.parametrize("angle", ["angle_deg", "driven_deg"])  # as it was called at first, and is now
+def test_vbps_own_csv_is_read_back(folder: Path, angle: str) -> None:
     rows = [(i, 50_000_000 * i, 2.5 * i if i != 7 else "", 1, 1, 14.2) for i in range(N)]
     with opened(
-        folder, table("frame,timestamp_ns,angle_deg,predicted_deg,error_deg,speed_mps", rows)
+        folder, table(f"frame,timestamp_ns,{angle},predicted_deg,error_deg,speed_mps", rows)
     ) as drive:
         expected = np.radians([2.5 * i for i in range(N)])
         assert np.allclose(np.delete(drive.angle_rad, 7), np.delete(expected, 7))

@@ -9,16 +9,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbp.analysis import score
 from vbp.devices import describe_device, devices, pick_device
-from vbp.engine import Engine, dead_layer, open_network
+from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
+from vbp.explain.dead import dead_layer
 from vbp.graph.operations import Conv, Dense, Flatten, Stage, Window
 from vbp.graph.trace import Trace
 from vbp.models.network import build
 from vbp.models.spec import CropRule, NetworkSpec
 from vbp.overlay import STYLES, Rect, blend
 from vbp.preprocess import parse_crop, prepare, to_tensor
+from vbp.results import MapRequest
+from vbp.scores import score
 
 
 def small(**changes) -> NetworkSpec:
@@ -133,8 +135,8 @@ def test_a_pass_says_all(picture):
     done = engine.run(picture, ("visualbackprop", "lrp"))
     assert set(done.stages_ms) == {"preprocess", "forward", "visualbackprop", "lrp"}
     assert all(v >= 0 for v in done.stages_ms.values())
-    assert done.maps["visualbackprop"].shape == done.input.shape == (125, 351)
-    assert done.maps["visualbackprop"].dtype == np.float32
+    assert done.map("visualbackprop").shape == done.input.shape == (125, 351)
+    assert done.map("visualbackprop").dtype == np.float32
     network = engine.network.module
     with torch.no_grad():
         expected = network(torch.from_numpy(done.input)[None, None].float() / 255).item()
@@ -156,7 +158,7 @@ def test_a_batch_equals_its_frames(picture):
         one = engine.run(frame, ("visualbackprop", "lrp"))
         assert one.angle_rad == pytest.approx(angles[n], abs=1e-6)
         for method in maps:
-            np.testing.assert_allclose(one.maps[method], maps[method][n].numpy(), atol=1e-4)
+            np.testing.assert_allclose(one.map(method), maps[method][n].numpy(), atol=1e-4)
     angles, maps = engine([])
     assert angles.shape == (0,)
     assert maps["visualbackprop"].shape == (0, 20, 64)
@@ -165,11 +167,11 @@ def test_a_batch_equals_its_frames(picture):
 def test_explaining_later_from_another_thread_changes_nothing(picture):
     engine = Engine(open_network("NetHVF"), "cpu")
     done = engine.run(picture, ("lrp",))
-    expected = done.maps["lrp"]
+    expected = done.map("lrp")
     got = []
 
     def behind():
-        got.extend(engine.explain(done, "lrp") for _ in range(5))
+        got.extend(engine.explain(done, MapRequest("lrp")) for _ in range(5))
 
     thread = threading.Thread(target=behind)
     thread.start()
@@ -239,7 +241,7 @@ def test_cuda_equals_the_cpu(picture):
     a, b = cpu.run(picture, ("visualbackprop", "lrp")), cuda.run(picture, ("visualbackprop", "lrp"))
     assert a.angle_rad == pytest.approx(b.angle_rad, abs=1e-3)
     for method in a.maps:
-        np.testing.assert_allclose(a.maps[method], b.maps[method], atol=2e-2)
+        np.testing.assert_allclose(a.map(method), b.map(method), atol=2e-2)
 
 
 def test_the_papers_overlay(picture):

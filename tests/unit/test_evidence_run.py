@@ -50,7 +50,7 @@ def test_maps_of_the_checkpoints_are_compared_with_the_last(made, tmp_path: Path
     with open_drive(made[0]) as drive:
         for method in ("visualbackprop", "saliency"):
             pairs = [
-                [np.abs(e.run(drive.frame(i), (method,)).maps[method]) for e in (first, last)]
+                [np.abs(e.run(drive.frame(i), (method,)).map(method)) for e in (first, last)]
                 for i in found["frames"]
             ]
             wanted = np.mean([spearman(*pair) for pair in pairs])

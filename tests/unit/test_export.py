@@ -14,18 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exportmaker import HEIGHT, WIDTH, boxes, ffprobe, frame_times, make_drive, make_job
+from exportmaker import HEIGHT, WIDTH, boxes, ffprobe, frame_times, frames_of, make_drive, make_job
 from vbp.drives import open_drive
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
 from vbp.export import interrupts
 from vbp.export.compose import Composer, Facts, facts_of
 from vbp.export.encoders import choose, works
-from vbp.export.frames import Annotated, Layer, annotated, open_source
+from vbp.export.frames import open_source
 from vbp.export.job import LAYOUTS, PANELS, Settings
 from vbp.export.registry import CancelledError, export
 from vbp.export.timeline import timeline
 from vbp.overlay import Rect, blend
+from vbp.results import FrameResult, Layer, MapRequest, NetworkResult
 from videomaker import linear, variable_times
 
 N = 12
@@ -133,7 +134,7 @@ def masks_of(drive: Path, indices: range) -> list[tuple[np.ndarray, np.ndarray]]
         for i in indices:
             done = engine.run(opened.frame(i))
             picture = opened.frame(i)
-            out.append((blend(picture, done.maps["visualbackprop"], done.crop, "paper", 0.8), picture))
+            out.append((blend(picture, done.map("visualbackprop"), done.crop, "paper", 0.8), picture))
     return out
 
 
@@ -203,7 +204,7 @@ def test_each_panel_shows_its_picture(drive: Path) -> None:
 
 @given(
     st.sampled_from(list(LAYOUTS)),
-    st.lists(st.sampled_from(list(PANELS)), min_size=1, max_size=6, unique=True),
+    st.lists(st.sampled_from([*PANELS, "visualbackprop", "lrp"]), min_size=1, max_size=6, unique=True),
     st.tuples(st.integers(160, 2000), st.integers(160, 2000)),
 )
 def test_any_choice_of_panels_can_be_drawn(layout: str, panels: list[str], size: tuple[int, int]) -> None:
@@ -236,8 +237,9 @@ def picture_of(settings: Settings) -> np.ndarray:
     grey, mask = np.full((62, WIDTH), 90, dtype=np.uint8), np.ones((62, WIDTH), dtype=np.float32)
     layers = tuple(Layer(f"conv {n}", 8, mask[::4, ::4], mask[::4, ::4]) for n in range(5))
     image = np.full((HEIGHT, WIDTH, 3), 120, dtype=np.uint8)
-    maps = {"visualbackprop": mask, "lrp": -mask}
-    frame = Annotated(7, int(stamps[7]), image, "", 0.1, -0.1, 9.0, maps, crop, grey, layers, "a warning")
+    maps = {MapRequest("visualbackprop"): mask, MapRequest("lrp"): -mask}
+    result = NetworkResult("Net", -0.1, crop, grey, maps, layers=layers, warnings=("a warning",))
+    frame = FrameResult(7, int(stamps[7]), image, driven_rad=0.1, speed_mps=9.0, results=(result,))
     return Composer(facts, settings).draw(frame)
 
 
@@ -259,7 +261,7 @@ def test_gaps_are_said_and_counted(tmp_path: Path) -> None:
         cv2.imwrite(str(folder / f"{i:03d}.png"), np.full((HEIGHT, WIDTH, 3), 40 * i, dtype=np.uint8))
     (folder / "002.png").write_bytes((folder / "002.png").read_bytes()[:60])
     job = make_job(folder, tmp_path / "clip.mp4", 0, 3)
-    found = list(annotated(job))
+    found = frames_of(job)
     assert [a.image is None for a in found] == [False, False, True, False]
     assert found[2].gap and np.isnan(found[2].predicted_rad)
     assert int(ffprobe(export(job))["streams"][0]["nb_read_frames"]) == 4

@@ -185,11 +185,11 @@ def test_pictures_masks_and_angles(exported: Path, made: tuple[Path, Path]) -> N
                 assert outside.any()
                 assert not values[outside].any()
                 inside = values[~outside].reshape(done.crop.height, done.crop.width)
-                assert inside == pytest.approx(done.maps[method], abs=0.5 / 127 + 1e-3)
+                assert inside == pytest.approx(done.map(method), abs=0.5 / 127 + 1e-3)
                 _, over = found[f"/vbp/{method}/overlay/compressed"][k]
                 assert over.format == "jpeg"
                 picture = cv2.imdecode(over.data, cv2.IMREAD_COLOR)[..., ::-1].astype(int)
-                wanted_picture = blend(frame, done.maps[method], done.crop, "paper", SETTINGS.opacity)
+                wanted_picture = blend(frame, done.map(method), done.crop, "paper", SETTINGS.opacity)
                 assert np.abs(picture - wanted_picture).mean() < 7  # what JPEG does to noise
             predicted = done.angle_rad
             assert found["/vbp/predicted_deg"][i][1].data == pytest.approx(math.degrees(predicted), abs=1e-4)

@@ -11,14 +11,14 @@ import pytest
 import torch
 from test_network_not_explained import Gated, trained
 
-from exportmaker import make_drive, make_job
+from exportmaker import frames_of, make_drive, make_job
 from vbp.cli import main
 from vbp.drives import open_drive
 from vbp.drives.bag_drive import DERIVED
 from vbp.engine import Engine, open_network
-from vbp.export.frames import annotated
 from vbp.export.registry import export
 from vbp.palette import WARNING, rgb
+from vbp.results import MapRequest
 
 WHY = "VisualBackProp shows nothing of this network: layer"
 LRP_WHY = "LRP shows nothing of this network: layer"
@@ -40,14 +40,15 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_frames_have_the_predicted_angle_and_the_reason(drive: Path, model: Path, caplog) -> None:
     job = replace(make_job(drive, Path("x.mp4"), 0, 5, panels=PANELS), model=str(model))
-    frames = list(annotated(job))
+    frames = frames_of(job)
     engine = Engine(open_network(model), "cpu")
     with open_drive(drive) as opened:
         wanted = [engine.run(opened.frame(i), ()).angle_rad for i in range(6)]
     assert [a.predicted_rad for a in frames] == pytest.approx(wanted, abs=1e-6) and len(set(wanted)) > 1
-    assert all(a.maps == {} and a.layers == () for a in frames)
-    assert frames[0].missing["visualbackprop"].startswith(WHY)
-    assert frames[0].missing["lrp"].startswith(LRP_WHY)
+    assert all(result.maps == {} and result.layers == () for a in frames for result in a.results)
+    missing = frames[0].results[0].missing
+    assert missing[MapRequest("visualbackprop")].startswith(WHY)
+    assert missing[MapRequest("lrp")].startswith(LRP_WHY)
     assert len(caplog.messages) == 2  # once, not for each frame
 
 

@@ -7,7 +7,6 @@ import csv
 import json
 import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,11 @@ import pytest
 
 from roadmaker import tiny_spec, write_drive
 from vbp.drives import OpenOptions, open_drive
-from vbp.engine import Engine, open_network
+from vbp.engine import Engine, network_name, open_network
 from vbp.errors import FrameError, VbpError
-from vbp.export.about import model_name
 from vbp.export.job import Job
-from vbp.export.numbers import COLUMNS
 from vbp.export.registry import CancelledError, export
+from vbp.frames.table import COLUMNS
 from vbp.models.network import build, save_checkpoint
 
 N = 30
@@ -55,9 +53,10 @@ def expected(made: tuple[Path, Path], first: int = 0, last: int = N - 1) -> dict
             except FrameError as error:
                 predicted, gap = math.nan, str(error)
             driven = float(drive.angle_rad[i])
-            row = [i, int(drive.timestamps_ns[i]), driven, predicted, driven - predicted]
-            row += [math.degrees(v) for v in row[2:]]
-            for name, value in zip(COLUMNS, [*row, float(drive.speed_mps[i]), gap], strict=False):
+            angles = [driven, predicted, driven - predicted]
+            row = [i, int(drive.timestamps_ns[i]), *(math.degrees(v) for v in angles)]
+            row += [float(drive.speed_mps[i]), *angles, drive.names[i] if len(drive.names) else None, gap]
+            for name, value in zip(COLUMNS, row, strict=False):
                 out[name].append(None if isinstance(value, float) and math.isnan(value) else value)
     return out
 
@@ -111,7 +110,7 @@ def test_parquet_holds_the_same_and_says_where_from(made: tuple[Path, Path], tmp
     assert {f.name: str(f.type) for f in table.schema} == COLUMNS | {
         n: "double" for n, kind in COLUMNS.items() if kind == "float64"
     }
-    for name in list(COLUMNS)[:10]:
+    for name in list(COLUMNS)[:11]:
         same(table[name].to_pylist(), wanted[name])
     assert table["predicted_rad"].null_count == 1
     assert not np.isnan(table["driven_rad"].drop_null().to_numpy()).any()
@@ -153,8 +152,7 @@ def test_what_stands_there_is_replaced_only_if_it_is_ours(
 
 
 def test_a_random_network_is_called_so() -> None:
-    source: Any = SimpleNamespace(network=build(tiny_spec(), 3))
-    assert model_name(source) == "tiny (random weights)"
+    assert network_name(build(tiny_spec(), 3)) == "tiny (random weights)"
 
 
 def test_without_pyarrow_it_says_what_to_install(

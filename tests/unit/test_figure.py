@@ -44,7 +44,7 @@ def test_each_row_is_the_input_and_its_maps(
             assert facts["rows"][n]["frame"] == frame
             assert facts["rows"][n]["predicted_rad"] == pytest.approx(done.angle_rad, rel=1e-4)
             seen = grey_to_rgb(done.input)
-            wanted = [seen, blend(seen, done.maps["visualbackprop"]), blend(seen, done.maps["lrp"])]
+            wanted = [seen, blend(seen, done.map("visualbackprop")), blend(seen, done.map("lrp"))]
             y = LINE + MARGIN + n * (height + LINE + 2 * MARGIN) + LINE
             for k, tile in enumerate(wanted):
                 x = MARGIN + k * (width + MARGIN)

@@ -68,7 +68,7 @@ class SlowEngine:
     def __init__(self, seconds: float, fails_at: int = 0) -> None:
         self.seconds, self.fails_at, self.runs = seconds, fails_at, 0
 
-    def run(self, frame: np.ndarray, methods: object = (), strict: bool = True) -> SimpleNamespace:
+    def run(self, frame: np.ndarray, maps: object = (), strict: bool = True) -> SimpleNamespace:
         self.runs += 1
         if self.runs == self.fails_at:
             raise VbpError("the crop does not lie in the frame")
@@ -190,7 +190,7 @@ def test_the_real_network_sees_what_the_camera_sends(server, capture) -> None:
     assert newest is not None
     wanted = engine.run(newest.frame.image)
     assert newest.shot.crop == Rect(0, 300, 640, 125) and newest.shot.angle_rad == wanted.angle_rad
-    np.testing.assert_array_equal(newest.shot.maps["visualbackprop"], wanted.maps["visualbackprop"])
+    np.testing.assert_array_equal(newest.shot.map("visualbackprop"), wanted.map("visualbackprop"))
 
 
 # --- from the command line -----------------------------------------------------------------------

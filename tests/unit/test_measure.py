@@ -30,7 +30,7 @@ def test_shares_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
         engine = Engine(open_network("NetHVF"), "cpu")
         for i in frames:
             done = engine.run(drive.frame(i))
-            mask, rect, classes = done.maps["visualbackprop"], done.crop, truth.classes(i)
+            mask, rect, classes = done.map("visualbackprop"), done.crop, truth.classes(i)
             height, width = mask.shape
             names = np.empty((height, width), dtype=object)
             for y in range(height):

@@ -16,6 +16,7 @@ from vbp.drives import open_drive
 from vbp.engine import Engine, open_network
 from vbp.explain import explain
 from vbp.models.network import Network, build, save_checkpoint
+from vbp.results import MapRequest
 
 ANGLES = np.linspace(-0.2, 0.3, 6)
 
@@ -135,14 +136,14 @@ def test_the_engine_explains_the_angle_whatever_side_is_positive(made: tuple[Pat
     with open_drive(source) as drive:
         frame = drive.frame(1)
     for method in ("lrp", "gradient-input", "occlusion"):
-        a, b = (Engine(n, "cpu", torch.float64).run(frame, (method,)).maps[method] for n in (network, right))
+        a, b = (Engine(n, "cpu", torch.float64).run(frame, (method,)).map(method) for n in (network, right))
         np.testing.assert_allclose(a, -b, atol=1e-7)
     engine = Engine(right, "cpu", torch.float64)
     done = engine.run(frame)
     # The network says -y degrees; driven so that the error is just above or below zero.
     for step in (-1e-6, 1e-6):
-        what = engine.target("error-magnitude", done.angle_rad + step)
-        got = engine.explain(done, "gradient-input", what)
+        wanted = MapRequest("gradient-input", target="error-magnitude")
+        got = engine.explain(done, wanted, done.angle_rad + step)
         raises = explain(done.trace, "gradient-input")[
             0
         ].numpy()  # of the raw output, whose right is positive

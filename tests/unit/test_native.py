@@ -219,7 +219,7 @@ def _path_of_a_network() -> str:
     engine = Engine(network, "cpu")
     frame = np.zeros((480, 640, 3), np.uint8)
     engine.run(frame)
-    engine.settle()
+    engine.wait_until_tuned()
     return engine.run(frame).path
 
 

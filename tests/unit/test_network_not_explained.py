@@ -13,6 +13,7 @@ from vbp.engine import Engine, open_network
 from vbp.errors import ExplainError, ModelError
 from vbp.models.network import Network
 from vbp.models.spec import NetworkSpec
+from vbp.results import MapRequest
 
 SPEC = NetworkSpec("mine", "", {}, input_height=12, input_width=16, channels=3)
 FRAME = np.random.default_rng(3).integers(0, 256, (12, 16, 3), dtype=np.uint8)
@@ -57,7 +58,7 @@ def test_what_cannot_be_explained_still_predicts_and_says_why():
     engine = Engine(Network(SPEC, module.eval()), "cpu")
     done = engine.run(FRAME, ("visualbackprop", "grad-cam"), strict=False)
     assert done.angle_rad == pytest.approx(wanted(module), abs=1e-6)
-    assert set(done.maps) == {"grad-cam"}
+    assert set(done.maps) == {MapRequest("grad-cam")}
     assert done.warning.startswith("VisualBackProp shows nothing of this network: layer")
     with pytest.raises(ExplainError, match="cannot be explained|not explained"):
         engine.run(FRAME)

@@ -212,7 +212,7 @@ def test_fresh_weights_neither_vanish_nor_explode_at_depth_200(deep: tuple[Engin
 def test_every_method_explains_resnet_200(method: str, deep: tuple[Engine, np.ndarray]) -> None:
     engine, frame = deep
     done = engine.run(frame, [method])
-    found = done.maps[method]
+    found = done.map(method)
     assert (
         found.shape == (SIDE, SIDE) and np.isfinite(found).all() and np.abs(found).max() == pytest.approx(1)
     )
@@ -234,7 +234,7 @@ def test_pilotnet_steers_by_its_turning_radius() -> None:
     inverse_radius = float(done.trace.output[0, 0])
     assert done.crop.height == 211 and done.input.shape == (66, 200, 3)
     assert done.angle_rad == pytest.approx(14.8 * np.arctan(2.85 * inverse_radius))
-    assert done.maps["visualbackprop"].max() == 1
+    assert done.map("visualbackprop").max() == 1
 
 
 BAD: dict[str, tuple[str, dict[str, object], str]] = {

@@ -72,7 +72,7 @@ def test_as_a_network_with_a_specification(saved, tmp_path):
     network = open_network(path)  # the file beside it
     assert (network.spec.channels, network.spec.input_height, network.spec.input_width) == (3, 11, 15)
     frame = (torch.rand(11, 15, 3) * 255).byte().numpy()
-    done = Engine(network, "cpu").run(frame, methods=("saliency", "visualbackprop"))
+    done = Engine(network, "cpu").run(frame, maps=("saliency", "visualbackprop"))
     wanted = module(torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255)[0, 1].detach()
     assert done.angle_rad == pytest.approx(-float(torch.deg2rad(wanted)), abs=1e-6)
     (tmp_path / "other.toml").write_text('output_unit = "deg"\noutput_sign = "right"\ninput_width = 16\n')

@@ -158,7 +158,7 @@ def test_masks_of_the_evolution_are_the_engines(run: Path, road: Path) -> None:
             assert [m.epoch for m in row.moments] == [0.1, 0.5, 1, 4]
             for moment, checkpoint in zip(row.moments, checkpoints, strict=True):
                 done = Engine(checkpoint.load(), "cpu").run(drive.frame(row.frame))
-                np.testing.assert_allclose(moment.mask, done.maps["visualbackprop"], atol=1e-5)
+                np.testing.assert_allclose(moment.mask, done.map("visualbackprop"), atol=1e-5)
                 assert moment.angle_rad == pytest.approx(done.angle_rad, abs=1e-5)
                 np.testing.assert_array_equal(row.input, done.input)
         assert rows[0].driven_rad == drive.angle_rad[3]

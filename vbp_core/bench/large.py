@@ -70,6 +70,7 @@ def _measure(folder: Path, model: str, device: str, seconds: float) -> dict[str,
     from vbp.bench.memory import peak_mib
     from vbp.engine import Engine, open_network
     from vbp.overlay import blend
+    from vbp.results import MapRequest
 
     start = time.perf_counter()
     with open_drive(folder) as drive:
@@ -81,8 +82,8 @@ def _measure(folder: Path, model: str, device: str, seconds: float) -> dict[str,
         while time.perf_counter() < end:
             i = int(rng.integers(len(drive))) if rng.random() < 0.2 else (i + 1) % len(drive)
             picture = drive.frame(i)
-            done = engine.run(picture)
-            blend(picture, done.maps["visualbackprop"], done.crop)
+            result = engine.run(picture)
+            blend(picture, result.maps[MapRequest()], result.crop)
     return facts | {"rss_mib": peak_mib()}
 
 

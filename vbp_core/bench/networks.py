@@ -60,7 +60,7 @@ def measure_network(
     where = torch.device(engine.device)
     images = to_tensor(inputs, spec, where)
     engine.forward(images)
-    engine.settle()
+    engine.wait_until_tuned()
     trace = engine.forward(images)
     passed = [trace]
     chain = read_chain(network.module).to(where, torch.float32)

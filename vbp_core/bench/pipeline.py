@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from vbp.drives import Drive, open_drive
-from vbp.drives.base import Image
+from vbp.drives import open_drive
 from vbp.engine import Engine
-from vbp.errors import FrameError
-from vbp.export.ahead import ahead
+from vbp.frames import read_frame, run_frame
+from vbp.frames.ahead import ahead
 from vbp.models.network import Network
 from vbp.overlay import blend
+from vbp.results import FrameResult
 
 WARM_UP = 20
 AHEAD = 4
@@ -45,21 +44,18 @@ def play_rate(path: Path, network: Network, device: str, frames: int) -> Rate:
         engine = Engine(network, device)
         count = min(frames + WARM_UP, len(drive))
         start = 0.0
-        for n, picture in enumerate(ahead(_pictures(drive, count), AHEAD, "decode-ahead")):
+        decoded = (read_frame(drive, i) for i in range(count))
+        for n, frame in enumerate(ahead(decoded, AHEAD, "vbp-decode")):
             if n == WARM_UP:
                 start = time.perf_counter()
-            if picture is not None:
-                done = engine.run(picture)
-                blend(picture, done.maps["visualbackprop"], done.crop)
+            _paint(run_frame(frame, [engine]))
         return Rate((count - WARM_UP) / (time.perf_counter() - start), count - WARM_UP)
 
 
-def _pictures(drive: Drive, count: int) -> Generator[Image | None, None, None]:
-    for i in range(count):
-        try:
-            yield drive.frame(i)
-        except FrameError:
-            yield None
+def _paint(frame: FrameResult) -> None:
+    result = frame.result
+    if frame.image is not None and result is not None and (mask := result.map()) is not None:
+        blend(frame.image, mask, result.crop)
 
 
 def seek_latency(path: Path, network: Network, device: str, seeks: int, seed: int = 0) -> Latency:
@@ -72,9 +68,7 @@ def seek_latency(path: Path, network: Network, device: str, seeks: int, seed: in
             i = int(rng.integers(len(drive)))
             drive.forget()
             start = time.perf_counter()
-            picture = drive.frame(i)
-            done = engine.run(picture)
-            blend(picture, done.maps["visualbackprop"], done.crop)
+            _paint(run_frame(read_frame(drive, i), [engine]))
             if n >= 5:
                 laps.append((time.perf_counter() - start) * 1e3)
     return latency(laps)

@@ -19,10 +19,10 @@ from vbp.cli.main import print_json
 from vbp.errors import VbpError
 
 if TYPE_CHECKING:
-    from vbp.engine import Pass
     from vbp.live.capture import Capture
     from vbp.live.session import LiveSession
     from vbp.models.spec import NetworkSpec
+    from vbp.results import NetworkResult
 
 EXAMPLE = "vbp camera 0, vbp camera rtsp://HOST/PATH"
 _TERMINAL_S, _PIPE_S = 0.25, 1.0  # between status lines
@@ -176,7 +176,7 @@ def check_folder(folder: Path) -> None:
         raise VbpError(f"{there} cannot be written to; record elsewhere")
 
 
-def said(shot: Pass, spec: NetworkSpec) -> str:
+def said(shot: NetworkResult, spec: NetworkSpec) -> str:
     """What the network predicts, in words."""
     from vbp.classes import class_name
     from vbp.live.frame import Prediction

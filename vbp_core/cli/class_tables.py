@@ -8,47 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp.analysis import Chunk
 from vbp.classes import ClassScores, class_name, labels_for, score_classes, unknown_folders
 from vbp.drives import Drive
 from vbp.errors import VbpError
 from vbp.models.network import Network
 
 log = logging.getLogger(__name__)
-COLUMNS = [
-    "frame",
-    "timestamp_ns",
-    "picture",
-    "class",
-    "class_name",
-    "probability",
-    "label",
-    "label_name",
-    "right",
-]
 LISTED = 10
-
-
-def rows(drive: Drive, network: Network, labels: NDArray[np.int64], chunk: Chunk) -> list[list[object]]:
-    """The values of COLUMNS for each frame; empty where they are not known. labels: of the whole drive."""
-    out: list[list[object]] = []
-    for i, found, probability in zip(chunk.indices, chunk.classes, chunk.probability, strict=True):
-        label, known = int(labels[i]), found >= 0
-        name = drive.names[i] if len(drive.names) else ""
-        out.append(
-            [
-                int(i),
-                int(drive.timestamps_ns[i]),
-                name,
-                int(found) if known else "",
-                class_name(network.spec, int(found)),
-                f"{probability:.6f}" if known else "",
-                label if label >= 0 else "",
-                class_name(network.spec, label),
-                int(found == label) if known and label >= 0 else "",
-            ]
-        )
-    return out
 
 
 def tell_unknown(drive: Drive, network: Network) -> None:

@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from vbp.cli.network import add_network as add_network
 from vbp.cli.numbers import number as number
@@ -66,11 +64,6 @@ def add_frames(parser: argparse.ArgumentParser) -> None:
 def open_source(args: argparse.Namespace) -> Drive:
     options = OpenOptions(args.camera, args.angle_unit, args.angle_sign, args.max_gap)
     return open_drive(args.source, options)
-
-
-def count_lost(predicted_rad: NDArray[np.float64], decoded: NDArray[np.bool_]) -> tuple[int, int]:
-    """How many frames are gaps, and on how many others the network put out no number."""
-    return int((~decoded).sum()), int((decoded & ~np.isfinite(predicted_rad)).sum())
 
 
 def tell_broken(name: str, frames: int) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from vbp.analysis import analyse, choose_frames
 from vbp.classes import labels_for
 from vbp.cli import class_tables
 from vbp.cli.common import add_crop, add_frames, add_network, add_source, open_source
@@ -18,7 +18,11 @@ from vbp.cli.main import print_json
 from vbp.drives import Drive
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
+from vbp.frames import run_frames
+from vbp.frames.choosing import choose_frames
+from vbp.frames.outcomes import Outcomes
 from vbp.models.network import Network
+from vbp.results import FrameRequest
 from vbp.training.evaluation import STEERING_RATIO, WHEELBASE_M, evaluate
 
 
@@ -41,13 +45,8 @@ def run(args: argparse.Namespace) -> int:
             raise VbpError(
                 f"{drive.info.path} has no measured steering angle on these frames to compare with"
             )
-        engine = Engine(network, args.device, crop=args.crop)
-        predicted = []
-        with tqdm(total=len(labelled), unit="frame", disable=None) as bar:
-            for chunk in analyse(drive, engine, labelled):
-                predicted.append(chunk.predicted_rad)
-                bar.update(len(chunk.indices))
-        found = np.concatenate(predicted)
+        outcomes = _run(args, drive, network, labelled)
+        found = outcomes.predicted_rad
         facts = {
             "source": str(drive.info.path),
             "model": network.spec.name,
@@ -55,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
             "trained_on": network.spec.trained_on,
             **evaluate(drive.angle_rad[labelled], found, drive.speed_mps[labelled]),
             "unlabelled": len(indices) - len(labelled),
-            "gaps": int(np.isnan(found).sum()),
+            "gaps": outcomes.gaps,
+            "not_finite": outcomes.broken,
         }
     if args.json:
         print_json(facts)
@@ -64,16 +64,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _run(args: argparse.Namespace, drive: Drive, network: Network, indices: NDArray[np.int64]) -> Outcomes:
+    engine = Engine(network, args.device, crop=args.crop)
+    outcomes = Outcomes()
+    with closing(run_frames(drive, [engine], FrameRequest(maps=()), indices)) as frames:
+        for frame in tqdm(frames, total=len(indices), unit="frame", disable=None):
+            outcomes.add(frame)
+    return outcomes
+
+
 def _classes(args: argparse.Namespace, drive: Drive, network: Network, indices: NDArray[np.int64]) -> int:
     known = class_tables.labelled(drive, network, indices)
     class_tables.tell_unknown(drive, network)
-    engine = Engine(network, args.device, crop=args.crop)
-    found = []
-    with tqdm(total=len(known), unit="frame", disable=None) as bar:
-        for chunk in analyse(drive, engine, known):
-            found.append(chunk.classes)
-            bar.update(len(chunk.indices))
-    labels, classes = labels_for(drive, network.spec)[known], np.concatenate(found)
+    outcomes = _run(args, drive, network, known)
+    labels, classes = labels_for(drive, network.spec)[known], outcomes.classes
     if args.json:
         print_json(
             {

@@ -12,7 +12,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vbp.analysis import choose_frames
 from vbp.cli.common import add_frames, add_source, open_source, whole_file
 from vbp.cli.main import clean
 from vbp.drives import Drive, open_drive
@@ -25,6 +24,7 @@ from vbp.evidence.registry import EXPERIMENTS, Options
 from vbp.evidence.report import html
 from vbp.explain import METHODS
 from vbp.files import check_target
+from vbp.frames.choosing import choose_frames
 from vbp.simulate.truth import Truth, load_truth
 
 FRAMES = 20

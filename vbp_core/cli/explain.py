@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import zipfile
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,14 +14,11 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from vbp.analysis import analyse, choose_frames
-from vbp.classes import UNKNOWN
 from vbp.cli.common import (
     add_crop,
     add_frames,
     add_network,
     add_source,
-    count_lost,
     number,
     open_source,
     tell_broken,
@@ -32,6 +29,10 @@ from vbp.cli.targets import add_target, check_target, read_settings
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
 from vbp.explain import METHODS
+from vbp.frames import run_frames
+from vbp.frames.choosing import choose_frames
+from vbp.frames.outcomes import Outcomes
+from vbp.results import FrameRequest, map_requests
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,9 +84,9 @@ def run(args: argparse.Namespace) -> int:
             )
             spec = engine.spec
             shape = (len(indices), spec.input_height, spec.input_width)
-            predicted = np.full(len(indices), np.nan)
-            classes = np.full(len(indices), UNKNOWN, dtype=np.int64)
-            decoded = np.zeros(len(indices), dtype=np.bool_)
+            requests = map_requests(methods, parameters, args.target)
+            nothing = np.zeros(shape[1:], dtype=np.float32)  # of a gap
+            outcomes = Outcomes()
             with ExitStack() as open_files:
                 # The maps go to disk as they come: a drive's masks are larger than memory.
                 folder = open_files.enter_context(
@@ -96,27 +97,25 @@ def run(args: argparse.Namespace) -> int:
                 for file in files.values():
                     write_header(file, shape)
                 bar = open_files.enter_context(tqdm(total=len(indices), unit="frame", disable=None))
-                at = 0
-                for chunk in analyse(drive, engine, indices, methods, parameters, target=args.target):
-                    part = slice(at, at + len(chunk.indices))
-                    predicted[part], decoded[part] = chunk.predicted_rad, chunk.decoded
-                    classes[part] = chunk.classes
-                    for method, file in files.items():
-                        file.write(chunk.maps[method].tobytes())
-                    at = part.stop
-                    bar.update(len(chunk.indices))
+                request = FrameRequest(requests, strict=True)
+                frames = open_files.enter_context(closing(run_frames(drive, [engine], request, indices)))
+                for frame in frames:
+                    outcomes.add(frame)
+                    for wanted, file in zip(requests, files.values(), strict=True):
+                        found = frame.result.maps[wanted] if frame.result is not None else nothing
+                        file.write(np.ascontiguousarray(found).data)
+                    bar.update()
                 for file in files.values():
                     file.close()
                 arrays: dict[str, NDArray[np.generic]] = {
                     "frame": indices,
                     "timestamp_ns": drive.timestamps_ns[indices],
-                    "predicted_rad": predicted,
+                    "predicted_rad": outcomes.predicted_rad,
                 }
                 if spec.is_classifier:
-                    arrays["class"] = classes
+                    arrays["class"] = outcomes.classes
                 write_npz(temporary, arrays, names)
-    told = np.where(classes < 0, np.nan, 0.0) if spec.is_classifier else predicted
-    gaps, broken = count_lost(told, decoded)
+    gaps, broken = outcomes.gaps, outcomes.broken
     facts = {
         "output": str(args.output),
         "frames": len(indices),

@@ -19,8 +19,10 @@ from tqdm import tqdm
 
 from vbp.cli.common import add_crop, add_network, add_source, number, open_source
 from vbp.cli.main import print_json
+from vbp.cli.targets import add_target, check_target, read_settings
 from vbp.drives import Drive, OpenOptions
 from vbp.errors import VbpError
+from vbp.explain.registry import METHODS
 from vbp.export.job import CODECS, DEFAULT_PANELS, LAYOUTS, PANELS, QUALITIES, Job, Settings
 from vbp.export.part_file import part_name
 from vbp.export.registry import WRITERS, export, format_of
@@ -57,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=names,
         default=DEFAULT_PANELS,
         metavar="P,P",
-        help=f"of {', '.join(PANELS)} (default: {','.join(DEFAULT_PANELS)})",
+        help=f"of {', '.join(PANELS)}, and any method (see vbp explain --help) (default: {','.join(DEFAULT_PANELS)})",
     )
     parser.add_argument("--layout", default="stage", metavar="L", help=_choices(LAYOUTS))
     parser.add_argument("--style", default=STYLES[0], metavar="S", help=f"of the mask: {', '.join(STYLES)}")
@@ -78,9 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder", default="auto", metavar="E", help="auto (the graphics card's, where it has one), cpu"
     )
-    parser.add_argument(
-        "--eps", type=number, default=100.0, metavar="E", help="LRP's eps (100, as in the paper)"
-    )
+    add_target(parser)
+    parser.add_argument("--eps", type=number, metavar="E", help="LRP's eps (100, as in the paper)")
     parser.add_argument("--no-bias", action="store_true", help="leave the bias out of LRP's denominator")
     parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
     parser.add_argument("--json", action="store_true", help="print a summary for programs")
@@ -123,6 +124,12 @@ def size(text: str) -> tuple[int, int]:
 
 def run(args: argparse.Namespace) -> int:
     prepare(args.background)
+    parameters = read_settings(args, [m for m in ("visualbackprop", *args.panels) if m in METHODS])
+    if args.eps is not None or args.no_bias:
+        if "lrp" not in args.panels:
+            raise VbpError("--eps and --no-bias belong to LRP; add lrp to --panels")
+        given = {"eps": args.eps} if args.eps is not None else {}
+        parameters["lrp"] = parameters.get("lrp", {}) | given | ({"bias": 0.0} if args.no_bias else {})
     settings = Settings(
         format=args.format,
         panels=args.panels,
@@ -134,8 +141,8 @@ def run(args: argparse.Namespace) -> int:
         codec=args.codec,
         quality=args.quality,
         encoder=args.encoder,
-        lrp_eps=args.eps,
-        lrp_bias=not args.no_bias,
+        target=args.target,
+        parameters=parameters,
     )
     options = OpenOptions(args.camera, args.angle_unit, args.angle_sign, args.max_gap)
     job = Job(
@@ -154,6 +161,7 @@ def run(args: argparse.Namespace) -> int:
     check_meant(kind, args)
     with open_source(args) as drive:
         first, last = chosen(drive, args.start, args.end, single=kind == ".png")
+        check_target(args, drive, range(first, last + 1))
         seconds = float(drive.timestamps_ns[last] - drive.timestamps_ns[first]) / 1e9
     job = replace(job, first=first, last=last)
     started = time.monotonic()
@@ -182,7 +190,6 @@ def run(args: argparse.Namespace) -> int:
 
 def prepare(background: bool) -> None:
     """Decoding, the network, drawing and encoding run side by side: each gets its share of the processors."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch comes; its threads would spin
     import cv2
     import torch
 

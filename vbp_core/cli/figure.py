@@ -6,15 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from vbp.classes import class_name, labels_for
 from vbp.cli.common import add_source, check_png, open_source, write_png
 from vbp.cli.main import print_json
 from vbp.cli.targets import add_target, check_target, read_settings
-from vbp.drives import Drive
-from vbp.engine import Engine, Pass, open_network
+from vbp.engine import Engine, open_network
 from vbp.explain import METHODS
 from vbp.figure import side_by_side
 from vbp.overlay import STYLES
+from vbp.results import NetworkResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,10 +54,9 @@ def run(args: argparse.Namespace) -> int:
     parameters = read_settings(args, methods)
     with open_source(args) as drive:
         check_target(args, drive, [i for i in args.frame if 0 <= i < len(drive)])
-        picture, passes = side_by_side(
+        picture, frames = side_by_side(
             drive, engines, args.frame, methods, args.style, args.target, parameters
         )
-        driven = drive.angle_rad
     write_png(args.output, picture, Path(args.source), args.force)
     if args.json:
         print_json(
@@ -70,38 +68,39 @@ def run(args: argparse.Namespace) -> int:
                 "target": args.target,
                 "rows": [
                     {
-                        "frame": frame,
-                        "model": engine.spec.name,
-                        "driven_rad": float(driven[frame]),
-                        "predicted_rad": done.angle_rad,
-                        **_class(drive, frame, engine, done),
-                        "warning": done.warning,
-                        "missing": done.missing,
+                        "frame": frame.index,
+                        "model": result.network,
+                        "driven_rad": frame.driven_rad,
+                        "predicted_rad": result.angle_rad,
+                        **_class(result),
+                        "warning": next(iter(result.warnings), ""),
+                        "missing": {m.method: text for m, text in result.missing.items()},
                     }
-                    for frame, engine, done in passes
+                    for frame in frames
+                    for result in frame.results
                 ],
             }
         )
         return 0
     print(f"{len(args.frame)} frame{'s' * (len(args.frame) != 1)} drawn to {args.output}")
-    for frame, engine, done in passes:
-        for text in dict.fromkeys((done.warning, *done.missing.values())):
-            if text:
-                print(f"frame {frame}, {engine.spec.name}: {text}")
+    for frame in frames:
+        for result in frame.results:
+            for text in dict.fromkeys((*result.warnings, *result.missing.values())):
+                print(f"frame {frame.index}, {result.network}: {text}")
     for engine in engines:
         if not engine.network.trained:
             print(f"{engine.spec.name} has random weights: give a trained network with --model")
     return 0
 
 
-def _class(drive: Drive, frame: int, engine: Engine, done: Pass) -> dict[str, Any]:
+def _class(result: NetworkResult) -> dict[str, Any]:
     """What a classifier says of a frame; nothing for a steering network."""
-    if done.probabilities is None:
+    classes = result.classes
+    if classes is None:
         return {}
-    best = int(done.probabilities.argmax())
     return {
-        "class": best,
-        "class_name": class_name(engine.spec, best),
-        "probability": float(done.probabilities[best]),
-        "label": int(labels_for(drive, engine.spec)[frame]),
+        "class": classes.number,
+        "class_name": classes.name,
+        "probability": classes.probability,
+        "label": classes.label,
     }

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from vbp.analysis import choose_frames
 from vbp.cli.common import add_frames, add_network, add_source, open_source
 from vbp.cli.main import print_json
 from vbp.drives import Drive
 from vbp.engine import Engine, open_network
-from vbp.errors import FrameError, VbpError
+from vbp.errors import VbpError
 from vbp.explain import METHODS
+from vbp.frames import run_frames
+from vbp.frames.choosing import choose_frames
 from vbp.overlay import Rect
+from vbp.results import FrameRequest, map_requests
 from vbp.simulate.measure import shares
 from vbp.simulate.truth import load_truth
 
@@ -79,12 +82,11 @@ def _masks(
     drive: Drive, engine: Engine, method: str, frames: list[int]
 ) -> Iterator[tuple[int, NDArray[np.float32], Rect]]:
     """Gaps are left out, as they have no picture."""
-    for i in tqdm(frames, unit="frame", disable=None):
-        try:
-            done = engine.run(drive.frame(i), (method,))
-        except FrameError:
-            continue
-        yield i, done.maps[method], done.crop
+    request = FrameRequest(map_requests([method]), strict=True)
+    with closing(run_frames(drive, [engine], request, frames)) as found:
+        for frame in tqdm(found, total=len(frames), unit="frame", disable=None):
+            for result in frame.results:
+                yield frame.index, result.maps[request.maps[0]], result.crop
 
 
 def _every(text: str) -> int:

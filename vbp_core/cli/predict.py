@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
-from vbp.analysis import Chunk, analyse, choose_frames, score
-from vbp.classes import labels_for, score_classes
+from vbp.classes import score_classes
 from vbp.cli import class_tables
 from vbp.cli.common import (
     add_crop,
     add_frames,
     add_network,
     add_source,
-    count_lost,
     open_source,
     tell_broken,
     whole_file,
 )
 from vbp.cli.main import print_json
-from vbp.drives import Drive
 from vbp.engine import Engine, open_network
-
-COLUMNS = ["frame", "timestamp_ns", "angle_deg", "predicted_deg", "error_deg", "speed_mps"]
+from vbp.frames import run_frames
+from vbp.frames.choosing import choose_frames
+from vbp.frames.outcomes import Outcomes
+from vbp.frames.table import HEAD, columns_of, row_of
+from vbp.results import FrameRequest
+from vbp.scores import score
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,26 +52,17 @@ def run(args: argparse.Namespace) -> int:
         ):
             engine = Engine(network, args.device, crop=args.crop)
             writer = csv.writer(file, lineterminator="\n")
-            of_classes = network.spec.is_classifier
-            writer.writerow(class_tables.COLUMNS if of_classes else COLUMNS)
-            labels = labels_for(drive, network.spec)
+            writer.writerow(columns_of(engine.spec))
             class_tables.tell_unknown(drive, network)
-            predicted, classes, decoded = [], [], []
-            for chunk in analyse(drive, engine, indices):
-                predicted.append(chunk.predicted_rad)
-                classes.append(chunk.classes)
-                decoded.append(chunk.decoded)
-                if of_classes:
-                    writer.writerows(class_tables.rows(drive, network, labels, chunk))
-                else:
-                    writer.writerows(_rows(drive, chunk))
-                bar.update(len(chunk.indices))
-        scores = score(drive.angle_rad[indices], np.concatenate(predicted))
-        class_scores = score_classes(labels[indices], np.concatenate(classes))
-        told = np.concatenate(predicted)
-        if of_classes:
-            told = np.where(np.concatenate(classes) >= 0, 0.0, np.nan)
-        gaps, broken = count_lost(told, np.concatenate(decoded))
+            outcomes = Outcomes()
+            with closing(run_frames(drive, [engine], FrameRequest(maps=()), indices)) as found:
+                for frame in found:
+                    writer.writerow(row_of(frame, drive.info.path.name, engine.name, engine.spec))
+                    outcomes.add(frame)
+                    bar.update()
+        scores = score(drive.angle_rad[indices], outcomes.predicted_rad)
+        class_scores = score_classes(outcomes.labels, outcomes.classes)
+    gaps, broken = outcomes.gaps, outcomes.broken
     facts = {
         "output": str(args.output),
         "rows": len(indices),
@@ -79,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         "not_finite": broken,
         "trained": network.trained,
     }
-    if of_classes:
+    if network.spec.is_classifier:
         known = {"frames": class_scores.frames, "right": class_scores.right}
         facts |= known | {"accuracy": class_scores.accuracy}
     else:
@@ -104,20 +95,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(drive: Drive, chunk: Chunk) -> Iterator[list[object]]:
-    for i, angle in zip(chunk.indices, chunk.predicted_rad, strict=True):
-        actual = float(drive.angle_rad[i])
-        row = [np.degrees(actual), np.degrees(angle), np.degrees(actual - angle), drive.speed_mps[i]]
-        yield [int(i), int(drive.timestamps_ns[i]), *(_cell(float(v)) for v in row)]
-
-
-def _cell(value: float) -> str:
-    return f"{value:.6f}" if np.isfinite(value) else ""
-
-
 def is_prediction(path: Path) -> bool:
     """Whether an existing file is empty or was written by this command."""
     with path.open("rb") as file:
-        head = file.read(200)
-    ours = [",".join(columns).encode() for columns in (COLUMNS, class_tables.COLUMNS)]
-    return not head or head.startswith(tuple(ours))
+        head = file.read(len(HEAD))
+    return not head or head == HEAD

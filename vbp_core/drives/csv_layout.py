@@ -79,7 +79,7 @@ def find_layout(columns: Collection[str]) -> Layout | None:
         speed = speeds[-1][0]  # the longest says the unit
         unit = speeds[-1][1]["unit"] or ""
         speed_scale = next((s for start, s in _SPEED_SCALE.items() if unit.startswith(start)), 0.0)
-    if "predicted_deg" in keys and angle == "angle_deg":
+    if "predicted_deg" in keys and angle in ("angle_deg", "driven_deg"):
         name = "vbp"
     elif angle == "angle" and time == "timestamp":
         name = "udacity"  # if its times turn out to be nanoseconds since 1970

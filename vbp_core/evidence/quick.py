@@ -34,9 +34,11 @@ def quick(
     methods: slow ones are left out. The engine is read, never run: the network is copied, so this may be called from
     another thread than the engine's. progress(share done 0..1) may raise to stop. Raises VbpError.
     """
-    inputs, rect = engine.prepare(image, crop)
+    prepared = engine.prepare(image, crop)
     chosen = [m for m in dict.fromkeys(methods) if not METHODS[m].slow]
-    subject = Subject(engine.network, engine, Frames((0,), (rect,), inputs[None]), chosen, seed=0)
+    subject = Subject(
+        engine.network, engine, Frames((0,), (prepared.crop,), prepared.input[None]), chosen, seed=0
+    )
     total = (
         subject.prepare_cost()
         + perturbation.cost(subject)

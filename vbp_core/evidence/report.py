@@ -16,7 +16,7 @@ from vbp.evidence.registry import EXPERIMENTS
 from vbp.evidence.subject import Subject
 from vbp.explain.registry import METHODS
 from vbp.overlay import blend, grey_to_rgb
-from vbp.preprocess import as_shown
+from vbp.preprocess import to_display_rgb
 
 THUMB = 320  # pixels wide
 
@@ -42,10 +42,10 @@ def pictures(subject: Subject) -> list[tuple[str, bytes]]:
     made = []
     for method in subject.maps:
         at = n if n in subject.of(method, len(subject)) else subject.of(method, len(subject))[0]
-        image = grey_to_rgb(as_shown(subject.frames.inputs[at], subject.spec))
+        image = grey_to_rgb(to_display_rgb(subject.frames.inputs[at], subject.spec))
         title = METHODS[method].title + ("" if at == n else f" (frame {subject.frames.numbers[at]})")
         made.append((title, _jpeg(blend(image, subject.map(method, at)))))
-    image = grey_to_rgb(as_shown(subject.frames.inputs[n], subject.spec))
+    image = grey_to_rgb(to_display_rgb(subject.frames.inputs[n], subject.spec))
     return [(f"frame {subject.frames.numbers[n]}", _jpeg(image)), *made]
 
 

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vbp.drives.base import Drive
-from vbp.engine import Engine, dead_layer
-from vbp.errors import ExplainError, FrameError, VbpError
+from vbp.engine import Engine
+from vbp.errors import ExplainError, VbpError
 from vbp.evidence.outcome import Tick
+from vbp.explain.dead import dead_layer
 from vbp.explain.exported import read_network
 from vbp.explain.forward import Forward
 from vbp.explain.registry import METHODS, explain
 from vbp.explain.target import Target
+from vbp.frames import read_frame
 from vbp.graph.operations import Graph
 from vbp.graph.trace import Trace
 from vbp.models.network import Network
@@ -49,13 +51,13 @@ def load_frames(drive: Drive, engine: Engine, numbers: Sequence[int]) -> Frames:
     """The frames that can be decoded. Raises VbpError where none can."""
     kept, crops, inputs = [], [], []
     for i in numbers:
-        try:
-            prepared, rect = engine.prepare(drive.frame(int(i)))
-        except FrameError:
+        image = read_frame(drive, int(i)).image
+        if image is None:
             continue
+        prepared = engine.prepare(image)
         kept.append(int(i))
-        crops.append(rect)
-        inputs.append(prepared)
+        crops.append(prepared.crop)
+        inputs.append(prepared.input)
     if not kept:
         raise VbpError(f"none of the {len(numbers)} frames of {drive.info.path} can be decoded")
     return Frames(tuple(kept), tuple(crops), np.stack(inputs))

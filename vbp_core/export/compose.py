@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from vbp.drives.base import Image
 from vbp.errors import VbpError
-from vbp.export.frames import Annotated, Source
+from vbp.explain.registry import METHODS
+from vbp.export.frames import Source, map_of
 from vbp.export.job import LAYOUTS, PANELS, Settings
 from vbp.export.layouts import Places, place
 from vbp.export.lettering import BOLD, MEDIUM, Lettering
@@ -23,12 +24,11 @@ from vbp.overlay import STYLES, Rect, blend, grey_to_rgb
 from vbp.palette import DRIVEN, ERROR, GAP, MUTED, PANEL, PREDICTED, TEXT, WARNING, WINDOW, rgb
 from vbp.preprocess import crop_rect
 from vbp.readable import UNKNOWN, clock, signed
+from vbp.results import FrameResult
 
 TITLES = {
     "camera": "Camera, VisualBackProp in red",
     "plain": "Camera",
-    "visualbackprop": "Network's input, VisualBackProp",
-    "lrp": "Network's input, LRP",
     "maps": "Feature maps and masks, layer by layer",
 }
 SMALLEST, LARGEST = 160, 7680
@@ -54,15 +54,14 @@ class Facts:
 
 def facts_of(source: Source, indices: NDArray[np.int64]) -> Facts:
     """indices: (N,) of the frames that will be drawn, rising."""
-    drive, network = source.drive, source.network
-    spec, info = network.spec, drive.info
+    drive, spec, info = source.drive, source.engine.spec, source.drive.info
     return Facts(
-        model=spec.name if network.trained else f"{spec.name} (random weights)",
+        model=source.engine.name,
         drive=info.path.name,
         frame_size=(info.width, info.height),
         input_size=(spec.input_width, spec.input_height),
         crop=crop_rect(spec, info.height, info.width, source.job.crop),
-        layers=source.count_layers(),
+        layers=source.engine.count_layers(),
         indices=indices,
         timestamps_ns=drive.timestamps_ns[indices],
         start_ns=int(drive.timestamps_ns[0]),
@@ -74,7 +73,9 @@ def facts_of(source: Source, indices: NDArray[np.int64]) -> Facts:
 
 def check_settings(settings: Settings) -> None:
     """Raises VbpError for a name that does not exist and a size that cannot be."""
-    asked: list[tuple[str, str, Collection[str]]] = [("panel", p, PANELS) for p in settings.panels]
+    asked: list[tuple[str, str, Collection[str]]] = [
+        ("panel", p, [*PANELS, *METHODS]) for p in settings.panels
+    ]
     asked += [("layout", settings.layout, LAYOUTS), ("overlay style", settings.style, STYLES)]
     for name, value, known in asked:
         if value not in known:
@@ -82,7 +83,9 @@ def check_settings(settings: Settings) -> None:
     if len(set(settings.panels)) != len(settings.panels):
         raise VbpError(f"--panels {','.join(settings.panels)} names a panel twice")
     if not settings.panels:
-        raise VbpError(f"there is nothing to show; choose some of the panels {', '.join(PANELS)}")
+        raise VbpError(
+            f"there is nothing to show; choose some of the panels {', '.join([*PANELS, *METHODS])}"
+        )
     if settings.size is not None and not all(SMALLEST <= side <= LARGEST for side in settings.size):
         width, height = settings.size
         raise VbpError(
@@ -93,7 +96,7 @@ def check_settings(settings: Settings) -> None:
 
 
 class Composer:
-    """`draw(annotated)` -> uint8 RGB (H, W, 3), always of the same, even size. Belongs to one thread."""
+    """`draw(frame)` -> uint8 RGB (H, W, 3), always of the same, even size. Belongs to one thread."""
 
     def __init__(self, facts: Facts, settings: Settings) -> None:
         check_settings(settings)
@@ -106,7 +109,7 @@ class Composer:
                 raise VbpError("the layout picture needs a panel with a picture, such as camera")
         with_plot = "plot" in settings.panels
         aspects = [self._aspect(p) for p in self.tiles]
-        own = facts.input_size if self.tiles[:1] in (("visualbackprop",), ("lrp",)) else facts.frame_size
+        own = facts.input_size if self.tiles and self.tiles[0] in METHODS else facts.frame_size
         self.places: Places = place(settings.layout, settings.size, aspects, with_plot, own)
         self._plot: AnglePlot | None = None
         if self.places.plot is not None:
@@ -157,16 +160,16 @@ class Composer:
         return ground
 
     def _title(self, panel: str) -> str:
-        title = TITLES[panel]
+        title = TITLES[panel] if panel in TITLES else f"Network's input, {METHODS[panel].title}"
         heat = self._settings.style != "paper"
         return title.replace(" in red", "") if panel == "camera" and heat else title
 
     def set_predicted(self, index: int, value: float) -> None:
-        """For the plot: of a frame of the drive that is among those exported, as `Annotated.plotted`."""
+        """For the plot: of a frame of the drive that is among those exported, as `FrameResult.plotted`."""
         if self._plot is not None:
             self._plot.set_predicted(self._number[index], value)
 
-    def draw(self, a: Annotated, future: bool = False) -> Image:
+    def draw(self, a: FrameResult, future: bool = False) -> Image:
         """The plot shows what was predicted up to this frame; `future`: also what is known beyond it."""
         image = self._ground.copy()
         for panel, tile in zip(self.tiles, self.places.tiles, strict=True):
@@ -191,29 +194,29 @@ class Composer:
 
     # The pictures.
 
-    def _tile(self, image: Image, panel: str, tile: Rect, a: Annotated) -> None:
-        if a.image is None:
+    def _tile(self, image: Image, panel: str, tile: Rect, a: FrameResult) -> None:
+        s, result = self._settings, a.result
+        if a.image is None or result is None:
             self._gap(image, tile, a)
             return
-        s = self._settings
+        shows = map_of(s, panel)
+        missing = result.missing.get(shows, "") if shows is not None else ""
         if panel == "maps":
-            layers_tile(image, tile, a.layers, self._lettering, self.places.unit)
-            self._band(image, tile, a.missing.get("visualbackprop", ""))
+            layers_tile(image, tile, result.layers, self._lettering, self.places.unit)
+            self._band(image, tile, missing)
             return
         if panel == "plain":
             _paste(image, tile, a.image)
             return
-        method = "lrp" if panel == "lrp" else "visualbackprop"
-        mask = a.maps.get(method)
+        mask = result.maps.get(shows) if shows is not None else None
         if panel == "camera":
-            shown = a.image if mask is None else blend(a.image, mask, a.crop, s.style, s.opacity)
+            shown = a.image if mask is None else blend(a.image, mask, result.crop, s.style, s.opacity)
             _paste(image, tile, shown)
-            if a.crop is not None:
-                self._outline(image, tile, a.crop, a.image.shape[1], a.image.shape[0])
-        elif a.input is not None:
-            shown = grey_to_rgb(a.input)
+            self._outline(image, tile, result.crop, a.image.shape[1], a.image.shape[0])
+        else:
+            shown = grey_to_rgb(result.input)
             _paste(image, tile, shown if mask is None else blend(shown, mask, None, s.style, s.opacity))
-        self._band(image, tile, a.missing.get(method, "") or a.warning)
+        self._band(image, tile, missing or next(iter(result.warnings), ""))
 
     def _band(self, image: Image, tile: Rect, warning: str) -> None:
         """Words over the lower edge of a picture; none where there is nothing to warn of."""
@@ -238,7 +241,7 @@ class Composer:
         )
         cv2.rectangle(image, (x0, y0), (x1, y1), rgb(MUTED), 1)
 
-    def _gap(self, image: Image, tile: Rect, a: Annotated) -> None:
+    def _gap(self, image: Image, tile: Rect, a: FrameResult) -> None:
         px = self._px
         _part(image, tile)[:] = rgb(GAP)
         x, y = tile.x + tile.width // 2, tile.y + tile.height // 2
@@ -249,7 +252,7 @@ class Composer:
 
     # The numbers.
 
-    def _header(self, image: Image, a: Annotated) -> None:
+    def _header(self, image: Image, a: FrameResult) -> None:
         h, px, text = self.places.header, self._px, self._lettering
         assert h is not None
         base, right = h.y + px(26), h.x + h.width
@@ -259,10 +262,10 @@ class Composer:
         left = right - text.width("0:00:00.0" if seconds >= 3600 else "00:00.0", px(20), MEDIUM) - px(18)
         text.draw(image, label, left, base, px(16), rgb(MUTED), align="right")
 
-    def _rows(self, a: Annotated) -> list[tuple[str, str, str, str]]:
+    def _rows(self, a: FrameResult) -> list[tuple[str, str, str, str]]:
         """(name, number, unit, colour)"""
         if self.facts.of_classes:
-            told = a.classes
+            told = a.result.classes if a.result is not None else None
             sure = f"{100 * told.probability:.1f}" if told is not None else UNKNOWN
             rows = [
                 ("class", told.name if told is not None else UNKNOWN, "", TEXT),
@@ -299,7 +302,7 @@ class Composer:
                 image, words + unit, x + wide, base, px(17), rgb(colour), MEDIUM, room=end - x - wide - px(6)
             )
 
-    def _readout(self, image: Image, a: Annotated) -> None:
+    def _readout(self, image: Image, a: FrameResult) -> None:
         if self.facts.of_classes:
             self._words(image, self.places.readout, self._rows(a))
             return
@@ -342,7 +345,7 @@ class Composer:
         radius = round(4.2 * self.places.unit * 16)
         cv2.circle(image, (x * 16, y * 16), radius, rgb(colour), -1, cv2.LINE_AA, 4)
 
-    def _readout_inset(self, image: Image, a: Annotated) -> None:
+    def _readout_inset(self, image: Image, a: FrameResult) -> None:
         r, px, text = self.places.readout, self._px, self._lettering
         rows = self._rows(a)[:3]
         if self.facts.of_classes:

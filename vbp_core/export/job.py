@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vbp.drives.base import OpenOptions
 from vbp.overlay import STYLES, Rect
 
-# name -> what it shows
+# name -> what it shows. Any method's name is a panel too: the network's input with that map.
 PANELS: dict[str, str] = {
     "camera": "the camera picture with the mask over what the network sees",
     "plain": "the camera picture as it was recorded",
-    "visualbackprop": "the network's input with the mask",
-    "lrp": "the network's input with LRP's relevance",
     "maps": "every layer's averaged feature map and intermediate mask",
     "plot": "driven and predicted angle over time",
 }
@@ -53,8 +52,8 @@ class Settings:
     codec: str = "h264"
     quality: str = "good"
     encoder: str = "auto"
-    lrp_eps: float = 100.0  # as in the paper; vbp.explain is not imported here, as it brings torch
-    lrp_bias: bool = True
+    target: str = ""  # which output the maps explain, as `vbp.explain.parse_target` reads it; "": the default
+    parameters: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # method -> name -> value
 
 
 @dataclass(frozen=True)

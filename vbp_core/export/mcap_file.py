@@ -28,9 +28,9 @@ from vbp.drives.bag_drive import CAMERAS, DERIVED
 from vbp.drives.base import Image
 from vbp.errors import VbpError
 from vbp.explain.registry import METHODS
-from vbp.export.about import about, made_by
+from vbp.export.about import about
 from vbp.export.compose import check_settings
-from vbp.export.frames import Annotated, Source, methods_of, open_source
+from vbp.export.frames import Source, maps_of, open_source
 from vbp.export.job import Job
 from vbp.export.part_file import growing
 from vbp.export.registry import CancelledError, Progress
@@ -49,6 +49,8 @@ from vbp.export.ros2_messages import (
 )
 from vbp.files import check_target
 from vbp.overlay import Rect, blend
+from vbp.results import FrameResult
+from vbp.version import made_by
 
 MAGIC = b"\x89MCAP0\r\n"
 CHUNK_BYTES = 4 * 2**20  # before compression: some frames, so that a viewer that jumps reads little
@@ -105,26 +107,26 @@ class _File:
         self._frame_id = self._camera.strip("/").split("/")[0]
         self._said = ""  # the last diagnosis
         self._at = 0
-        methods = methods_of(source.job)
         meanings = {
-            mask_topic(m): SIGNED_MASK_MEANING if METHODS[m].signed else MASK_MEANING for m in methods
+            mask_topic(m.method): SIGNED_MASK_MEANING if METHODS[m.method].signed else MASK_MEANING
+            for m in maps_of(source.job.settings)
         }
         self._writer.add_metadata("vbp", about(source) | {"camera_topic": self._camera} | meanings)
 
-    def add(self, a: Annotated) -> None:
-        self._at = a.timestamp_ns
+    def add(self, a: FrameResult) -> None:
+        self._at, result = a.timestamp_ns, a.result
         if a.image is not None:
             file = a.encoded or to_jpeg(a.image, CAMERA_QUALITY)
             self._put(self._camera, COMPRESSED, self._messages.compressed(self._at, self._frame_id, file))
-            for method, mask in a.maps.items():
-                self._masked(a, a.image, method, mask)
+            if result is not None:
+                for wanted, mask in result.maps.items():
+                    self._masked(result.crop, a.image, wanted.method, mask)
         self._angles(a)
         if self._spec.is_classifier:
             self._class(a)
         self._diagnose(a)
 
-    def _masked(self, a: Annotated, image: Image, method: str, mask: NDArray[np.float32]) -> None:
-        rect = a.crop or Rect(0, 0, image.shape[1], image.shape[0])
+    def _masked(self, rect: Rect, image: Image, method: str, mask: NDArray[np.float32]) -> None:
         grey = full_mask(mask, image.shape[:2], rect, METHODS[method].signed)
         self._put(mask_topic(method), IMAGE, self._messages.grey(self._at, self._frame_id, grey))
         over = blend(image, mask, rect, self._settings.style, self._settings.opacity)
@@ -132,7 +134,7 @@ class _File:
         topic = f"{DERIVED}{method}/overlay/compressed"
         self._put(topic, COMPRESSED, self._messages.compressed(self._at, self._frame_id, file))
 
-    def _angles(self, a: Annotated) -> None:
+    def _angles(self, a: FrameResult) -> None:
         message = self._messages.steering(
             self._at, self._frame_id, a.index, a.driven_rad, a.predicted_rad, a.speed_mps
         )
@@ -143,18 +145,22 @@ class _File:
         for name, value in numbers.items():
             self._put(f"{DERIVED}{name}", NUMBER, self._messages.number(value))
 
-    def _class(self, a: Annotated) -> None:
-        told, label = a.classes, int(self._source.labels[a.index])
-        found = (told.number, told.name) if told is not None else (UNKNOWN, "")
-        probability = told.probability if told is not None else math.nan
+    def _class(self, a: FrameResult) -> None:
+        classes = a.result.classes if a.result is not None else None
+        label = self._source.engine.class_of(a.folder)
+        found = (classes.number, classes.name) if classes is not None else (UNKNOWN, "")
+        probability = classes.probability if classes is not None else math.nan
         truth = (label, class_name(self._spec, label))
         message = self._messages.classification(self._at, self._frame_id, a.index, found, probability, truth)
         self._put(f"{DERIVED}classification", CLASSIFICATION, message)
         self._put(f"{DERIVED}probability", NUMBER, self._messages.number(probability))
 
-    def _diagnose(self, a: Annotated) -> None:
+    def _diagnose(self, a: FrameResult) -> None:
         """A gap, a warning or a mask that cannot be, and once when all is well again."""
-        text = a.gap or "; ".join(filter(None, (a.warning, *a.missing.values())))
+        result = a.result
+        text = a.gap or (
+            "; ".join((*result.warnings, *result.missing.values())) if result is not None else ""
+        )
         if text or self._said:
             message = self._messages.diagnosis(
                 self._at,

@@ -50,7 +50,7 @@ def still(source: Source, index: int, progress: Progress) -> Image:
         a, b = np.searchsorted(drive.timestamps_ns, (now - reach, now + reach + 1))
         around = list(range(int(a), int(b)))
     composer = Composer(facts_of(source, np.array(around)), job.settings)
-    with closing(source.frames(around, methods=(), layers=False)) as frames:
+    with closing(source.frames(around, maps=(), layers=False)) as frames:
         for done, a in enumerate(frames):
             composer.set_predicted(a.index, a.plotted)
             if not progress(done, len(around) + 1):

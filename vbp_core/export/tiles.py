@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from vbp.drives.base import Image
-from vbp.export.frames import Layer
 from vbp.export.lettering import Lettering
 from vbp.overlay import Rect
 from vbp.palette import MUTED, PANEL, rgb
+from vbp.results import Layer
 
 GAP = 3
 

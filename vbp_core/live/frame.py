@@ -10,7 +10,7 @@ from vbp.classes import UNKNOWN, most_probable
 from vbp.drives.base import Image
 
 if TYPE_CHECKING:
-    from vbp.engine import Pass
+    from vbp.results import NetworkResult
 
 Phase = Literal["connecting", "live", "stale", "lost"]
 
@@ -43,10 +43,10 @@ class Prediction:
     probability: float = math.nan
 
     @staticmethod
-    def of(shot: Pass) -> Prediction:
-        if shot.probabilities is None:
-            return Prediction(shot.angle_rad)
-        numbers, probabilities = most_probable(shot.probabilities[None])
+    def of(result: NetworkResult) -> Prediction:
+        if result.probabilities is None:
+            return Prediction(result.angle_rad)
+        numbers, probabilities = most_probable(result.probabilities[None])
         return Prediction(number=int(numbers[0]), probability=float(probabilities[0]))
 
 

@@ -20,7 +20,8 @@ from vbp.live.frame import NO_PREDICTION, LiveFrame, Prediction
 from vbp.live.recorder import Recorder
 
 if TYPE_CHECKING:
-    from vbp.engine import Engine, Pass
+    from vbp.engine import Engine
+    from vbp.results import NetworkResult
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class LiveResult:
     """
 
     frame: LiveFrame
-    shot: Pass
+    shot: NetworkResult
     measured: Measured | None
     latency_ms: float
     skipped: int
@@ -168,7 +169,7 @@ class LiveSession:
             self._capture.stop()
 
     def _one(self, frame: LiveFrame, after: int) -> None:
-        shot = self.engine.run(frame.image, methods=self._methods, strict=False)
+        shot = self.engine.run(frame.image, maps=self._methods, strict=False)
         done = time.monotonic_ns()
         measured = self._measured(frame)
         with self._lock:

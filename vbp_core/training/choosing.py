@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp.analysis import parse_frames
 from vbp.drives.base import Drive
 from vbp.drives.labels import speed_filter
 from vbp.errors import VbpError
+from vbp.frames.choosing import parse_frames
 from vbp.training.recipe import Recipe
 
 

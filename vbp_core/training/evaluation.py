@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp.analysis import score
+from vbp.scores import score
 
 # Udacity's car, a Lincoln MKZ: the wheel turns this much more than the road wheels, which are so far apart.
 STEERING_RATIO = 14.8

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from vbp.drives.base import Drive, Image
 from vbp.engine import Engine
-from vbp.figure import Tile, angle_words, picture_of, sheet
+from vbp.figure import Tile, angle_words, frame_of, sheet
+from vbp.frames import run_frame
 from vbp.overlay import blend, grey_to_rgb
+from vbp.results import FrameRequest
 from vbp.training.folder import Checkpoint
-
-METHOD = "visualbackprop"
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,17 @@ def evolve(
     checkpoints: Sequence[Checkpoint], drive: Drive, frames: Sequence[int], device: str = "auto"
 ) -> list[Row]:
     """The masks of `frames` through each checkpoint, oldest first. Raises VbpError, naming the frame."""
-    pictures = [picture_of(drive, n) for n in frames]
+    pictures = [frame_of(drive, n) for n in frames]
+    request = FrameRequest(strict=True)
     moments: list[list[Moment]] = [[] for _ in frames]
     inputs: list[NDArray[np.uint8]] = []
     for checkpoint in checkpoints:
         # One network at a time: all of a run's together may not fit.
         engine = Engine(checkpoint.load(), device)
-        passes = [engine.run(picture, (METHOD,)) for picture in pictures]
-        inputs = [done.input for done in passes]
-        for found, done in zip(moments, passes, strict=True):
-            found.append(Moment(checkpoint.epoch, done.maps[METHOD], done.angle_rad))
+        results = [run_frame(frame, [engine], request).results[0] for frame in pictures]
+        inputs = [result.input for result in results]
+        for found, result in zip(moments, results, strict=True):
+            found.append(Moment(checkpoint.epoch, result.maps[request.maps[0]], result.angle_rad))
     return [
         Row(n, float(drive.angle_rad[n]), seen, tuple(found))
         for n, seen, found in zip(frames, inputs, moments, strict=True)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vbp.analysis import score
 from vbp.drives.base import Drive
 from vbp.models.spec import NetworkSpec
+from vbp.scores import score
 from vbp.training.augment import Draws, augment
 from vbp.training.choosing import Chosen, choose, describe_frames
 from vbp.training.recipe import AUGMENTATIONS, Recipe

@@ -1,0 +1,126 @@
+"""What is known of a drive's frames, as a table by frame: in memory, and the columns that every file has."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbp.classes import UNKNOWN, labels_for
+from vbp.drives.base import Drive
+from vbp.models.spec import NetworkSpec
+from vbp.results import FrameResult
+from vbp.version import made_by
+
+# name -> Parquet type. Texts are the same in every row so that tables of several drives can be put together.
+COLUMNS: dict[str, str] = {
+    "frame": "int64",
+    "timestamp_ns": "int64",
+    "driven_deg": "float64",
+    "predicted_deg": "float64",
+    "error_deg": "float64",
+    "speed_mps": "float64",
+    "driven_rad": "float64",
+    "predicted_rad": "float64",
+    "error_rad": "float64",
+    "picture": "string",
+    "gap": "string",
+    "warning": "string",
+    "drive": "string",
+    "model": "string",
+    "made_by": "string",
+}
+# Of a classifier, after those: empty where the true class is not known.
+CLASS_COLUMNS: dict[str, str] = {
+    "class": "int64",
+    "class_name": "string",
+    "probability": "float64",
+    "label": "int64",
+    "label_name": "string",
+    "right": "int64",
+}
+HEAD = b"frame,timestamp_ns,"  # every CSV of ours begins so
+
+Row = list[Any]  # a value per column; None where it is not known
+
+
+def columns_of(spec: NetworkSpec) -> dict[str, str]:
+    """name -> Parquet type, of what a network of that kind gives."""
+    return COLUMNS | CLASS_COLUMNS if spec.is_classifier else COLUMNS
+
+
+def row_of(frame: FrameResult, drive: str, model: str, spec: NetworkSpec) -> Row:
+    """The values of `columns_of(spec)`. drive, model: their names, which a gap has too."""
+    angles = (frame.driven_rad, frame.predicted_rad, frame.error_rad)
+    row = [
+        frame.index,
+        frame.timestamp_ns,
+        *(_known(math.degrees(v)) for v in angles),
+        _known(frame.speed_mps),
+        *(_known(v) for v in angles),
+        frame.picture or None,
+        frame.gap or None,
+        (frame.result.warning if frame.result is not None else "") or None,
+        drive,
+        model,
+        made_by(),
+    ]
+    if not spec.is_classifier:
+        return row
+    classes = frame.result.classes if frame.result is not None else None
+    if classes is None:
+        return row + [None] * len(CLASS_COLUMNS)
+    known = classes.label >= 0
+    return [
+        *row,
+        classes.number,
+        classes.name,
+        classes.probability,
+        classes.label if known else None,
+        classes.label_name or None,
+        int(classes.label == classes.number) if known else None,
+    ]
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+class FrameTable:
+    """What one network said of the frames of a drive that it has seen so far: arrays by frame.
+
+    labels: (N,) int64, the true classes as the network counts, UNKNOWN where it is not known. driven, predicted, error: (N,)
+    float64, NaN where not known; degrees of a steering network. Of a classifier they are per cent: 100 where the
+    true class is known, what the network gives it (or the most probable one), and the difference.
+    """
+
+    def __init__(self, drive: Drive, spec: NetworkSpec | None = None) -> None:
+        count = len(drive)
+        self.of_classes = spec is not None and spec.is_classifier
+        self.labels = labels_for(drive, spec) if spec is not None else np.full(count, UNKNOWN, dtype=np.int64)
+        self.driven = (
+            np.where(self.labels >= 0, 100.0, np.nan) if self.of_classes else np.degrees(drive.angle_rad)
+        )
+        self.predicted = np.full(count, np.nan)
+
+    def __len__(self) -> int:
+        return len(self.predicted)
+
+    @property
+    def error(self) -> NDArray[np.float64]:
+        return np.asarray(self.driven - self.predicted)
+
+    def add(self, frame: FrameResult) -> bool:
+        """Keep what the first network says of a frame; whether that is news. A gap changes nothing."""
+        value = frame.plotted
+        if frame.result is None or self.predicted[frame.index] == value:
+            return False
+        self.predicted[frame.index] = value
+        return True
+
+    def worst(self) -> int | None:
+        """The frame with the largest error known so far; None where none is."""
+        error = np.abs(self.error)
+        return int(np.nanargmax(error)) if np.isfinite(error).any() else None
