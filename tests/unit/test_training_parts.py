@@ -27,7 +27,7 @@ from vbp.training.loop import _drives_in_words
 from vbp.training.optimise import RunningMean
 from vbp.training.recipe import AUGMENTATIONS, CHECKPOINTS, Recipe
 from vbp.training.steering import STEERING
-from vbp.training.trainer import _marks
+from vbp.training.trainer import _checkpoint_steps
 
 
 @pytest.fixture(scope="module")
@@ -242,11 +242,11 @@ def test_schedules() -> None:
 
 
 def test_checkpoints_fall_on_steps() -> None:
-    assert _marks(CHECKPOINTS, 32, 100, 3200) == {
+    assert _checkpoint_steps(CHECKPOINTS, 32, 100, 3200) == {
         10: [0.1], 50: [0.5], 100: [1.0], 400: [4.0], 1600: [16.0], 3200: [32.0]
     }  # fmt: skip
-    assert _marks(CHECKPOINTS, 3, 2, 6) == {1: [0.1, 0.5], 2: [1.0], 6: [3]}
-    assert _marks((), 0.5, 10, 5) == {5: [0.5]}
+    assert _checkpoint_steps(CHECKPOINTS, 3, 2, 6) == {1: [0.1, 0.5], 2: [1.0], 6: [3]}
+    assert _checkpoint_steps((), 0.5, 10, 5) == {5: [0.5]}
 
 
 def test_weights_of_rare_angles() -> None:

@@ -37,7 +37,7 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
         found.append(("Ratios", _ratios(networks)))
         found.append(("Roofline: share of the machine's measured limit", _roofline(networks)))
     if facts.get("play"):
-        rows = [["file to picture with mask, frames per second", *_names(facts["play"])]]
+        rows = [["file to picture with mask, frames per second", *facts["play"]]]
         kinds = list(dict.fromkeys(kind for rates in facts["play"].values() for kind in rates))
         rows += [
             [
@@ -59,49 +59,22 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
             for kind, lap in laps.items()
         ]
         found.append(("Jumping to a random frame", rows))
-    if facts.get("window"):
-        window = facts["window"]
-        found.append(
-            (
-                f"The window ({window['platform']})",
-                [
-                    ["", ""],
-                    ["process start to window, s", f"{window['window_ms'] / 1e3:.2f}"],
-                    ["process start to first masked frame, s", f"{window['first_mask_ms'] / 1e3:.2f}"],
-                    ["largest resident memory, MiB", f"{window['rss_mib']:.0f}"],
-                ],
-            )
-        )
-    if facts.get("large"):
-        large = facts["large"]
-        found.append(
-            (
-                f"A drive of {large['frames']:,} frames",
-                [
-                    ["", ""],
-                    ["opening, first time, s", f"{large['first_s']:.2f}"],
-                    ["opening, second time, s", f"{large['second_s']:.2f}"],
-                    ["resident memory after playing and jumping, MiB", f"{large['rss_mib']:.0f}"],
-                ],
-            )
-        )
-    if facts.get("export"):
-        export = facts["export"]
-        found.append(
-            (
-                "Export to H.264",
-                [
-                    ["", ""],
-                    ["frames per second", f"{export['fps']:.0f}"],
-                    ["times faster than real time", f"{export['fps'] / export['source_fps']:.1f}"],
-                ],
-            )
-        )
+    empty = ["", ""]
+    if window := facts.get("window"):
+        shown = ["process start to window, s", f"{window['window_ms'] / 1e3:.2f}"]
+        masked = ["process start to first masked frame, s", f"{window['first_mask_ms'] / 1e3:.2f}"]
+        memory = ["largest resident memory, MiB", f"{window['rss_mib']:.0f}"]
+        found.append((f"The window ({window['platform']})", [empty, shown, masked, memory]))
+    if large := facts.get("large"):
+        first = ["opening, first time, s", f"{large['first_s']:.2f}"]
+        second = ["opening, second time, s", f"{large['second_s']:.2f}"]
+        memory = ["resident memory after playing and jumping, MiB", f"{large['rss_mib']:.0f}"]
+        found.append((f"A drive of {large['frames']:,} frames", [empty, first, second, memory]))
+    if export := facts.get("export"):
+        rate = ["frames per second", f"{export['fps']:.0f}"]
+        faster = ["times faster than real time", f"{export['fps'] / export['source_fps']:.1f}"]
+        found.append(("Export to H.264", [empty, rate, faster]))
     return found
-
-
-def _names(results: dict[str, Any]) -> list[str]:
-    return list(results)
 
 
 def _head(networks: list[dict[str, Any]]) -> list[str]:
@@ -170,7 +143,7 @@ def as_text(facts: dict[str, Any]) -> str:
             cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
             lines.append("  " + "  ".join(cells).rstrip())
     lines += [""] + facts["notes"] if facts["notes"] else []
-    return "\n".join(line for line in lines)
+    return "\n".join(lines)
 
 
 def as_markdown(facts: dict[str, Any]) -> str:

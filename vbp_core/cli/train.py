@@ -19,12 +19,12 @@ from vbp.errors import VbpError
 from vbp.models.network import load_checkpoint
 from vbp.models.registry import SPECS
 from vbp.models.spec import NetworkSpec
+from vbp.training.classes import CLASSES
 from vbp.training.folder import LAST, Row, Run, Source
 from vbp.training.loop import Listener, resume, train
 from vbp.training.recipe import AUGMENTATIONS, CHECKPOINTS, LEARNING_RATES, OPTIMIZERS, SCHEDULES, Recipe
-from vbp.training.registry import task_of
 from vbp.training.steering import STEERING
-from vbp.training.task import Task
+from vbp.training.task import Task, task_of
 
 DEFAULT = Recipe()
 
@@ -71,7 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     recipe = parser.add_argument_group("recipe (the paper's by default)")
-    recipe.add_argument("--epochs", type=number, metavar="E", help=f"{DEFAULT.epochs:g}")
+    recipe.add_argument(
+        "--epochs", type=number, metavar="E", help=f"{STEERING.epochs:g}; of classes {CLASSES.epochs:g}"
+    )
     recipe.add_argument("--optimizer", choices=OPTIMIZERS, help=DEFAULT.optimizer)
     rates = ", ".join(f"{v:g} for {k}" for k, v in LEARNING_RATES.items())
     recipe.add_argument("--lr", type=number, metavar="LR", help=f"learning rate ({rates})")
@@ -145,7 +147,8 @@ def _check(given: dict[str, Any]) -> None:
 def _begin(given: dict[str, Any], spec: NetworkSpec, device: str, keep: bool, bars: Listener) -> Run:
     task = task_of(spec)
     if unused := sorted(
-        f"--{name.removesuffix('_s').replace('_', '-')}" for name in task.unused_options & set(given)
+        f"--{name.removesuffix('_s').replace('_', '-')}"
+        for name in set(task.unused_options.split()) & set(given)
     ):
         raise VbpError(
             f"{', '.join(unused)} does nothing for {spec.name}, which learns classes; leave it out"

@@ -159,25 +159,11 @@ def write_interpolated(
     path: Path, world: World, angles: NDArray[np.float64], speeds: NDArray[np.float64]
 ) -> None:
     """Udacity's list: radians of the wheel, left positive; m/s; degrees; metres."""
-    names = [
-        "index",
-        "timestamp",
-        "width",
-        "height",
-        "frame_id",
-        "filename",
-        "angle",
-        "torque",
-        "speed",
-        "lat",
-        "long",
-        "alt",
-    ]
     m, camera = world.motion, world.camera
     height = world.road.at(world.road.z, m.s)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(names)
+        file.write("index,timestamp,width,height,frame_id,filename,angle,torque,speed,lat,long,alt\n")
         for i, t in enumerate(world.timestamps_ns):
             # metres as degrees near 37.5 N 122.3 W: a place on a map for readers that want one
             lat, long = 37.5 + m.y[i] / 111_000.0, -122.3 + m.x[i] / 88_000.0

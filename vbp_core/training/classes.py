@@ -31,23 +31,12 @@ class Classes:
     """Targets: class numbers (N,) int64. Measured by the share of pictures that are right; losses are mean NLL."""
 
     target, nouns = "label", "pictures"
-    columns: tuple[str, ...] = ("test_loss", "test_accuracy")
+    columns = ("test_loss", "test_accuracy")
     metric, higher_is_better = "test_accuracy", True
     epochs = 100.0
     augmentations = tuple(name for name in AUGMENTATIONS if name != "flip")
-    unused_options = frozenset(
-        [
-            "camera",
-            "angle_unit",
-            "angle_sign",
-            "max_gap",
-            "min_speed",
-            "test",
-            "test_gap_s",
-            "rows",
-            "shift_angle",
-            "angle_weighting",
-        ]
+    unused_options = (
+        "camera angle_unit angle_sign max_gap min_speed test test_gap_s rows shift_angle angle_weighting"
     )
     row_text = "held out: loss {test_loss:.4f}, {test_accuracy:.1%} right"
     result_text = (
@@ -55,10 +44,6 @@ class Classes:
         "{best:.1%} at best, after {epoch:g} epochs (best.safetensors, chosen on these pictures)"
     )
     sources_text = "{train}; held out: {test}"
-
-    def check(self, recipe: Recipe) -> None:
-        if "flip" in recipe.augment:
-            raise VbpError("--augment flip would turn keep left into keep right; leave it out for classes")
 
     def spec_for(self, spec: NetworkSpec, drives: Sequence[Drive]) -> NetworkSpec:
         if len(drives) != 1:
@@ -72,6 +57,8 @@ class Classes:
         return spec
 
     def choose(self, drive: Drive, spec: NetworkSpec, recipe: Recipe, test: str | None) -> Chosen:
+        if "flip" in recipe.augment:
+            raise VbpError("--augment flip would turn keep left into keep right; leave it out for classes")
         held = split_tracks(labels_for(drive, spec), tuple(drive.names), recipe.test_fraction, recipe.seed)
         train = np.flatnonzero(~held).astype(np.int64)
         if len(train) < 2:

@@ -30,7 +30,7 @@ def clear_parts(folder: Path) -> None:
 
 
 @contextmanager
-def saying_where(folder: Path) -> Iterator[None]:
+def reporting_disk_errors(folder: Path) -> Iterator[None]:
     """Turns an error of the disk into one sentence. Raises VbpError."""
     try:
         yield

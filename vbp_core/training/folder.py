@@ -16,8 +16,7 @@ from vbp.models.network import Network, load_checkpoint
 from vbp.models.spec import NetworkSpec
 from vbp.training.files import write_json, write_text
 from vbp.training.recipe import Recipe
-from vbp.training.registry import task_of
-from vbp.training.task import Task
+from vbp.training.task import Task, task_of
 
 FORMAT = 1
 KIND = "vbp training run"

@@ -20,8 +20,8 @@ from vbp.models.atomic import atomic_write
 from vbp.models.spec import NetworkSpec
 from vbp.preprocess import prepare
 from vbp.training.choosing import Chosen
-from vbp.training.files import saying_where
-from vbp.training.registry import task_of
+from vbp.training.files import reporting_disk_errors
+from vbp.training.task import task_of
 
 PICTURES, TABLE, DIGEST = "pictures.u8", "frames.safetensors", "vbp.digest"
 KEEP_FREE = 256 * 2**20
@@ -82,7 +82,7 @@ def decode(
         return load(folder, spec)
     shape, task = input_shape(spec), task_of(spec)
     total = sum(len(c.train) + len(c.test) for c in chosen)
-    with saying_where(folder):
+    with reporting_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         needed, free = total * int(np.prod(shape)), shutil.disk_usage(folder).free
         if needed > free - KEEP_FREE:

@@ -14,7 +14,7 @@ NAME = "lock"
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def lock_run(folder: Path) -> Iterator[None]:
     """Hold the run in `folder` while in here. The system lets go of it also when the process is killed.
 
     Raises VbpError where another process holds it, OSError where the folder cannot be written. Where the file system

@@ -20,14 +20,14 @@ from vbp.preprocess import crop_warning
 from vbp.training.board import MISSING, Board
 from vbp.training.choosing import Chosen
 from vbp.training.fast import bfloat16_is_fast, keep_memory
-from vbp.training.files import clear_parts, saying_where
+from vbp.training.files import clear_parts, reporting_disk_errors
 from vbp.training.folder import Config, Row, Run, Source, start_folder
 from vbp.training.frames import decode, is_decoded, load
 from vbp.training.group import Group, joined
-from vbp.training.lock import held
+from vbp.training.lock import lock_run
 from vbp.training.recipe import Recipe
-from vbp.training.registry import task_of
 from vbp.training.stopping import stopping
+from vbp.training.task import task_of
 from vbp.training.trainer import Trainer
 
 FRAMES = "frames"
@@ -68,7 +68,6 @@ def train(
         init = str(Path(init).expanduser().resolve())
         spec = load_checkpoint(init).spec
     task = task_of(spec)
-    task.check(recipe)
     with joined(device) as group, ExitStack() as hold:
         if recipe.precision == "auto":
             fast = "bfloat16" if bfloat16_is_fast(group.device) else "float32"
@@ -87,9 +86,9 @@ def train(
                 ]
                 spec = replace(spec, trained_on=_trained_on(described, recipe, init, spec))
                 config = Config(spec, recipe, tuple(described), init, torch.get_num_threads())
-                with saying_where(folder):
+                with reporting_disk_errors(folder):
                     start_folder(folder, config)
-                    hold.enter_context(held(folder))
+                    hold.enter_context(lock_run(folder))
                 _warn(drives, chosen, spec, listener)
                 _prepare(drives, chosen, spec, folder, listener)
         group.wait()
@@ -109,8 +108,8 @@ def resume(
         return run
     with joined(device) as group, ExitStack() as hold:
         if group.first:
-            with ExitStack() as stack, saying_where(folder):
-                hold.enter_context(held(folder))
+            with ExitStack() as stack, reporting_disk_errors(folder):
+                hold.enter_context(lock_run(folder))
                 clear_parts(folder)
                 if not is_decoded(folder / FRAMES):
                     drives = _open(run.config.sources, stack)
@@ -127,7 +126,7 @@ def _train(folder: Path, group: Group, listener: Listener, keep_frames: bool) ->
         keep_memory()
         torch.set_num_threads(config.threads)
     devices = [group.device.index or 0] if group.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), saying_where(folder):
+    with torch.random.fork_rng(devices=devices), reporting_disk_errors(folder):
         trainer = Trainer(config, folder, frames, group)
         trainer.restore()
         if group.first:
@@ -141,7 +140,7 @@ def _train(folder: Path, group: Group, listener: Listener, keep_frames: bool) ->
 def _prepare(
     drives: Sequence[Drive], chosen: Sequence[Chosen], spec: NetworkSpec, folder: Path, listener: Listener
 ) -> None:
-    with saying_where(folder):
+    with reporting_disk_errors(folder):
         task_of(spec).write_split(folder, drives, chosen, spec)
     decode(drives, chosen, spec, folder / FRAMES, listener.decoded)
 
@@ -159,18 +158,18 @@ def _run(trainer: Trainer, listener: Listener) -> None:
                 at = trainer.progress.step
                 if trainer.group.first:
                     listener.stepped(at, trainer.steps, trainer.epoch, trainer.loss)
-                if trainer.due:
+                if trainer.measurement_due:
                     row = trainer.measure()
                     if board is not None:
                         board.add(row)
                         listener.measured(row)
                 late = time.monotonic() - saved > SAVE_EVERY_S
                 # All processes must stop after the same step.
-                asked = trainer.group.sum([float(stop.asked)])[0] > 0
-                if asked or late or trainer.finished or at % trainer.steps_per_epoch == 0:
+                requested = trainer.group.sum([float(stop.requested)])[0] > 0
+                if requested or late or trainer.finished or at % trainer.steps_per_epoch == 0:
                     trainer.save()
                     saved = time.monotonic()
-                if asked and not trainer.finished:
+                if requested and not trainer.finished:
                     if trainer.group.first:
                         listener.say(
                             f"stopped after step {at}; go on with: vbp train --resume {trainer.folder}"

@@ -10,14 +10,14 @@ from types import FrameType
 
 
 class Stop:
-    """`asked` becomes True once somebody wants the end."""
+    """`requested` becomes True once somebody wants the end."""
 
-    asked = False
+    requested = False
 
 
 @contextmanager
 def stopping() -> Iterator[Stop]:
-    """While it lasts, the first signal sets `asked`; a second one ends at once, as without this."""
+    """While it lasts, the first signal sets `requested`; a second one ends at once, as without this."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread may set handlers
@@ -27,7 +27,7 @@ def stopping() -> Iterator[Stop]:
     before = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.asked = True
+        stop.requested = True
         for each, handler in before.items():
             signal.signal(each, handler)
 

@@ -29,7 +29,7 @@ TEST_BATCH = 32
 
 
 class Trainer:
-    """`step` until `finished`; after each, `measure` where `due`, and `save` where wanted.
+    """`step` until `finished`; after each, `measure` where `measurement_due`, and `save` where wanted.
 
     A run goes on exactly where `restore` finds it: the order of the frames, the augmentation, dropout and the
     learning rate are functions of the seed and the step, and everything else is in the state.
@@ -51,7 +51,9 @@ class Trainer:
             )
         self.steps_per_epoch = max(1, len(self._rows) // self.batch)
         self.steps = max(1, round(recipe.epochs * self.steps_per_epoch))
-        self.marks = _marks(recipe.checkpoints, recipe.epochs, self.steps_per_epoch, self.steps)
+        self.checkpoint_steps = _checkpoint_steps(
+            recipe.checkpoints, recipe.epochs, self.steps_per_epoch, self.steps
+        )
         self.network = _begin(config)
         self.module = self.network.module.to(group.device)
         self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
@@ -77,10 +79,10 @@ class Trainer:
         return self.recipe.epochs if self.finished else self.progress.step / self.steps_per_epoch
 
     @property
-    def due(self) -> bool:
+    def measurement_due(self) -> bool:
         """Whether the step just done ends an epoch, or is one to keep."""
         step = self.progress.step
-        return self.finished or step in self.marks or step % self.steps_per_epoch == 0
+        return self.finished or step in self.checkpoint_steps or step % self.steps_per_epoch == 0
 
     def restore(self) -> None:
         """Go on where the state on disk says, if there is one. Raises VbpError where the frames are others."""
@@ -138,7 +140,7 @@ class Trainer:
         self.progress.loss_sum, self.progress.loss_count = 0.0, 0
         better = self._is_best(getattr(row, self.task.metric))
         if self.group.first:
-            for epoch in self.marks.get(self.progress.step, ()):
+            for epoch in self.checkpoint_steps.get(self.progress.step, ()):
                 self._save_network(checkpoint_path(self.folder, epoch))
             self._save_network(self.folder / LAST)
             if better:
@@ -252,15 +254,15 @@ def _begin(config: Config) -> Network:
     return network
 
 
-def _marks(
+def _checkpoint_steps(
     checkpoints: tuple[float, ...], epochs: float, steps_per_epoch: int, steps: int
 ) -> dict[int, list[float]]:
     """step -> the epochs whose checkpoint is written after it; the end is always one."""
-    marks: dict[int, list[float]] = {}
+    steps_to_keep: dict[int, list[float]] = {}
     for epoch in sorted({e for e in checkpoints if e < epochs} | {epochs}):
         step = steps if epoch == epochs else min(steps, max(1, round(epoch * steps_per_epoch)))
-        marks.setdefault(step, []).append(epoch)
-    return marks
+        steps_to_keep.setdefault(step, []).append(epoch)
+    return steps_to_keep
 
 
 def _on_device(pictures: NDArray[np.uint8], device: torch.device) -> Tensor | None:
