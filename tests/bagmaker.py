@@ -314,3 +314,30 @@ def put_mcap(
         if finish:
             writer.finish()
     return path
+
+
+# A small drive: its frames, and the steering at another rate, from before the first frame on
+N = 30
+TIMES = times(N)
+STEER_TIMES = times(90, 50.0, START_NS - 100_000_000)
+ANGLES = np.sin(np.arange(90) / 9).astype(np.float32)
+SPEEDS = np.linspace(3, 12, 90).astype(np.float32)
+PICTURES = [picture(i) for i in range(N)]
+
+
+def small_bag(path: Path, **changes: object) -> Path:
+    """1.5 s of a drive, with write_rosbag1's arguments `changes`."""
+    arguments = {
+        "times_ns": TIMES,
+        "jpegs_or_images": PICTURES,
+        "steering_times_ns": STEER_TIMES,
+        "angles": ANGLES,
+        "speeds": SPEEDS,
+    } | changes
+    return write_rosbag1(path, **arguments)  # type: ignore[arg-type]
+
+
+def two_cameras(ros: Ros, one: str, other: str) -> list[tuple[int, str, str, bytes]]:
+    rows = list(messages(ros, TIMES, PICTURES, camera=one))
+    rows += messages(ros, TIMES[:5], [picture(100 + i) for i in range(5)], camera=other)
+    return sorted(rows, key=lambda row: row[0])

@@ -8,7 +8,8 @@ import torch
 from captum.attr._utils.custom_modules import Addition_Module
 from torch import Tensor, nn
 
-from netmaker import F64
+from netmaker import F64, scaled
+from vbp.graph.folding import fold
 from vbp.graph.operations import (
     Activation,
     Add,
@@ -27,6 +28,7 @@ from vbp.graph.operations import (
     Stage,
     Window,
 )
+from vbp.graph.trace import Trace, trace
 
 ACTIVATIONS: dict[str, nn.Module] = {
     "leaky_relu": nn.LeakyReLU(0.01),
@@ -257,3 +259,29 @@ def _grow(maker: Maker, rng: random.Random) -> None:
         maps = maker.shapes[k][0]
         inner = maker.norm(maker.conv(k, maps), relu=True)
         maker.sum(maker.conv(inner, maps), k, relu=rng.random() < 0.7)
+
+
+def make(seed: int, steps: int = 9, largest: int = 11) -> tuple[Trace, GraphModule, Tensor]:
+    """A random network's trace, folded, the same as a module, and its images."""
+    graph, images = random_graph(seed, steps, largest)
+    folded = tuple(fold(graph.stages))
+    return trace(Graph(folded), images), GraphModule(folded), images
+
+
+def gradients(module: nn.Module, images: Tensor, target: int) -> tuple[Tensor, Tensor]:
+    """Saliency and gradient x input by autograd."""
+    images = images.clone().requires_grad_()
+    (grad,) = torch.autograd.grad(module(images)[:, target].sum(), images)
+    return scaled(grad.abs().amax(1)), scaled((grad * images).sum(1)).detach()
+
+
+def residual(seed: int, maps: int = 3, frames: int = 2, bias: float = 0.3) -> tuple[Graph, Tensor]:
+    """Two residual blocks, the second with a convolution on its skip, as ResNets have them; ReLU after the sums."""
+    maker = Maker(seed, 2, 9, 11)
+    x = maker.conv(0, maps, bias=bias, relu=True)
+    inner = maker.conv(x, maps, bias=bias, relu=True)
+    x = maker.sum(maker.conv(inner, maps, bias=bias), x, relu=True)
+    inner = maker.conv(x, maps, stride=(2, 2), bias=bias, relu=True)
+    skip = maker.conv(x, 2 * maps, (1, 1), (2, 2), (0, 0), bias=bias)
+    x = maker.sum(maker.conv(inner, 2 * maps, bias=bias), skip, relu=True)
+    return maker.head(x, bias=bias), maker.images(frames)
