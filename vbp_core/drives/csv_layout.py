@@ -19,8 +19,8 @@ _TIME = re.compile(
     r"(?P<unit>ns|nsec|nanos\w*|us|usec|micro\w*|ms|msec|milli\w*|s|secs?|seconds?)?[)\]]*"
 )
 _ANGLE = re.compile(
-    rf"(?P<name>steering_?wheel_?angle|steering_?wheel|steering_?angle|wheel_?angle|swa|angle|steering|steer|wheel)"
-    rf"{_SEPARATOR}(?P<unit>deg|degrees?|rad|radians?)?[)\]]*"
+    rf"(?P<name>steering_?wheel_?angle|steering_?wheel|steering_?angle|wheel_?angle|swa|angle|steering|steer|wheel"
+    rf"|driven(?=_deg)){_SEPARATOR}(?P<unit>deg|degrees?|rad|radians?)?[)\]]*"
 )
 _SPEED = re.compile(
     rf"(vehicle_?)?(speed|velocity){_SEPARATOR}(?P<unit>mps|m_?/?_?s|kmh|km_?/?_?h|kph|mph)?[)\]]*"
