@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from vbp.errors import ModelError
@@ -16,13 +17,15 @@ from vbp.models.source import NetworkSource
 from vbp.models.spec_file import HINT, read_spec
 from vbp.models.weights import load_weights
 
+SEED = 0  # of the weights that a factory draws
+
 
 def load_factory(source: NetworkSource) -> Network:
     """The network that package.module:factory makes: a function without arguments, a class, or a module that is there.
 
     The package is looked for where Python finds packages, and in the folder that the program was started in. What the
     factory gives is a module, which needs `source.spec`, or a Network with its own. Without weights the
-    network counts as untrained. Raises ModelError.
+    network counts as untrained, and those that it draws from torch are the same each time. Raises ModelError.
     """
     made = _call(source.model)
     if isinstance(made, Network):
@@ -70,7 +73,10 @@ def _call(name: str) -> Any:
     if not callable(found):
         raise ModelError(f"{name} is a {type(found).__name__}, which cannot be called to make a network")
     try:
-        return found()
+        # One's random weights are the same each time: the window, an export and the command line open it anew.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            return found()
     except (Exception, SystemExit) as error:
         raise ModelError(
             f"{name}() failed with {type(error).__name__}: {error}; it is called without arguments"
