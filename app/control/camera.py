@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QDockWidget, QMainWindow
 
 from vbp.app import theme
 from vbp.app.control.crop import CropControl
-from vbp.app.control.live_presenter import LivePresenter
+from vbp.app.control.live_status import LiveStatus
 from vbp.app.control.record import RecordControl
 from vbp.app.control.source import SourceControl
 from vbp.app.control.view import ViewControl
@@ -33,7 +33,7 @@ class CameraControl:
         self,
         window: QMainWindow,
         player: Player,
-        presenter: LivePresenter,
+        status: LiveStatus,
         source: SourceControl,
         crop: CropControl,
         record: RecordControl,
@@ -44,7 +44,7 @@ class CameraControl:
         panels: Panels,
         plot_dock: QDockWidget,
     ) -> None:
-        self._window, self._player, self._presenter = window, player, presenter
+        self._window, self._player, self._status = window, player, status
         self._source, self._crop, self._record, self._view = source, crop, record, view
         self._settings, self._actions, self._notice = settings, actions, notice
         self._panels, self._plot_dock = panels, plot_dock
@@ -60,7 +60,7 @@ class CameraControl:
         if self.dialog is None:
             self.dialog = CameraDialog(self._window)
             self.dialog.chosen.connect(self.open)
-        live, state = self._player.live, self._presenter.state
+        live, state = self._player.live, self._status.state
         recent = self._settings.recent("cameras")
         silent = (
             live is not None and state is not None and state.phase == "live" and state.exposure_ms is None
@@ -93,12 +93,12 @@ class CameraControl:
         self._actions["realtime"].setEnabled(False)  # its key is the recording's here
         self._plot_dock.setWidget(self._panels.live_plot)
         self._panels.live_plot.show()
-        self._presenter.begin()
+        self._status.begin()
         self._show_freeze()
         self._view.place_bars()
 
     def _on_closed(self) -> None:
-        self._presenter.end()
+        self._status.end()
         self._plot_dock.setWidget(self._panels.angle)
         self._panels.angle.show()
         self._actions["realtime"].setEnabled(True)

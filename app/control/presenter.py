@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer
 
+from vbp.app.control.live_status import LiveStatus
 from vbp.app.control.methods import MethodPanels
 from vbp.app.panels.panels import Panels
 from vbp.app.player.messages import Frame, LayersMade, NetworkReady, Predicted, PredictEnded, told
@@ -21,6 +23,21 @@ from vbp.readable import clock
 
 VBP = "visualbackprop"
 STATUS_MS = 250
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a frame beside its picture. of: how many there are, or whose it is; frames: 0 for a camera.
+
+    driven_rad: steering wheel angle, left positive; truth: the true class; NaN and UNKNOWN where they are not known.
+    """
+
+    seconds: float
+    of: str
+    frames: int
+    driven_rad: float
+    speed_mps: float
+    truth: int = UNKNOWN
 
 
 class Presenter(QObject):
@@ -41,10 +58,11 @@ class Presenter(QObject):
         self._of_classes = False
         self.methods = MethodPanels(player, panels.methods, panels.status, self)
         self.methods.changed.connect(self.ask)
+        self.live = LiveStatus(player, panels, self)
 
         player.opened.connect(self.on_opened)
         player.shown.connect(self.on_shown)
-        player.beside.connect(lambda frame: self._compare(frame, current=False))
+        player.beside.connect(self._on_beside)
         player.layers_made.connect(self.on_layers)
         player.predicted.connect(self.on_predicted)
         player.predict_ended.connect(self.on_predict_ended)
@@ -153,41 +171,61 @@ class Presenter(QObject):
     # Frames.
 
     def on_shown(self, frame: Frame) -> None:
-        drive = self.drive
-        if drive is None or frame.index >= len(drive):
+        facts = self._facts(frame)
+        if facts is None:
             return
-        i, p, shot = frame.index, self.panels, frame.shot
-        seconds = float(drive.timestamps_ns[i] - drive.timestamps_ns[0]) / 1e9
-        mask = shot.map(VBP) if shot is not None else None
+        p, shot, live = self.panels, frame.shot, self.player.live is not None
+        crop = shot.crop if shot is not None else None
+        p.picture.set_empty("")
         p.picture.set_gap(frame.gap or None)
-        p.picture.set_crop(shot.crop if shot is not None else None)
+        p.picture.set_crop(crop)
         p.picture.set_warning((shot.warning or None) if shot is not None else None)
-        p.picture.set_masked(frame.image, mask, shot.crop if shot is not None else None)
-        p.picture.set_caption(f"frame {i} of {len(drive)}", clock(seconds))
-        self.show_input(frame)
+        p.picture.set_masked(frame.image, shot.map(VBP) if shot is not None else None, crop)
+        p.picture.set_caption(f"frame {frame.index} of {facts.of}", clock(facts.seconds))
+        self._show_input(frame)
         if frame.image is None:  # a gap has no maps, and those of the frame before are not its own
             self._forget_behind()
-        truth = int(self.labels[i])
-        p.prediction.show_pass(shot, float(drive.angle_rad[i]), truth)
-        p.steering.set_speed(float(drive.speed_mps[i]))
-        p.prediction.set_frame(i, len(drive), clock(seconds))
-        p.angle.set_cursor(i)
-        p.transport.timeline.set_position(i)
-        if shot is not None:
-            self._keep_prediction(i, told(shot, truth))
-        self._compare(frame, current=True)
-        self.measure_stages(frame)
+        p.prediction.show_pass(shot, facts.driven_rad, facts.truth)
+        p.steering.set_speed(facts.speed_mps)
+        p.prediction.set_frame(frame.index, facts.frames, clock(facts.seconds))
+        self._compare(frame, facts, current=True)
+        if live:
+            self.live.add(frame, facts.driven_rad)
+        else:
+            p.angle.set_cursor(frame.index)
+            p.transport.timeline.set_position(frame.index)
+            if shot is not None:
+                self._keep_prediction(frame.index, told(shot, facts.truth))
+        self._measure_stages(frame)
         self.ask()
-        if not self.player.playing:
+        if not live and not self.player.playing:
             p.compare.want_missing()
 
-    def _compare(self, frame: Frame, current: bool) -> None:
-        words: list[str] = []
-        if frame.shot is not None and frame.index < len(self.labels):
-            words = self.panels.prediction.words(frame.shot, int(self.labels[frame.index]))
-        self.panels.compare.add(frame, current, words=words)
+    def _facts(self, frame: Frame) -> Facts | None:
+        """Of a camera by what was measured at that time; None where the frame is of nothing that is open."""
+        drive, live, i = self.drive, self.player.live, frame.index
+        if live is not None:
+            if frame.image is None:
+                return None
+            at = live.measured(frame.stamp_ns)
+            driven, speed = (at.angle_rad, at.speed_mps) if at is not None else (math.nan, math.nan)
+            return Facts(self.live.seconds(frame), live.request.address.name, 0, driven, speed)
+        if drive is None or i >= len(drive):
+            return None
+        seconds = float(drive.timestamps_ns[i] - drive.timestamps_ns[0]) / 1e9
+        driven, speed, truth = float(drive.angle_rad[i]), float(drive.speed_mps[i]), int(self.labels[i])
+        return Facts(seconds, str(len(drive)), len(drive), driven, speed, truth)
 
-    def show_input(self, frame: Frame) -> None:
+    def _on_beside(self, frame: Frame) -> None:
+        facts = self._facts(frame)
+        if facts is not None:
+            self._compare(frame, facts, current=False)
+
+    def _compare(self, frame: Frame, facts: Facts, current: bool) -> None:
+        words = self.panels.prediction.words(frame.shot, facts.truth) if frame.shot is not None else []
+        self.panels.compare.add(frame, current, facts.driven_rad, words)
+
+    def _show_input(self, frame: Frame) -> None:
         panel, shot = self.panels.visualbackprop, frame.shot
         if shot is None:
             panel.show_map(None, None)
@@ -205,7 +243,7 @@ class Presenter(QObject):
         self.panels.angle.set_predicted(i, degrees)
         self.panels.transport.timeline.set_error(i, float(self.driven_deg[i] - degrees))
 
-    def measure_stages(self, frame: Frame) -> None:
+    def _measure_stages(self, frame: Frame) -> None:
         status = self.panels.status
         if frame.image is not None and not frame.arrived_ns:  # a camera's frames come decoded
             status.measured("decode", frame.decode_ms)

@@ -81,7 +81,7 @@ class ComparePanel(QWidget):
     def add(
         self, frame: Frame, current: bool, driven_rad: float = math.nan, words: Sequence[str] = ()
     ) -> None:
-        """A frame with its pass. current: it is the one on the screen. driven_rad: of a camera's frame.
+        """A frame with its pass. current: it is the one on the screen. driven_rad: NaN where it is not known.
 
         words: lines that stand for the angles, of a classifier.
         """
@@ -93,8 +93,6 @@ class ComparePanel(QWidget):
         mask = shot.map()
         if mask is None:
             return
-        if self._drive is not None:
-            driven_rad = float(self._drive.angle_rad[frame.index])
         self._seen[frame.index] = Seen(
             frame.image,
             shot.crop,

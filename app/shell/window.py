@@ -21,7 +21,6 @@ from vbp.app.control.camera import CameraControl
 from vbp.app.control.crop import CropControl
 from vbp.app.control.evidence import EvidenceControl
 from vbp.app.control.export import ExportControl
-from vbp.app.control.live_presenter import LivePresenter
 from vbp.app.control.network import NetworkControl
 from vbp.app.control.playback import PlaybackControl
 from vbp.app.control.presenter import Presenter
@@ -174,7 +173,7 @@ class MainWindow(QMainWindow):
             self, player, panels, self.docks, self.presenter, settings, actions, self.top, self._keep_scheme
         )
         self.evidence = EvidenceControl(player, panels.evidence, self.presenter.methods_seen, self)
-        self.live = LivePresenter(player, self.presenter, panels.live_plot, panels.live_bar, self)
+        self.live = self.presenter.live
         editor = CropEditor(self.picture, self.picture.picture_rect)
         self._centre_box.insertWidget(1, editor.bar)
         self.crop = CropControl(player, self.presenter, settings, notice, editor, self.centralWidget())

@@ -1,4 +1,4 @@
-"""Puts what a live session says into the panels, beside the presenter of recordings."""
+"""Puts into the panels how a camera is doing."""
 
 from __future__ import annotations
 
@@ -10,41 +10,31 @@ from html import escape
 
 from PySide6.QtCore import QObject, QTimer
 
-from vbp.app.control.presenter import VBP, Presenter
-from vbp.app.panels.live_bar import LiveBar
-from vbp.app.panels.live_plot import LivePlot
+from vbp.app.panels.panels import Panels
 from vbp.app.player.messages import Frame, NetworkReady, told
 from vbp.app.player.playback import Player
 from vbp.app.widgets.plot_parts import STEERING, UNKNOWN_CLASSES
 from vbp.live.frame import CaptureState
-from vbp.readable import clock, signed
+from vbp.readable import signed
 
 TICK_MS = 100
 INFO_EVERY = 10  # ticks
 DELAYS = 100  # frames over which the delay is told
 
 
-class LivePresenter(QObject):
-    """Frames into the panels, and the delay from a frame's arrival to its picture on the screen."""
+class LiveStatus(QObject):
+    """How a camera is doing, its last minute, and the delay from a frame's arrival to its picture on the screen."""
 
-    def __init__(
-        self,
-        player: Player,
-        presenter: Presenter,
-        plot: LivePlot,
-        bar: LiveBar,
-        parent: QObject | None = None,
-    ) -> None:
+    def __init__(self, player: Player, panels: Panels, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.player, self.presenter, self.plot, self.bar = player, presenter, plot, bar
-        self.panels = presenter.panels
+        self.player, self.panels = player, panels
+        self.plot, self.bar = panels.live_plot, panels.live_bar
         self.state: CaptureState | None = None
         self.delays_ms: deque[float] = deque(maxlen=DELAYS)  # arrival to picture
         self.beyond_ms: deque[float] = deque(maxlen=DELAYS)  # of that, what was not the network's
         self._unpainted: Frame | None = None
         self._first_ns = 0
         self._ticks = 0
-        player.shown.connect(self.on_shown)
         player.live_told.connect(self.on_told)
         player.network_ready.connect(self.on_network)
         player.frozen_changed.connect(self.on_frozen)
@@ -76,36 +66,22 @@ class LivePresenter(QObject):
 
     # Frames.
 
-    def on_shown(self, frame: Frame) -> None:
-        live = self.player.live
-        if live is None or frame.image is None:
-            return
-        p, shot = self.panels, frame.shot
+    def seconds(self, frame: Frame) -> float:
+        """Since the first frame of the session."""
         self._first_ns = self._first_ns or frame.stamp_ns
-        seconds = (frame.stamp_ns - self._first_ns) / 1e9
-        crop = shot.crop if shot is not None else None
-        p.picture.set_empty("")
-        p.picture.set_crop(crop)
-        p.picture.set_warning((shot.warning or None) if shot is not None else None)
-        p.picture.set_masked(frame.image, shot.map(VBP) if shot is not None else None, crop)
-        p.picture.set_caption(f"frame {frame.index} of {live.request.address.name}", clock(seconds))
-        self.presenter.show_input(frame)
-        measured = live.measured(frame.stamp_ns)
-        driven = measured.angle_rad if measured is not None else math.nan
-        p.prediction.show_pass(shot, driven)
-        p.steering.set_speed(measured.speed_mps if measured is not None else math.nan)
-        p.prediction.set_frame(frame.index, 0, clock(seconds))
-        words = p.prediction.words(shot) if shot is not None else []
-        p.compare.add(frame, current=True, driven_rad=driven, words=words)
+        return (frame.stamp_ns - self._first_ns) / 1e9
+
+    def add(self, frame: Frame, driven_rad: float) -> None:
+        """A frame that goes to the screen."""
+        shot = frame.shot
         of_classes = shot is not None and shot.probabilities is not None
-        measured_deg = math.nan if of_classes else math.degrees(driven)
-        self.plot.history.add(seconds, told(shot) if shot is not None else math.nan, measured_deg)
+        driven_deg = math.nan if of_classes else math.degrees(driven_rad)
+        predicted = told(shot) if shot is not None else math.nan
+        self.plot.history.add(self.seconds(frame), predicted, driven_deg)
         self.plot.refresh()
         if not self.player.frozen:
             self._unpainted = frame
         self._show_age()
-        self.presenter.measure_stages(frame)
-        self.presenter.ask()
 
     def on_painted(self) -> None:
         frame, self._unpainted = self._unpainted, None
