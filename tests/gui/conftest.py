@@ -21,11 +21,15 @@ os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
 os.environ.pop("QT_QPA_FONTDIR", None)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the program does, before torch comes
 
-from drivemaker import our_threads, settled, wait_shown, write_drive
+from cameramaker import PICTURE, shown
+from drivemaker import WAIT, our_threads, settled, wait_shown, write_drive
 from PySide6.QtCore import QSettings
 
+from livemaker import MjpegServer
+from vbp.app.player.live_thread import LiveRequest
 from vbp.app.shell.window import MainWindow
 from vbp.app.state.settings import Settings
+from vbp.live.address import parse_address
 
 
 @pytest.fixture
@@ -82,6 +86,28 @@ def open_window(
         wait_shown(qtbot, window, frame, masked=network is not None)
         if network is not None:
             settled(qtbot, window)
+        return window
+
+    return make
+
+
+@pytest.fixture
+def server() -> Iterator[MjpegServer]:
+    with MjpegServer() as camera:
+        yield camera
+
+
+@pytest.fixture
+def live(qtbot, make_window, server) -> Callable[..., MainWindow]:
+    """A window that shows the server's camera (with masks, where there is a network)."""
+
+    def make(network: str | None = None, fps: float = 15.0, **request) -> MainWindow:
+        window = make_window(network)
+        if network is not None:
+            qtbot.waitUntil(lambda: window.player.ready is not None, timeout=4 * WAIT)
+        server.play(lambda n: PICTURE, fps)
+        window.camera.open(LiveRequest(parse_address(server.url), **request))
+        shown(qtbot, window, masked=network is not None)
         return window
 
     return make
