@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 from vbp.export.job import Job
-from vbp.models.source import NetworkSource
+from vbp.processes import python_command
 
 log = logging.getLogger(__name__)
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
@@ -39,45 +38,6 @@ class Export:
     @property
     def name(self) -> str:
         return self.job.output.name
-
-
-def arguments(job: Job) -> list[str]:
-    """The command line that does what `job` says."""
-    s, o = job.settings, job.options
-    words = ["export", str(job.drive_path.absolute()), "--output", str(job.output.absolute())]
-    words += ["--model", _model(job.model), "--device", job.device]
-    words += ["--start", str(job.first), "--end", str(job.last)]
-    words += [f"--panels={','.join(s.panels)}", "--layout", s.layout, "--style", s.style]
-    words += [f"--opacity={s.opacity!r}", "--codec", s.codec, "--quality", s.quality, "--encoder", s.encoder]
-    words += [
-        f"--set={m}.{name}={value!r}" for m, found in s.parameters.items() for name, value in found.items()
-    ]
-    words += [f"--max-gap={o.max_gap_s!r}"]
-    optional: list[tuple[str, object]] = [
-        ("format", s.format),
-        ("target", s.target),
-        ("fps", s.fps and repr(s.fps)),
-        ("size", s.size and f"{s.size[0]}x{s.size[1]}"),
-        ("crop", job.crop and f"{job.crop.x},{job.crop.y},{job.crop.width},{job.crop.height}"),
-        ("camera", o.camera),
-        ("angle-unit", o.angle_unit),
-        ("angle-sign", o.angle_sign),
-    ]
-    words += [f"--{name}={value}" for name, value in optional if value]
-    words += ["--force"] * job.force
-    return words
-
-
-def _model(name: str) -> str:
-    return str(NetworkSource.parse(name).absolute())
-
-
-def command(job: Job) -> tuple[str, list[str]]:
-    """Program and arguments: this very program without its window."""
-    words = [*arguments(job), "--json-progress", "--background"]
-    if getattr(sys, "frozen", False):
-        return sys.executable, words
-    return sys.executable, ["-m", "vbp", *words]
 
 
 class ExportQueue(QObject):
@@ -150,8 +110,9 @@ class ExportQueue(QObject):
         process.finished.connect(self._on_finished)
         process.errorOccurred.connect(self._on_error)
         self._process = process
-        program, words = command(export.job)
+        program, *words = python_command("vbp", "export", "--job", "-", "--json-progress", "--background")
         process.start(program, words)
+        process.write(export.job.to_json().encode() + b"\n")
 
     def _hear(self) -> None:
         process, export = self._process, self.running

@@ -15,12 +15,10 @@ from torch import Tensor, nn
 from vbp.app.control.export_line import span
 from vbp.app.dialogs.export import ExportDialog
 from vbp.app.dialogs.export_form import KINDS, Kind
-from vbp.app.jobs.export_queue import CANCELLED, DONE, FAILED, WAITING, arguments
+from vbp.app.jobs.export_queue import CANCELLED, DONE, FAILED, WAITING
 from vbp.app.shell.window import MainWindow
-from vbp.cli import export as command
 from vbp.drives.base import OpenOptions
 from vbp.export.job import Job, Settings
-from vbp.overlay import Rect
 
 LONG = 120_000  # milliseconds: a process has to import torch
 
@@ -44,33 +42,6 @@ def ask(qtbot, window: MainWindow, output: Path | None = None, suffix: str = ".m
 def decoded(path: Path) -> int:
     with av.open(str(path)) as container:
         return sum(1 for _ in container.decode(video=0))
-
-
-def test_the_command_says_what_the_job_says(monkeypatch, drive_folder, tmp_path) -> None:
-    """What the window hands to a process is, read back, the very same job."""
-    job = Job(
-        drive_path=drive_folder,
-        options=OpenOptions("center", "deg", "right", 0.5),
-        model="NetHVF",
-        device="cpu",
-        output=tmp_path / "-a clip.mp4",
-        first=3,
-        last=17,
-        force=True,
-        settings=Settings(
-            "mp4", ("lrp", "plot"), "row", "heat", 0.35, 12.5, (640, 360), "hevc", "best", "cpu", 1e-3, False
-        ),
-        crop=Rect(1, 2, 300, 62),
-    )
-    seen: list[Job] = []
-    monkeypatch.setattr(command, "export", lambda job, progress: seen.append(job) or job.output)
-    monkeypatch.setattr(command, "prepare", lambda background: None)
-    for wanted in (job, replace(job, settings=Settings(), options=OpenOptions(), crop=None, force=False)):
-        from vbp.cli.main import main
-
-        seen.clear()
-        assert main(arguments(wanted)) == 0
-        assert seen == [wanted]
 
 
 def test_without_a_drive_there_is_nothing_to_export(qtbot, make_window) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from vbp.drives import open_drive
 from vbp.errors import VbpError
+from vbp.processes import python_command
 
 FRAMES = 210_000
 
@@ -54,7 +55,7 @@ def measure_large(folder: Path, model: str, device: str, seconds: float) -> dict
 
 def _child(folder: Path, model: str, device: str, seconds: float) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", __name__, str(folder), model, device, str(seconds)],
+        python_command("vbp.bench.large", str(folder), model, device, str(seconds)),
         capture_output=True,
         text=True,
         check=False,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vbp.errors import VbpError
+from vbp.processes import python_command
 
 LIMIT_S = 600
 
@@ -31,7 +32,7 @@ def measure_window(
     options = ["--model", model, "--device", device, "--frames", str(frames), "--seeks", str(seeks)]
     spawned = str(time.time_ns())
     done = subprocess.run(
-        [sys.executable, "-m", "vbp.app.bench", *named, "--spawned", spawned, *options],
+        python_command("vbp.app.bench", *named, "--spawned", spawned, *options),
         env=environment,
         capture_output=True,
         text=True,

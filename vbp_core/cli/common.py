@@ -18,9 +18,12 @@ from vbp.overlay import Rect
 from vbp.preprocess import parse_crop
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
+def add_source(parser: argparse.ArgumentParser, needed: bool = True) -> None:
     parser.add_argument(
-        "source", metavar="SOURCE", help="a recording: a bag, a folder, a CSV, a video, pictures"
+        "source",
+        nargs=None if needed else "?",
+        metavar="SOURCE",
+        help="a recording: a bag, a folder, a CSV, a video, pictures",
     )
     parser.add_argument("--camera", help="which camera: center (default), left, right, or a topic")
     parser.add_argument(

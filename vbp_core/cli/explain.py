@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         raise VbpError("--eps and --no-bias belong to LRP; add --method lrp")
     with open_source(args) as drive:
         indices = choose_frames(drive, args.frames, args.min_speed)
-        check_target(args, drive, indices)
+        check_target(args.target, drive, indices)
         with whole_file(args.output, is_explanation, Path(args.source), args.force) as temporary:
             engine = Engine(
                 network,

@@ -17,30 +17,31 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vbp.cli.common import add_crop, add_network, add_source, number, open_source
+from vbp.cli.common import add_crop, add_network, add_source, number
 from vbp.cli.main import print_json
 from vbp.cli.targets import add_target, check_target, read_settings
-from vbp.drives import Drive, OpenOptions
+from vbp.drives import Drive, OpenOptions, open_drive
 from vbp.errors import VbpError
 from vbp.explain.registry import METHODS
 from vbp.export.job import CODECS, DEFAULT_PANELS, LAYOUTS, PANELS, QUALITIES, Job, Settings
 from vbp.export.part_file import part_name
 from vbp.export.registry import WRITERS, export, format_of
 from vbp.overlay import STYLES
+from vbp.results import VBP
 
-TELL_EVERY_S = 0.2
+REPORT_EVERY_S = 0.2
 BACKGROUND_NICENESS = 15
+LONGEST_JOB = 2**20  # bytes
 LOGGER = logging.getLogger("vbp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_source(parser)
+    add_source(parser, needed=False)
     add_network(parser)
     add_crop(parser)
     parser.add_argument(
         "-o",
         "--output",
-        required=True,
         type=Path,
         metavar="FILE",
         help=f"what to write: {', '.join(w for w in WRITERS if w.startswith('.'))}",
@@ -86,24 +87,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
     parser.add_argument("--json", action="store_true", help="print a summary for programs")
     parser.add_argument(
+        "--job",
+        choices=("-",),
+        help="instead of all of the above: read what to do as a line of JSON from stdin (Job.to_json)",
+    )
+    parser.add_argument(
         "--json-progress",
         action="store_true",
-        help="a line of JSON for each step; `cancel` on stdin cancels, the end of stdin stops",
+        help="a line of JSON for each step; `cancel` on stdin, after the job, cancels, the end of stdin stops",
     )
     parser.add_argument("--background", action="store_true", help="give way to whatever else runs")
 
 
-def check_meant(kind: str, args: argparse.Namespace) -> None:
-    """Raises VbpError for an option that this kind of file would ignore."""
-    vain = []
+def check_meaning(kind: str, settings: Settings) -> None:
+    """Raises VbpError for a setting that this kind of file would ignore."""
+    useless = []
     if kind in (".csv", ".parquet", ".mcap"):
-        vain = [option for option, value in (("--fps", args.fps), ("--size", args.size)) if value is not None]
-    elif kind == ".png" and args.fps is not None:
-        vain = ["--fps"]
-    if vain:
+        given = (("--fps", settings.fps), ("--size", settings.size))
+        useless = [option for option, value in given if value is not None]
+    elif kind == ".png" and settings.fps is not None:
+        useless = ["--fps"]
+    if useless:
         what = "one picture has no rate" if kind == ".png" else "it keeps every frame as it was recorded"
         raise VbpError(
-            f"{' and '.join(vain)} mean{'s' if len(vain) == 1 else ''} nothing for a {kind} file: {what}; leave it out"
+            f"{' and '.join(useless)} mean{'s' if len(useless) == 1 else ''} nothing for a {kind} file: {what}; leave it out"
         )
 
 
@@ -124,68 +131,103 @@ def size(text: str) -> tuple[int, int]:
 
 def run(args: argparse.Namespace) -> int:
     prepare(args.background)
-    parameters = read_settings(args, [m for m in ("visualbackprop", *args.panels) if m in METHODS])
-    if args.eps is not None or args.no_bias:
-        if "lrp" not in args.panels:
-            raise VbpError("--eps and --no-bias belong to LRP; add lrp to --panels")
-        given = {"eps": args.eps} if args.eps is not None else {}
-        parameters["lrp"] = parameters.get("lrp", {}) | given | ({"bias": 0.0} if args.no_bias else {})
-    settings = Settings(
-        format=args.format,
-        panels=args.panels,
-        layout=args.layout,
-        style=args.style,
-        opacity=args.opacity,
-        fps=args.fps,
-        size=args.size,
-        codec=args.codec,
-        quality=args.quality,
-        encoder=args.encoder,
-        target=args.target,
-        parameters=parameters,
-    )
-    options = OpenOptions(args.camera, args.angle_unit, args.angle_sign, args.max_gap)
-    job = Job(
-        drive_path=Path(args.source).expanduser(),
-        options=options,
-        model=args.model,
-        device=args.device,
-        output=args.output,
-        first=0,
-        last=0,
-        force=args.force,
-        settings=settings,
-        crop=args.crop,
-    )
+    heard = b""
+    if args.job:
+        _check_alone(args)
+        job, heard = read_job()
+    else:
+        job = job_of(args)
     kind = format_of(job)  # before a long recording is opened
-    check_meant(kind, args)
-    with open_source(args) as drive:
-        first, last = chosen(drive, args.start, args.end, single=kind == ".png")
-        check_target(args, drive, range(first, last + 1))
-        seconds = float(drive.timestamps_ns[last] - drive.timestamps_ns[first]) / 1e9
-    job = replace(job, first=first, last=last)
+    check_meaning(kind, job.settings)
+    with open_drive(job.drive_path, job.options) as drive:
+        if not args.job:
+            first, last = chosen(drive, args.start, args.end, single=kind == ".png")
+            job = replace(job, first=first, last=last)
+        frames = range(job.first, min(job.last + 1, len(drive)))
+        check_target(job.settings.target, drive, frames)
+        times = drive.timestamps_ns[frames.start : frames.stop]
+        seconds = float(times[-1] - times[0]) / 1e9 if len(times) else 0.0
     started = time.monotonic()
     try:
-        with Teller(args.json_progress) as teller:
-            output = export(job, teller.progress)
+        with Reporter(args.json_progress, heard) as reporter:
+            output = export(job, reporter.progress)
     except KeyboardInterrupt:
-        tell_part(job.output)
+        say_part(job.output)
         raise
     took = time.monotonic() - started
     facts = {
         "output": str(output),
-        "frames": last - first + 1,
+        "frames": len(frames),
         "seconds": seconds,
         "took_s": round(took, 2),
-        "warnings": teller.warnings,
+        "warnings": reporter.warnings,
     }
     if args.json_progress:
         print(json.dumps(facts), flush=True)
     elif args.json:
         print_json(facts)
     else:
-        print(f"frames {first} to {last}, {seconds:.1f} s of the drive, written to {output} in {took:.1f} s")
+        print(
+            f"frames {job.first} to {job.last}, {seconds:.1f} s of the drive, written to {output} in {took:.1f} s"
+        )
     return 0
+
+
+def job_of(args: argparse.Namespace) -> Job:
+    """What the options say, but for the frames, which the drive has to be opened for. Raises VbpError."""
+    if args.source is None or args.output is None:
+        raise VbpError("name a recording, and with -o what to write; see vbp export --help")
+    parameters = read_settings(args, [m for m in (VBP, *args.panels) if m in METHODS])
+    if args.eps is not None or args.no_bias:
+        if "lrp" not in args.panels:
+            raise VbpError("--eps and --no-bias belong to LRP; add lrp to --panels")
+        given = {"eps": args.eps} if args.eps is not None else {}
+        parameters["lrp"] = parameters.get("lrp", {}) | given | ({"bias": 0.0} if args.no_bias else {})
+    return Job(
+        drive_path=Path(args.source).expanduser(),
+        options=OpenOptions(args.camera, args.angle_unit, args.angle_sign, args.max_gap),
+        model=args.model,
+        device=args.device,
+        output=args.output,
+        first=0,
+        last=0,
+        force=args.force,
+        settings=Settings(
+            format=args.format,
+            panels=args.panels,
+            layout=args.layout,
+            style=args.style,
+            opacity=args.opacity,
+            fps=args.fps,
+            size=args.size,
+            codec=args.codec,
+            quality=args.quality,
+            encoder=args.encoder,
+            target=args.target,
+            parameters=parameters,
+        ),
+        crop=args.crop,
+    )
+
+
+def _check_alone(args: argparse.Namespace) -> None:
+    """Raises VbpError for what is said beside a job, which says it all."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    defaults = vars(parser.parse_args([]))
+    kept = ("job", "json", "json_progress", "background")
+    beside = [name for name, value in vars(args).items() if name not in kept and value != defaults[name]]
+    if beside:
+        raise VbpError(f"--job says all of the export; leave out: {', '.join(beside)}")
+
+
+def read_job() -> tuple[Job, bytes]:
+    """The job that stands in the first line of stdin, and what was read of the lines after it. Raises VbpError."""
+    data = b""
+    while b"\n" not in data and len(data) < LONGEST_JOB and (more := os.read(0, 65536)):
+        data += more
+    line, _, rest = data.partition(b"\n")
+    return Job.from_json(line), rest
 
 
 def prepare(background: bool) -> None:
@@ -233,31 +275,30 @@ def _place(name: str, text: str) -> int | float:
     return int(found[1] or 0) * 3600 + int(found[2] or 0) * 60 + float(found[3])
 
 
-def tell_part(output: Path) -> None:
+def say_part(output: Path) -> None:
     """What an interrupted export left behind."""
     part = part_name(Path(os.path.realpath(output)))
     if part.exists():
         print(f"vbp: what was exported until now is in {part}", file=sys.stderr)
 
 
-class Teller(logging.Handler):
+class Reporter(logging.Handler):
     """Progress with the time left: a bar for people, or lines of JSON for a program, which may answer.
 
-    What is logged as a warning meanwhile is kept in `warnings`; `main` says it on stderr.
+    What is logged as a warning meanwhile is kept in `warnings`; `main` says it on stderr. heard: of stdin so far.
     """
 
-    def __init__(self, as_json: bool) -> None:
+    def __init__(self, as_json: bool, heard: bytes = b"") -> None:
         super().__init__(logging.WARNING)
         self.warnings: list[str] = []
-        self._json = as_json
         self._bar = None if as_json else tqdm(unit="frame", disable=None)
-        self._told = self._first = 0.0
+        self._reported = self._first = 0.0
         self._first_done = 0
         self._cancelled = threading.Event()
         if as_json:
-            threading.Thread(target=self._listen, name="vbp-export-stdin", daemon=True).start()
+            threading.Thread(target=self._listen, args=(heard,), name="vbp-export-stdin", daemon=True).start()
 
-    def __enter__(self) -> Teller:
+    def __enter__(self) -> Reporter:
         LOGGER.addHandler(self)
         return self
 
@@ -277,8 +318,8 @@ class Teller(logging.Handler):
         now = time.monotonic()
         if not self._first:
             self._first, self._first_done = now, done
-        if now - self._told >= TELL_EVERY_S or done == total:
-            self._told = now
+        if now - self._reported >= REPORT_EVERY_S or done == total:
+            self._reported = now
             made = done - self._first_done
             left = (now - self._first) / made * (total - done) if made > 0 else None
             facts = {"done": done, "total": total, "seconds_left": None if left is None else round(left, 1)}
@@ -288,10 +329,9 @@ class Teller(logging.Handler):
                 raise KeyboardInterrupt from None  # nobody listens any more: stop, and leave the part
         return not self._cancelled.is_set()
 
-    def _listen(self) -> None:
+    def _listen(self, heard: bytes) -> None:
         """Not through sys.stdin, whose lock a thread that waits would keep at the end of the process."""
-        heard = b""
-        while True:
+        while b"cancel" not in heard:
             try:
                 data = os.read(0, 1024)
             except OSError:
@@ -300,6 +340,4 @@ class Teller(logging.Handler):
                 _thread.interrupt_main()  # who asked for this is gone: stop, and leave the part
                 return
             heard += data
-            if b"cancel" in heard:
-                self._cancelled.set()
-                return
+        self._cancelled.set()

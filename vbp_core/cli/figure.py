@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     engines = [Engine(open_network(name), args.device) for name in dict.fromkeys(args.model or ["NetSVF"])]
     parameters = read_settings(args, methods)
     with open_source(args) as drive:
-        check_target(args, drive, [i for i in args.frame if 0 <= i < len(drive)])
+        check_target(args.target, drive, [i for i in args.frame if 0 <= i < len(drive)])
         picture, frames = side_by_side(
             drive, engines, args.frame, methods, args.style, args.target, parameters
         )

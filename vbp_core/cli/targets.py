@@ -41,13 +41,13 @@ def _target(text: str) -> str:
     return text
 
 
-def check_target(args: argparse.Namespace, drive: Drive, frames: Sequence[int] | NDArray[np.int64]) -> None:
+def check_target(target: str, drive: Drive, frames: Sequence[int] | NDArray[np.int64]) -> None:
     """Raises VbpError for an error to be explained where no angle was driven."""
-    of_error = parse_target(args.target).kind.startswith("error")
+    of_error = bool(target) and parse_target(target).kind.startswith("error")
     if of_error and len(frames) and not np.isfinite(drive.angle_rad[np.asarray(frames)]).any():
         raise VbpError(
             f"{drive.info.path} has no driven angle on these frames, so there is no error for --target "
-            f"{args.target} to explain"
+            f"{target} to explain"
         )
 
 
@@ -65,5 +65,6 @@ def read_settings(args: argparse.Namespace, methods: Sequence[str]) -> dict[str,
             raise VbpError(f"--set {text} is not understood; give METHOD.NAME=VALUE, as lrp.eps=1")
         if method not in methods:
             raise VbpError(f"--set {text} belongs to no method of this command; add --method {method}")
-        found.setdefault(method, {}).update(METHODS[method].checked({name: value}))
+        METHODS[method].checked({name: value})
+        found.setdefault(method, {})[name] = value
     return found

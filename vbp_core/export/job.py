@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from vbp.drives.base import OpenOptions
+from vbp.errors import VbpError
 from vbp.overlay import STYLES, Rect
+
+FORMAT, VERSION = "vbp export", 1
 
 # name -> what it shows. Any method's name is a panel too: the network's input with that map.
 PANELS: dict[str, str] = {
@@ -74,3 +81,59 @@ class Job:
     force: bool = False
     settings: Settings = field(default_factory=Settings)
     crop: Rect | None = None
+
+    def to_json(self) -> str:
+        """One line of JSON in ASCII, which `from_json` reads."""
+        return json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, default=str)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Job:
+        """What `to_json` wrote; what has a default may be left out. Raises VbpError for a value of another kind."""
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise VbpError("the export's job is no JSON") from error
+        if not isinstance(found, dict) or found.pop("format", None) != FORMAT:
+            raise VbpError(f'the export\'s job does not say "format": "{FORMAT}"')
+        version = found.pop("version", None)
+        if version != VERSION or isinstance(version, bool):
+            raise VbpError(
+                f"the export's job is of version {str(version)[:20]}, and this vbp reads version {VERSION}"
+            )
+        job: Job = _read(cls, found, "")
+        return job
+
+
+def _read(kind: Any, value: Any, name: str) -> Any:
+    """A value of JSON as the type `kind`. name: of the field, for the error. Raises VbpError."""
+    origin, of = get_origin(kind), get_args(kind)
+    if origin is UnionType:  # X | None
+        return None if value is None else _read(of[0], value, name)
+    if origin is tuple and isinstance(value, list):
+        kinds = of[:1] * len(value) if of[-1] is Ellipsis else of
+        if len(kinds) == len(value):
+            return tuple(_read(k, v, name) for k, v in zip(kinds, value, strict=True))
+    elif origin is Mapping and isinstance(value, dict):
+        return {key: _read(of[1], v, f"{name}.{key}") for key, v in value.items()}
+    elif is_dataclass(kind) and isinstance(value, dict):
+        return _read_fields(kind, value, f"{name}." if name else "")
+    elif kind is Path and isinstance(value, str) and value and "\0" not in value:
+        return Path(value)
+    elif kind is float and type(value) in (int, float) and abs(value) < 2**63 and math.isfinite(value):
+        return float(value)
+    elif kind in (str, bool, int) and type(value) is kind and (kind is not int or abs(value) < 2**63):
+        return value
+    wanted = getattr(kind, "__name__", "") if origin is None else str(kind)
+    raise VbpError(f"{name[:60]} of the export's job is {json.dumps(value)[:40]}, which is no {wanted}")
+
+
+def _read_fields(kind: Any, value: Mapping[str, Any], prefix: str) -> Any:
+    kinds = get_type_hints(kind)
+    known = {f.name: f for f in fields(kind)}
+    for key in value:
+        if key not in known:
+            raise VbpError(f"the export's job has no {(prefix + key)[:60]!r}; it has: {', '.join(known)}")
+    for f in known.values():
+        if f.name not in value and f.default is MISSING and f.default_factory is MISSING:
+            raise VbpError(f"{prefix}{f.name} is missing in the export's job")
+    return kind(**{key: _read(kinds[key], v, prefix + key) for key, v in value.items()})

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.errors import VbpError
+from vbp.processes import safe_path
 from vbp.simulate import png
 from vbp.simulate.classes import palette
 from vbp.simulate.frame import render
@@ -74,15 +75,16 @@ def frames(world: World, job: Job, workers: int) -> Iterator[Encoded]:
         return
     size = 4  # frames to a task: less to hand over, and no long wait at the end
     tasks = iter([range(i, min(i + size, n)) for i in range(0, n, size)])
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(world.settings,)
-    )
+    with safe_path():  # it starts the process that looks after shared memory
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(world.settings,))
     waiting: deque[Future[list[Encoded]]] = deque()
     try:
         while True:
             # a few tasks ahead and no more: pictures of a long drive do not fit in memory
             while len(waiting) < 3 * workers and (task := next(tasks, None)) is not None:
-                waiting.append(pool.submit(_work, task, job))
+                with safe_path():  # a task may start a process
+                    waiting.append(pool.submit(_work, task, job))
             if not waiting:
                 break
             yield from waiting.popleft().result()
