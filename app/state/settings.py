@@ -12,7 +12,7 @@ from typing import Any
 
 from PySide6.QtCore import QByteArray, QSettings
 
-from vbp.app.state.document import Document, from_text, to_text
+from vbp.app.state.document import FORMAT, VERSION, Document, from_text, to_text
 from vbp.errors import VbpError
 
 RECENT_LIMIT = 12
@@ -79,10 +79,19 @@ class Settings:
 
     def document(self, source: str) -> Document:
         """What is kept of it; an empty one where there is nothing, or nothing that is understood."""
+        text = self.text(_document_key(source), "")
         try:
-            return from_text(self.text(_document_key(source), ""), "the settings")
+            return from_text(text, "the settings") if text else self._earlier(source)
         except VbpError:
             return Document()
+
+    def _earlier(self, source: str) -> Document:
+        """What versions before documents kept apart: marks, and the crop. Raises VbpError where it is damaged."""
+        name = _digest(source)
+        crop = self._json(f"crops/{name}", dict)
+        rect = {key: crop.pop(key, None) for key in ("x", "y", "width", "height")}
+        found = self._json(f"marks/{name}", dict) | ({"crop": {"rect": rect, **crop}} if crop else {})
+        return from_text(json.dumps({"format": FORMAT, "version": VERSION, **found}), "the settings")
 
     def change_document(self, source: str, **changes: Any) -> None:
         """Keep what is new; the rest stays. The source itself is not written down: an address may be secret."""
@@ -105,5 +114,9 @@ class Settings:
 
 
 def _document_key(source: str) -> str:
+    return f"documents/{_digest(source)}"
+
+
+def _digest(source: str) -> str:
     # A path may hold characters that an INI key cannot, and an address words that nobody else should read.
-    return "documents/" + hashlib.sha256(os.fsencode(source)).hexdigest()[:16]
+    return hashlib.sha256(os.fsencode(source)).hexdigest()[:16]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import pytest
 from drivemaker import WAIT, wait_shown, write_drive
 from PySide6.QtWidgets import QFileDialog
 
-from vbp.app.state.document import load
+from vbp.app.state.crops import ChosenCrop
+from vbp.app.state.document import Document, load
 from vbp.app.state.settings import Settings
+from vbp.overlay import Rect
 
 
 @pytest.fixture
@@ -141,3 +146,19 @@ def test_a_cameras_secret_is_not_written_down(settings: Settings):
     settings.flush()
     kept = [settings.text(key, "") for key in settings._store.allKeys()]
     assert kept and not any("secret" in text for text in kept)
+
+
+def test_marks_and_crops_of_earlier_versions_are_read(settings: Settings, tmp_path):
+    """As versions before documents wrote them: under the digest of the recording's path."""
+    name = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16]
+    settings.set(f"marks/{name}", '{"bookmarks": [9, 2], "a": 1, "b": null}')
+    crop = {"x": 4, "y": 5, "width": 60, "height": 20, "of_width": 320, "of_height": 240}
+    settings.set(f"crops/{name}", json.dumps(crop))
+    found = settings.document(str(tmp_path))
+    assert (found.bookmarks, found.a, found.b) == ((2, 9), 1, None)
+    assert found.crop == ChosenCrop(Rect(4, 5, 60, 20), 320, 240)
+    settings.change_document(str(tmp_path), frame=7)  # from here on, it is in the document
+    settings.remove(f"marks/{name}")
+    assert settings.document(str(tmp_path)).bookmarks == (2, 9)
+    settings.set(f"crops/{hashlib.sha256(b'/other').hexdigest()[:16]}", '{"x": -1}')
+    assert settings.document("/other") == Document()
