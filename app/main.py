@@ -75,26 +75,35 @@ def _parser() -> Parser:
         "source",
         nargs="?",
         metavar="SOURCE",
-        help="a recording or a training run; without it, the demo drive at first, then the start page",
+        help="a recording or a training run (default: the demo drive the first time, then the start page)",
     )
     parser.add_argument(
         "--run", type=Path, metavar="RUN", help="a training run, to step through its checkpoints"
     )
     add_network(parser, default=None)
-    parser.add_argument("--camera", help="which camera: center (default), left, right, or a topic")
+    parser.add_argument("--camera", help="which camera: center (default), left, right, or a topic's name")
     parser.add_argument(
-        "--angle-unit", metavar="U", help="unit of the recorded angle: rad, deg, unit, unit:DEG"
+        "--angle-unit",
+        metavar="U",
+        help="unit of the recorded steering angle: rad, deg, unit (-1 to 1, of 25 degrees), unit:DEG (of DEG degrees)",
     )
-    parser.add_argument("--angle-sign", choices=("left", "right"), help="the side that counts as positive")
+    parser.add_argument(
+        "--angle-sign", choices=("left", "right"), help="the direction in which recorded angles are positive"
+    )
     parser.add_argument("--frame", type=_frame, metavar="N", help="start at this frame")
     parser.add_argument(
         "--min-speed", type=_speed, default=0.0, metavar="V", help="play only frames faster than V m/s"
     )
     parser.add_argument(
-        "--screenshot", type=Path, metavar="FILE.png", help="draw the window, save it, and end"
+        "--screenshot",
+        type=Path,
+        metavar="FILE.png",
+        help="save a picture of the window to this file, and quit",
     )
     parser.add_argument("--size", type=_size, metavar="WxH", help="size of the window")
-    parser.add_argument("--scheme", choices=("dark", "light"), help="colours, whatever the system says")
+    parser.add_argument(
+        "--scheme", choices=("dark", "light"), help="dark or light colours (default: as the system's)"
+    )
     parser.set_defaults(live=None, device=None)  # the window remembers its own
     return parser
 
@@ -141,7 +150,7 @@ def _check(args: argparse.Namespace) -> None:
         if args.source is None:
             raise VbpError("--screenshot needs a recording: vbp SOURCE --frame N --screenshot FILE.png")
         if args.screenshot.suffix.lower() != ".png":
-            raise VbpError(f"{args.screenshot} is no name for a picture; it must end in .png")
+            raise VbpError(f"{args.screenshot} is not a picture's name; give a name that ends in .png")
         if not args.screenshot.parent.is_dir():
             raise VbpError(f"{args.screenshot.parent} is no folder")
 

@@ -78,9 +78,9 @@ def test_the_command_writes_a_page_and_its_numbers(
     ("more", "words"),
     [
         (("--experiments", "magic"), "no experiment 'magic'"),
-        (("--frames", "41:42"), "no classes of these frames"),
-        (("-o", "report.pdf"), "must end in .html"),
-        (("--seed", "-1"), "no whole number from 0"),
+        (("--frames", "41:42"), "no ground truth of these frames"),
+        (("-o", "report.pdf"), "give a name that ends in .html"),
+        (("--seed", "-1"), "not a whole number from 0"),
         (("-o", "no-such-folder/report.html"), "no-such-folder is no folder"),
     ],
 )

@@ -55,7 +55,7 @@ def test_each_row_is_the_input_and_its_maps(
     ("arguments", "words"),
     [
         (["--frame", "6"], "there is no frame 6"),
-        (["--frame", "0", "-o", "figure.jpg"], "must end in .png"),
+        (["--frame", "0", "-o", "figure.jpg"], "give a name that ends in .png"),
         (["--frame", "0", "--model", "NoNet"], "NoNet"),
         (["--frame", "0", "-o", "/dev/null/figure.png"], "is no folder"),
     ],

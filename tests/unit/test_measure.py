@@ -68,4 +68,4 @@ def test_frames_without_classes_are_told(capsys: pytest.CaptureFixture[str]) -> 
     truth = load_truth(source)
     without = next(i for i in range(1000) if not truth.has(i))
     assert main(["measure", str(source), "--frames", str(without)]) == 2
-    assert "has no classes of these frames" in capsys.readouterr().err
+    assert "has no ground truth of these frames" in capsys.readouterr().err

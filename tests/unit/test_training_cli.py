@@ -185,7 +185,7 @@ def test_evolution_writes_a_picture(run: Path, road: Path, tmp_path: Path, capsy
         ([*call, "--force", "--frame", "60"], "there is no frame 60"),
         ([*call, "--force", "--epochs", "2"], "has no checkpoint of epoch 2; it has 0.1, 0.5, 1, 4"),
         ([*call, "--force", "--epochs", "x"], "no list of epochs"),
-        ([*call[:-1], str(tmp_path / "f.jpg")], "must end in .png"),
+        ([*call[:-1], str(tmp_path / "f.jpg")], "give a name that ends in .png"),
         (["evolution", str(road), *call[2:]], "is no training run"),
     ):
         assert main(words) == 2

@@ -18,9 +18,13 @@ EVERY_S = 0.5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help=ACCEPTED)
     parser.add_argument(
-        "--seconds", type=seconds, default=math.inf, metavar="N", help="how long; Ctrl-C ends it too"
+        "--seconds",
+        type=seconds,
+        default=math.inf,
+        metavar="N",
+        help="stop after N seconds (default: at Ctrl-C)",
     )
-    parser.add_argument("--json", action="store_true", help="nothing but the sum at the end, for programs")
+    parser.add_argument("--json", action="store_true", help="print only a summary at the end, as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`vbp bench`: how fast this machine does what the program is for."""
+"""`vbp bench`: the program's speed on this machine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         action="append",
         metavar="M",
-        help="a network's name or its .safetensors file; may be given several times (NetSVF and NetHVF)",
+        help="a network's name or its .safetensors file; may be given several times (default: NetSVF and NetHVF)",
     )
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument(
@@ -43,19 +43,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         choices=PARTS,
         metavar="PART",
-        help=f"only this; may be given several times: {', '.join(PARTS)} (all but large)",
+        help=f"measure only this part; may be given several times: {', '.join(PARTS)} (default: all but large)",
     )
-    parser.add_argument("--batch", type=_batches, default=[1], metavar="LIST", help="of the networks (1)")
-    parser.add_argument("--seconds", type=number, default=15.0, metavar="S", help="for each network (15)")
+    parser.add_argument(
+        "--batch", type=_batches, default=[1], metavar="LIST", help="batch sizes, like 1,64 (default: 1)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=number,
+        default=15.0,
+        metavar="S",
+        help="how long to measure each network (default: 15)",
+    )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="for programs")
-    form.add_argument("--markdown", action="store_true", help="for a README")
+    form.add_argument("--json", action="store_true", help="print the result as JSON")
+    form.add_argument("--markdown", action="store_true", help="print the result as Markdown tables")
 
 
 def run(args: argparse.Namespace) -> int:
     parts = args.part or [p for p in PARTS if p != "large"]
     if not 0 < args.seconds <= 3600:
-        raise VbpError(f"--seconds {args.seconds:g} is not within 0 to 3600")
+        raise VbpError(
+            f"--seconds {args.seconds:g} is out of range; give more than 0 and at most 3600 seconds"
+        )
     models = list(dict.fromkeys(args.model or ["NetSVF", "NetHVF"]))
     networks = {name: open_network(name) for name in models}
     device = pick_device(args.device)
@@ -145,7 +155,7 @@ def measure_in_window(
         kinds = made.kinds() if n == 0 else dict(list(made.kinds().items())[:1])
         found = measure_window(kinds, name, device, FRAMES, 60 if n == 0 else 5)
         if found is None:
-            facts["notes"].append("the window is not installed, and not measured")
+            facts["notes"].append("the window was not measured: PySide6 is not installed")
             return
         first = next(iter(found["recordings"].values()))
         facts.setdefault("play", {}).setdefault(networks[name].spec.name, {})["in the window"] = {
@@ -168,7 +178,7 @@ def measure_export(made: Recordings, model: str, device: str, folder: Path) -> d
     with contextlib.redirect_stdout(io.StringIO()):  # what it says is not what was asked for
         status = main(["export", str(made.h264_short), "--model", model, "--device", device, "-o", str(out)])
     if status:
-        raise VbpError("the export did not come to its end")
+        raise VbpError("the export did not finish")
     return {"fps": FRAMES / (time.perf_counter() - start), "source_fps": 20.0}
 
 
@@ -183,5 +193,5 @@ def _batches(text: str) -> list[int]:
     except ValueError:
         found = []
     if not found or min(found) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of batch sizes, like 1,64")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of batch sizes, like 1,64")
     return found

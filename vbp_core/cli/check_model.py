@@ -22,8 +22,10 @@ FRAMES = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", nargs="?", metavar="MODEL", help="the same as --model MODEL")
     add_network(parser, default=None)
-    parser.add_argument("--drive", metavar="SOURCE", help=f"{FRAMES} frames of a recording, instead of noise")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--drive", metavar="SOURCE", help=f"run on {FRAMES} frames of this recording instead of noise"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,26 +17,28 @@ log = logging.getLogger(__name__)
 LISTED = 10
 
 
-def tell_unknown(drive: Drive, network: Network) -> None:
+def warn_of_unknown_folders(drive: Drive, network: Network) -> None:
     """Warn of folders that are no class of the network."""
     if text := unknown_folders(drive, network.spec):
         log.warning(text)
 
 
 def labelled(drive: Drive, network: Network, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The frames of `indices` whose class the network could tell. Raises VbpError where there are none."""
+    """The frames of `indices` whose true class is one of the network's. Raises VbpError where there are none."""
     known = indices[labels_for(drive, network.spec)[indices] >= 0]
     if not len(known):
-        why = "has no classes" if drive.labels is None else f"has no class that {network.spec.name} knows"
+        why = (
+            "has no classes" if drive.labels is None else f"has no classes that {network.spec.name} predicts"
+        )
         raise VbpError(
-            f"{drive.info.path} {why} on these frames to compare with; a folder with a folder of pictures for each "
-            "class has them"
+            f"{drive.info.path} {why} on these frames to compare with; open a folder with one folder of pictures for each "
+            "class"
         )
     return known
 
 
 def facts(network: Network, labels: NDArray[np.int64], found: NDArray[np.int64]) -> dict[str, Any]:
-    """What `--json` prints: accuracy, what is taken for what, and each class's share."""
+    """What `--json` prints: accuracy, the confusions, and each class's share."""
     scores = score_classes(labels, found)
     spec = network.spec
     return {
@@ -67,12 +69,12 @@ def accuracy_words(scores: ClassScores) -> str:
 
 
 def print_text(network: Network, labels: NDArray[np.int64], found: NDArray[np.int64]) -> None:
-    """Accuracy, what is most often taken for what, and the classes told worst."""
+    """Accuracy, the commonest confusions, and how many classes are always right."""
     scores = score_classes(labels, found)
     spec = network.spec
     print(accuracy_words(scores))
     if scores.confusion:
-        print("most often taken for another")
+        print("most common confusions, true → predicted")
         for a, b, n in scores.confusion[:LISTED]:
             print(f"  {n:>5} of {scores.by_class[a][0]:<5} {class_name(spec, a)} → {class_name(spec, b)}")
         if len(scores.confusion) > LISTED:

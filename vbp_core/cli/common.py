@@ -23,21 +23,22 @@ def add_source(parser: argparse.ArgumentParser, needed: bool = True) -> None:
         "source",
         nargs=None if needed else "?",
         metavar="SOURCE",
-        help="a recording: a bag, a folder, a CSV, a video, pictures",
+        help="a recording: a ROS bag, a folder, a CSV, a video, pictures",
     )
-    parser.add_argument("--camera", help="which camera: center (default), left, right, or a topic")
+    parser.add_argument("--camera", help="which camera: center (default), left, right, or a topic's name")
     parser.add_argument(
-        "--angle-unit", help="unit of the recorded angle: rad, deg, unit (-1..1 of 25 degrees), unit:DEG"
+        "--angle-unit",
+        help="unit of the recorded steering angle: rad, deg, unit (-1 to 1, of 25 degrees), unit:DEG (of DEG degrees)",
     )
     parser.add_argument(
-        "--angle-sign", choices=("left", "right"), help="the side that is positive in the recording"
+        "--angle-sign", choices=("left", "right"), help="the direction in which recorded angles are positive"
     )
     parser.add_argument(
         "--max-gap",
         type=seconds,
         default=0.2,
         metavar="S",
-        help="farthest steering sample of a labelled frame (0.2 s)",
+        help="a frame with no steering sample within S seconds has no measured angle (default: 0.2)",
     )
 
 
@@ -46,7 +47,7 @@ def add_crop(parser: argparse.ArgumentParser) -> None:
         "--crop",
         type=crop,
         metavar="X,Y,W,H",
-        help="the part of a frame that the network sees, in pixels (default: by the network's own rule)",
+        help="the part of a frame that is the network's input, in pixels (default: from the network's specification)",
     )
 
 
@@ -58,9 +59,12 @@ def crop(text: str) -> Rect:
 
 
 def add_frames(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--frames", metavar="A:B", help="only frames A up to, not including, B")
+    parser.add_argument("--frames", metavar="A:B", help="only frames A to B, without B")
     parser.add_argument(
-        "--min-speed", type=number, metavar="V", help="only frames faster than V m/s (the paper: 5)"
+        "--min-speed",
+        type=number,
+        metavar="V",
+        help="only frames driven faster than V m/s (the paper uses 5)",
     )
 
 
@@ -69,14 +73,14 @@ def open_source(args: argparse.Namespace) -> Drive:
     return open_drive(args.source, options)
 
 
-def tell_broken(name: str, frames: int) -> str:
+def broken_text(name: str, frames: int) -> str:
     return f"the output of {name} is not a number on {frames} frames: its weights or its input are broken"
 
 
 def check_png(path: Path) -> None:
     """Raises VbpError for a name that no picture has, before any work is done for it."""
     if path.suffix.lower() != ".png":
-        raise VbpError(f"{path} is no name for a picture; it must end in .png")
+        raise VbpError(f"{path} is not a picture's name; give a name that ends in .png")
 
 
 def write_png(path: Path, picture: Image, source: Path, force: bool) -> None:
@@ -89,5 +93,5 @@ def write_png(path: Path, picture: Image, source: Path, force: bool) -> None:
 
 
 def _is_empty(path: Path) -> bool:
-    """Nothing tells a figure of ours from a picture of the user's."""
+    """A figure of ours cannot be told from a picture of the user's."""
     return path.stat().st_size == 0

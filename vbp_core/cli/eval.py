@@ -1,4 +1,4 @@
-"""`vbp eval`: how well a network steers a recording, by speed and by curvature, or how often it tells the right class."""
+"""`vbp eval`: how well a network steers a recording, by speed and by curvature, or how often it predicts the right class."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network(parser)
     add_crop(parser)
     add_frames(parser)
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         labelled = indices[np.isfinite(drive.angle_rad[indices])]
         if not len(labelled):
             raise VbpError(
-                f"{drive.info.path} has no measured steering angle on these frames to compare with"
+                f"{drive.info.path} has no measured steering angle on these frames to compare with; choose other --frames, or a recording with steering"
             )
         outcomes = _run(args, drive, network, labelled)
         found = outcomes.predicted_rad
@@ -75,7 +75,7 @@ def _run(args: argparse.Namespace, drive: Drive, network: Network, indices: NDAr
 
 def _classes(args: argparse.Namespace, drive: Drive, network: Network, indices: NDArray[np.int64]) -> int:
     known = class_tables.labelled(drive, network, indices)
-    class_tables.tell_unknown(drive, network)
+    class_tables.warn_of_unknown_folders(drive, network)
     outcomes = _run(args, drive, network, known)
     labels, classes = labels_for(drive, network.spec)[known], outcomes.classes
     if args.json:
@@ -95,7 +95,7 @@ def _classes(args: argparse.Namespace, drive: Drive, network: Network, indices: 
     lost = int((classes < 0).sum())
     if lost or len(known) < len(indices):
         print(
-            f"left out: {len(indices) - len(known)} frames of no known class, {lost} that cannot be decoded"
+            f"left out: {len(indices) - len(known)} frames without a known class, {lost} that cannot be decoded"
         )
     _about(network.spec.name, network.trained, network.spec.trained_on)
     return 0

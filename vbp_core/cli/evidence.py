@@ -1,4 +1,4 @@
-"""`vbp evidence`: are the maps true? Experiments on a network's maps, as a report and as numbers."""
+"""`vbp evidence`: faithfulness tests and sanity checks of a network's attribution maps, as a report and as JSON."""
 
 from __future__ import annotations
 
@@ -37,47 +37,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         action="append",
         metavar="M",
-        help="a network: its name, or its file (NetSVF); may be given several times",
+        help="a network's name or file; may be given several times (default: NetSVF)",
     )
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
     add_frames(parser)
     parser.add_argument(
-        "--count", type=_count, default=FRAMES, metavar="N", help=f"of these, N evenly spread ({FRAMES})"
+        "--count",
+        type=_count,
+        default=FRAMES,
+        metavar="N",
+        help=f"test N of these frames, evenly spread (default: {FRAMES})",
     )
     parser.add_argument(
         "--method",
         action="append",
         choices=list(METHODS),
         metavar="NAME",
-        help=f"one or more of: {', '.join(METHODS)} (all)",
+        help=f"an attribution method; may be given several times: {', '.join(METHODS)} (default: all)",
     )
     parser.add_argument(
-        "--experiments", type=_experiments, metavar="LIST", help=f"some of: {','.join(EXPERIMENTS)} (all)"
+        "--experiments",
+        type=_experiments,
+        metavar="LIST",
+        help=f"a list of: {','.join(EXPERIMENTS)} (default: all)",
     )
     parser.add_argument(
-        "--replace", choices=REPLACEMENTS, default="mean", help="what perturbed regions become (mean)"
+        "--replace",
+        choices=REPLACEMENTS,
+        default="mean",
+        help="what perturbed regions are replaced by (default: mean)",
     )
     parser.add_argument(
-        "--run", type=Path, metavar="RUN", help="a training run: its checkpoints are tested too"
+        "--run",
+        type=Path,
+        metavar="RUN",
+        help="a training run (vbp train) whose checkpoints are compared, too",
     )
     parser.add_argument(
         "--planted",
         nargs=2,
         metavar=("MODEL", "DRIVE"),
-        help="a network trained on drives with a planted cue, and an unseen drive with it (vbp simulate --plant)",
+        help="a network trained on drives with a spurious feature, and a held-out drive with it (vbp simulate --plant)",
     )
-    parser.add_argument("--seed", type=_seed, default=0, help="of all that is random (0)")
+    parser.add_argument("--seed", type=_seed, default=0, help="random seed (default: 0)")
     parser.add_argument(
-        "-o", "--output", required=True, type=Path, metavar="REPORT.html", help="and REPORT.json beside it"
+        "-o",
+        "--output",
+        required=True,
+        type=Path,
+        metavar="REPORT.html",
+        help="the report to write, and REPORT.json beside it",
     )
     parser.add_argument("--force", action="store_true", help="replace files that vbp did not write")
-    parser.add_argument("--json", action="store_true", help="print the numbers too, for programs")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON, too")
 
 
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     if args.output.suffix.lower() not in (".html", ".htm"):
-        raise VbpError(f"{args.output} is no name for a report; it must end in .html")
+        raise VbpError(f"{args.output} is not a report's name; give a name that ends in .html")
     for path in (args.output, args.output.with_suffix(".json")):  # before minutes of work
         check_target(path, _is_ours, Path(args.source), args.force)
     methods = list(dict.fromkeys(args.method or METHODS))
@@ -119,12 +137,12 @@ def run(args: argparse.Namespace) -> int:
         for line in [*part.remarks, *(f for o in part.outcomes.values() for f in o.findings)]:
             print(f"  {line}")
     for line in cue.findings if cue is not None else ():
-        print(f"planted: {line}")
+        print(f"spurious feature: {line}")
     print(f"{args.output} and {args.output.with_suffix('.json').name} written, {facts['seconds']:.0f} s")
     return 0
 
 
-BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left"
+BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed} elapsed, {remaining} left"
 
 
 def _show(bar: Any, share: float, what: str) -> None:
@@ -159,7 +177,7 @@ def _frames(
         chosen = [i for i in chosen if truth.has(i)]
         if not chosen:
             raise VbpError(
-                f"{truth.place} has no classes of these frames; it has them of {len(truth.frames)}"
+                f"{truth.place} has no ground truth of these frames; it has that of {len(truth.frames)} others"
             )
     return gathering.spread(chosen, count)
 
@@ -194,13 +212,13 @@ def _is_ours(path: Path) -> bool:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)
 
 
 def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**63:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 2^63 - 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2^63 - 1")
     return int(text)
 
 

@@ -13,7 +13,7 @@ from vbp.training.folder import Checkpoint, Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a training run")
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a training run (vbp train)")
     add_source(parser)
     parser.add_argument(
         "--frame",
@@ -23,11 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="a frame of SOURCE, counted from 0; may be given several times",
     )
-    parser.add_argument("--epochs", metavar="LIST", help="only these checkpoints, like 0.1,1,32")
+    parser.add_argument(
+        "--epochs", metavar="LIST", help="only the checkpoints of these epochs, like 0.1,1,32"
+    )
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE.png", help="where to write")
-    parser.add_argument("--force", action="store_true", help="replace a picture that stands there")
-    parser.add_argument("--json", action="store_true", help="print a summary for programs")
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FILE.png", help="the file to write"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an existing picture")
+    parser.add_argument("--json", action="store_true", help="print a summary as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     checkpoints = chosen(folder, args.epochs)
     with open_source(args) as drive:
         rows = evolve(checkpoints, drive, args.frame, args.device)
-        title = f"{folder.config.spec.name}, VisualBackProp while it trained"
+        title = f"{folder.config.spec.name}, VisualBackProp during training"
         picture = draw(rows, title)
     write_png(args.output, picture, Path(args.source), args.force)
     if args.json:
@@ -66,13 +70,13 @@ def chosen(run: Run, epochs: str | None) -> list[Checkpoint]:
     """The run's checkpoints, or those of the epochs listed. Raises VbpError for one that there is not."""
     found = run.checkpoints()
     if not found:
-        raise VbpError(f"{run.path} has no checkpoint yet; the first comes after a tenth of an epoch")
+        raise VbpError(f"{run.path} has no checkpoint yet; the first is written after a tenth of an epoch")
     if epochs is None:
         return found
     try:
         wanted = {float(text) for text in epochs.split(",") if text.strip()}
     except ValueError:
-        raise VbpError(f"--epochs {epochs} is no list of epochs, like 0.1,1,32") from None
+        raise VbpError(f"--epochs {epochs} is not a list of epochs, like 0.1,1,32") from None
     missing = wanted - {c.epoch for c in found}
     if missing or not wanted:
         has = ", ".join(f"{c.epoch:g}" for c in found)

@@ -1,4 +1,4 @@
-"""`vbp explain`: masks of every frame, as NPZ."""
+"""`vbp explain`: attribution maps of every frame, as NPZ."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from vbp.cli.common import (
     add_frames,
     add_network,
     add_source,
+    broken_text,
     number,
     open_source,
-    tell_broken,
     whole_file,
 )
 from vbp.cli.main import print_json
@@ -46,19 +46,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         choices=list(METHODS),
         metavar="NAME",
-        help=f"one or more of: {', '.join(METHODS)}",
+        help=f"an attribution method; may be given several times: {', '.join(METHODS)} (default: visualbackprop)",
     )
-    parser.add_argument("--eps", type=number, metavar="E", help="LRP's eps (100, as in the paper)")
+    parser.add_argument("--eps", type=number, metavar="E", help="LRP's eps (default: 100, as in the paper)")
     parser.add_argument("--no-bias", action="store_true", help="leave the bias out of LRP's denominator")
     parser.add_argument(
         "--precision",
         choices=("double", "single"),
         default="double",
-        help="double (default) for reference results, single for speed",
+        help="floating point numbers: double (default) for reference results, single for speed",
     )
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE.npz", help="where to write")
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FILE.npz", help="the file to write"
+    )
     parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
-    parser.add_argument("--json", action="store_true", help="print a summary for programs")
+    parser.add_argument("--json", action="store_true", help="print a summary as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     if args.eps is not None:
         lrp["eps"] = args.eps
     if (args.eps is not None or args.no_bias) and "lrp" not in methods:
-        raise VbpError("--eps and --no-bias belong to LRP; add --method lrp")
+        raise VbpError("--eps and --no-bias are options of LRP; add --method lrp")
     with open_source(args) as drive:
         indices = choose_frames(drive, args.frames, args.min_speed)
         check_target(args.target, drive, indices)
@@ -133,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
         lost = f", {gaps} of them gaps" if gaps else ""
         print(f"{', '.join(methods)} of {len(indices)} frames written to {args.output}{lost}")
         if broken:
-            print(tell_broken(network.spec.name, broken))
+            print(broken_text(network.spec.name, broken))
         if not network.trained:
             print(
                 f"{spec.name} has random weights: its masks mean nothing; give a trained network with --model"

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         action="append",
         metavar="M",
-        help="a network's name or its .safetensors file (NetSVF); may be given several times",
+        help="a network's name or its .safetensors file; may be given several times (default: NetSVF)",
     )
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument(
@@ -38,13 +38,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         choices=list(METHODS),
         metavar="NAME",
-        help=f"one or more of: {', '.join(METHODS)} (visualbackprop and lrp)",
+        help=f"an attribution method; may be given several times: {', '.join(METHODS)} (default: visualbackprop and lrp)",
     )
     add_target(parser)
-    parser.add_argument("--style", choices=STYLES, default="paper", help="how a map is laid over (paper)")
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE.png", help="where to write")
-    parser.add_argument("--force", action="store_true", help="replace a picture that stands there")
-    parser.add_argument("--json", action="store_true", help="print a summary for programs")
+    parser.add_argument(
+        "--style",
+        choices=STYLES,
+        default="paper",
+        help="how maps are drawn over the picture (default: paper)",
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FILE.png", help="the file to write"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an existing picture")
+    parser.add_argument("--json", action="store_true", help="print a summary as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

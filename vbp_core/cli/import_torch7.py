@@ -15,11 +15,11 @@ from vbp.models.torch7 import import_torch7
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="MODEL.t7b", help="the Torch7 file")
     parser.add_argument(
-        "-o", "--output", required=True, type=Path, metavar="FILE.safetensors", help="where to write"
+        "-o", "--output", required=True, type=Path, metavar="FILE.safetensors", help="the file to write"
     )
-    parser.add_argument("--name", default="", help="the name the network is shown with")
+    parser.add_argument("--name", default="", help="the name to show for the network")
     parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
-    parser.add_argument("--json", action="store_true", help="print the specification for programs")
+    parser.add_argument("--json", action="store_true", help="print the network's specification as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

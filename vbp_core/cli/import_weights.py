@@ -21,18 +21,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         type=Path,
         metavar="FILE",
-        help="torchvision's or timm's .pth or .safetensors, or a Torch7 .t7",
+        help="weights by torchvision or timm (.pth, .safetensors), or Torch7 (.t7)",
     )
     parser.add_argument(
         "--network", required=True, choices=list(KINDS), metavar="NAME", help=f"one of: {', '.join(KINDS)}"
     )
     parser.add_argument(
-        "-o", "--output", required=True, type=Path, metavar="FILE.safetensors", help="where to write"
+        "-o", "--output", required=True, type=Path, metavar="FILE.safetensors", help="the file to write"
     )
-    parser.add_argument("--name", default="", help="the name the network is shown with")
-    parser.add_argument("--half", action="store_true", help="16 bits a weight: half the size")
+    parser.add_argument("--name", default="", help="the name to show for the network")
+    parser.add_argument("--half", action="store_true", help="store weights in 16 bits, at half the size")
     parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
-    parser.add_argument("--json", action="store_true", help="print what was done for programs")
+    parser.add_argument("--json", action="store_true", help="print a summary as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

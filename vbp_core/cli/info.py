@@ -1,4 +1,4 @@
-"""`vbp info`: what a recording holds, and what was taken for granted."""
+"""`vbp info`: what a recording contains, and what was assumed about it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLASSES_LISTED = 50
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

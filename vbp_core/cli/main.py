@@ -17,35 +17,47 @@ from vbp.errors import VbpError
 
 # name -> (module with `add_arguments(parser)` and `run(args) -> int`, help)
 COMMANDS: dict[str, tuple[str, str]] = {
-    "info": ("vbp.cli.info", "what a recording holds, and what was taken for granted"),
-    "predict": ("vbp.cli.predict", "predicted and driven angle of every frame, or its class, as CSV"),
-    "explain": ("vbp.cli.explain", "masks of every frame, as NPZ"),
-    "export": ("vbp.cli.export", "a clip, pictures or numbers with masks, angles and plot"),
-    "simulate": ("vbp.cli.simulate", "a drive whose truth is known, pixel by pixel"),
-    "train": ("vbp.cli.train", "train a network on recordings, or resume a run"),
+    "info": ("vbp.cli.info", "what a recording contains, and what was assumed about it"),
+    "predict": ("vbp.cli.predict", "predicted and driven angle, or class, of every frame, as CSV"),
+    "explain": ("vbp.cli.explain", "attribution maps of every frame, as NPZ"),
+    "export": ("vbp.cli.export", "a video, pictures, tables or MCAP with masks, angles and plot"),
+    "simulate": ("vbp.cli.simulate", "make a simulated drive with pixel-wise ground truth"),
+    "train": ("vbp.cli.train", "train a network on recordings, or resume a training run"),
     "eval": (
         "vbp.cli.eval",
-        "how well a network steers (overall, by speed, by curvature), or tells classes",
+        "errors of a network on a recording (overall, by speed, by curvature), or a classifier's accuracy",
     ),
-    "measure": ("vbp.cli.measure", "what the masks lie on, against the truth of a simulated drive"),
-    "evidence": ("vbp.cli.evidence", "are the maps true? experiments on them, as a report and numbers"),
-    "figure": ("vbp.cli.figure", "frames with the masks of several methods side by side, as a picture"),
-    "evolution": ("vbp.cli.evolution", "masks through a training run (Figure 5), as a picture"),
-    "angles": ("vbp.cli.angles", "what a live source of angles sends (UDP, CAN), to check the wiring"),
-    "camera": ("vbp.cli.camera", "a live camera: in the window, or as figures and a recording"),
-    "bench": ("vbp.cli.bench", "how fast this machine is at it, with what it is compared to"),
-    "models": ("vbp.cli.models", "the networks known by name"),
+    "measure": (
+        "vbp.cli.measure",
+        "which objects the masks lie on, by the ground truth of a simulated drive",
+    ),
+    "evidence": (
+        "vbp.cli.evidence",
+        "faithfulness tests and sanity checks of attribution maps, as a report and JSON",
+    ),
+    "figure": ("vbp.cli.figure", "attribution maps of several methods side by side, as a picture"),
+    "evolution": ("vbp.cli.evolution", "masks at each checkpoint of a training run (Figure 5), as a picture"),
+    "angles": (
+        "vbp.cli.angles",
+        "print what a live source of steering angles (UDP, CAN) sends, to check the wiring",
+    ),
+    "camera": ("vbp.cli.camera", "run a network on a live camera, in the window or without, and record it"),
+    "bench": (
+        "vbp.cli.bench",
+        "measure the speed on this machine, and compare it with other implementations",
+    ),
+    "models": ("vbp.cli.models", "list the networks that are known by name"),
     "check-model": (
         "vbp.cli.check_model",
-        "a network's layers, the methods that work on it, and their cost",
+        "a network's layers, the attribution methods that work on it, and their cost",
     ),
     "import-torch7": (
         "vbp.cli.import_torch7",
-        "turn a Torch7 steering network into a .safetensors file",
+        "convert a Torch7 steering network to .safetensors",
     ),
     "import-weights": (
         "vbp.cli.import_weights",
-        "turn published weights of VGG-16 or a ResNet into a .safetensors file",
+        "convert published weights of VGG-16 or a ResNet to .safetensors",
     ),
 }
 
@@ -106,7 +118,7 @@ def _main(argv: Sequence[str] | None) -> int:
         _say("stopped")
         return INTERRUPTED
     except MemoryError:
-        return fail("there is not enough memory for this; --frames takes a part of the drive")
+        return fail("there is not enough memory for this; use --frames to select a part of the drive")
     except BrokenPipeError:
         # The reader of a pipe has seen enough (`| head`); nothing more can be said to it.
         _discard(sys.stdout)
@@ -121,7 +133,7 @@ def _main(argv: Sequence[str] | None) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    parser = Parser(prog="vbp", description="See what a steering network looks at.")
+    parser = Parser(prog="vbp", description="See which pixels a steering network looks at.")
     parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help=", ".join(COMMANDS))
     try:
         name = parser.parse_args(argv[:1]).command
@@ -138,7 +150,7 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _flush(stream: TextIO | None) -> None:
-    """Now, while what goes wrong can still be told: at the end of the process nobody listens."""
+    """Now, while an error can still be reported: at the end of the process it would be lost."""
     if stream is not None:
         stream.flush()
 
@@ -160,12 +172,12 @@ def _join_negatives(argv: Sequence[str]) -> list[str]:
 
 
 def print_json(data: Any) -> None:
-    """JSON that every reader takes: what is not a number is null."""
+    """JSON that every reader accepts: NaN and infinity become null."""
     print(json.dumps(clean(data), indent=2))
 
 
 def clean(value: Any) -> Any:
-    """What is not a number as None, all the way down."""
+    """NaN and infinity as None, at any depth."""
     if isinstance(value, dict):
         return {k: clean(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

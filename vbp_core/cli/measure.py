@@ -1,4 +1,4 @@
-"""`vbp measure`: what the masks lie on, against the truth of a simulated drive."""
+"""`vbp measure`: which objects the masks lie on, by the ground truth of a simulated drive."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_network(parser)
     add_frames(parser)
-    parser.add_argument("--every", type=_every, default=1, metavar="K", help="only every K-th of the frames")
+    parser.add_argument("--every", type=_every, default=1, metavar="K", help="only every K-th frame")
     parser.add_argument(
         "--method",
         default="visualbackprop",
         choices=list(METHODS),
         metavar="NAME",
-        help=f"one of: {', '.join(METHODS)} (visualbackprop)",
+        help=f"an attribution method: {', '.join(METHODS)} (default: visualbackprop)",
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         known = [int(i) for i in chosen if truth.has(int(i))]
         if not known:
             raise VbpError(
-                f"{truth.place} has no classes of these frames; it has them of {len(truth.frames)}"
+                f"{truth.place} has no ground truth of these frames; it has that of {len(truth.frames)} others"
             )
         engine = Engine(network, args.device)
         found, frames = shares(truth, _masks(drive, engine, args.method, known))
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         print(
             f"{s.name:<20}{s.area:>9.2%}{s.energy:>9.2%}{s.times:>8.1f}{s.strongest:>16.1%}{s.pointed:>18.1%}"
         )
-    print("times: mask / area; 1 is what a mask that is the same everywhere scores")
+    print("times: mask / area; a uniform mask scores 1")
     if not network.trained:
         print(f"{network.spec.name} has random weights: give a trained network with --model")
     return 0
@@ -91,5 +91,5 @@ def _masks(
 
 def _every(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)

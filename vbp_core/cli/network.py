@@ -14,21 +14,21 @@ def add_network(parser: argparse.ArgumentParser, default: str | None = "NetSVF")
         default=default,
         action=_NetworkPart,
         metavar="M",
-        help="a network's name, a .safetensors or .pt2 file, or package.module:factory: your own code, which is run",
+        help="a network's name, a .safetensors or .pt2 file, or package.module:factory, your own code, which is run",
     )
     parser.add_argument(
         "--weights",
         action=_NetworkPart,
         default=argparse.SUPPRESS,
         metavar="FILE",
-        help="the weights of what a factory makes: .safetensors, or a state dict by torch.save",
+        help="weights for a factory's network: .safetensors, or a state dict by torch.save",
     )
     parser.add_argument(
         "--spec",
         action=_NetworkPart,
         default=argparse.SUPPRESS,
         metavar="FILE.toml",
-        help="what goes in and comes out of a .pt2 file or a factory's network",
+        help="the specification of input and output for a .pt2 file or a factory's network",
     )
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
 

@@ -17,8 +17,8 @@ from vbp.cli.common import (
     add_frames,
     add_network,
     add_source,
+    broken_text,
     open_source,
-    tell_broken,
     whole_file,
 )
 from vbp.cli.main import print_json
@@ -36,9 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network(parser)
     add_crop(parser)
     add_frames(parser)
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE.csv", help="where to write")
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FILE.csv", help="the file to write"
+    )
     parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
-    parser.add_argument("--json", action="store_true", help="print the scores for programs")
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
             engine = Engine(network, args.device, crop=args.crop)
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns_of(engine.spec))
-            class_tables.tell_unknown(drive, network)
+            class_tables.warn_of_unknown_folders(drive, network)
             outcomes = Outcomes()
             with closing(run_frames(drive, [engine], FrameRequest(maps=()), indices)) as found:
                 for frame in found:
@@ -80,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"{len(indices)} frames written to {args.output}" + (f", {gaps} of them gaps" if gaps else ""))
         if broken:
-            print(tell_broken(network.spec.name, broken))
+            print(broken_text(network.spec.name, broken))
         if class_scores.frames:
             print(class_tables.accuracy_words(class_scores))
         if scores.frames:

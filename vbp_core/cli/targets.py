@@ -1,4 +1,4 @@
-"""What is explained, and with which numbers: options of the commands that make maps."""
+"""Options of the commands that make maps: which output they explain, and the methods' parameters."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def add_target(parser: argparse.ArgumentParser) -> None:
         default="output",
         metavar="T",
         type=_target,
-        help=f"what of the prediction is explained: {', '.join(KINDS)}; error is driven - predicted; "
-        "class:N is class N of a classifier (output: the angle, left positive)",
+        help=f"which output the maps explain: {', '.join(KINDS)} (default: output, the angle, left positive); error is driven - predicted; "
+        "class is a classifier's predicted class, class:N its class N",
     )
     parser.add_argument(
         "--set",
@@ -29,7 +29,7 @@ def add_target(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="settings",
         metavar="METHOD.NAME=VALUE",
-        help="a number that a method takes, as lrp.eps=1 or fbi.tau=20; may be given several times",
+        help="a method's parameter, like lrp.eps=1 or fbi.tau=20; may be given several times",
     )
 
 
@@ -62,9 +62,9 @@ def read_settings(args: argparse.Namespace, methods: Sequence[str]) -> dict[str,
         except ValueError:
             value = None
         if value is None or not (equals and dot):
-            raise VbpError(f"--set {text} is not understood; give METHOD.NAME=VALUE, as lrp.eps=1")
+            raise VbpError(f"--set {text} is not a parameter; give METHOD.NAME=VALUE, like lrp.eps=1")
         if method not in methods:
-            raise VbpError(f"--set {text} belongs to no method of this command; add --method {method}")
+            raise VbpError(f"--set {text} is of a method that is not used here; add --method {method}")
         METHODS[method].checked({name: value})
         found.setdefault(method, {})[name] = value
     return found
