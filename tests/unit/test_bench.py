@@ -183,7 +183,7 @@ def test_the_command(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "words"),
     [
         (["--model", "NoNet"], "NoNet"),
-        (["--batch", "0"], "is no list of batch sizes"),
+        (["--batch", "0"], "is not a list of batch sizes"),
         (["--seconds", "0"], "--seconds 0"),
         (["--part", "everything"], "everything"),
     ],

@@ -97,7 +97,7 @@ def test_options_make_the_recipe() -> None:
         (["ROAD", "-o", "NEW", "--network", "netsvf", "--rows", "50"], "--rows 50 does not fit"),
         (["ROAD", "-o", "NEW", "--network", "netsvf", "--init", "START"], "leave --network out"),
         (["ROAD", "-o", "NEW", "--init", "START", "--augment", "rain"], "--augment rain is not known"),
-        (["ROAD", "-o", "NEW", "--init", "START", "--checkpoints", "x"], "no list of epochs"),
+        (["ROAD", "-o", "NEW", "--init", "START", "--checkpoints", "x"], "not a list of epochs"),
         (["ROAD", "-o", "NEW", "--init", "START", "--test", ":"], "no frames would be left to train on"),
         (["ROAD", "-o", "NEW", "--init", "START", "--device", "tpu"], "no device 'tpu'"),
         (["ROAD", "-o", "NEW", "--init", "ROAD/interpolated.csv"], "is no network file"),
@@ -184,7 +184,7 @@ def test_evolution_writes_a_picture(run: Path, road: Path, tmp_path: Path, capsy
         (call, "exists and was not written by vbp"),
         ([*call, "--force", "--frame", "60"], "there is no frame 60"),
         ([*call, "--force", "--epochs", "2"], "has no checkpoint of epoch 2; it has 0.1, 0.5, 1, 4"),
-        ([*call, "--force", "--epochs", "x"], "no list of epochs"),
+        ([*call, "--force", "--epochs", "x"], "not a list of epochs"),
         ([*call[:-1], str(tmp_path / "f.jpg")], "give a name that ends in .png"),
         (["evolution", str(road), *call[2:]], "is no training run"),
     ):
