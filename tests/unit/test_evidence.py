@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from vbp.engine import Engine
-from vbp.evidence import altered, gather, ontruth, perturbation, quick, randomisation, recovery, theory
+from vbp.evidence import altered, gather, ground_truth, perturbation, quick, randomisation, recovery, theory
 from vbp.evidence.subject import Frames, Subject
 from vbp.graph.operations import Conv, Dense, MaxPool
 from vbp.graph.trace import trace
@@ -164,7 +164,7 @@ def test_a_planted_cue_is_found_where_the_map_lies_on_it(subject: Subject, monke
     """Shares by hand: one method lies on the cue, the other does not; none on a marking."""
 
     class Known:
-        names = ("road", "white solid", ontruth.CUE)
+        names = ("road", "white solid", ground_truth.CUE)
         lane_markings = ("white solid",)
 
         def has(self, i: int) -> bool:
@@ -183,10 +183,10 @@ def test_a_planted_cue_is_found_where_the_map_lies_on_it(subject: Subject, monke
     on[:6, :6] = -1.0
     off[20:26, 20:26] = 1.0
     subject.maps = {"lrp": np.stack([on] * 4), "phi": np.stack([off] * 4)}
-    out = ontruth.planted(subject, None, Known(), nothing)
-    assert any("Finds the cue" in f and "LRP" in f and "phi" not in f for f in out.findings)
-    assert any("Misses the cue" in f and "phi" in f for f in out.findings)
-    cue = next(s for s in out.numbers["planted"]["lrp"]["shares"] if s["name"] == ontruth.CUE)
+    out = ground_truth.planted(subject, None, Known(), nothing)
+    assert any("Finds the spurious feature" in f and "LRP" in f and "phi" not in f for f in out.findings)
+    assert any("Misses the spurious feature" in f and "phi" in f for f in out.findings)
+    cue = next(s for s in out.numbers["planted"]["lrp"]["shares"] if s["name"] == ground_truth.CUE)
     assert cue["energy"] == pytest.approx(1.0) and cue["pointed"] == 1.0
     assert cue["times"] == pytest.approx(HEIGHT * WIDTH / 36)
 
@@ -268,7 +268,7 @@ def test_edges_are_measured_on_the_frames_on_which_a_map_is_not_zero(subject: Su
     lit[:, 4:8] = 1.0  # half of it on the markings, on every frame
     half[0, 4:8] = 1.0  # the same, but of the first frame alone, where all of the edges are on the markings
     subject.maps = {"lrp": lit, "phi": half}
-    out = ontruth.run(subject, nothing, Known())
+    out = ground_truth.run(subject, nothing, Known())
     above = next(f for f in out.findings if f.startswith("More on the markings"))
     below = next(f for f in out.findings if f.startswith("No more on the markings"))
     assert "LRP" in above and "phi" not in above
@@ -279,7 +279,7 @@ def test_a_constant_map_is_no_bad_approximation(subject: Subject, monkeypatch) -
     monkeypatch.setattr(theory, "_numpy", lambda values: np.ones(tuple(values.shape)))
     out = theory.run(subject, nothing)
     assert out.findings == [
-        "Remark 1 cannot be asked here: VisualBackProp or phi is constant on every frame."
+        "Remark 1 cannot be tested here: VisualBackProp or phi is constant on every frame."
     ]
 
 

@@ -126,7 +126,7 @@ def test_what_lrp_cannot_pass_leaves_the_rest_of_the_report(tmp_path: Path) -> N
     part = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))["networks"][0]
     assert part["refused"].keys() == {"lrp"} and "LRP has to pass it" in part["refused"]["lrp"]
     theory_said = part["experiments"]["theory"]["findings"]
-    assert len(theory_said) == 1 and theory_said[0].startswith("Remark 1 cannot be asked here: layer")
+    assert len(theory_said) == 1 and theory_said[0].startswith("Remark 1 cannot be tested here: layer")
     assert part["experiments"]["randomisation"]["findings"]
     figure = ["figure", str(demo_drive()), "--model", str(model), "--frame", "3", "--device", "cpu", "-o"]
     assert main([*figure, str(tmp_path / "f.png")]) == 0  # VisualBackProp beside the picture without LRP

@@ -56,11 +56,13 @@ def test_maps_of_the_checkpoints_are_compared_with_the_last(made, tmp_path: Path
             wanted = np.mean([spearman(*pair) for pair in pairs])
             assert rows[0][method]["spearman_to_last"] == pytest.approx(wanted, abs=1e-3)
     line = next(f for f in found["experiments"]["recovery"]["findings"] if "of the training" in f)
-    assert line.startswith("From epoch 0.2 to epoch 6 of the training the map hardly moves") and line in said
+    assert (
+        line.startswith("From epoch 0.2 to epoch 6 of the training the map hardly changes") and line in said
+    )
     for title, method in (("VisualBackProp", "visualbackprop"), ("Saliency", "saliency")):
         value = rows[0][method]["spearman_to_last"]
         assert (f"{title} ({value:.2f})" in line) == (value >= 0.8)
-    assert "While it was trained, from epoch 0.2 to epoch 6" in page
+    assert "During training, from epoch 0.2 to epoch 6" in page
 
 
 def test_a_run_without_checkpoints_is_told(made, tmp_path: Path, capsys) -> None:
@@ -69,7 +71,9 @@ def test_a_run_without_checkpoints_is_told(made, tmp_path: Path, capsys) -> None
     for file in (run / "checkpoints").iterdir():
         file.unlink()
     assert main(evidence((made[0], run), tmp_path / "r.html")) == 2
-    assert capsys.readouterr().err == f"vbp: {run} has no checkpoint yet; train on, or leave --run out\n"
+    assert (
+        capsys.readouterr().err == f"vbp: {run} has no checkpoint yet; train for longer, or leave out --run\n"
+    )
     assert main(evidence(made, tmp_path / "r.html", "--run", str(tmp_path))) == 2
     assert "is no training run" in capsys.readouterr().err
 
@@ -81,8 +85,8 @@ def test_one_checkpoint_or_another_crop_say_nothing(made, tmp_path: Path) -> Non
         (run / f"checkpoints/epoch-{name}.safetensors").unlink()
     save_checkpoint(build(tiny_spec(crop=CropRule()), 0), tmp_path / "whole.safetensors")
     for report, more, words in (
-        ("one", ["--run", str(run)], "there is the checkpoint of epoch 6 alone"),
-        ("crop", ["--model", str(tmp_path / "whole.safetensors")], "is of a network of another input"),
+        ("one", ["--run", str(run)], "there is only the checkpoint of epoch 6"),
+        ("crop", ["--model", str(tmp_path / "whole.safetensors")], "is of a network with another input"),
     ):
         assert main(evidence(made, tmp_path / f"{report}.html", *more)) == 0
         networks = json.loads((tmp_path / f"{report}.json").read_text(encoding="utf-8"))["networks"]

@@ -87,7 +87,9 @@ def random_network(graph: Graph, image: Tensor, seed: int) -> Graph:
             try:
                 out = apply(op, *inputs)
             except RuntimeError as error:
-                raise ExplainError(f"layer {stage.name} does not fit behind the others: {error}") from error
+                raise ExplainError(
+                    f"layer {stage.name} does not fit after the layers before it: {error}"
+                ) from error
             values.append(out.relu() if stage.relu else out)
     return Graph(tuple(stages))
 

@@ -16,7 +16,7 @@ import torch
 from vbp.drives.base import Drive
 from vbp.engine import Engine
 from vbp.errors import VbpError
-from vbp.evidence import ontruth
+from vbp.evidence import ground_truth
 from vbp.evidence.outcome import Outcome
 from vbp.evidence.registry import EXPERIMENTS, Options
 from vbp.evidence.report import Part, pictures
@@ -29,7 +29,7 @@ FEW = 8  # frames, below which it is said how few they are
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked. frames: their numbers in the drive. experiments, methods: names of the registries."""
+    """What to test. frames: their numbers in the drive. experiments, methods: names in the registries."""
 
     networks: Sequence[Network]
     drive: Drive
@@ -42,7 +42,7 @@ class Job:
 
 
 def gather(job: Job, progress: Callable[[float, str], None]) -> list[Part]:
-    """One part for each network. progress(share done 0..1, what is done now) may raise to stop. Raises VbpError."""
+    """One part for each network. progress(fraction 0..1, the current step) may raise to stop. Raises VbpError."""
     subjects = [_subject(network, job) for network in job.networks]
     names = [n for n in job.experiments if job.options.truth is not None or not EXPERIMENTS[n].needs_truth]
     total = sum(s.prepare_cost() + sum(EXPERIMENTS[n].cost(s, job.options) for n in names) for s in subjects)
@@ -73,14 +73,14 @@ def gather(job: Job, progress: Callable[[float, str], None]) -> list[Part]:
                 before += cost
         part.about.update(responses=subject.angles.tolist(), refused=subject.refused)
         parts.append(part)
-    progress(1.0, "done")
+    progress(1.0, "finished")
     return parts
 
 
-def planted(job: Job, deceived: Network, drive: Drive, truth: Truth, frames: Sequence[int], progress: Callable[[float, str], None]) -> Outcome:  # fmt: skip
-    """The planted cue: the network that learnt it, and the first of the job's networks, on a drive that shows it."""
+def planted(job: Job, with_cue: Network, drive: Drive, truth: Truth, frames: Sequence[int], progress: Callable[[float, str], None]) -> Outcome:  # fmt: skip
+    """The network trained with a spurious feature, and the first of the job's networks, on a drive that shows it."""
     subjects = []
-    for k, network in enumerate((deceived, job.networks[0])):
+    for k, network in enumerate((with_cue, job.networks[0])):
         engine = Engine(network, job.device)
         subject = Subject(network, engine, load_frames(drive, engine, frames), job.methods, job.seed)
         most, done = subject.prepare_cost(), 0.0
@@ -88,11 +88,11 @@ def planted(job: Job, deceived: Network, drive: Drive, truth: Truth, frames: Seq
         def tick(amount: float, k: int = k, most: float = most) -> None:
             nonlocal done
             done = min(done + amount, most)
-            progress((k + done / most) / 2, "planted cue: maps")
+            progress((k + done / most) / 2, "spurious feature: maps")
 
         subject.prepare(tick)
         subjects.append(subject)
-    return ontruth.planted(subjects[0], subjects[1], truth, lambda amount: None)
+    return ground_truth.planted(subjects[0], subjects[1], truth, lambda amount: None)
 
 
 def _subject(network: Network, job: Job) -> Subject:
@@ -105,17 +105,19 @@ def _remarks(subject: Subject) -> list[str]:
     if len(subject) < FEW:
         one = len(subject) == 1
         out.append(
-            f"{'One frame was' if one else f'{len(subject)} frames were'} tested: what is found is of "
-            f"{'it' if one else 'them'} alone, and may be otherwise on others; --count takes more."
+            f"{'One frame was' if one else f'{len(subject)} frames were'} tested: the findings hold for "
+            f"{'it' if one else 'them'} alone, and may differ on others; --count tests more."
         )
     if not subject.trained:
-        out.append(f"{subject.name} has random weights: this says what the methods do, nothing of a driver.")
+        out.append(
+            f"{subject.name} has random weights: the findings are about the methods, not about a trained driver."
+        )
     dead = [subject.frames.numbers[n] for n in subject.dead]
     if dead:
         listed = ", ".join(str(n) for n in dead)
         out.append(
             f"The output is dead on {len(dead)} of {len(subject)} frames ({listed}): the prediction is a constant there, "
-            "and VisualBackProp paints all the same."
+            "and VisualBackProp draws a mask all the same."
         )
     return out
 
@@ -132,7 +134,7 @@ def _about(subject: Subject) -> dict[str, Any]:
 def spread(numbers: Sequence[int], count: int) -> list[int]:
     """At most `count` of the numbers, evenly spread. Raises VbpError for none."""
     if not len(numbers):
-        raise VbpError("there is no frame to test the maps on")
+        raise VbpError("there is no frame to test the maps on; choose other --frames")
     places = np.linspace(0, len(numbers) - 1, min(count, len(numbers))).round().astype(int)
     return [int(numbers[k]) for k in sorted(set(places.tolist()))]
 

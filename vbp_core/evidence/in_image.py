@@ -20,8 +20,8 @@ def to_image(subject: Subject, relevance: Maps, n: int) -> tuple[float, float]:
     return pearson(size, grey), pearson(size, edges(image))
 
 
-def tried(subject: Subject, trace: Trace, method: str, target: Target | None = None) -> Maps | None:
-    """None where the method has nothing to say of such a network."""
+def explain_or_none(subject: Subject, trace: Trace, method: str, target: Target | None = None) -> Maps | None:
+    """None where the method cannot explain such a network."""
     try:
         return subject.explain(trace, method, target)
     except ExplainError:

@@ -1,4 +1,4 @@
-"""How alike two maps are, and what a handful of numbers says of their mean."""
+"""Similarity of two maps, and statistics of a few numbers: mean, interval, area."""
 
 from __future__ import annotations
 

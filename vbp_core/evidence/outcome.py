@@ -1,4 +1,4 @@
-"""What an experiment hands back: numbers, and how they are to be shown."""
+"""An experiment's result: numbers, and how to show them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any, TypeAlias
 
 from vbp.readable import MINUS, UNKNOWN
 
-Tick: TypeAlias = Callable[[float], None]  # told of work that is done, in forward passes; may raise to stop
+Tick: TypeAlias = Callable[
+    [float], None
+]  # called with the work that was just finished, in forward passes; may raise to stop
 Cell: TypeAlias = str | float
 
 
 def figure(value: float, decimals: int = 2) -> str:
-    """A number as a person reads it."""
+    """A number as text for people."""
     if not math.isfinite(value):
         return UNKNOWN
     text = f"{value:.{decimals}f}"
@@ -54,7 +56,7 @@ class Plot:
 
 @dataclass
 class Outcome:
-    """numbers: everything that was measured, for JSON. findings: sentences computed from it. notes: what was not done."""
+    """numbers: everything that was measured, for JSON. findings: sentences computed from it. notes: what was left out."""
 
     numbers: dict[str, Any] = field(default_factory=dict)
     tables: list[Table] = field(default_factory=list)

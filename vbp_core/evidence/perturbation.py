@@ -16,10 +16,10 @@ from vbp.explain.registry import METHODS
 
 SIDE = 9  # pixels along a region
 STEPS = 100  # regions of the AOPC
-COUNTS = (1, 3, 10, 30, 100)  # regions replaced at which the network is asked, and the shares of all:
+COUNTS = (1, 3, 10, 30, 100)  # regions replaced at which the network is run, and the shares of all:
 SHARES = (0.25, 0.5, 0.75, 0.9, 0.97)
 FRAMES = 12
-ENOUGH = 4  # frames from which on an interval says something
+ENOUGH = 4  # frames that an interval needs
 RANDOM = 2  # orders of each frame
 REPLACEMENTS = ("mean", "noise")
 
@@ -42,8 +42,8 @@ def replaced(image: Tensor, regions: NDArray[np.intp], fill: Tensor, side: int =
     return torch.where(torch.from_numpy(pixels.copy()).to(image.device), fill, image)
 
 
-def asked_at(regions: int) -> list[int]:
-    """How many regions are replaced when the network is asked, from 0 to all of them."""
+def counts_for(regions: int) -> list[int]:
+    """The numbers of replaced regions at which the network is run, from 0 to all of them."""
     counts = {0, regions, *(k for k in COUNTS if k < regions), *(round(s * regions) for s in SHARES)}
     return sorted(counts)
 
@@ -64,11 +64,11 @@ def cost(subject: Subject) -> float:
 
 
 def run(subject: Subject, tick: Tick, replacement: str = "mean") -> Outcome:
-    """Regions of 9 x 9 pixels are replaced in the order of their mean |relevance|, and the change of the angle is watched.
+    """Regions of 9 x 9 pixels are replaced in the order of their mean |relevance|, and the change of the angle is measured.
 
     The change is |angle(changed) - angle(frame)| in degrees: a regression has no class score that could only fall
-    (of a classifier: of the told class's probability, in per cent). Signed maps count by their size, as what speaks for
-    the other side holds the angle too. replacement: "mean", the frame's mean colour, or "noise", uniform as in the paper.
+    (of a classifier: of the predicted class's probability, in per cent). Signed maps count by their size, as evidence for
+    the other side affects the angle too. replacement: "mean", the frame's mean colour, or "noise", uniform as in the paper.
     AOPC: of the first 100 regions, most relevant first (MoRF); beside it least relevant first (LeRF) and random orders.
     Deletion area: the mean change over all shares of the frame, most relevant first (higher is better). Insertion area:
     the mean distance to the frame's own angle while the most relevant regions come back first (lower is better); it
@@ -76,7 +76,7 @@ def run(subject: Subject, tick: Tick, replacement: str = "mean") -> Outcome:
     """
     curves: dict[str, dict[int, dict[str, NDArray[np.float64]]]] = {}
     regions = len(region_values(np.zeros(tuple(subject.images.shape[2:]))))
-    counts = asked_at(regions)
+    counts = counts_for(regions)
     fills: dict[int, Tensor] = {}
     blank: dict[int, float] = {}
 
@@ -207,14 +207,14 @@ def _outcome(
         )
         out.plots.append(Plot(f"Replaced, {name}", "% of the regions replaced", f"change in {unit}", lines))
     for words, titles in (
-        ("finds regions that matter more than random ones", better),
-        ("finds regions that matter less than random ones", worse),
-        ("cannot be told from a random order on these frames", unsure),
+        ("more faithful than a random order", better),
+        ("less faithful than a random order", worse),
+        ("cannot be distinguished from a random order on these frames", unsure),
     ):
         if titles:
-            out.findings.append(f"{', '.join(titles)}: {words} (the interval of most − random, against 0).")
+            out.findings.append(f"{', '.join(titles)}: {words} (interval of most − random, against 0).")
     if few:
         out.notes.append(
-            f"Too few frames to tell from a random order, for which {ENOUGH} are needed: {', '.join(few)}."
+            f"Too few frames for a comparison with a random order, which needs {ENOUGH}: {', '.join(few)}."
         )
     return out

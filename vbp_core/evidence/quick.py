@@ -1,4 +1,4 @@
-"""The quick experiments, on one frame: what the window shows of the evidence."""
+"""The quick experiments on one frame, which the window's Evidence panel shows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def quick(
     """Deletion, a random head, and VisualBackProp against phi and LRP, on one frame (H, W, 3) uint8.
 
     methods: slow ones are left out. The engine is read, never run: the network is copied, so this may be called from
-    another thread than the engine's. progress(share done 0..1) may raise to stop. Raises VbpError.
+    another thread than the engine's. progress(fraction 0..1) may raise to stop. Raises VbpError.
     """
     prepared = engine.prepare(image, crop)
     chosen = [m for m in dict.fromkeys(methods) if not METHODS[m].slow]
@@ -77,12 +77,12 @@ def _of_deletion(subject: Subject, numbers: dict[str, Any]) -> str:
     if not by_method:
         return ""
     unit = subject.unit
-    # As they are printed: what reads the same is no more.
+    # As they are printed: equal texts are not "more".
     more = {title: round(v, 1) > round(random, 1) for title, v in by_method.items()}
     better = [f"{title} {v:.1f}{unit}" for title, v in by_method.items() if more[title]]
     worse = [f"{title} {v:.1f}{unit}" for title, v in by_method.items() if not more[title]]
     what = "the class's probability" if subject.spec.is_classifier else "the angle"
-    out = f"Replacing what is marked first ({perturbation.STEPS} regions) moves {what} "
+    out = f"Replacing the {perturbation.STEPS} most relevant regions first changes {what} "
     parts = []
     if better:
         parts.append(f"more than random regions do ({random:.1f}{unit}): {', '.join(better)}")
@@ -103,7 +103,7 @@ def _of_head(head: dict[str, float]) -> str:
     if other:
         parts.append(f"changed, Spearman: {', '.join(other)}")
     if zero:
-        parts.append(f"nothing left: {', '.join(zero)}")
+        parts.append(f"constant: {', '.join(zero)}")
     return f"With random fully connected layers the map is {'; '.join(parts)}." if parts else ""
 
 
@@ -115,5 +115,5 @@ def _of_theory(compared: Outcome) -> str:
     out = f"VisualBackProp and |phi| correlate at {figure(one['phi']['pearson'])} (Pearson)"
     if np.isfinite(values).any():
         k = int(np.nanargmax(values))
-        out += f"; |LRP| comes nearest at eps {theory.EPS[k]:g} ({figure(values[k])})"
+        out += f"; |LRP| is most similar at eps {theory.EPS[k]:g} ({figure(values[k])})"
     return out + "."

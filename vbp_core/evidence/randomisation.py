@@ -17,7 +17,7 @@ from vbp.graph.operations import Dense, Graph
 
 FRAMES = 4
 DENSE, CONVS = 3, 4  # layers at most, evenly spread, where a network has more
-SAME, LITTLE = 0.99, 0.7  # Spearman of sizes: from the first on nothing changed; above the second, little
+SAME, LITTLE = 0.99, 0.7  # Spearman of sizes: from the first on unchanged; above the second, similar
 
 
 def places(graph: Graph) -> list[int]:
@@ -65,8 +65,8 @@ def run(subject: Subject, tick: Tick) -> Outcome:
     Cascading: a layer and all above it, from the output down. Independent: that layer alone. New weights are as
     large as the layer's own (`altered.redrawn`), in a copy of the network.
     Compared are Spearman's correlation of the maps' sizes and, for signed ones, of the maps themselves, and SSIM of the
-    sizes, of the mean frame. A method that depends on what the network has learnt must lose its likeness; one that keeps
-    it (Spearman of sizes from 0.99 on) shows something else, whatever it looks like. NaN: the map is constant.
+    sizes, of the mean frame. A method that depends on what the network has learnt must lose its similarity; one that keeps
+    it (Spearman of sizes of 0.99 or more) shows something else, however plausible it looks. NaN: the map is constant.
     """
     order, every = sorted(places(subject.graph), reverse=True), layers(subject.graph)
     some, methods = subject.some(FRAMES), subject.quick
@@ -105,19 +105,19 @@ def run(subject: Subject, tick: Tick) -> Outcome:
     _judge(subject, out, found, [isinstance(subject.graph.stages[i].op, Dense) for i in order])
     slow = [METHODS[m].title for m in subject.maps if METHODS[m].slow]
     if slow:
-        out.notes.append(f"{', '.join(slow)}: left out here, seconds a map.")
+        out.notes.append(f"{', '.join(slow)}: left out here, as a map takes seconds.")
     return out
 
 
 def _show(subject: Subject, out: Outcome, found: dict[str, Any], names: list[str]) -> None:
     for kind, words in (
-        ("cascading", "random from the output down to"),
-        ("independent", "random in one layer alone"),
+        ("cascading", "random from the output layer down to"),
+        ("independent", "random in this layer only"),
     ):
         x = list(range(len(names)))
         lines = [Series(METHODS[m].title, x, [v["spearman"] for v in found[kind][m]]) for m in found[kind]]
         out.plots.append(
-            Plot(f"{kind.capitalize()}: {words}", "layer", "Spearman of sizes", lines, names=names)
+            Plot(f"{kind.capitalize()}: {words}", "layer", "Spearman of |map|", lines, names=names)
         )
     rows: list[list[str | float]] = []
     for m in found["cascading"]:
@@ -137,7 +137,7 @@ def _show(subject: Subject, out: Outcome, found: dict[str, Any], names: list[str
         )
     out.tables.append(
         Table(
-            "Likeness to the trained network's maps",
+            "Similarity to the trained network's maps",
             [
                 "method",
                 "output layer random",
@@ -149,7 +149,7 @@ def _show(subject: Subject, out: Outcome, found: dict[str, Any], names: list[str
                 "one layer, mean",
             ],
             rows,
-            f"{len(subject.some(FRAMES))} frames; Spearman of sizes unless said. – : constant map, or an unsigned method.",
+            f"{len(subject.some(FRAMES))} frames; Spearman of |map| unless stated. – : constant map, or an unsigned method.",
             3,
         )
     )
@@ -171,11 +171,11 @@ def _judge(subject: Subject, out: Outcome, found: dict[str, Any], dense: list[bo
         elif np.isfinite(last):
             sensitive.append(f"{title} ({last:.2f})")
     if ignores:
-        why = " VisualBackProp and phi take no weight of the head by construction." if any(
+        why = " VisualBackProp and phi do not use the fully connected layers' weights, by construction." if any(
             t.startswith(("VisualBackProp", "phi")) for t in ignores
         ) else ""  # fmt: skip
         out.findings.append(
-            f"With random fully connected layers the map stays the same (from {SAME} on): {', '.join(ignores)}.{why}"
+            f"With random fully connected layers the map stays the same (Spearman of {SAME} or more): {', '.join(ignores)}.{why}"
         )
     if blind:
         out.findings.append(
@@ -183,9 +183,9 @@ def _judge(subject: Subject, out: Outcome, found: dict[str, Any], dense: list[bo
         )
     if sensitive:
         out.findings.append(
-            f"With the whole network random the likeness falls to {LITTLE} or below: {', '.join(sensitive)}."
+            f"With the whole network random the similarity falls to {LITTLE} or below: {', '.join(sensitive)}."
         )
     if zero:
         out.findings.append(
-            f"Constant in every randomised network, so nothing can be said: {', '.join(zero)}."
+            f"Constant in every randomised network, so no conclusion is possible: {', '.join(zero)}."
         )

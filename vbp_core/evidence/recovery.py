@@ -1,7 +1,7 @@
 """Do the maps show the decision or recover the image? The experiments of Nie, Zhang and Patel (ICML 2018).
 
-Their finding: Guided Backprop and DeconvNet recover the image, whatever the network decides, because of the backward
-ReLU and of local connections. They are asked here of every method.
+Their finding: Guided Backprop and DeconvNet recover the image regardless of the network's decision, because of the backward
+ReLU and of local connections. Here every method is tested.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from vbp.errors import ExplainError
-from vbp.evidence import partly
+from vbp.evidence import checkpoints
 from vbp.evidence.altered import fully_connected, random_network, toggle_pooling
-from vbp.evidence.in_image import to_image, tried
+from vbp.evidence.in_image import explain_or_none, to_image
 from vbp.evidence.measures import mean, spearman
 from vbp.evidence.outcome import Outcome, Table, Tick
 from vbp.evidence.subject import Subject
@@ -34,13 +34,13 @@ FRAMES = 4
 NETWORKS = 2  # random ones of each kind
 STEPS, SIZE = 10, 2 / 255  # of the adversarial change, of a pixel's range
 RECOVERS = 0.3  # correlation with image or edges in a random network, from which on the image is there
-SAME, MOVED = 0.99, 0.8  # Spearman of two maps' sizes: the same; below the second, moved
-FAR = 1.0  # degrees, or per cent of a class's probability, from which on a response has moved
+SAME, MOVED = 0.99, 0.8  # Spearman of two maps' sizes: the same; below the second, changed
+FAR = 1.0  # degrees, or per cent of a class's probability, from which on a response has changed
 
 
 def cost(subject: Subject, training: Path | None = None) -> float:
     each = 1 + sum(cost_of(m) for m in subject.methods if not METHODS[m].slow)
-    networks = 3 * NETWORKS + 3 + (partly.CHECKPOINTS if training is not None else 0)
+    networks = 3 * NETWORKS + 3 + (checkpoints.CHECKPOINTS if training is not None else 0)
     return len(subject.some(FRAMES)) * (each * networks + 3.0 * STEPS)
 
 
@@ -52,24 +52,22 @@ def run(subject: Subject, tick: Tick, training: Path | None = None) -> Outcome:
     grey image and with its edges (Sobel); a map that has them in a network that has learnt nothing shows the image.
     Partly trained: the checkpoints of the run in the folder `training`; without one this is left out, as weights between
     random and trained ones are no training. Two targets: the angle against its negative and its magnitude (of
-    a classifier the told class against the second). Adversarial: sign-gradient steps within 2/255 of each pixel
-    move the angle to the other side; what does the map do, beside noise of the same size?
+    a classifier the predicted class against the second). Adversarial: sign-gradient steps within 2/255 of each pixel
+    move the angle to the other side; does the map change, compared with noise of the same size?
     Raises VbpError where the run cannot be read or has no checkpoint.
     """
     out = Outcome()
     _random(subject, tick, out)
     if training is not None:
-        partly.run(subject, tick, out, training)
+        checkpoints.run(subject, tick, out, training)
     else:
-        out.notes.append(
-            "Partly trained networks: left out, as no run was given (--run); weights in between would be no training."
-        )
+        out.notes.append("Partly trained networks: left out, as no training run was given (--run).")
     _two_targets(subject, tick, out)
     _between_frames(subject, out)
     _adversarial(subject, tick, out)
     slow = [METHODS[m].title for m in subject.maps if METHODS[m].slow]
     if slow:
-        out.notes.append(f"{', '.join(slow)}: left out here, seconds a map.")
+        out.notes.append(f"{', '.join(slow)}: left out here, as a map takes seconds.")
     return out
 
 
@@ -82,7 +80,7 @@ def _random(subject: Subject, tick: Tick, out: Outcome) -> None:
     try:
         kinds[f"random, {words}"] = [random_network(pooled, image, s) for s in seeds]
     except ExplainError as error:
-        out.notes.append(f"Random network {words}: left out, {error}")
+        out.notes.append(f"Random network {words}: left out, as {error}.")
     kinds["random, fully connected"] = [fully_connected(image, subject.outputs[0].shape[1], s) for s in seeds]
     numbers: dict[str, Any] = {"trained": {}}
     for method in subject.quick:
@@ -96,7 +94,7 @@ def _random(subject: Subject, tick: Tick, out: Outcome) -> None:
                 trace = runner(subject.images[n : n + 1])
                 tick(1)
                 for method in subject.quick:
-                    made = tried(subject, trace, method)
+                    made = explain_or_none(subject, trace, method)
                     if made is not None:
                         found.setdefault(method, []).append(to_image(subject, made, n))
                     tick(cost_of(method))
@@ -114,8 +112,8 @@ def _random(subject: Subject, tick: Tick, out: Outcome) -> None:
         rows.append(row)
     count = len(subject.some(FRAMES))
     note = (
-        f"{count} frames, {NETWORKS} random networks of each kind. LRP and gradient × input multiply by the input, which is then "
-        "in the map whatever the network is. – : the method cannot explain such a network, or a constant map."
+        f"{count} frames, {NETWORKS} random networks of each kind. LRP and gradient × input multiply by the input, which therefore "
+        "shows in every map. – : the method cannot explain such a network, or a constant map."
     )
     out.tables.append(Table("Correlation of |map| with the image and its edges", columns, rows, note))
     for kind in list(numbers)[1:]:
@@ -124,7 +122,7 @@ def _random(subject: Subject, tick: Tick, out: Outcome) -> None:
             continue
         shows = [f"{METHODS[m].title} ({v:.2f})" for m, v in tops.items() if v >= RECOVERS]
         out.findings.append(
-            f"{kind.capitalize()} (nothing was learnt): image or edges are in the map (correlation from {RECOVERS} on) of: "
+            f"{kind.capitalize()} (nothing was learnt): the map shows the image or its edges (correlation of {RECOVERS} or more) for: "
             f"{', '.join(shows) or 'no method'}."
         )
 
@@ -154,17 +152,17 @@ def _two_targets(subject: Subject, tick: Tick, out: Outcome) -> None:
     out.numbers["targets"] = numbers
     columns = ["method"]
     for words in numbers:
-        columns += [f"{words}: sizes", "signed"]
+        columns += [f"{words}: |map|", "signed"]
     rows: list[list[str | float]] = []
     for m in subject.quick:
         row: list[str | float] = [METHODS[m].title]
         for values in numbers.values():
             row += [values[m]["sizes"], values[m]["signed"] if METHODS[m].signed else float("nan")]
         rows.append(row)
-    what = "told class against" if subject.spec.is_classifier else "angle against"
+    what = "predicted class against" if subject.spec.is_classifier else "angle against"
     note = (
-        "Spearman of two maps of the same frame. Where a method is linear in what is explained, the map of −angle is that of "
-        "the angle with the other sign: sizes 1, signed −1, which is no insensitivity."
+        "Spearman of two maps of the same frame. Where a method is linear in the output, the map of −angle is that of "
+        "the angle with the other sign: |map| 1, signed −1, which is not insensitivity."
     )
     out.tables.append(Table(f"Two targets: the {what} …", columns, rows, note))
     words, of_first = next(iter(numbers.items()))
@@ -172,11 +170,11 @@ def _two_targets(subject: Subject, tick: Tick, out: Outcome) -> None:
     no_output = [METHODS[m].title for m in deaf if not METHODS[m].targeted]
     sizes = [METHODS[m].title for m in deaf if METHODS[m].targeted and not METHODS[m].signed]
     if deaf:
-        line = f"The same map for the {words} (Spearman from {SAME} on): {', '.join(METHODS[m].title for m in deaf)}."
+        line = f"The same map for the {words} (Spearman of {SAME} or more): {', '.join(METHODS[m].title for m in deaf)}."
         if no_output:
-            line += f" {', '.join(no_output)}: by construction, as no output takes part."
+            line += f" {', '.join(no_output)}: by construction, as they do not use the output."
         if sizes and not subject.spec.is_classifier:
-            line += f" {', '.join(sizes)}: by construction, as a size has no side."
+            line += f" {', '.join(sizes)}: by construction, as they are unsigned."
         out.findings.append(line)
 
 
@@ -191,14 +189,14 @@ def _between_frames(subject: Subject, out: Outcome) -> None:
     out.tables.append(
         Table(
             f"Two frames: {pair[0]} and {pair[1]}",
-            ["method", "Spearman of sizes"],
+            ["method", "Spearman of |map|"],
             [[METHODS[m].title, v] for m, v in alike.items()],
         )
     )
     same = [METHODS[m].title for m, v in alike.items() if v >= SAME]
     if same:
         out.findings.append(
-            f"The map does not depend on the frame (Spearman from {SAME} on between frames {pair[0]} and {pair[1]}): "
+            f"The map does not depend on the frame (Spearman of {SAME} or more between frames {pair[0]} and {pair[1]}): "
             f"{', '.join(same)}."
         )
 
@@ -214,13 +212,13 @@ def adversarial(subject: Subject, n: int, size: float = SIZE, steps: int = STEPS
     """Frame `n`, (1, C, h, w), changed by at most `size` of a pixel's range so that the response moves far.
 
     Sign-gradient steps of a quarter of `size` (Madry et al. 2018), each back into the ball of that size and the range of pixels;
-    an angle is driven to the other side, a told class down. The farthest of the steps counts.
+    an angle is driven to the other side, a predicted class's score down. The farthest of the steps counts.
     """
     image = subject.images[n : n + 1]
     scale, low, high = _range(subject, image)
-    told = subject.outputs[n]
+    output = subject.outputs[n]
     down = subject.spec.is_classifier or float(subject.angles[n]) >= 0
-    target = Target("class", int(told.argmax())) if subject.spec.is_classifier else subject.target
+    target = Target("class", int(output.argmax())) if subject.spec.is_classifier else subject.target
     best, farthest, now = image, 0.0, image
     with torch.inference_mode():
         for _ in range(steps):
@@ -277,10 +275,10 @@ def _adversarial(subject: Subject, tick: Tick, out: Outcome) -> None:
     unit = subject.unit
     out.tables.append(
         Table(
-            f"An adversarial frame: the response moves by {moved:.1f}{unit}; by {shaken:.2f}{unit} under noise of the same size",
-            ["method", "map to the clean map", "under noise"],
+            f"Adversarial frames: the response changes by {moved:.1f}{unit}; by {shaken:.2f}{unit} under noise of the same size",
+            ["method", "adversarial to clean map", "noisy to clean map"],
             rows,
-            f"Spearman of sizes, {len(changes['noise'])} frames; every pixel within {SIZE * 255:.0f} of 255.",
+            f"Spearman of |map|, {len(changes['noise'])} frames; every pixel changed by at most {SIZE * 255:.0f} of 255.",
         )
     )
     stays = [
@@ -290,16 +288,16 @@ def _adversarial(subject: Subject, tick: Tick, out: Outcome) -> None:
     ]
     if moved < FAR:
         out.findings.append(
-            f"Sign-gradient steps within {SIZE * 255:.0f}/255 move the response by {moved:.2g}{unit} only (from {FAR:g}{unit} on it "
-            "counts as moved), so they say nothing about the maps here."
+            f"Sign-gradient steps within {SIZE * 255:.0f}/255 change the response by only {moved:.2g}{unit} (below {FAR:g}{unit} it "
+            "counts as unchanged), so they say nothing about the maps here."
         )
     elif moved > 3 * shaken:
         out.findings.append(
-            f"A change of at most {SIZE * 255:.0f}/255 of each pixel moves the response by {moved:.1f}{unit} (random noise of that "
-            f"size: {shaken:.2f}{unit}); the map hardly moves (Spearman from {MOVED} on) of: {', '.join(stays) or 'no method'}."
+            f"A change of at most {SIZE * 255:.0f}/255 of each pixel changes the response by {moved:.1f}{unit} (random noise of that "
+            f"size: {shaken:.2f}{unit}); the map hardly changes (Spearman of {MOVED} or more) for: {', '.join(stays) or 'no method'}."
         )
     else:
         out.findings.append(
-            f"Sign-gradient steps within {SIZE * 255:.0f}/255 move the response by {moved:.1f}{unit}, no more than three times what "
+            f"Sign-gradient steps within {SIZE * 255:.0f}/255 change the response by {moved:.1f}{unit}, no more than three times what "
             f"random noise does ({shaken:.2f}{unit}), so they say nothing about the maps here."
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vbp.evidence import ontruth, perturbation, randomisation, recovery, theory
+from vbp.evidence import ground_truth, perturbation, randomisation, recovery, theory
 from vbp.evidence.outcome import Outcome, Tick
 from vbp.evidence.subject import Subject
 from vbp.simulate.truth import Truth
@@ -14,7 +14,7 @@ from vbp.simulate.truth import Truth
 
 @dataclass(frozen=True)
 class Options:
-    """What experiments may want beside the network and its frames. truth: of the drive, where it has one."""
+    """What experiments take beside the network and its frames. truth: the drive's ground truth, where it has one."""
 
     replacement: str = "mean"
     training: Path | None = None
@@ -52,7 +52,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         ),
         Experiment(
             "recovery",
-            "The decision or the image?",
+            "Does the map show the decision or recover the image?",
             "Nie, Zhang and Patel 2018",
             lambda subject, options, tick: recovery.run(subject, tick, options.training),
             lambda subject, options: recovery.cost(subject, options.training),
@@ -66,9 +66,9 @@ EXPERIMENTS: dict[str, Experiment] = {
         ),
         Experiment(
             "truth",
-            "Against the truth",
+            "Against the ground truth",
             "vbp simulate; pointing game of Zhang et al. 2016",
-            lambda subject, options, tick: ontruth.run(subject, tick, _known(options.truth)),
+            lambda subject, options, tick: ground_truth.run(subject, tick, _known(options.truth)),
             lambda subject, options: 1.0,
             needs_truth=True,
         ),
@@ -77,5 +77,5 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 def _known(truth: Truth | None) -> Truth:
-    assert truth is not None  # `needs_truth` is asked before
+    assert truth is not None  # `needs_truth` is checked before
     return truth

@@ -60,19 +60,19 @@ def html(facts: dict[str, Any], parts: Sequence[Part], planted: Outcome | None) 
     """The whole page. facts: what made it, as in the JSON."""
     colours = {method.title: k for k, method in enumerate(METHODS.values())}
     body = [
-        "<h1>What the maps are worth</h1>",
+        "<h1>Faithfulness of the maps</h1>",
         f'<p class="lead">{escape(facts["source"])}: {len(facts["frames"])} frames; {escape(", ".join(p.model for p in parts))}. '
         "Every sentence under “Found” is computed from the numbers of this run, with the thresholds that it names.</p>",
         _made(facts),
     ]
     names = [name for name in EXPERIMENTS if any(name in part.outcomes for part in parts)]
-    body.append("<h2>In short</h2>")
+    body.append("<h2>Summary</h2>")
     for part in parts:
         body.append(f"<h3>{escape(part.model)}</h3>")
         found = [f for name in names for f in (part.outcomes[name].findings if name in part.outcomes else [])]
         body.append(_list([*part.remarks, *found]))
     if planted is not None and planted.findings:
-        body.append("<h3>The planted cue</h3>" + _list(planted.findings))
+        body.append("<h3>The spurious feature</h3>" + _list(planted.findings))
     for part in parts:
         if part.pictures:
             body.append(f"<h2>The maps: {escape(part.model)}</h2>{_gallery(part.pictures)}")
@@ -85,7 +85,7 @@ def html(facts: dict[str, Any], parts: Sequence[Part], planted: Outcome | None) 
                     f"<section><h3>{escape(part.model)}</h3>{_outcome(part.outcomes[name], colours)}</section>"
                 )
     if planted is not None:
-        body.append(f"<h2>The planted cue</h2><section>{_outcome(planted, colours)}</section>")
+        body.append(f"<h2>The spurious feature</h2><section>{_outcome(planted, colours)}</section>")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

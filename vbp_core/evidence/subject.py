@@ -64,15 +64,15 @@ def load_frames(drive: Drive, engine: Engine, numbers: Sequence[int]) -> Frames:
 
 
 def cost(method: str) -> float:
-    """Of one map, in forward passes: a rough figure, for the time that is left."""
+    """Of one map, in forward passes: a rough estimate, for the progress."""
     return COSTS.get(method, 2.0)
 
 
 class Subject:
-    """A network, frames, and the methods asked about. Maps of the network as it is are computed once.
+    """A network, frames, and the methods to test. Maps of the unchanged network are computed once.
 
-    response: what is watched while pixels change: the steering angle in degrees; of a classifier the probability, in
-    per cent, of the class that it tells on the unchanged frame. The engine's network is read, never changed.
+    response: what is measured while pixels change: the steering angle in degrees; of a classifier the probability, in
+    per cent, of the class predicted on the unchanged frame. The engine's network is read, never changed.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Subject:
         return sorted(set(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int).tolist()))
 
     def of(self, method: str, count: int) -> list[int]:
-        """The frames that `method` is asked about, where a quick one is asked about `count`."""
+        """The frames that `method` is run on, where a quick one is run on `count`."""
         return self.some(SLOW_FRAMES if METHODS[method].slow else count)
 
     def prepare_cost(self) -> float:
@@ -163,8 +163,8 @@ class Subject:
         return self.respond_to(self.run(image).output, n)
 
     def respond_to(self, output: Tensor, n: int) -> float:
-        """The response that an output (1, outputs) to frame `n` is."""
+        """The response of an output (1, outputs) to frame `n`."""
         if self.spec.is_classifier:
-            told = int(self.outputs[n].argmax())
-            return 100.0 * float(torch.softmax(output.double(), 1)[0, told])
+            predicted = int(self.outputs[n].argmax())
+            return 100.0 * float(torch.softmax(output.double(), 1)[0, predicted])
         return float(np.degrees(self.spec.angle(float(output[0, self.spec.output_index]))))

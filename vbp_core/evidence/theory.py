@@ -1,4 +1,4 @@
-"""How near VisualBackProp is to phi, the measure that it approximates (Bojarski et al. 2016, Remark 1), and to LRP."""
+"""How well VisualBackProp approximates phi, (Bojarski et al. 2016, Remark 1), and how similar it is to LRP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vbp.explain.registry import explain
 
 EPS = tuple(10.0**k for k in range(-4, 5))
 FRAMES = 24
-BOX = 9  # pixels over which maps are averaged, to be compared without their grain
+BOX = 9  # pixels over which maps are averaged, to be compared without their high frequencies
 NEAR, RELATED, SOME = 0.9, 0.5, 0.1
 ALL = 1.0 + 0.1 + 2.0 + 2.0 * len(EPS)
 
@@ -32,13 +32,13 @@ def run(subject: Subject, tick: Tick) -> Outcome:
 
     Remark 1 says that for small kernels the difference between phi_VBP (Definition 3: products of activations) and phi is
     small. Pearson's and Spearman's correlation over pixels, and Pearson's of maps averaged over 9 x 9 pixels, since
-    masks are smooth and phi is grainy. As a measure of what a correlation is worth: the edges of the image
+    masks are smooth and phi is noisy. The baseline of a correlation: the edges of the image
     (Sobel) against phi. phi is signed; its size is compared, and its positive part beside it.
     """
     try:
         frames = [_compared(subject, n, tick) for n in subject.some(FRAMES)]
     except ExplainError as error:  # one of the three cannot explain the network
-        return Outcome(numbers={"frames": []}, findings=[f"Remark 1 cannot be asked here: {error}."])
+        return Outcome(numbers={"frames": []}, findings=[f"Remark 1 cannot be tested here: {error}."])
     return _outcome(subject, frames)
 
 
@@ -125,12 +125,12 @@ def _outcome(subject: Subject, frames: list[dict[str, Any]]) -> Outcome:
         out.findings += _of_phi(frames, vbp_phi, edge_phi)
     else:
         out.findings.append(
-            "Remark 1 cannot be asked here: VisualBackProp or phi is constant on every frame."
+            "Remark 1 cannot be tested here: VisualBackProp or phi is constant on every frame."
         )
     best = curves["VBP, Pearson"]
     if np.isfinite(best).any():
         k = int(np.nanargmax(best))
-        out.findings.append(f"LRP comes nearest to it at eps {EPS[k]:g} (Pearson {figure(best[k])}).")
+        out.findings.append(f"LRP is most similar to it at eps {EPS[k]:g} (Pearson {figure(best[k])}).")
     return out
 
 
@@ -138,15 +138,15 @@ def _of_phi(frames: list[dict[str, Any]], vbp_phi: Alike, edge_phi: Alike) -> li
     """Pearson's, Spearman's and the averaged correlation of each with |phi|, in words."""
     found: list[str] = []
     words = (
-        "a near approximation"
+        "a close approximation"
         if vbp_phi[0] >= NEAR
         else "related"
         if vbp_phi[0] >= RELATED
-        else "no near approximation"
+        else "not a close approximation"
     )
     found.append(
         f"Remark 1: VisualBackProp is {words} of |phi| pixel by pixel (Pearson {figure(vbp_phi[0])}, Spearman {figure(vbp_phi[1])}; "
-        f"near from {NEAR}, related from {RELATED}), and at {figure(vbp_phi[2])} where both are averaged over {BOX}×{BOX} pixels."
+        f"close from {NEAR}, related from {RELATED}), and correlates at {figure(vbp_phi[2])} where both are averaged over {BOX}×{BOX} pixels."
     )
     grain, mask = mean([f["phi_half"] for f in frames]), mean([f["vbp_half"] for f in frames])
     found.append(

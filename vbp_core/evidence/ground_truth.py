@@ -1,4 +1,4 @@
-"""Against the truth of a simulated drive: markings, the pointing game, and a cue that was planted."""
+"""Maps against the ground truth of a simulated drive: markings, the pointing game, and a spurious feature."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FINDS = 0.5  # of the strongest hundredth of the pixels, on the cue
 
 
 def of_all(subject: Subject, truth: Truth) -> dict[str, tuple[list[Share], int]]:
-    """What each method's |map| lies on, and what the edges of the image do. Frames without classes are left out."""
+    """What each method's |map| lies on, and what the edges of the image do. Frames without ground truth are left out."""
     found = {}
     for method in (*subject.maps, EDGES):
         found[method] = shares(truth, _masks(subject, truth, method))
@@ -43,7 +43,7 @@ def _masks(
 
 
 def _edges_beside(subject: Subject, truth: Truth, method: str) -> float:
-    """How the edges fare on the lane markings (`Share.times`) of the frames on which the method's map is not zero.
+    """The score of the edges on the lane markings (`Share.times`) over the frames on which the method's map is not zero.
 
     NaN where that is none, or those show no marking.
     """
@@ -56,8 +56,8 @@ def run(subject: Subject, tick: Tick, truth: Truth) -> Outcome:
     """The share of |map| on the lane markings over their share of the area, and how often the strongest pixel is one.
 
     1 is what a constant map scores (`vbp measure`); the pointing game is that of Zhang et al. 2016. Markings are bright
-    and have edges, so the edges of the image (Sobel) score too, on the same frames: only what is above them speaks of the network. A network
-    may steer by something else than markings, as the edge of the road: a low score is a fact, and no fault in itself.
+    and have edges, so the edges of the image (Sobel) score too, on the same frames: only what is above them is about the network. A network
+    may steer by something else than markings, as the edge of the road: a low score is not a fault in itself.
     """
     found = of_all(subject, truth)
     out = Outcome(numbers={m: _facts(s, n) for m, (s, n) in found.items()})
@@ -75,14 +75,14 @@ def run(subject: Subject, tick: Tick, truth: Truth) -> Outcome:
         )
     tick(1)
     if not rows:
-        out.notes.append("There is no lane marking in what the network sees of these frames.")
+        out.notes.append("These frames show no lane marking inside the network's crop.")
         return out
     out.tables.append(
         Table(
             "On lane markings",
-            ["|map|", "frames", "% of it", "times its area", "% of strongest 1 %", "% of frames pointed at"],
+            ["|map|", "frames", "% of map", "times its area", "% of strongest 1 %", "% of frames pointed at"],
             rows,
-            "Times: the share of the map over the share of the area; 1 is a map that is the same everywhere.",
+            "Times: the share of the map over the share of the area; a uniform map scores 1.",
             1,
         )
     )
@@ -108,18 +108,21 @@ def run(subject: Subject, tick: Tick, truth: Truth) -> Outcome:
     return out
 
 
-def planted(deceived: Subject, honest: Subject | None, truth: Truth, tick: Tick) -> Outcome:
-    """A network that was trained where a reflection tells the angle: which methods show that it looks there?
+def planted(with_cue: Subject, without_cue: Subject | None, truth: Truth, tick: Tick) -> Outcome:
+    """A network trained on drives where a reflection reveals the angle: which methods show that it relies on it?
 
-    A method finds the cue where at least half of the strongest hundredth of its pixels lie on it, of the mean
-    frame. Beside it the same of a network that was trained without: a bright thing draws it as well, so a method that shows
-    the cue in both has found something bright, not what was learnt.
+    A method finds this spurious feature where at least half of the strongest hundredth of its pixels lie on it, in the mean
+    frame. The baseline is a network that was trained without it: a bright thing attracts that one as well, so a method that shows
+    it in both has found something bright, not what was learnt.
     """
-    mine = of_all(deceived, truth)
-    other = of_all(honest, truth) if honest is not None else {}
+    mine = of_all(with_cue, truth)
+    other = of_all(without_cue, truth) if without_cue is not None else {}
     out = Outcome(numbers={"planted": {m: _facts(s, n) for m, (s, n) in mine.items()}})
-    if honest is not None:
-        out.numbers["without"] = {"model": honest.name, **{m: _facts(s, n) for m, (s, n) in other.items()}}
+    if without_cue is not None:
+        out.numbers["without"] = {
+            "model": without_cue.name,
+            **{m: _facts(s, n) for m, (s, n) in other.items()},
+        }
     rows: list[list[str | float]] = []
     finds, misses, both = [], [], []
     for method, (kinds, frames) in mine.items():
@@ -131,7 +134,7 @@ def planted(deceived: Subject, honest: Subject | None, truth: Truth, tick: Tick)
         rows.append([title, frames, 100 * cue.energy, 100 * cue.strongest, 100 * cue.pointed])
         rows[-1] += [100 * base.strongest, 100 * base.pointed] if base else [float("nan")] * 2
         if method in METHODS:
-            title += f" ({frames} frames)" if frames < len(deceived) and METHODS[method].slow else ""
+            title += f" ({frames} frames)" if frames < len(with_cue) and METHODS[method].slow else ""
             if cue.strongest < FINDS:
                 misses.append(title)
             elif base is not None and base.strongest >= FINDS:
@@ -141,35 +144,35 @@ def planted(deceived: Subject, honest: Subject | None, truth: Truth, tick: Tick)
     tick(1)
     if not rows:
         out.notes.append(
-            "The frames show no planted cue: vbp simulate --plant reflection makes drives that have one."
+            "These frames show no spurious feature; vbp simulate --plant reflection makes drives with one."
         )
         return out
-    name = honest.name if honest is not None else "a network trained without"
+    name = without_cue.name if without_cue is not None else "a network trained without it"
     out.tables.append(
         Table(
-            f"On the planted cue: {deceived.name} trained with it, and {name}",
+            f"On the spurious feature: {with_cue.name} trained with it, and {name}",
             [
                 "|map|",
                 "frames",
-                "% of it",
+                "% of map",
                 "% of strongest 1 %",
                 "% pointed at",
-                "without: strongest 1 %",
+                "baseline: strongest 1 %",
                 "pointed at",
             ],
             rows,
-            "The last two columns are of the network that was trained without the cue, on the same frames.",
+            "The last two columns are of the baseline, the network trained without the feature, on the same frames.",
             1,
         )
     )
     for words, titles in (
-        ("Finds the cue, and only in the network that learnt it", finds),
-        ("Shows the cue in both networks, so it says little of what was learnt", both),
-        ("Misses the cue", misses),
+        ("Finds the spurious feature, and only in the network that learnt it", finds),
+        ("Shows the spurious feature in both networks, so it says little about what was learnt", both),
+        ("Misses the spurious feature", misses),
     ):
         if titles:
             out.findings.append(
-                f"{words} (from {FINDS:.0%} of the strongest hundredth on): {', '.join(titles)}."
+                f"{words} (threshold: {FINDS:.0%} of the strongest hundredth): {', '.join(titles)}."
             )
     return out
 

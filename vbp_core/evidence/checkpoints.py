@@ -1,4 +1,4 @@
-"""The maps of a network while it was trained: the checkpoints of a run, on the frames of the experiments."""
+"""The maps of a network during training: the checkpoints of a run, on the frames of the experiments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from vbp.engine import Engine
 from vbp.errors import VbpError
-from vbp.evidence.in_image import to_image, tried
+from vbp.evidence.in_image import explain_or_none, to_image
 from vbp.evidence.measures import mean, spearman
 from vbp.evidence.outcome import Outcome, Plot, Series, Table, Tick
 from vbp.evidence.subject import Maps, Subject
@@ -23,7 +23,7 @@ from vbp.training.folder import Run
 
 FRAMES = 4
 CHECKPOINTS = 6  # at most, evenly spread
-SAME = 0.8  # Spearman of two maps' sizes, from which on a map hardly moved
+SAME = 0.8  # Spearman of two maps' sizes, from which on a map hardly changed
 
 
 def run(subject: Subject, tick: Tick, out: Outcome, training: Path) -> None:
@@ -33,7 +33,7 @@ def run(subject: Subject, tick: Tick, out: Outcome, training: Path) -> None:
     """
     checkpoints = Run(training).checkpoints()
     if not checkpoints:
-        raise VbpError(f"{training} has no checkpoint yet; train on, or leave --run out")
+        raise VbpError(f"{training} has no checkpoint yet; train for longer, or leave out --run")
     chosen = [
         checkpoints[k]
         for k in sorted(set(np.linspace(0, len(checkpoints) - 1, CHECKPOINTS).round().astype(int).tolist()))
@@ -45,7 +45,7 @@ def run(subject: Subject, tick: Tick, out: Outcome, training: Path) -> None:
         engine = Engine(checkpoint.load(), subject.engine.device)
         if _input(engine.spec) != _input(subject.spec):
             out.notes.append(
-                f"Partly trained networks: left out, {training} is of a network of another input."
+                f"Partly trained networks: left out, as {training} is of a network with another input."
             )
             return
         images = to_tensor(subject.frames.inputs, engine.spec, torch.device(engine.device))
@@ -54,7 +54,7 @@ def run(subject: Subject, tick: Tick, out: Outcome, training: Path) -> None:
             trace = engine.forward(images[n : n + 1])
             tick(1)
             for method in methods:
-                made = tried(subject, trace, method, engine.target())
+                made = explain_or_none(subject, trace, method, engine.target())
                 tick(cost_of(method))
                 if made is None:
                     continue
@@ -73,7 +73,7 @@ def run(subject: Subject, tick: Tick, out: Outcome, training: Path) -> None:
 
 
 def _input(spec: NetworkSpec) -> tuple[object, ...]:
-    """What must be the same for two networks to be given the same prepared frames."""
+    """What must be the same for two networks to take the same prepared frames."""
     return spec.input_height, spec.input_width, spec.channels, spec.colour, spec.crop
 
 
@@ -81,12 +81,12 @@ def _show(methods: Sequence[str], frames: int, rows: list[dict[str, Any]], out: 
     epochs = [row["epoch"] for row in rows]
     if len(rows) < 2:
         out.notes.append(
-            f"Partly trained networks: left out, there is the checkpoint of epoch {epochs[0]:g} alone."
+            f"Partly trained networks: left out, as there is only the checkpoint of epoch {epochs[0]:g}."
         )
         return
     first, end = f"epoch {epochs[0]:g}", f"epoch {epochs[-1]:g}"
     lines = [Series(METHODS[m].title, epochs, [row[m]["spearman_to_last"] for row in rows]) for m in methods]
-    out.plots.append(Plot("While it was trained", "epoch", f"Spearman to {end}", lines))
+    out.plots.append(Plot("During training", "epoch", f"Spearman to {end}", lines))
     cells: list[list[str | float]] = []
     for m in methods:
         one, all_ = rows[0][m], rows[-1][m]
@@ -94,16 +94,16 @@ def _show(methods: Sequence[str], frames: int, rows: list[dict[str, Any]], out: 
         cells[-1] += [one["image"], all_["image"], one["edges"], all_["edges"]]
     out.tables.append(
         Table(
-            f"While it was trained, from {first} to {end}",
+            f"During training, from {first} to {end}",
             ["method", f"{first} to {end}", f"image, {first}", end, f"edges, {first}", end],
             cells,
-            f"{frames} frames, {len(rows)} checkpoints. Spearman of sizes of the first checkpoint's maps and the last one's; "
+            f"{frames} frames, {len(rows)} checkpoints. Spearman of |map| between the first checkpoint and the last; "
             "Pearson of |map| with the image and its edges. – : constant map, or the method cannot explain the network.",
         )
     )
     alike = {m: rows[0][m]["spearman_to_last"] for m in methods}
     same = [f"{METHODS[m].title} ({v:.2f})" for m, v in alike.items() if v >= SAME]
     out.findings.append(
-        f"From {first} to {end} of the training the map hardly moves (Spearman from {SAME} on) of: "
+        f"From {first} to {end} of the training the map hardly changes (Spearman of {SAME} or more) for: "
         f"{', '.join(same) or 'no method'}."
     )
