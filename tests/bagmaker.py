@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -275,9 +275,10 @@ def put_rosbag2(
     rows: Iterator[Message] | Sequence[Message],
     storage: str = "sqlite3",
     zipped: str | None = None,
+    version: Literal[8, 9] = 9,
 ) -> Path:
     """Messages to the folder of a ROS2 bag. storage: "sqlite3" or "mcap". zipped: "file" or "message"."""
-    writer = Writer2(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
+    writer = Writer2(path, version=version, storage_plugin=StoragePlugin[storage.upper()])
     if zipped:
         writer.set_compression(CompressionMode[zipped.upper()], CompressionFormat.ZSTD)
     connections: dict[str, Any] = {}

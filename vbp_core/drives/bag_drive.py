@@ -17,6 +17,7 @@ from vbp.drives.base import Drive, DriveInfo, Gap, Image, OpenOptions, median_fp
 from vbp.drives.convention import Convention
 from vbp.drives.labels import synchronise
 from vbp.drives.message_file import DamagedError, MessageFile
+from vbp.drives.part_files import compressed_parts, how_to_unpack
 from vbp.drives.picture_files import shown_alike
 from vbp.drives.ros_fields import MessageError
 from vbp.drives.ros_messages import Topic, TopicReader, short_type
@@ -342,6 +343,8 @@ def open_files(
                 file.close()
         raise
     drive.info.notes.extend(notes)
+    if path.is_dir() and (packed := compressed_parts(path)):
+        drive.info.notes.append(how_to_unpack(packed))
     return drive
 
 

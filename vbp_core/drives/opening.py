@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from vbp.drives.base import Drive, OpenOptions
+from vbp.drives.part_files import compressed_parts, how_to_unpack
 from vbp.drives.tables import first_columns, read_table
 from vbp.errors import DriveError
 
@@ -82,7 +83,9 @@ def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
 
 
 def _unknown(path: Path) -> str:
-    """What is said of a path that no format takes: a steering list alone is the likely mistake."""
+    """What is said of a path that no format takes: a compressed bag or a steering list alone are the likely mistakes."""
+    if packed := compressed_parts(path):
+        return how_to_unpack(packed)
     steering = path if path.is_file() else next(filter(_lists_steering, _csvs(path)), None)
     if steering is not None and _lists_steering(steering):
         return (

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from vbp.drives.paths import natural_key
+
+# As a whole: the recorders and `rosbag compress` compress parts of a file, which is read as it is
+_UNPACK = {
+    ".zst": "zstd -d",
+    ".zstd": "zstd -d",
+    ".lz4": "lz4 -d",
+    ".gz": "gzip -dc",
+    ".xz": "xz -dc",
+    ".bz2": "bzip2 -dc",
+}
 
 
 def has_magic(path: Path, magic: bytes) -> bool:
@@ -27,3 +38,26 @@ def parts_of(folder: Path, suffixes: tuple[str, ...], magic: bytes) -> list[Path
     except OSError:
         return []
     return [folder / name for name in sorted(names, key=natural_key) if has_magic(folder / name, magic)]
+
+
+def compressed_parts(path: Path) -> list[Path]:
+    """Bags that a compressor went over and that are not unpacked beside it: `path` itself, or those directly in it."""
+    packed = tuple(suffix + end for suffix in (".bag", ".db3", ".mcap") for end in _UNPACK)
+    folder = path if path.is_dir() else path.parent
+    try:
+        names = os.listdir(folder) if folder == path else [path.name]
+    except OSError:
+        return []
+    found = [folder / name for name in sorted(names, key=natural_key) if name.lower().endswith(packed)]
+    return [file for file in found if not file.with_suffix("").exists()]
+
+
+def how_to_unpack(files: list[Path]) -> str:
+    """One sentence on files that are compressed as a whole."""
+    first = files[0]
+    command, unpacked = _UNPACK[first.suffix.lower()], shlex.quote(first.stem)
+    to = f"> {unpacked}" if command.endswith("-dc") else f"-o {unpacked}" if "zstd" in command else unpacked
+    return (
+        f"{first} is compressed as a whole; unpack it with `{command} {shlex.quote(first.name)} {to}` and open "
+        + ("it again" if len(files) == 1 else "the folder again when all are unpacked")
+    )

@@ -6,7 +6,6 @@ missing: it is also what a crashed recorder does not write.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from vbp.drives import mcap_file
@@ -15,7 +14,7 @@ from vbp.drives.base import Drive, OpenOptions
 from vbp.drives.mcap_records import MAGIC as MCAP_MAGIC
 from vbp.drives.mcap_records import McapFile
 from vbp.drives.message_file import MessageFile
-from vbp.drives.part_files import has_magic, parts_of
+from vbp.drives.part_files import compressed_parts, has_magic, how_to_unpack, parts_of
 from vbp.drives.rosbag2_db import MAGIC, Rosbag2Db
 from vbp.errors import DriveError
 
@@ -23,7 +22,6 @@ METADATA = "metadata.yaml"
 SUFFIXES = (".db3", ".db3.active")
 
 _MAX_METADATA = 2**24
-_FILE_LINE = re.compile(r"^\s*-\s+['\"]?([^'\"\n]+\.(?:db3|mcap)(?:\.zstd)?)['\"]?\s*$", re.MULTILINE)
 
 
 def sniff(path: Path) -> bool:
@@ -38,16 +36,13 @@ def open(path: Path, options: OpenOptions) -> Drive:
     if not path.is_dir():
         return open_files("rosbag2", path, [path], Rosbag2Db, options)
     parts = parts_of(path, SUFFIXES, MAGIC) + parts_of(path, mcap_file.SUFFIXES, MCAP_MAGIC)
-    listed = [Path(name).name for name in _FILE_LINE.findall(_metadata(path) or "")]
-    have = {part.name for part in parts}
-    missing = [name for name in listed if name not in have]
-    zipped = [name for name in missing if name.endswith(".zstd") and (path / name).exists()]
-    if zipped:
-        raise DriveError(
-            f"{path / zipped[0]} is compressed as a whole; unpack it with `zstd -d` and open the folder again"
-        )
+    packed = compressed_parts(path)
+    if not parts and packed:
+        raise DriveError(how_to_unpack(packed))
     if not parts:
         raise DriveError(f"{path} has a {METADATA} but no .db3 or .mcap file beside it that can be read")
+    have = {part.name for part in parts} | {file.stem for file in packed}
+    missing = [name for name in _listed(_metadata(path) or "") if name.removesuffix(".zstd") not in have]
     drive = open_files("rosbag2", path, parts, _make, options)
     if missing:
         drive.info.notes.append(f"{METADATA} lists files that are missing or damaged: {', '.join(missing)}")
@@ -56,6 +51,20 @@ def open(path: Path, options: OpenOptions) -> Drive:
 
 def _make(path: Path) -> MessageFile:
     return McapFile(path) if has_magic(path, MCAP_MAGIC) else Rosbag2Db(path)
+
+
+def _listed(metadata: str) -> list[str]:
+    """Names of the bag's files. Line by line: of `relative_file_paths` alone, or (version 5 and later) of `files` too.
+
+    `- a_0.db3`, `- path: a_0.db3`, `path: "a_0.db3"`, `relative_file_paths: [a_0.db3, a_1.db3]`
+    """
+    names: dict[str, None] = {}
+    for line in metadata.splitlines():
+        for item in line.partition("[")[2].split(",") if "[" in line else [line]:
+            name = item.strip(" \t-{}]").removeprefix("path:").strip(" \t'\"")
+            if name.removesuffix(".zstd").endswith((".db3", ".mcap")):
+                names[Path(name).name] = None
+    return list(names)
 
 
 def _metadata(folder: Path) -> str | None:

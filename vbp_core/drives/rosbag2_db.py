@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -42,15 +43,7 @@ class Rosbag2Db(MessageFile):
     @property
     def _db(self) -> sqlite3.Connection:
         if self._handle is None:
-            # The drive may be opened in one thread and read in another, one at a time
-            uri = self.path.resolve().as_uri()
-            self._handle = sqlite3.connect(f"{uri}?mode=ro", uri=True, check_same_thread=False)
-            try:
-                self._handle.execute("SELECT 1 FROM sqlite_master").fetchone()
-            except sqlite3.OperationalError:
-                # A bag with an open journal on a medium that cannot be written to
-                self._handle.close()
-                self._handle = sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
+            self._handle = _connect(self.path.resolve())
         return self._handle
 
     def _read_topics(self) -> None:
@@ -117,6 +110,34 @@ class Rosbag2Db(MessageFile):
         if self._handle is not None:
             self._handle.close()
             self._handle = None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open for reading, in a way that leaves no file beside the user's. Raises sqlite3.Error, OSError.
+
+    A database with a write-ahead log (WAL) is read with an index that SQLite writes to `PATH-shm` and, as it may not
+    write otherwise, leaves there. https://www.sqlite.org/wal.html#noshm
+    """
+    log, shared = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
+    with path.open("rb") as file:
+        keeps_log = file.read(20)[18:20] == b"\2\2"  # https://www.sqlite.org/fileformat.html
+    if not keeps_log or shared.exists():  # a recorder may be at work
+        how = "mode=ro"
+    elif log.exists() and log.stat().st_size:
+        how = f"mode=ro&vfs={'win32' if os.name == 'nt' else 'unix'}-none"  # the index in memory
+    else:
+        how = "immutable=1"
+    # The drive may be opened in one thread and read in another, one at a time
+    db = sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, check_same_thread=False)
+    try:
+        if "vfs" in how:
+            db.execute("PRAGMA locking_mode = exclusive")
+        db.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        # A bag with an open journal on a medium that cannot be written to
+        db.close()
+        db = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True, check_same_thread=False)
+    return db
 
 
 def _unzip(data: bytes) -> bytes:
