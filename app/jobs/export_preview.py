@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from vbp.app.player.mailbox import Mailbox
 from vbp.app.player.messages import Frame
 from vbp.app.player.threads import step_back
 from vbp.drives.base import Drive, Image
-from vbp.errors import ExplainError, VbpError
+from vbp.errors import VbpError
 from vbp.export.job import Settings
 from vbp.results import FrameResult
 
@@ -71,50 +71,23 @@ def draw(wish: PreviewWish) -> tuple[Image, str]:
     Raises VbpError for settings that cannot be.
     """
     # Imported here, as they bring torch, which the network's thread has done by now.
-    from vbp.engine import unavailable_reason
-    from vbp.export.compose import Composer, Facts
-    from vbp.export.frames import maps_of
+    from vbp.export.compose import Composer, facts_of
+    from vbp.export.frames import request_of
+    from vbp.frames import complete_frame
 
-    frame, drive, shown, settings = wish.frame, wish.drive, wish.frame.shot, wish.settings
-    assert shown is not None and frame.image is not None
-    engine, i = wish.engine, frame.index
-    spec = engine.spec
-    maps, missing = dict(shown.maps), {}
-    for wanted in maps_of(settings):
-        if wanted not in maps:
-            try:
-                maps[wanted] = engine.explain(shown, wanted, float(drive.angle_rad[i]))
-            except ExplainError as error:
-                missing[wanted] = unavailable_reason(wanted.method, error)
-    layers = engine.layers(shown) if "maps" in settings.panels else ()
-    composer = Composer(
-        Facts(
-            model=engine.name,
-            drive=drive.info.path.name,
-            frame_size=(frame.image.shape[1], frame.image.shape[0]),
-            input_size=(spec.input_width, spec.input_height),
-            crop=shown.crop,
-            layers=len(layers),
-            indices=wish.indices,
-            timestamps_ns=drive.timestamps_ns[wish.indices],
-            start_ns=int(drive.timestamps_ns[0]),
-            driven_rad=np.full(len(wish.indices), np.nan)
-            if spec.is_classifier
-            else drive.angle_rad[wish.indices],
-            width_of_index=len(str(len(drive) - 1)),
-            of_classes=spec.is_classifier,
-        ),
-        settings,
-    )
-    for n in np.flatnonzero(np.isfinite(wish.predicted_deg)):
-        composer.set_predicted(int(wish.indices[n]), float(wish.predicted_deg[n]))
-    result = replace(shown, maps=maps, missing=missing, layers=layers)
+    frame, drive, settings, i = wish.frame, wish.drive, wish.settings, wish.frame.index
+    assert frame.shot is not None
     seen = FrameResult(
         index=i,
         timestamp_ns=int(drive.timestamps_ns[i]),
         image=frame.image,
         driven_rad=float(drive.angle_rad[i]),
         speed_mps=float(drive.speed_mps[i]),
-        results=(result,),
+        results=(frame.shot,),
     )
-    return composer.draw(seen, future=wish.whole), "; ".join(missing.values())
+    seen = complete_frame(seen, wish.engine, request_of(settings))
+    result = seen.results[0]
+    composer = Composer(facts_of(drive, wish.engine, wish.indices, len(result.layers)), settings)
+    for n in np.flatnonzero(np.isfinite(wish.predicted_deg)):
+        composer.set_predicted(int(wish.indices[n]), float(wish.predicted_deg[n]))
+    return composer.draw(seen, future=wish.whole), "; ".join(result.missing.values())

@@ -184,7 +184,9 @@ def test_each_panel_shows_its_picture(drive: Path) -> None:
             continue
         job = make_job(drive, Path("x.mp4"), 0, N - 1, panels=panels, layout=layout, size=(1280, 720))
         with open_source(job) as source:
-            composer = Composer(facts_of(source, np.arange(N)), job.settings)
+            composer = Composer(
+                facts_of(source.drive, source.engine, np.arange(N), source.layers), job.settings
+            )
             pictures = [composer.draw(a) for a in source.frames(range(3))]
         places = composer.places
         every = [*places.tiles, places.readout, places.plot]
@@ -226,7 +228,6 @@ def picture_of(settings: Settings) -> np.ndarray:
         "drive",
         (WIDTH, HEIGHT),
         (WIDTH, 62),
-        crop,
         5,
         np.arange(40),
         stamps,

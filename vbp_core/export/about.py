@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from vbp.export.frames import Source
@@ -24,7 +25,8 @@ def about(source: Source) -> dict[str, str]:
         "angles": "steering wheel, left positive; error = driven - predicted",
         "driven_from": info.angle_source,
         "model": source.engine.name,
-        "explained": job.settings.target or "the angle, or the predicted class",
+        "target": job.settings.target or "output",
+        "parameters": json.dumps(job.settings.parameters, default=dict),
         "model_architecture": spec.architecture,
         "model_trained_on": spec.trained_on,
         "crop": f"{crop.x},{crop.y},{crop.width},{crop.height}" if crop else "by the network's own rule",

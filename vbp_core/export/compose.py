@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp.drives.base import Image
+from vbp.drives.base import Drive, Image
+from vbp.engine import Engine
 from vbp.errors import VbpError
-from vbp.explain.registry import METHODS
-from vbp.export.frames import Source, map_of
+from vbp.explain.registry import METHODS, Parameter
+from vbp.explain.target import parse_target
+from vbp.export.frames import map_of
 from vbp.export.job import LAYOUTS, PANELS, Settings
 from vbp.export.layouts import Places, place
 from vbp.export.lettering import BOLD, MEDIUM, Lettering
@@ -22,15 +24,10 @@ from vbp.export.tiles import layers_aspect, layers_tile
 from vbp.export.wheel import draw_wheel
 from vbp.overlay import STYLES, Rect, blend, grey_to_rgb
 from vbp.palette import DRIVEN, ERROR, GAP, MUTED, PANEL, PREDICTED, TEXT, WARNING, WINDOW, rgb
-from vbp.preprocess import crop_rect
 from vbp.readable import UNKNOWN, clock, signed
 from vbp.results import FrameResult
 
-TITLES = {
-    "camera": "Camera, VisualBackProp in red",
-    "plain": "Camera",
-    "maps": "Feature maps and masks, layer by layer",
-}
+TITLES = {"plain": "Camera", "maps": "Feature maps and masks, layer by layer"}
 SMALLEST, LARGEST = 160, 7680
 
 
@@ -42,26 +39,24 @@ class Facts:
     drive: str
     frame_size: tuple[int, int]  # width, height
     input_size: tuple[int, int]
-    crop: Rect
     layers: int
     indices: NDArray[np.int64]
     timestamps_ns: NDArray[np.int64]
     start_ns: int  # of the drive
     driven_rad: NDArray[np.float64]
     width_of_index: int  # digits
-    of_classes: bool = False  # the network tells classes, and `driven_rad` is NaN
+    of_classes: bool = False  # the network is a classifier, and `driven_rad` is NaN
 
 
-def facts_of(source: Source, indices: NDArray[np.int64]) -> Facts:
-    """indices: (N,) of the frames that will be drawn, rising."""
-    drive, spec, info = source.drive, source.engine.spec, source.drive.info
+def facts_of(drive: Drive, engine: Engine, indices: NDArray[np.int64], layers: int = 0) -> Facts:
+    """indices: (N,) of the frames that will be drawn, rising. layers: rows of Figure 2b, where that is shown."""
+    spec, info = engine.spec, drive.info
     return Facts(
-        model=source.engine.name,
+        model=engine.name,
         drive=info.path.name,
         frame_size=(info.width, info.height),
         input_size=(spec.input_width, spec.input_height),
-        crop=crop_rect(spec, info.height, info.width, source.job.crop),
-        layers=source.engine.count_layers(),
+        layers=layers,
         indices=indices,
         timestamps_ns=drive.timestamps_ns[indices],
         start_ns=int(drive.timestamps_ns[0]),
@@ -71,8 +66,28 @@ def facts_of(source: Source, indices: NDArray[np.int64]) -> Facts:
     )
 
 
+def title_of(panel: str, settings: Settings, of_classes: bool = False) -> str:
+    """What a panel shows: the method, its numbers and what it explains, where they are not the default."""
+    if (shown := map_of(settings, panel)) is None or panel == "maps":
+        return TITLES[panel]
+    method, given = METHODS[shown.method], dict(shown.parameters)
+    words = [method.title]
+    for parameter in method.parameters:
+        value = given.get(parameter.name, parameter.default)
+        text, default = (_number_text(parameter, v) for v in (value, parameter.default))
+        words += [f"{parameter.title} {text}"] * (text != default)
+    words += [f"target {shown.target}"] * (shown.target not in ("", "output", "class" if of_classes else ""))
+    if panel == "camera":
+        return f"Camera, {', '.join(words)}{' in red' if settings.style == 'paper' else ''}"
+    return f"{', '.join(words)} (network's input)"
+
+
+def _number_text(parameter: Parameter, value: float) -> str:
+    return ("on" if value else "off") if parameter.switch else f"{value:.3g}"
+
+
 def check_settings(settings: Settings) -> None:
-    """Raises VbpError for a name that does not exist and a size that cannot be."""
+    """Raises VbpError for a name that does not exist, a number that no method takes, a size that cannot be."""
     asked: list[tuple[str, str, Collection[str]]] = [
         ("panel", p, [*PANELS, *METHODS]) for p in settings.panels
     ]
@@ -93,6 +108,12 @@ def check_settings(settings: Settings) -> None:
         )
     if not 0 <= settings.opacity <= 1:
         raise VbpError(f"an opacity of {settings.opacity:g} cannot be; it is 0 to 1")
+    if settings.target:
+        parse_target(settings.target)
+    for name, numbers in settings.parameters.items():
+        if name not in METHODS:
+            raise VbpError(f"there is no method {name!r} to take numbers; accepted: {', '.join(METHODS)}")
+        METHODS[name].checked(numbers)
 
 
 class Composer:
@@ -151,7 +172,7 @@ class Composer:
             if room > px(60):
                 text.draw(ground, self.facts.drive, x + px(16), base, px(16), rgb(MUTED), room=room)
             for panel, tile in zip(self.tiles, p.tiles, strict=True):
-                title = self._title(panel)
+                title = title_of(panel, self._settings, self.facts.of_classes)
                 text.draw(ground, title, tile.x, tile.y - px(8), px(14), rgb(MUTED), room=tile.width)
         for tile in p.tiles:
             _part(ground, tile)[:] = rgb(PANEL)
@@ -159,25 +180,20 @@ class Composer:
             _part(ground, p.readout)[:] = rgb(PANEL)
         return ground
 
-    def _title(self, panel: str) -> str:
-        title = TITLES[panel] if panel in TITLES else f"Network's input, {METHODS[panel].title}"
-        heat = self._settings.style != "paper"
-        return title.replace(" in red", "") if panel == "camera" and heat else title
-
     def set_predicted(self, index: int, value: float) -> None:
         """For the plot: of a frame of the drive that is among those exported, as `FrameResult.plotted`."""
         if self._plot is not None:
             self._plot.set_predicted(self._number[index], value)
 
-    def draw(self, a: FrameResult, future: bool = False) -> Image:
+    def draw(self, frame: FrameResult, future: bool = False) -> Image:
         """The plot shows what was predicted up to this frame; `future`: also what is known beyond it."""
         image = self._ground.copy()
         for panel, tile in zip(self.tiles, self.places.tiles, strict=True):
-            self._tile(image, panel, tile, a)
+            self._tile(image, panel, tile, frame)
         inset = self.places.header is None
         if self._plot is not None:
-            n = self._number[a.index]
-            self.set_predicted(a.index, a.plotted)
+            n = self._number[frame.index]
+            self.set_predicted(frame.index, frame.plotted)
             before = _part(image, self._plot.rect).copy() if inset else None
             self._plot.draw(image, n, future)
             if before is not None:
@@ -186,18 +202,18 @@ class Composer:
             before = _part(image, self.places.readout).copy()
             _part(image, self.places.readout)[:] = rgb(PANEL)
             _veil(image, self.places.readout, before)
-            self._readout_inset(image, a)
+            self._readout_inset(image, frame)
         else:
-            self._header(image, a)
-            self._readout(image, a)
+            self._header(image, frame)
+            self._readout(image, frame)
         return image
 
     # The pictures.
 
-    def _tile(self, image: Image, panel: str, tile: Rect, a: FrameResult) -> None:
-        s, result = self._settings, a.result
-        if a.image is None or result is None:
-            self._gap(image, tile, a)
+    def _tile(self, image: Image, panel: str, tile: Rect, frame: FrameResult) -> None:
+        s, result = self._settings, frame.result
+        if frame.image is None or result is None:
+            self._gap(image, tile, frame)
             return
         shows = map_of(s, panel)
         missing = result.missing.get(shows, "") if shows is not None else ""
@@ -206,13 +222,13 @@ class Composer:
             self._band(image, tile, missing)
             return
         if panel == "plain":
-            _paste(image, tile, a.image)
+            _paste(image, tile, frame.image)
             return
         mask = result.maps.get(shows) if shows is not None else None
         if panel == "camera":
-            shown = a.image if mask is None else blend(a.image, mask, result.crop, s.style, s.opacity)
+            shown = frame.image if mask is None else blend(frame.image, mask, result.crop, s.style, s.opacity)
             _paste(image, tile, shown)
-            self._outline(image, tile, result.crop, a.image.shape[1], a.image.shape[0])
+            self._outline(image, tile, result.crop, frame.image.shape[1], frame.image.shape[0])
         else:
             shown = grey_to_rgb(result.input)
             _paste(image, tile, shown if mask is None else blend(shown, mask, None, s.style, s.opacity))
@@ -241,49 +257,56 @@ class Composer:
         )
         cv2.rectangle(image, (x0, y0), (x1, y1), rgb(MUTED), 1)
 
-    def _gap(self, image: Image, tile: Rect, a: FrameResult) -> None:
+    def _gap(self, image: Image, tile: Rect, frame: FrameResult) -> None:
         px = self._px
         _part(image, tile)[:] = rgb(GAP)
         x, y = tile.x + tile.width // 2, tile.y + tile.height // 2
         room = tile.width - px(16)
         self._lettering.draw(image, "no picture", x, y, px(18), rgb(TEXT), MEDIUM, "centre", room)
         if tile.height > px(70):
-            self._lettering.draw(image, a.gap, x, y + px(24), px(13), rgb(TEXT), align="centre", room=room)
+            self._lettering.draw(
+                image, frame.gap, x, y + px(24), px(13), rgb(TEXT), align="centre", room=room
+            )
 
     # The numbers.
 
-    def _header(self, image: Image, a: FrameResult) -> None:
+    def _header(self, image: Image, frame: FrameResult) -> None:
         h, px, text = self.places.header, self._px, self._lettering
         assert h is not None
         base, right = h.y + px(26), h.x + h.width
-        seconds = (a.timestamp_ns - self.facts.start_ns) / 1e9
+        seconds = (frame.timestamp_ns - self.facts.start_ns) / 1e9
         text.draw(image, clock(seconds), right, base, px(20), rgb(TEXT), MEDIUM, "right")
-        label = f"frame {a.index:{self.facts.width_of_index}d}"
+        label = f"frame {frame.index:{self.facts.width_of_index}d}"
         left = right - text.width("0:00:00.0" if seconds >= 3600 else "00:00.0", px(20), MEDIUM) - px(18)
         text.draw(image, label, left, base, px(16), rgb(MUTED), align="right")
 
-    def _rows(self, a: FrameResult) -> list[tuple[str, str, str, str]]:
+    def _rows(self, frame: FrameResult) -> list[tuple[str, str, str, str]]:
         """(name, number, unit, colour)"""
         if self.facts.of_classes:
-            told = a.result.classes if a.result is not None else None
-            sure = f"{100 * told.probability:.1f}" if told is not None else UNKNOWN
+            classes = frame.result.classes if frame.result is not None else None
+            percent = f"{100 * classes.probability:.1f}" if classes is not None else UNKNOWN
             rows = [
-                ("class", told.name if told is not None else UNKNOWN, "", TEXT),
-                ("probability", sure, " %", PREDICTED),
+                ("class", classes.name if classes is not None else UNKNOWN, "", TEXT),
+                ("probability", percent, " %", PREDICTED),
             ]
-            if told is not None and told.label >= 0:
-                right = told.label == told.number
+            if classes is not None and classes.label >= 0:
+                right = classes.label == classes.number
                 rows.append(
-                    ("true class", "the same" if right else told.label_name, "", DRIVEN if right else ERROR)
+                    (
+                        "true class",
+                        "the same" if right else classes.label_name,
+                        "",
+                        DRIVEN if right else ERROR,
+                    )
                 )
             return rows
         rows = [
-            ("driven", signed(math.degrees(a.driven_rad)), "°", DRIVEN),
-            ("predicted", signed(math.degrees(a.predicted_rad)), "°", PREDICTED),
-            ("error", signed(math.degrees(a.error_rad)), "°", ERROR),
+            ("driven", signed(math.degrees(frame.driven_rad)), "°", DRIVEN),
+            ("predicted", signed(math.degrees(frame.predicted_rad)), "°", PREDICTED),
+            ("error", signed(math.degrees(frame.error_rad)), "°", ERROR),
         ]
-        if math.isfinite(a.speed_mps):
-            rows.append(("speed", f"{a.speed_mps:.1f}", " m/s", TEXT))
+        if math.isfinite(frame.speed_mps):
+            rows.append(("speed", f"{frame.speed_mps:.1f}", " m/s", TEXT))
         return rows
 
     def _words(self, image: Image, area: Rect, rows: list[tuple[str, str, str, str]]) -> None:
@@ -302,12 +325,12 @@ class Composer:
                 image, words + unit, x + wide, base, px(17), rgb(colour), MEDIUM, room=end - x - wide - px(6)
             )
 
-    def _readout(self, image: Image, a: FrameResult) -> None:
+    def _readout(self, image: Image, frame: FrameResult) -> None:
         if self.facts.of_classes:
-            self._words(image, self.places.readout, self._rows(a))
+            self._words(image, self.places.readout, self._rows(frame))
             return
         r, px, text = self.places.readout, self._px, self._lettering
-        rows = self._rows(a)
+        rows = self._rows(frame)
         unit_width = text.width(" m/s", px(14))
         if r.height < px(90):  # a line of numbers
             width = r.width // len(rows)
@@ -338,16 +361,18 @@ class Composer:
         width, height = r.x + r.width - left, r.y + r.height - above
         if min(width, height) >= px(84):
             radius = min((min(width, height) - px(36)) // 2, px(90))
-            draw_wheel(image, (left + width // 2, above + height // 2), radius, a.driven_rad, a.predicted_rad)
+            draw_wheel(
+                image, (left + width // 2, above + height // 2), radius, frame.driven_rad, frame.predicted_rad
+            )
 
     def _dot(self, image: Image, x: int, y: int, colour: str) -> None:
         """The colour of a line in the plot."""
         radius = round(4.2 * self.places.unit * 16)
         cv2.circle(image, (x * 16, y * 16), radius, rgb(colour), -1, cv2.LINE_AA, 4)
 
-    def _readout_inset(self, image: Image, a: FrameResult) -> None:
+    def _readout_inset(self, image: Image, frame: FrameResult) -> None:
         r, px, text = self.places.readout, self._px, self._lettering
-        rows = self._rows(a)[:3]
+        rows = self._rows(frame)[:3]
         if self.facts.of_classes:
             self._words(image, Rect(r.x, r.y, r.width, r.height - px(24)), rows)
             rows = []
@@ -359,8 +384,8 @@ class Composer:
             text.draw(image, number, end, base, px(19), rgb(colour), MEDIUM, "right")
             text.draw(image, unit, end, base, px(14), rgb(TEXT))
         base = r.y + r.height - px(10)
-        seconds = (a.timestamp_ns - self.facts.start_ns) / 1e9
-        label = f"{clock(seconds)}   frame {a.index:{self.facts.width_of_index}d}"
+        seconds = (frame.timestamp_ns - self.facts.start_ns) / 1e9
+        label = f"{clock(seconds)}   frame {frame.index:{self.facts.width_of_index}d}"
         room = r.width - px(24)
         text.draw(image, f"{label}   {self.facts.model}", r.x + px(12), base, px(11), rgb(TEXT), room=room)
 

@@ -33,10 +33,16 @@ def map_of(settings: Settings, panel: str) -> MapRequest | None:
     return MapRequest(method, tuple(settings.parameters.get(method, {}).items()), target)
 
 
-def maps_of(settings: Settings, panels: Iterable[str] | None = None) -> tuple[MapRequest, ...]:
-    """The maps that these panels show (default: all that are exported), but for the layers'."""
-    chosen = settings.panels if panels is None else panels
-    return tuple(dict.fromkeys(m for p in chosen if p != "maps" and (m := map_of(settings, p)) is not None))
+def maps_of(settings: Settings) -> tuple[MapRequest, ...]:
+    """The maps that the panels show, but for the layers'."""
+    return tuple(
+        dict.fromkeys(m for p in settings.panels if p != "maps" and (m := map_of(settings, p)) is not None)
+    )
+
+
+def request_of(settings: Settings) -> FrameRequest:
+    """What the panels show of a frame."""
+    return FrameRequest(maps_of(settings), "maps" in settings.panels)
 
 
 class Source:
@@ -44,13 +50,18 @@ class Source:
 
     def __init__(self, job: Job, drive: Drive, engine: Engine) -> None:
         self.job, self.drive, self.engine = job, drive, engine
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
         if text := unknown_folders(drive, engine.spec):
             log.warning(text)
 
     @property
     def indices(self) -> range:
         return range(self.job.first, self.job.last + 1)
+
+    @property
+    def layers(self) -> int:
+        """Rows of Figure 2b, where a panel shows it."""
+        return self.engine.count_layers() if "maps" in self.job.settings.panels else 0
 
     def frames(
         self,
@@ -64,10 +75,10 @@ class Source:
         By default what the job's panels show. Close it where it is not read to its end. Why a method cannot explain
         the network is logged once, as a warning; it predicts all the same.
         """
-        settings = self.job.settings
+        shown = request_of(self.job.settings)
         request = FrameRequest(
-            maps_of(settings) if maps is None else maps,
-            "maps" in settings.panels if layers is None else layers,
+            shown.maps if maps is None else maps,
+            shown.layers if layers is None else layers,
             encoded=encoded,
         )
         wanted = self.indices if indices is None else indices
@@ -82,8 +93,8 @@ class Source:
 
     def _warn(self, texts: Iterable[str]) -> None:
         for text in texts:
-            if text not in self._said:
-                self._said.add(text)
+            if text not in self._warned:
+                self._warned.add(text)
                 log.warning(text)
 
 

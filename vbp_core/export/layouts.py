@@ -116,7 +116,7 @@ def _under_title(room: Rect, aspect: float, title: int) -> Rect:
 def _stage(
     body: Rect, aspects: Sequence[float], gap: int, title: int, least: tuple[int, int]
 ) -> tuple[tuple[Rect, ...], Rect | None]:
-    """One large, the others stacked beside it; and what they leave free, if that is at least `least`."""
+    """One large, the others in columns beside it; and what they leave free, if that is at least `least`."""
     if not aspects:
         return (), None
     best: tuple[float, tuple[Rect, ...], Rect] | None = None
@@ -126,15 +126,15 @@ def _stage(
         first = Rect(body.x, first.y, first.width, first.height)
         left = first.x + first.width + gap
         beside = Rect(left, body.y, body.x + body.width - left, body.height)
-        others = _stack(beside, aspects[1:], gap, title, left=True)
+        others = _grid(beside, aspects[1:], gap, title, centred=False)
         area = first.width * first.height + 0.5 * sum(r.width * r.height for r in others)
         if best is None or area > best[0]:
             best = (area, (first, *others), beside)
     assert best is not None
     _, tiles, beside = best
     bottom = beside.y + beside.height
-    end = tiles[-1].y + tiles[-1].height + gap if len(tiles) > 1 else beside.y + title
-    right = tiles[-1].x + tiles[-1].width + gap if len(tiles) > 1 else beside.x
+    end = max((t.y + t.height + gap for t in tiles[1:]), default=beside.y + title)
+    right = max((t.x + t.width + gap for t in tiles[1:]), default=beside.x)
     below = Rect(beside.x, end, beside.width, bottom - end)
     aside = Rect(right, beside.y + title, beside.x + beside.width - right, beside.height - title)
     for free in (below, aside):
@@ -143,13 +143,11 @@ def _stage(
     return tiles, None
 
 
-def _stack(
-    room: Rect, aspects: Sequence[float], gap: int, title: int, left: bool = False
-) -> tuple[Rect, ...]:
+def _stack(room: Rect, aspects: Sequence[float], gap: int, title: int) -> tuple[Rect, ...]:
     """Below each other, all of one width."""
     usable = room.height - len(aspects) * title - (len(aspects) - 1) * gap
     width = min(room.width, int(max(1, usable) / max(1e-9, sum(1 / a for a in aspects))))
-    x = room.x if left else room.x + (room.width - width) // 2
+    x = room.x + (room.width - width) // 2
     tiles, y = [], room.y
     for aspect in aspects:
         height = max(1, round(width / aspect))
@@ -174,7 +172,9 @@ def _line(room: Rect, aspects: Sequence[float], gap: int, title: int) -> tuple[R
     return tuple(tiles)
 
 
-def _grid(room: Rect, aspects: Sequence[float], gap: int, title: int) -> tuple[Rect, ...]:
+def _grid(
+    room: Rect, aspects: Sequence[float], gap: int, title: int, centred: bool = True
+) -> tuple[Rect, ...]:
     """As many columns as make the pictures largest; all are of one width, each row as high as its highest."""
     best: tuple[int, tuple[Rect, ...]] = (-1, ())
     for columns in range(1, len(aspects) + 1):
@@ -182,7 +182,7 @@ def _grid(room: Rect, aspects: Sequence[float], gap: int, title: int) -> tuple[R
         usable = room.height - len(rows) * title - (len(rows) - 1) * gap
         width = (room.width - (columns - 1) * gap) // columns
         width = max(1, min(width, int(max(1, usable) / sum(1 / min(row) for row in rows))))
-        left = room.x + (room.width - columns * width - (columns - 1) * gap) // 2
+        left = room.x + (room.width - columns * width - (columns - 1) * gap) // 2 * centred
         tiles, y = [], room.y
         for row in rows:
             for n, aspect in enumerate(row):

@@ -6,7 +6,7 @@ PlotJuggler, Rerun and `ros2 bag play` all read them, while only the first two k
 Per frame: the camera's picture (its own JPEG or PNG where the recording has one), for each method the mask
 (mono8, as large as the picture, so that they lie over each other pixel by pixel) and the picture with the
 mask, the angles in radians with a time stamp (vbp_msgs/Steering) and in degrees as plain numbers for plots, of a
-classifier the class that it tells and the true one (vbp_msgs/Classification) with the probability as a plain number;
+classifier the predicted class and the true one (vbp_msgs/Classification) with the probability as a plain number;
 what is wrong with a frame goes to /diagnostics. Everything bears the frame's own time.
 """
 
@@ -74,8 +74,8 @@ def write(job: Job, progress: Progress) -> Path:
                 out = _File(stream, source)
                 total = len(source.indices)
                 with closing(source.frames(layers=False, encoded=True)) as frames:
-                    for done, a in enumerate(frames, 1):
-                        out.add(a)
+                    for done, frame in enumerate(frames, 1):
+                        out.add(frame)
                         if not progress(done, total):
                             raise CancelledError("the export was cancelled")
                 out.finish()
@@ -105,7 +105,7 @@ class _File:
         self._channels: dict[str, int] = {}
         self._camera = camera_topic(source.drive.info.camera)
         self._frame_id = self._camera.strip("/").split("/")[0]
-        self._said = ""  # the last diagnosis
+        self._diagnosis = ""  # the last one
         self._at = 0
         meanings = {
             mask_topic(m.method): SIGNED_MASK_MEANING if METHODS[m.method].signed else MASK_MEANING
@@ -113,18 +113,18 @@ class _File:
         }
         self._writer.add_metadata("vbp", about(source) | {"camera_topic": self._camera} | meanings)
 
-    def add(self, a: FrameResult) -> None:
-        self._at, result = a.timestamp_ns, a.result
-        if a.image is not None:
-            file = a.encoded or to_jpeg(a.image, CAMERA_QUALITY)
+    def add(self, frame: FrameResult) -> None:
+        self._at, result = frame.timestamp_ns, frame.result
+        if frame.image is not None:
+            file = frame.encoded or to_jpeg(frame.image, CAMERA_QUALITY)
             self._put(self._camera, COMPRESSED, self._messages.compressed(self._at, self._frame_id, file))
             if result is not None:
                 for wanted, mask in result.maps.items():
-                    self._masked(result.crop, a.image, wanted.method, mask)
-        self._angles(a)
+                    self._masked(result.crop, frame.image, wanted.method, mask)
+        self._angles(frame)
         if self._spec.is_classifier:
-            self._class(a)
-        self._diagnose(a)
+            self._class(frame)
+        self._diagnose(frame)
 
     def _masked(self, rect: Rect, image: Image, method: str, mask: NDArray[np.float32]) -> None:
         grey = full_mask(mask, image.shape[:2], rect, METHODS[method].signed)
@@ -134,44 +134,46 @@ class _File:
         topic = f"{DERIVED}{method}/overlay/compressed"
         self._put(topic, COMPRESSED, self._messages.compressed(self._at, self._frame_id, file))
 
-    def _angles(self, a: FrameResult) -> None:
+    def _angles(self, frame: FrameResult) -> None:
         message = self._messages.steering(
-            self._at, self._frame_id, a.index, a.driven_rad, a.predicted_rad, a.speed_mps
+            self._at, self._frame_id, frame.index, frame.driven_rad, frame.predicted_rad, frame.speed_mps
         )
         self._put(f"{DERIVED}steering", STEERING, message)
-        numbers = {"driven_deg": degrees(a.driven_rad), "speed_mps": a.speed_mps}
+        numbers = {"driven_deg": degrees(frame.driven_rad), "speed_mps": frame.speed_mps}
         if not self._spec.is_classifier:  # which has no angle
-            numbers |= {"predicted_deg": degrees(a.predicted_rad), "error_deg": degrees(a.error_rad)}
+            numbers |= {"predicted_deg": degrees(frame.predicted_rad), "error_deg": degrees(frame.error_rad)}
         for name, value in numbers.items():
             self._put(f"{DERIVED}{name}", NUMBER, self._messages.number(value))
 
-    def _class(self, a: FrameResult) -> None:
-        classes = a.result.classes if a.result is not None else None
-        label = self._source.engine.class_of(a.folder)
+    def _class(self, frame: FrameResult) -> None:
+        classes = frame.result.classes if frame.result is not None else None
+        label = self._source.engine.class_of(frame.folder)
         found = (classes.number, classes.name) if classes is not None else (UNKNOWN, "")
         probability = classes.probability if classes is not None else math.nan
         truth = (label, class_name(self._spec, label))
-        message = self._messages.classification(self._at, self._frame_id, a.index, found, probability, truth)
+        message = self._messages.classification(
+            self._at, self._frame_id, frame.index, found, probability, truth
+        )
         self._put(f"{DERIVED}classification", CLASSIFICATION, message)
         self._put(f"{DERIVED}probability", NUMBER, self._messages.number(probability))
 
-    def _diagnose(self, a: FrameResult) -> None:
+    def _diagnose(self, frame: FrameResult) -> None:
         """A gap, a warning or a mask that cannot be, and once when all is well again."""
-        result = a.result
-        text = a.gap or (
+        result = frame.result
+        text = frame.gap or (
             "; ".join((*result.warnings, *result.missing.values())) if result is not None else ""
         )
-        if text or self._said:
+        if text or self._diagnosis:
             message = self._messages.diagnosis(
                 self._at,
                 "vbp: frame",
                 text or "fine",
                 WARN if text else OK,
                 self._source.drive.info.path.name,
-                {"frame": str(a.index), "gap": str(bool(a.gap)).lower()},
+                {"frame": str(frame.index), "gap": str(bool(frame.gap)).lower()},
             )
             self._put("/diagnostics", DIAGNOSTICS, message)
-        self._said = text
+        self._diagnosis = text
 
     def _put(self, topic: str, msgtype: str, data: bytes) -> None:
         if topic not in self._channels:

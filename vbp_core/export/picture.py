@@ -49,10 +49,10 @@ def still(source: Source, index: int, progress: Progress) -> Image:
         now = drive.timestamps_ns[index]
         a, b = np.searchsorted(drive.timestamps_ns, (now - reach, now + reach + 1))
         around = list(range(int(a), int(b)))
-    composer = Composer(facts_of(source, np.array(around)), job.settings)
+    composer = Composer(facts_of(drive, source.engine, np.array(around), source.layers), job.settings)
     with closing(source.frames(around, maps=(), layers=False)) as frames:
-        for done, a in enumerate(frames):
-            composer.set_predicted(a.index, a.plotted)
+        for done, frame in enumerate(frames):
+            composer.set_predicted(frame.index, frame.plotted)
             if not progress(done, len(around) + 1):
                 raise CancelledError("the export was cancelled")
     with closing(source.frames([index])) as frames:

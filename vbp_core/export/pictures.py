@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
 import shutil
 from contextlib import closing
@@ -15,9 +14,11 @@ from vbp.export.part_file import part_name, reason
 from vbp.export.picture import to_png
 from vbp.export.registry import CancelledError, Progress
 from vbp.export.render import Clip, open_clip
+from vbp.frames import table
 
 LIST = "frames.csv"
-COLUMNS = ("file", "time_ns", "frame", "timestamp_ns", "driven_deg")
+FIRST, LAST = "file", "time_ns"  # beside the columns of a frame; time_ns: in the clip, from 0
+HEAD = f"{FIRST},{table.HEAD.decode()}"
 
 
 def write(job: Job, progress: Progress) -> Path:
@@ -61,25 +62,17 @@ def _check(target: Path, job: Job) -> None:
 
 
 def _write_all(part: Path, clip: Clip, progress: Progress) -> None:
-    drive, timeline = clip.source.drive, clip.timeline
+    drive, engine, timeline = clip.source.drive.info.path.name, clip.source.engine, clip.timeline
     with (part / LIST).open("w", newline="", encoding="utf-8") as file, closing(clip.pictures()) as pictures:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(COLUMNS)
-        for at, picture in pictures:
-            name, i = f"{at:06d}.png", int(clip.indices[at])
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow((FIRST, *table.columns_of(engine.spec), LAST))
+        for at, frame, picture in pictures:
+            name = f"{at:06d}.png"
             unfinished = part / f"{name}.part"
             unfinished.write_bytes(to_png(picture))
             unfinished.replace(part / name)
-            driven = math.degrees(drive.angle_rad[i])
-            table.writerow(
-                [
-                    name,
-                    int(timeline.times_ns[at]),
-                    i,
-                    int(drive.timestamps_ns[i]),
-                    f"{driven:.4f}" if math.isfinite(driven) else "",
-                ]
-            )
+            row = table.row_of(frame, drive, engine.name, engine.spec)
+            rows.writerow((name, *row, int(timeline.times_ns[at])))
             if not progress(at + 1, len(timeline)):
                 raise CancelledError("the export was cancelled")
 
@@ -110,4 +103,4 @@ def is_ours(folder: Path) -> bool:
     with (folder / LIST).open("rb") as file:
         header = file.readline(200).decode("utf-8", "replace").strip()
     stems = {n.removesuffix(".part").removesuffix(".png") for n in names - {LIST}}
-    return header == ",".join(COLUMNS) and all(s.isascii() and s.isdecimal() and len(s) == 6 for s in stems)
+    return header.startswith(HEAD) and all(s.isascii() and s.isdecimal() and len(s) == 6 for s in stems)

@@ -12,6 +12,7 @@ from vbp.export.compose import Composer, facts_of
 from vbp.export.frames import Source, open_source
 from vbp.export.job import Job
 from vbp.export.timeline import Timeline, timeline
+from vbp.results import FrameResult
 
 
 class Clip:
@@ -22,17 +23,19 @@ class Clip:
         self.source = source
         self.timeline: Timeline = timeline(source.drive.timestamps_ns[frames], settings.fps)
         self.indices = frames[self.timeline.picks]  # of the drive, one for each picture
-        self.composer = Composer(facts_of(source, np.unique(self.indices)), settings)
+        self.composer = Composer(
+            facts_of(source.drive, source.engine, np.unique(self.indices), source.layers), settings
+        )
 
-    def pictures(self) -> Generator[tuple[int, Image], None, None]:
-        """(position in the timeline, uint8 RGB (H, W, 3)); a frame shown twice comes twice, drawn once."""
+    def pictures(self) -> Generator[tuple[int, FrameResult, Image], None, None]:
+        """(position in the timeline, the frame, uint8 RGB (H, W, 3)); a frame shown twice comes twice, drawn once."""
         shown, counts = np.unique(self.indices, return_counts=True)
         at = 0
         with closing(self.source.frames(shown)) as frames:
-            for a, count in zip(frames, counts, strict=True):
-                picture = self.composer.draw(a)
+            for frame, count in zip(frames, counts, strict=True):
+                picture = self.composer.draw(frame)
                 for _ in range(int(count)):
-                    yield at, picture
+                    yield at, frame, picture
                     at += 1
 
 

@@ -19,6 +19,7 @@ from vbp.export.registry import CancelledError, Progress, format_of
 from vbp.export.render import Clip, open_clip
 from vbp.export.timeline import Timeline
 from vbp.files import check_target
+from vbp.results import FrameResult
 
 MADE_BY = "Made by vbp"
 MUXERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -91,7 +92,7 @@ def encode(
 
 def _packets(
     stream: Any,
-    pictures: Generator[tuple[int, Image], None, None],
+    pictures: Generator[tuple[int, FrameResult, Image], None, None],
     timeline: Timeline,
     convert: Converter,
     progress: Progress,
@@ -99,7 +100,7 @@ def _packets(
 ) -> Iterator[Any]:
     ticks, total = timeline.ticks(TICKS), len(timeline)
     try:
-        for at, picture in pictures:
+        for at, _, picture in pictures:
             frame = convert(picture)
             frame.pts, frame.time_base = int(ticks[at]), stream.codec_context.time_base
             frame.duration = int(ticks[at + 1] - ticks[at])

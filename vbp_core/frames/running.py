@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.drives.base import Drive
-from vbp.engine import Engine, Prepared
+from vbp.engine import Engine, Prepared, unavailable_reason
+from vbp.errors import ExplainError
 from vbp.frames.ahead import ahead
 from vbp.frames.reading import read_frame
 from vbp.results import FrameRequest, FrameResult
@@ -34,6 +35,24 @@ def run_frame(
     wanted = request or FrameRequest()
     results = [e.run_prepared([e.prepare(frame.image, wanted.crop)], wanted, [frame])[0] for e in engines]
     return replace(frame, results=tuple(results))
+
+
+def complete_frame(frame: FrameResult, engine: Engine, request: FrameRequest) -> FrameResult:
+    """A frame that the engine ran alone, with what the request asks for: what it lacks is made of the same pass.
+
+    Why a map cannot be is in `missing`. Another thread than the engine's may call it. A gap stays as it is.
+    """
+    if (result := frame.result) is None:
+        return frame
+    maps, missing = {}, {}
+    for wanted in request.maps:
+        try:
+            found = result.maps.get(wanted)
+            maps[wanted] = engine.explain(result, wanted, frame.driven_rad) if found is None else found
+        except ExplainError as error:
+            missing[wanted] = unavailable_reason(wanted.method, error)
+    layers = engine.layers(result) if request.layers else ()
+    return replace(frame, results=(replace(result, maps=maps, missing=missing, layers=layers),))
 
 
 def run_frames(
