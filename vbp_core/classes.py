@@ -112,10 +112,3 @@ def score_classes(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> Cl
 def percent_right(probabilities: NDArray[np.float64], truth: int = UNKNOWN) -> float:
     """Per cent that a classifier gives the true class, or, where that is not known, the most probable one."""
     return 100 * float(probabilities[truth] if 0 <= truth < len(probabilities) else probabilities.max())
-
-
-def most_probable(probabilities: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Of (n, classes): the class (n,) with the highest probability, and that; UNKNOWN and NaN where it is no number."""
-    good = np.isfinite(probabilities).all(1)
-    classes = np.where(good, np.nan_to_num(probabilities).argmax(1), UNKNOWN)
-    return classes, np.where(good, np.nan_to_num(probabilities).max(1), np.nan)

@@ -16,8 +16,6 @@ from vbp.app.control.source import SourceControl
 from vbp.app.control.view import ViewControl
 from vbp.app.dialogs.camera import Asked, CameraDialog
 from vbp.app.panels.panels import Panels
-from vbp.app.player.live_thread import LiveRequest
-from vbp.app.player.messages import LiveFailed
 from vbp.app.player.playback import Player
 from vbp.app.state.actions import ACTIONS, tooltip
 from vbp.app.state.crops import ChosenCrop
@@ -25,6 +23,7 @@ from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
 from vbp.errors import VbpError
 from vbp.live.address import Address, parse_address
+from vbp.live.records import LiveFailure, LiveRequest
 from vbp.overlay import Rect
 
 
@@ -76,9 +75,10 @@ class CameraControl:
     def open(self, request: LiveRequest, record: Path | None = None, crop: Rect | None = None) -> None:
         """Show a camera. record: a new folder to record into at once. crop: for this time, in its pixels."""
         self._source.leaving.emit()
-        self._record.begin_with_first_frame(record)
         self._given_crop = crop
         self._player.open_live(request)
+        if record is not None:
+            self._record.begin(record)
 
     def _on_opening(self, request: LiveRequest) -> None:
         self._notice.dismiss()
@@ -107,10 +107,10 @@ class CameraControl:
         self._panels.transport.set_playing(False)
         self._view.place_bars()
 
-    def _on_failed(self, failed: LiveFailed) -> None:
-        if failed.camera:
+    def _on_failed(self, failure: LiveFailure) -> None:
+        if failure.ended:
             self._source.close_drive()
-        self._notice.show_message(failed.text, "error", [("Camera…", self.choose)])
+        self._notice.show_message(failure.text, "error", [("Camera…", self.choose)])
 
     def _show_freeze(self) -> None:
         action, frozen = self._actions["play"], self._player.frozen

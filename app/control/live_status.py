@@ -14,7 +14,7 @@ from vbp.app.panels.panels import Panels
 from vbp.app.player.messages import Frame, NetworkReady, told
 from vbp.app.player.playback import Player
 from vbp.app.widgets.plot_parts import STEERING, UNKNOWN_CLASSES
-from vbp.live.frame import CaptureState
+from vbp.live.records import CaptureState
 from vbp.readable import signed
 
 TICK_MS = 100
@@ -35,7 +35,7 @@ class LiveStatus(QObject):
         self._unpainted: Frame | None = None
         self._first_ns = 0
         self._ticks = 0
-        player.live_told.connect(self.on_told)
+        player.camera_changed.connect(self.on_camera)
         player.network_ready.connect(self.on_network)
         player.frozen_changed.connect(self.on_frozen)
         self.panels.picture.painted.connect(self.on_painted)
@@ -103,7 +103,7 @@ class LiveStatus(QObject):
 
     # How it is doing.
 
-    def on_told(self, state: CaptureState) -> None:
+    def on_camera(self, state: CaptureState) -> None:
         self.state = state
         if self.player.shown_frame is None:
             self.panels.picture.set_empty(state.text)

@@ -23,10 +23,10 @@ from PySide6.QtWidgets import (
 )
 
 from vbp.app import theme
-from vbp.app.player.live_thread import LiveRequest
 from vbp.errors import VbpError
 from vbp.live.address import parse_address
 from vbp.live.cameras import CameraInfo, list_cameras
+from vbp.live.records import LiveRequest
 
 log = logging.getLogger(__name__)
 SIZES = ((320, 240), (640, 480), (800, 600), (1280, 720), (1920, 1080), (3840, 2160))

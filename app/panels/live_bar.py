@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from PySide6.QtCore import QRectF, QSize, Qt
@@ -10,9 +9,8 @@ from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolBar, QWidget
 
 from vbp.app import theme
-from vbp.app.player.messages import RecordingTold
 from vbp.app.theme.colours import Colours
-from vbp.live.frame import CaptureState
+from vbp.live.records import CaptureState, RecordingState
 
 DOT = 9.0
 
@@ -103,17 +101,16 @@ class LiveBar(QToolBar):
     def show_angles(self, text: str) -> None:
         self.angles.show_text(text, "driven" if text else "")
 
-    def show_recording(self, told: RecordingTold | None, began: float = 0.0) -> None:
-        """began: `time.monotonic()` when it was asked for; None: nothing is recorded."""
-        if told is None:
+    def show_recording(self, recording: RecordingState | None) -> None:
+        """None: nothing is recorded."""
+        if recording is None:
             self.recording.show_text("")
             return
-        seconds = told.seconds or time.monotonic() - began
-        text = f"{span(seconds)}  {size(told.bytes)}  {told.frames} frames"
-        if told.dropped:
-            text += f", {told.dropped} lost: the disk or the encoder is too slow"
-        if told.folder is not None:
-            text += f"  →  {short(told.folder)}"
+        text = f"{span(recording.seconds)}  {size(recording.bytes)}  {recording.frames} frames"
+        if recording.dropped:
+            text += f", {recording.dropped} lost: the disk or the encoder is too slow"
+        if recording.folder is not None:
+            text += f"  →  {short(recording.folder)}"
         self.recording.show_text(text, "mask")
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from vbp.app.player.live_thread import LiveRequest, LiveThread
 from vbp.app.player.mailbox import Mailbox
-from vbp.app.player.messages import Frame, NetworkReady
+from vbp.app.player.messages import Frame, LiveMessage, NetworkReady
 from vbp.app.player.model_thread import ModelThread
 from vbp.app.state.crops import ChosenCrop
+from vbp.live.records import CaptureState, LiveEvent, LiveFailure, LiveFrame, LiveRequest, RecordingState
+from vbp.live.session import LiveSession
 
 RATE_S = 3.0
 
@@ -22,9 +22,9 @@ class LivePlayer(QObject):
 
     live_opening = Signal(object)  # LiveRequest
     live_closed = Signal()
-    live_told = Signal(object)  # CaptureState
-    live_failed = Signal(object)  # LiveFailed
-    recording_told = Signal(object)  # RecordingTold
+    camera_changed = Signal(object)  # CaptureState
+    live_failed = Signal(object)  # LiveFailure
+    recording_changed = Signal(object, bool)  # RecordingState, and whether it is of the session that is shown
     frozen_changed = Signal(bool)
 
     # Of the whole player.
@@ -37,42 +37,63 @@ class LivePlayer(QObject):
     shown_frame: Frame | None
 
     def _init_live(self) -> None:
-        self.live: LiveThread | None = None
+        self.live: LiveSession | None = None
         self.frozen = False
-        self.recording = False
         self.crop: ChosenCrop | None = None
         self._again: Frame | None = None  # the frozen frame, on its way through another network or crop
         self._last_live = 0
 
     def _open_live(self, request: LiveRequest) -> None:
         """What was open is let go before; `_generation` is a new one."""
-        self.live = LiveThread(
-            self._generation,
-            request,
-            self._tell_from_thread,
-            self._deliver_live,
-            lambda: self._model.ready,
-        )
-        self._model.on_pass = self.live.passed
+        generation = self._generation
+
+        def on_frame(frame: LiveFrame) -> None:
+            self._deliver_live(
+                Frame(
+                    generation,
+                    0,
+                    frame.index,
+                    frame.image,
+                    stamp_ns=frame.timestamp_ns,
+                    arrived_ns=frame.arrived_ns,
+                )
+            )
+
+        def on_event(event: LiveEvent) -> None:
+            self._tell_from_thread(LiveMessage(generation, event))
+
+        def on_pass(frame: Frame) -> None:
+            if frame.generation == generation and frame.shot is not None:
+                session.add_results(
+                    LiveFrame(
+                        frame.index,
+                        frame.stamp_ns,
+                        frame.image,
+                        results=(frame.shot,),
+                        arrived_ns=frame.arrived_ns,
+                    )
+                )
+
+        self.live = session = LiveSession(request, on_frame=on_frame, on_event=on_event)
+        self._model.on_pass = on_pass
         self.live_opening.emit(request)
-        self.live.start()
+        session.start()
 
     def _tell_from_thread(self, message: object) -> None:
         raise NotImplementedError
 
-    def _forget_live(self) -> LiveThread | None:
-        """The session is over; its thread, which may still be ending."""
-        thread, self.live = self.live, None
-        if thread is not None:
+    def _forget_live(self) -> LiveSession | None:
+        """The session is over; its thread may still be ending."""
+        session, self.live = self.live, None
+        if session is not None:
             self._model.on_pass = None
-            thread.stop()
+            session.stop()
         self._again = None
         self._last_live = 0
-        self.recording = False
         self.frozen = False
-        if thread is not None:
+        if session is not None:
             self.live_closed.emit()
-        return thread
+        return session
 
     def set_frozen(self, frozen: bool) -> None:
         if self.live is None or frozen == self.frozen or (frozen and self.shown_frame is None):
@@ -83,12 +104,6 @@ class LivePlayer(QObject):
         self.frame_times.clear()
         self.frozen_changed.emit(frozen)
 
-    def record(self, folder: Path | None, make_parents: bool = False) -> None:
-        """Start recording into a new folder, or stop (None)."""
-        if self.live is not None:
-            self.recording = folder is not None
-            self.live.record(folder, self.ready.name if self.ready is not None else "", make_parents)
-
     # In the capture's thread.
 
     def _deliver_live(self, frame: Frame) -> None:
@@ -96,10 +111,22 @@ class LivePlayer(QObject):
             return
         if not self._model.ready:
             self._screen.put(frame)
-        elif not self.frozen or self.recording:  # a recording wants its predictions
+        elif not self.frozen or (self.live is not None and self.live.is_recording):
+            # A recording wants its predictions, whatever is on the screen.
             self._model.frames.put(frame)
 
     # In the window's.
+
+    def _hear_live(self, message: LiveMessage) -> None:
+        event, of_now = message.event, message.generation == self._generation
+        if isinstance(
+            event, RecordingState
+        ):  # also of a session that is over: its recording is whole only now
+            self.recording_changed.emit(event, of_now)
+        elif of_now and isinstance(event, CaptureState):
+            self.camera_changed.emit(event)
+        elif of_now and isinstance(event, LiveFailure):
+            self.live_failed.emit(event)
 
     def _run_frozen_again(self) -> None:
         """Another network, or another crop: the frozen picture is seen through it."""

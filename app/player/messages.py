@@ -15,7 +15,7 @@ from vbp.drives.base import Drive, Image
 from vbp.results import Layer, Map, MapRequest, NetworkResult
 
 if TYPE_CHECKING:
-    from vbp.live.frame import CaptureState
+    from vbp.live.records import LiveEvent
 
 
 def told(shot: NetworkResult, truth: int = -1) -> float:
@@ -75,34 +75,11 @@ class PlayEnded:
 
 
 @dataclass(frozen=True)
-class LiveTold:
-    """How a live camera is doing."""
+class LiveMessage:
+    """How a live session's camera or recording is doing, or what failed."""
 
     generation: int
-    state: CaptureState
-
-
-@dataclass(frozen=True)
-class LiveFailed:
-    """Something about a live session cannot be done; the session goes on unless `camera`."""
-
-    generation: int
-    text: str
-    camera: bool = False
-
-
-@dataclass(frozen=True)
-class RecordingTold:
-    """What is recorded: `folder` None where nothing is. ended: it stopped; text says why, if nobody asked."""
-
-    generation: int
-    folder: Path | None
-    seconds: float = 0.0
-    bytes: int = 0
-    frames: int = 0
-    dropped: int = 0  # not recorded, as disk or encoder were too slow
-    ended: bool = False
-    text: str = ""
+    event: LiveEvent
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from vbp.app.player.behind_thread import BehindThread, Wish
 from vbp.app.player.drive_thread import DriveThread
 from vbp.app.player.live_player import LivePlayer
-from vbp.app.player.live_thread import LiveRequest, LiveThread
 from vbp.app.player.mailbox import Mailbox
 from vbp.app.player.messages import (
     Choices,
@@ -23,14 +22,12 @@ from vbp.app.player.messages import (
     Explained,
     Frame,
     LayersMade,
-    LiveFailed,
-    LiveTold,
+    LiveMessage,
     NetworkFailed,
     NetworkReady,
     PlayEnded,
     Predicted,
     PredictEnded,
-    RecordingTold,
     Trouble,
 )
 from vbp.app.player.model_thread import ModelThread
@@ -39,6 +36,8 @@ from vbp.app.player.schedule import Schedule, fast_enough, first_good
 from vbp.app.player.threads import abandon
 from vbp.app.state.crops import ChosenCrop
 from vbp.drives.base import Drive, OpenOptions
+from vbp.live.records import LiveRequest
+from vbp.live.session import LiveSession
 from vbp.results import MapRequest
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class Player(LivePlayer):
         self._model = ModelThread(self._told.emit, self._screen, self._nudge)
         self._behind = BehindThread(self._told.emit)
         self._drive_thread: DriveThread | None = None
-        self._old_threads: list[DriveThread | PredictThread | LiveThread] = []
+        self._old_threads: list[DriveThread | PredictThread | LiveSession] = []
         self._init_live()
         self._predict: PredictThread | None = None
         self.drive: Drive | None = None
@@ -366,7 +365,7 @@ class Player(LivePlayer):
         deadline = time.monotonic() + JOIN_S
         for thread in threads:
             thread.join(1.0)
-            if thread.is_alive() and not isinstance(thread, LiveThread):  # it may be ending a recording
+            if thread.is_alive() and not isinstance(thread, LiveSession):  # it may be ending a recording
                 abandon(thread)
         everyone: list[threading.Thread] = [*threads, self._model, self._behind]
         for one in everyone:
@@ -463,12 +462,8 @@ class Player(LivePlayer):
                     self._old_threads.append(self._predict)
                     self._predict = None
                 self.predict_ended.emit(message)
-            case LiveTold() if message.generation == self._generation:
-                self.live_told.emit(message.state)
-            case LiveFailed() if message.generation == self._generation:
-                self.live_failed.emit(message)
-            case RecordingTold():  # also of a session that is over: its recording is whole only now
-                self.recording_told.emit(message)
+            case LiveMessage():
+                self._hear_live(message)
             case Trouble():
                 self.trouble.emit(message)
             case _:

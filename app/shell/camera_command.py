@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vbp.app.player.live_thread import LiveRequest
 from vbp.cli import camera
 from vbp.cli.main import Parser
 from vbp.live.address import Address, parse_address
+from vbp.live.records import LiveRequest
 
 if TYPE_CHECKING:
     from vbp.app.shell.window import MainWindow

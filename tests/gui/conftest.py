@@ -26,10 +26,10 @@ from drivemaker import WAIT, our_threads, settled, wait_shown, write_drive
 from PySide6.QtCore import QSettings
 
 from livemaker import MjpegServer
-from vbp.app.player.live_thread import LiveRequest
 from vbp.app.shell.window import MainWindow
 from vbp.app.state.settings import Settings
 from vbp.live.address import parse_address
+from vbp.live.records import LiveRequest
 
 
 @pytest.fixture

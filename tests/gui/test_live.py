@@ -16,8 +16,8 @@ from PySide6.QtGui import QImage
 
 from livemaker import draw_clock, jpeg, read_clock
 from vbp.app.panels.live_history import History
-from vbp.app.player.live_thread import LiveRequest
 from vbp.live.address import parse_address
+from vbp.live.records import LiveRequest
 from vbp.overlay import Rect
 
 # Frames.
@@ -79,9 +79,9 @@ def test_the_newest_frame_wins_and_those_left_out_are_counted(qtbot, live, monke
     monkeypatch.setattr(engine, "run", slow)
     arrived, behind = [0], []
     model = window.player._model
-    deliver, run_frame = window.player.live._deliver, model._run
+    deliver, run_frame = window.player.live._on_frame, model._run
     monkeypatch.setattr(
-        window.player.live, "_deliver", lambda frame: (arrived.append(frame.index), deliver(frame))
+        window.player.live, "_on_frame", lambda frame: (arrived.append(frame.index), deliver(frame))
     )
     monkeypatch.setattr(
         model, "_run", lambda frame: (behind.append(arrived[-1] - frame.index), run_frame(frame))

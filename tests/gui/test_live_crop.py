@@ -10,10 +10,10 @@ from cameramaker import PICTURE, H, W, shown
 from drivemaker import WAIT, write_drive
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 
-from vbp.app.player.live_thread import LiveRequest
 from vbp.app.state.crops import ChosenCrop
 from vbp.app.widgets.crop_editor import moved, shaped, sized
 from vbp.live.address import parse_address
+from vbp.live.records import LiveRequest
 from vbp.overlay import Rect
 
 

@@ -10,10 +10,10 @@ from drivemaker import WAIT
 
 import vbp.app.dialogs.camera
 from vbp.app.dialogs.camera import NONE_FOUND, Asked, parse_rate, parse_size
-from vbp.app.player.live_thread import LiveRequest
 from vbp.errors import VbpError
 from vbp.live.address import parse_address
 from vbp.live.cameras import CameraInfo
+from vbp.live.records import LiveRequest
 
 # The dialog.
 

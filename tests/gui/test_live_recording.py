@@ -64,8 +64,7 @@ def test_closing_the_window_ends_a_recording_well(qtbot, live, settings, tmp_pat
 
 
 def test_frozen_the_recording_goes_on_with_its_predictions(qtbot, live, tmp_path, settings, monkeypatch):
-    monkeypatch.setattr("vbp.app.player.live_thread.PATIENCE_S", 60.0)  # a busy machine is no reason to fail
-    monkeypatch.setattr("vbp.app.player.live_thread.WAITING", 1000)
+    monkeypatch.setattr("vbp.live.waiting.PATIENCE_S", 60.0)  # a busy machine is no reason to fail
     settings.set("record/folder", str(tmp_path))
     window = live("NetSVF", fps=10.0)
     window.actions_by_id["record"].trigger()
@@ -85,6 +84,7 @@ def test_frozen_the_recording_goes_on_with_its_predictions(qtbot, live, tmp_path
     folder = next((tmp_path / "vbp").iterdir())
     with open_drive(folder) as drive:
         assert len(drive) >= frames + 10
+        assert "with NetSVF;" in drive.info.notes[0]
     rows = (folder / "frames.csv").read_text().splitlines()
     column = rows[0].split(",").index("predicted_rad")
     predicted = [row.split(",")[column] for row in rows[1 + frames :]]

@@ -19,7 +19,7 @@ from vbp.live import capture as capture_module
 from vbp.live import diagnose, opencv, reader
 from vbp.live.address import Address, mask, parse_address
 from vbp.live.capture import Capture
-from vbp.live.frame import CaptureState, LiveFrame
+from vbp.live.records import CaptureState, LiveFrame
 
 PICTURE = scene()
 PATIENT_S = 30.0  # nothing here takes that long unless it is broken
@@ -147,7 +147,7 @@ def test_frames_come_as_they_were_sent_with_times_that_grow(server: MjpegServer,
     frames = watched.frames[:20]
     numbers = [read_clock(f.image)[0] for f in frames]
     assert numbers == list(range(numbers[0], numbers[0] + 20))
-    assert [f.seq for f in frames] == list(range(1, 21))
+    assert [f.index for f in frames] == list(range(1, 21))
     for a, b in pairwise(frames):
         assert a.timestamp_ns < b.timestamp_ns and a.arrived_ns < b.arrived_ns
     image = frames[5].image
@@ -170,11 +170,11 @@ def test_the_newest_frame_wins_and_the_others_are_counted(server: MjpegServer, w
     frame = watched.capture.take(0)
     assert frame is not None and read_clock(frame.image)[0] == server.sent - 1
     received = len(watched.frames)
-    assert frame.seq == received
+    assert frame.index == received
     assert watched.capture.state.dropped == received - 1
-    assert watched.capture.take(frame.seq, timeout_s=0.05) is None
+    assert watched.capture.take(frame.index, timeout_s=0.05) is None
     server.send(jpeg(draw_clock(PICTURE, 4711)))
-    newer = watched.capture.take(frame.seq, timeout_s=PATIENT_S)
+    newer = watched.capture.take(frame.index, timeout_s=PATIENT_S)
     assert newer is not None and read_clock(newer.image)[0] == 4711
     assert watched.capture.state.dropped == received - 1  # the one that was taken is not among them
 
@@ -203,7 +203,7 @@ def test_a_server_that_is_killed_and_started_again_is_taken_again(server: MjpegS
         server.start()
         until(lambda seen=seen: len(watched.frames) > seen + 5)
         assert watched.capture.state.reconnects == round_
-    seqs = [f.seq for f in watched.frames]
+    seqs = [f.index for f in watched.frames]
     assert seqs == list(range(1, len(seqs) + 1))
     assert watched.phases() == ["live", "lost", "live", "lost", "live"]
 

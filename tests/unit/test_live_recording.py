@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import os
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +26,13 @@ from vbp.cli import main
 from vbp.drives import OpenOptions, open_drive, recording
 from vbp.drives.recording import HEAD, ROWS, VIDEO, parse_row, read_rows
 from vbp.errors import DriveError, VbpError
+from vbp.frames import table
 from vbp.live import recorder as recorder_module
 from vbp.live import recording_files
-from vbp.live.angles import Measured
-from vbp.live.frame import LiveFrame, Prediction
 from vbp.live.recorder import MOST_FRAMES, Recorder
+from vbp.live.records import LiveFrame
+from vbp.overlay import Rect
+from vbp.results import ClassPrediction, NetworkResult
 from videomaker import linear
 
 START_NS = 1_479_425_441_182_877_835  # a time that a float64 does not hold
@@ -36,18 +41,31 @@ STEP_NS = 50_000_000
 
 def live_frame(i: int, picture: np.ndarray, timestamp_ns: int | None = None) -> LiveFrame:
     stamp = START_NS + i * STEP_NS + (i * 7919) % 1_000_003 if timestamp_ns is None else timestamp_ns
-    return LiveFrame(2 * i + 1, stamp, i, draw_clock(picture, i, 0))
+    return LiveFrame(2 * i + 1, stamp, draw_clock(picture, i, 0), arrived_ns=i)
 
 
-def record(folder: Path, count: int, width: int = 320, height: int = 240, **more: object) -> list[LiveFrame]:
+def result(angle_rad: float, classes: ClassPrediction | None = None) -> NetworkResult:
+    return NetworkResult("NetSVF", angle_rad, Rect(0, 0, 2, 2), np.zeros((2, 2), np.uint8), classes=classes)
+
+
+def predicted_class(number: int, probability: float, name: str = "a sign") -> ClassPrediction:
+    return ClassPrediction(number, name, probability, -1, "", 100 * probability)
+
+
+def record(folder: Path, count: int, width: int = 320, height: int = 240) -> list[LiveFrame]:
     picture = scene(width, height)
     frames = [live_frame(i, picture) for i in range(count)]
-    recorder = Recorder(
-        folder, size=(width, height), fps_hint=20.0, camera="camera 0", model="NetSVF", **more
-    )  # type: ignore[arg-type]
+    recorder = Recorder(folder, size=(width, height), fps_hint=20.0, camera="camera 0")
     for i, frame in enumerate(frames):
-        measured = Measured(frame.timestamp_ns - 3, 0.1 * i + 1e-17, 3.3 * i) if i % 3 else None
-        recorder.put(frame, measured, Prediction() if i % 5 == 0 else Prediction(-0.01 * i))
+        known = frame
+        if i % 3:
+            known = replace(
+                frame,
+                driven_rad=0.1 * i + 1e-17,
+                speed_mps=3.3 * i,
+                measured_ns=frame.timestamp_ns - 3,
+            )
+        recorder.put(known if i % 5 == 0 else replace(known, results=(result(-0.01 * i),)))
     state = recorder.stop()
     assert (state.frames, state.dropped, state.failure) == (count, 0, "")
     return frames
@@ -137,7 +155,7 @@ def test_the_user_may_overrule_sign_and_unit(tmp_path: Path) -> None:
 
 def test_times_closer_than_a_millisecond_and_far_apart_stay_exact(tmp_path: Path) -> None:
     stamps = [START_NS + t for t in (0, 1, 2, 3, 10**6, 10**9, 10**9 + 1, 10**12)]
-    recorder = Recorder(tmp_path / "d", size=(160, 120), fps_hint=math.nan, camera="", model="")
+    recorder = Recorder(tmp_path / "d", size=(160, 120), fps_hint=math.nan, camera="")
     for i, stamp in enumerate(stamps):
         recorder.put(live_frame(i, scene(), stamp))
     recorder.stop()
@@ -147,11 +165,11 @@ def test_times_closer_than_a_millisecond_and_far_apart_stay_exact(tmp_path: Path
 
 
 def test_frames_of_another_size_are_fitted_in_and_that_is_told(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path / "d", size=(160, 120), fps_hint=20, camera="c", model="")
+    recorder = Recorder(tmp_path / "d", size=(160, 120), fps_hint=20, camera="c")
     wide = np.full((120, 320, 3), 200, np.uint8)
     recorder.put(live_frame(0, scene()))
-    recorder.put(LiveFrame(2, START_NS + STEP_NS, 0, wide))
-    recorder.put(LiveFrame(3, START_NS + 2 * STEP_NS, 0, wide[:60, :80]))
+    recorder.put(LiveFrame(2, START_NS + STEP_NS, wide))
+    recorder.put(LiveFrame(3, START_NS + 2 * STEP_NS, wide[:60, :80]))
     assert recorder.stop().resized == 2
     with open_drive(tmp_path / "d") as drive:
         assert any(
@@ -164,7 +182,7 @@ def test_frames_of_another_size_are_fitted_in_and_that_is_told(tmp_path: Path) -
 
 def test_a_pause_of_the_camera_is_told_as_a_gap(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     seconds = [0.0, 0.05, 0.1, 3.4, 3.45, 3.5, 3.9, 3.95]  # two pauses, the second no longer than a hiccup
-    recorder = Recorder(tmp_path / "d", size=(160, 120), fps_hint=20, camera="c", model="")
+    recorder = Recorder(tmp_path / "d", size=(160, 120), fps_hint=20, camera="c")
     for i, at in enumerate(seconds):
         recorder.put(live_frame(i, scene(), START_NS + round(at * 1e9)))
     recorder.stop()
@@ -188,7 +206,7 @@ def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for name, words in (("full", "holds files already"), ("file", "is a file"), ("no/new", "is no folder")):
         with pytest.raises(VbpError, match=words):
-            Recorder(tmp_path / name, size=(16, 16), fps_hint=20, camera="", model="")
+            Recorder(tmp_path / name, size=(16, 16), fps_hint=20, camera="")
     assert (tmp_path / "full" / "thesis.txt").read_text() == "mine" == (tmp_path / "file").read_text()
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "full", "thesis.txt"]
     (tmp_path / "empty").mkdir()
@@ -199,7 +217,7 @@ def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
 
 def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(VbpError, match="cannot be recorded into"):
-        Recorder("/proc/vbp-recording", size=(16, 16), fps_hint=20, camera="", model="")
+        Recorder("/proc/vbp-recording", size=(16, 16), fps_hint=20, camera="")
 
 
 # --- too slow, or no more room ---------------------------------------------------------------------
@@ -209,7 +227,7 @@ def test_a_camera_that_is_lost_for_long_leaves_the_recording_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "IDLE_S", 0.0001)
-    recorder = Recorder(tmp_path / "d", size=(160, 120), fps_hint=20, camera="", model="")
+    recorder = Recorder(tmp_path / "d", size=(160, 120), fps_hint=20, camera="")
     recorder.put(live_frame(0, scene()))
     flush, times = recorder._files.flush, []
     recorder._files.flush = lambda: times.append(flush())  # type: ignore[method-assign, func-returns-value]
@@ -228,11 +246,11 @@ def test_put_never_waits_and_counts_what_it_drops(tmp_path: Path, monkeypatch: p
         write(self, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(recording_files.RecordingFiles, "write", slow)
-    recorder = Recorder(tmp_path / "d", size=(160, 120), fps_hint=20, camera="", model="")
+    recorder = Recorder(tmp_path / "d", size=(160, 120), fps_hint=20, camera="")
     taken = [recorder.put(live_frame(i, scene())) for i in range(MOST_FRAMES + 40)]
     dropped = taken.count(False)
     assert dropped in (39, 40)  # one may be in the writer's hands
-    assert recorder.state.dropped == dropped and f"{dropped} frames were not recorded" in recorder.state.text
+    assert recorder.state.dropped == dropped
     go.set()
     assert recorder.stop().frames == len(taken) - dropped
     with pytest.raises(VbpError, match="has ended"):
@@ -249,7 +267,7 @@ sys.path.insert(0, sys.argv[3])
 from test_live_recording import *
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 rng = np.random.default_rng(0)
-recorder = Recorder(sys.argv[1], size=(160, 120), fps_hint=20, camera="c", model="m")
+recorder = Recorder(sys.argv[1], size=(160, 120), fps_hint=20, camera="c")
 n = 0
 try:
     for n in range(3000):
@@ -294,7 +312,7 @@ KILLED = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 from test_live_recording import *
-recorder = Recorder(sys.argv[1], size=(320, 240), fps_hint=20, camera="c", model="m")
+recorder = Recorder(sys.argv[1], size=(320, 240), fps_hint=20, camera="c")
 picture = scene(320, 240)
 for n in range(100000):
     while not recorder.put(live_frame(n, picture)):
@@ -359,13 +377,18 @@ def test_a_video_cut_at_any_byte_opens_or_says_why_not(whole: Path, tmp_path: Pa
 # --- damage ----------------------------------------------------------------------------------------------
 
 
-SAID = Prediction(-0.25, 14, 0.1)  # no network says both, but the file can
-
-
 def lines_of(count: int) -> bytes:
     head = ",".join(recording.COLUMNS) + "\n"
+    # No network says both an angle and a class, but the file can.
+    found = result(-0.25, predicted_class(14, 0.1, 'keep "right", always'))
     rows = [
-        recording_files.row(i, live_frame(i, scene()), Measured(1, 0.5 * i, 2.0), SAID) for i in range(count)
+        recording_files.row(
+            i,
+            replace(
+                live_frame(i, scene()), driven_rad=0.5 * i, speed_mps=2.0, measured_ns=1, results=(found,)
+            ),
+        )
+        for i in range(count)
     ]
     return head.encode() + b"".join(rows)
 
@@ -382,7 +405,7 @@ def test_rows_cut_anywhere_are_the_whole_lines(tmp_path_factory: pytest.TempPath
     n = max(WHOLE_ROWS[:cut].count(b"\n") - 1, 0)
     assert len(rows.good) == n and rows.good.all() and rows.notes == []
     assert rows.timestamps_ns.tolist() == [START_NS + i * STEP_NS + (i * 7919) % 1_000_003 for i in range(n)]
-    assert rows.measured_rad.tolist() == [0.5 * i for i in range(n)]
+    assert rows.driven_rad.tolist() == [0.5 * i for i in range(n)]
     assert rows.predicted_rad.tolist() == [-0.25] * n
     assert rows.predicted_class.tolist() == [14] * n and rows.probability.tolist() == [0.1] * n
 
@@ -399,7 +422,7 @@ def test_damaged_rows_never_raise_and_good_rows_keep_their_frame(
     body = WHOLE_ROWS[:at] + junk + WHOLE_ROWS[at + gone :]
     path.write_bytes(body)
     rows = read_rows(path)
-    assert len(rows.good) == len(rows.timestamps_ns) == len(rows.measured_rad) <= 10**6
+    assert len(rows.good) == len(rows.timestamps_ns) == len(rows.driven_rad) <= 10**6
     lines = set(body.split(b"\n")[:-1])
     for i in np.flatnonzero(rows.good):  # each says what a line of its number says
         assert any(
@@ -412,10 +435,10 @@ def test_damaged_rows_never_raise_and_good_rows_keep_their_frame(
 
 
 def test_classes_are_recorded_with_their_probability(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path / "d", size=(320, 240), fps_hint=20.0, camera="c", model="NetSign")
+    recorder = Recorder(tmp_path / "d", size=(320, 240), fps_hint=20.0, camera="c")
     for i in range(4):
-        said = Prediction() if i == 2 else Prediction(number=i, probability=i / 3)
-        recorder.put(live_frame(i, scene(320, 240)), None, said)
+        results = () if i == 2 else (result(math.nan, predicted_class(i, i / 3)),)
+        recorder.put(replace(live_frame(i, scene(320, 240)), results=results))
     recorder.stop()
     with open_drive(tmp_path / "d") as drive:
         assert isinstance(drive, recording.RecordingDrive)
@@ -424,14 +447,76 @@ def test_classes_are_recorded_with_their_probability(tmp_path: Path) -> None:
         assert np.isnan(drive.predicted_rad).all() and np.isnan(drive.angle_rad).all()
 
 
-def test_recordings_from_before_classifiers_are_read(whole: Path, tmp_path: Path) -> None:
+def test_its_table_begins_with_the_columns_of_every_table(whole: Path) -> None:
+    with (whole / ROWS).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    common = list(table.COLUMNS)[:6]
+    assert list(rows[0])[:6] == common == list(recording.COLUMNS)[:6]
+    assert {"class", "class_name", "probability"} <= set(rows[0]) & set(table.CLASS_COLUMNS)
+    assert (rows[7]["frame"], rows[7]["seq"]) == ("7", "15")
+    assert int(rows[7]["timestamp_ns"]) - int(rows[7]["measured_timestamp_ns"]) == 3
+    driven, predicted = math.degrees(0.1 * 7), math.degrees(-0.07)
+    assert float(rows[7]["driven_deg"]) == pytest.approx(driven)
+    assert float(rows[7]["predicted_deg"]) == pytest.approx(predicted)
+    assert float(rows[7]["error_deg"]) == pytest.approx(driven - predicted)
+    assert rows[6]["driven_deg"] == rows[6]["error_deg"] == rows[5]["predicted_deg"] == ""
+
+
+def test_any_name_of_a_class_can_be_read_back_by_who_knows_csv() -> None:
+    row = next(csv.DictReader(io.StringIO(WHOLE_ROWS.decode())))
+    assert row["class_name"] == 'keep "right", always' and row["class"] == "14"
+    found = result(0.0, predicted_class(1, 0.5, "two\nlines, and \r\n more"))
+    line = recording_files.row(0, replace(live_frame(0, scene()), results=(found,)))
+    assert line.count(b"\n") == 1 and parse_row(line, current=True) is not None
+    assert next(csv.reader([line.decode()]))[-1] == "two lines, and more"
+
+
+def test_networks_that_were_used_are_named_in_order(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "d", size=(160, 120), fps_hint=20.0, camera="c")
+    for i, name in enumerate(["", "NetSVF", "NetSVF", "tiny (random weights)", "NetSVF"]):
+        results = (replace(result(0.1), network=name),) if name else ()
+        recorder.put(replace(live_frame(i, scene()), results=results))
+    recorder.stop()
+    assert json.loads((tmp_path / "d" / HEAD).read_text())["model"] == "NetSVF, tiny (random weights)"
+
+
+OLDER = (
+    "frame,timestamp_ns,measured_rad,predicted_rad,speed_mps,measured_timestamp_ns,seq,"
+    "predicted_class,probability"
+)
+
+
+@pytest.mark.parametrize("columns", [7, 9])  # before there were classifiers, and with them
+def test_recordings_of_version_1_are_read(whole: Path, tmp_path: Path, columns: int) -> None:
     def older(folder: Path) -> None:
-        lines = (folder / ROWS).read_text().splitlines()
-        (folder / ROWS).write_text("".join(",".join(line.split(",")[:7]) + "\n" for line in lines))
+        with (folder / ROWS).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        lines = [OLDER]
+        for n, row in enumerate(rows):
+            before = [row[name] for name in ("frame", "timestamp_ns", "driven_rad", "predicted_rad")]
+            lines.append(
+                ",".join([*before, row["speed_mps"], row["measured_timestamp_ns"], "1", str(n), "0.5"])
+            )
+        (folder / ROWS).write_text("".join(",".join(line.split(",")[:columns]) + "\n" for line in lines))
+        head = json.loads((folder / HEAD).read_text())
+        (folder / HEAD).write_text(json.dumps({**head, "version": 1}))
 
     with open_drive(whole) as new, open_drive(copy_with(whole, tmp_path, older)) as old:
+        assert isinstance(old, recording.RecordingDrive) and isinstance(new, recording.RecordingDrive)
         assert old.timestamps_ns.tolist() == new.timestamps_ns.tolist() and old.info.notes == new.info.notes
         np.testing.assert_array_equal(old.angle_rad, new.angle_rad)
+        np.testing.assert_array_equal(old.speed_mps, new.speed_mps)
+        np.testing.assert_array_equal(old.predicted_rad, new.predicted_rad)
+        assert np.isfinite(old.predicted_rad).any()
+        assert old.predicted_class.tolist() == (list(range(60)) if columns == 9 else [-1] * 60)
+
+
+def test_a_row_that_lost_cells_is_not_taken_for_one_of_an_older_recording() -> None:
+    line = WHOLE_ROWS.splitlines(keepends=True)[3]
+    assert parse_row(line, current=True) is not None
+    for columns in (7, 9):
+        cut = b",".join(b"1" for _ in range(columns)) + b"\n"
+        assert parse_row(cut, current=True) is None and parse_row(cut) is not None
 
 
 @given(st.binary(max_size=200))
@@ -473,7 +558,7 @@ def test_a_damaged_line_costs_the_label_of_its_frame_only(whole: Path, tmp_path:
 
 @pytest.mark.parametrize("time_ns", [b"9" * 18, b"0", b"1479425481182877835"])
 def test_a_damaged_time_stamp_does_not_move_the_others(whole: Path, tmp_path: Path, time_ns: bytes) -> None:
-    folder = copy_with(whole, tmp_path, lambda f: replace_row(f, 20, b"20," + time_ns + b",0.5,,,,"))
+    folder = copy_with(whole, tmp_path, lambda f: replace_row(f, 20, b"20," + time_ns + b",0.5,,,,,,,,,,"))
     with open_drive(folder) as drive:
         wanted = stamps(60)
         assert abs(int(drive.timestamps_ns[20]) - wanted[20]) <= 2_000_000

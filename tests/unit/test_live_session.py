@@ -1,35 +1,30 @@
-"""A live session as a whole: the newest frame through the network, recorded, and from the command line."""
+"""A live session: the newest frame through the networks, measured angles and recording, over a real server."""
 
 from __future__ import annotations
 
-import json
 import math
-import signal
-import socket
-import subprocess
-import sys
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from livemaker import MjpegServer, read_clock, scene
-from vbp.classes import class_name
-from vbp.cli import main
 from vbp.drives import open_drive
-from vbp.drives.recording import RecordingDrive
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
+from vbp.frames import run_frame
+from vbp.live.address import parse_address
 from vbp.live.angles import Measured, Track
-from vbp.live.capture import Capture
-from vbp.live.frame import LiveFrame
-from vbp.live.recorder import Recorder
-from vbp.live.session import LiveResult, LiveSession
+from vbp.live.records import CaptureState, LiveEvent, LiveFailure, LiveFrame, LiveRequest, RecordingState
+from vbp.live.session import LiveSession
 from vbp.overlay import Rect
+from vbp.results import NetworkResult
 
 PICTURE = scene(640, 480)
 PATIENT_S = 180.0  # nothing here takes that long unless it is broken
@@ -63,17 +58,19 @@ class Wheel:
 class SlowEngine:
     """Takes its time, and predicts the number drawn into the frame, in thousandths."""
 
-    spec = SimpleNamespace(name="slow")
+    def __init__(self, seconds: float, fails_at: int = 0, name: str = "slow") -> None:
+        self.seconds, self.fails_at, self.runs, self.name = seconds, fails_at, 0, name
 
-    def __init__(self, seconds: float, fails_at: int = 0) -> None:
-        self.seconds, self.fails_at, self.runs = seconds, fails_at, 0
-
-    def run(self, frame: np.ndarray, maps: object = (), strict: bool = True) -> SimpleNamespace:
+    def prepare(self, image: np.ndarray, crop: Rect | None) -> np.ndarray:
         self.runs += 1
         if self.runs == self.fails_at:
             raise VbpError("the crop does not lie in the frame")
+        return image
+
+    def run_prepared(self, inputs: list[np.ndarray], request: object, frames: object) -> list[NetworkResult]:
         time.sleep(self.seconds)
-        return SimpleNamespace(angle_rad=read_clock(frame)[0] / 1000, probabilities=None)
+        number = read_clock(inputs[0])[0]
+        return [NetworkResult(self.name, number / 1000, Rect(0, 0, 640, 480), inputs[0])]
 
 
 @pytest.fixture
@@ -83,262 +80,183 @@ def server() -> Iterator[MjpegServer]:
 
 
 @pytest.fixture
-def capture(server: MjpegServer) -> Iterator[Capture]:
-    made = Capture(server.url)
-    yield made
-    made.stop()
+def begin(server: MjpegServer) -> Iterator[Callable[..., LiveSession]]:
+    """A session that runs, with the server's camera connected."""
+    made: list[LiveSession] = []
+
+    def start(folder: Path | None = None, **options: object) -> LiveSession:
+        session = LiveSession(LiveRequest(parse_address(server.url)), **options)  # type: ignore[arg-type]
+        made.append(session)
+        if folder is not None:
+            session.record(folder)
+        session.start()
+        until(lambda: server.clients)
+        return session
+
+    yield start
+    for session in made:
+        session.stop()
 
 
-def test_a_slow_network_gets_the_newest_frames_and_the_others_are_counted(server, capture) -> None:
-    results: list[LiveResult] = []
-    session = LiveSession(capture, SlowEngine(0.1), on_result=results.append)  # type: ignore[arg-type]
-    session.start()
-    until(lambda: server.clients)
+def run(session: LiveSession, engine: object, enough: Callable[[list[LiveFrame]], bool]) -> list[LiveFrame]:
+    """As the command line does: the newest frame, again and again."""
+    results: list[LiveFrame] = []
+    end = time.monotonic() + PATIENT_S
+    while not enough(results):
+        assert time.monotonic() < end, "it has not happened"
+        frame = session.run_newest([engine])  # type: ignore[list-item]
+        if frame is not None:
+            results.append(frame)
+    return results
+
+
+def test_a_slow_network_gets_the_newest_frames_and_the_others_are_counted(server, begin) -> None:
+    session = begin()
     server.play([PICTURE], fps=40)
-    until(lambda: len(results) >= 8)
-    session.stop()
-    assert session.join() == [] and not session.running
-    seqs = [r.frame.seq for r in results]
-    assert all(a < b for a, b in pairwise(seqs)) and results[-1].skipped > 0
-    assert results[-1].skipped == seqs[-1] - seqs[0] + 1 - len(seqs)
-    assert all(r.latency_ms >= 100 and math.isnan(r.error_rad) for r in results)
+    results = run(session, SlowEngine(0.1), lambda found: len(found) >= 8)
     state = session.state
-    assert state.results == len(results) and state.skipped == results[-1].skipped
-    assert state.latency_ms[0] <= state.latency_ms[1]
+    assert session.end() == [] and not session.is_alive()
+    numbers = [frame.index for frame in results]
+    assert all(a < b for a, b in pairwise(numbers)) and state.skipped > 0
+    assert state.skipped == numbers[-1] - numbers[0] + 1 - len(numbers)
+    assert state.results == len(results) and state.newest is results[-1]
+    newest, median, most = state.latency_ms
+    assert newest >= 100 and 100 <= median <= most
+    assert all(math.isnan(frame.error_rad) and frame.measured_ns is None for frame in results)
 
 
-def test_every_frame_is_recorded_with_what_was_predicted_and_measured(server, capture, tmp_path) -> None:
+def test_every_frame_is_recorded_with_what_was_predicted_and_measured(server, begin, tmp_path) -> None:
     wheel = Wheel()
     arrived: list[LiveFrame] = []
-    predicted: dict[int, float] = {}
 
     def on_frame(frame: LiveFrame) -> None:
         arrived.append(frame)
-        if frame.seq % 2:
-            wheel.track.add(frame.timestamp_ns + 1000, frame.seq / 100, 12.5)
+        if frame.index % 2:
+            wheel.track.add(frame.timestamp_ns + 1000, frame.index / 100, 12.5)
 
-    def on_result(result: LiveResult) -> None:
-        predicted[result.frame.seq] = result.shot.angle_rad
-
-    def make(frame: LiveFrame) -> Recorder:
-        return Recorder(tmp_path / "drive", size=(640, 480), fps_hint=20, camera="c", model="slow")
-
-    capture.listen(on_frame=on_frame)
-    session = LiveSession(
-        capture,
-        SlowEngine(0.07),  # type: ignore[arg-type]
-        angles=wheel,
-        make_recorder=make,
-        on_result=on_result,
-    )
-    session.start()
-    assert wheel.running
-    until(lambda: server.clients)
+    session = begin(tmp_path / "drive", angles=wheel, on_frame=on_frame)
+    until(lambda: wheel.running)
     server.play([PICTURE], fps=30)
-    until(lambda: len(predicted) > 12)
-    session.stop()
-    assert session.join() == [] and not wheel.running and session.state.recording == ""
-    assert session.recorder is not None
+    results = run(session, SlowEngine(0.07), lambda found: len(found) > 12)
+    assert session.end() == [] and not wheel.running
+    recording = session.recording
+    assert recording is not None and recording.ended and (recording.failure, recording.dropped) == ("", 0)
+    predicted = {frame.index: frame.predicted_rad for frame in results}
+    odd_results = [frame for frame in results if frame.index % 2]
+    assert odd_results and all(
+        (frame.driven_rad, frame.speed_mps, frame.measured_ns)
+        == (frame.index / 100, 12.5, frame.timestamp_ns + 1000)
+        for frame in odd_results
+    )
     with open_drive(tmp_path / "drive") as drive:
         n = len(drive)
+        assert recording.frames == n
         assert len(arrived) - 1 <= n <= len(arrived)  # one may have been under way when it was stopped
         assert drive.timestamps_ns.tolist() == [f.timestamp_ns for f in arrived[:n]]
-        wanted = [predicted.get(f.seq, math.nan) for f in arrived[:n]]
-        np.testing.assert_array_equal(drive.predicted_rad, wanted)  # type: ignore[attr-defined]
+        wanted = [predicted.get(f.index, math.nan) for f in arrived[:n]]
+        np.testing.assert_array_equal(drive.predicted_rad, wanted)
         assert 5 < np.isfinite(wanted).sum() < n
-        odd = np.array([f.seq % 2 == 1 for f in arrived[:n]])
-        np.testing.assert_array_equal(drive.angle_rad[odd], [f.seq / 100 for f in arrived[:n] if f.seq % 2])
+        odd = np.array([f.index % 2 == 1 for f in arrived[:n]])
+        np.testing.assert_array_equal(
+            drive.angle_rad[odd], [f.index / 100 for f in arrived[:n] if f.index % 2]
+        )
         for i in (0, n - 1):
+            assert arrived[i].image is not None
             assert read_clock(drive.frame(i))[0] == read_clock(arrived[i].image)[0]
 
 
-def test_a_recording_that_fails_does_not_end_the_session(server, capture, tmp_path) -> None:
-    def make(frame: LiveFrame) -> Recorder:
-        raise VbpError("the disk has no room")
-
-    results: list[LiveResult] = []
-    session = LiveSession(capture, SlowEngine(0.0), make_recorder=make, on_result=results.append)  # type: ignore[arg-type]
-    session.start()
-    until(lambda: server.clients)
-    server.play([PICTURE], fps=30)
-    until(lambda: len(results) > 10)
-    assert session.state.recording == "the disk has no room" and session.state.failure == ""
-    session.stop()
-    assert session.join() == []
-
-
-def test_a_network_that_cannot_be_run_ends_the_session_with_the_reason(server, capture) -> None:
-    session = LiveSession(capture, SlowEngine(0.0, fails_at=3))  # type: ignore[arg-type]
-    session.start()
-    until(lambda: server.clients)
-    server.play([PICTURE], fps=30)
-    until(lambda: not session.running)
-    assert session.state.failure == "the crop does not lie in the frame"
-    assert session.join() == []
-
-
-def test_the_real_network_sees_what_the_camera_sends(server, capture) -> None:
-    engine = Engine(open_network("NetSVF"), device="cpu", crop=Rect(0, 300, 640, 125))
-    session = LiveSession(capture, engine)
-    session.start()
-    until(lambda: server.clients)
-    server.play([PICTURE], fps=20)
-    until(lambda: session.state.results >= 3)
-    newest = session.state.newest
-    session.stop()
-    assert session.join() == []
-    assert newest is not None
-    wanted = engine.run(newest.frame.image)
-    assert newest.shot.crop == Rect(0, 300, 640, 125) and newest.shot.angle_rad == wanted.angle_rad
-    np.testing.assert_array_equal(newest.shot.map("visualbackprop"), wanted.map("visualbackprop"))
-
-
-# --- from the command line -----------------------------------------------------------------------
-
-
-def test_a_session_from_the_command_line_is_recorded_and_opens(server, tmp_path, capsys) -> None:
-    server.play([PICTURE], fps=20)
-    before = set(threading.enumerate())
-    folder = tmp_path / "drive"
-    status = main(
-        ["camera", server.url, "--no-window", "--seconds", "4", "--record", str(folder), "--device", "cpu"]
-    )
-    out, err = capsys.readouterr()
-    assert status == 0, err
-    assert " through the network" in out and f"vbp {folder}" in out
-    assert "latency" in err and "predicted" in err and "recording" in err
-    left = [t for t in set(threading.enumerate()) - before if "process_request" not in t.name]
-    assert left == []
-    with open_drive(folder) as drive:
-        assert len(drive) > 5 and np.isfinite(drive.predicted_rad).any()  # type: ignore[attr-defined]
-        numbers = [read_clock(drive.frame(i))[0] for i in range(len(drive))]
-        assert numbers == list(range(numbers[0], numbers[0] + len(drive)))
-
-
-def test_a_classifier_says_its_class_and_it_is_recorded(server, tmp_path, capsys) -> None:
-    server.play([PICTURE], fps=20)
-    folder = tmp_path / "drive"
-    words = [
-        "camera",
-        server.url,
-        "--no-window",
-        "--seconds",
-        "3",
-        "--record",
-        str(folder),
-        "--device",
-        "cpu",
-    ]
-    assert main([*words, "--model", "NetSign"]) == 0
-    told = capsys.readouterr().err
-    with open_drive(folder) as drive:
-        assert isinstance(drive, RecordingDrive)
-        found = drive.predicted_class >= 0
-        assert found.any() and np.isnan(drive.predicted_rad).all()
-        seen = Engine(open_network("NetSign"), "cpu").run(PICTURE)
-        assert seen.probabilities is not None
-        likeliest = int(seen.probabilities.argmax())
-        assert likeliest in drive.predicted_class[found]
-        assert (drive.probability[found] > 1 / 43).all() and np.isnan(drive.probability[~found]).all()
-    assert f"predicted {class_name(open_network('NetSign').spec, likeliest)} (" in told and "nan" not in told
-
-
-def test_angles_that_come_in_are_measured_against_the_prediction_and_recorded(
-    server, tmp_path, capsys
+def test_another_thread_may_run_the_networks_and_recordings_begin_and_end_meanwhile(
+    server, begin, tmp_path
 ) -> None:
+    frames: queue.SimpleQueue[LiveFrame | None] = queue.SimpleQueue()
+    events: list[LiveEvent] = []
+    session = begin(on_frame=frames.put, on_event=events.append)
+
+    def networks() -> None:
+        engines = [SlowEngine(0.0, name="first"), SlowEngine(0.0, name="second")]
+        while (frame := frames.get()) is not None:
+            session.add_results(run_frame(frame, engines))  # type: ignore[arg-type]
+
+    thread = threading.Thread(target=networks)
+    thread.start()
+    server.play([PICTURE], fps=30)
+    until(lambda: session.state.results > 3)
+    assert session.recording is None
+
+    def is_at(folder: Path, frames: int, ended: bool = False) -> bool:
+        state = session.recording
+        return state is not None and (state.folder, state.ended) == (folder, ended) and state.frames > frames
+
+    for name in ("a", "b"):
+        folder = tmp_path / "new" / name
+        session.record(folder, make_parents=True)
+        assert session.is_recording
+        until(partial(is_at, folder, 8))
+        session.record(None)
+        until(partial(is_at, folder, 8, ended=True))
+        assert not session.is_recording
+    assert session.end() == []
+    frames.put(None)
+    thread.join()
+    ended = [e for e in events if isinstance(e, RecordingState) and e.ended]
+    assert [e.folder for e in ended] == [tmp_path / "new" / name for name in ("a", "b")]
+    assert next(e.phase for e in events if isinstance(e, CaptureState)) == "live"
+    numbers = []
+    for event in ended:
+        assert event.folder is not None
+        with open_drive(event.folder) as drive:
+            assert len(drive) == event.frames and "with first;" in drive.info.notes[0]
+            seen = [read_clock(drive.frame(i))[0] for i in range(len(drive))]
+            assert np.isfinite(drive.predicted_rad).sum() > 4
+            for i in np.flatnonzero(np.isfinite(drive.predicted_rad)):
+                assert drive.predicted_rad[i] == seen[i] / 1000
+            numbers += seen
+    assert all(a < b for a, b in pairwise(numbers))
+
+
+def test_a_recording_that_fails_does_not_end_the_session(server, begin, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    events: list[LiveEvent] = []
+    session = begin(tmp_path / "file" / "drive", on_event=events.append)
+    server.play([PICTURE], fps=30)
+    run(session, SlowEngine(0.0), lambda found: len(found) > 10 and session.recording is not None)
+    recording = session.recording
+    assert recording is not None and recording.ended and recording.folder is None
+    assert f"{tmp_path / 'file'} is no folder" in recording.failure and recording in events
+    assert not session.is_recording and session.is_alive() and session.failure == ""
+    assert session.end() == []
+
+
+def test_a_network_that_cannot_be_run_is_its_callers_to_tell(server, begin, tmp_path) -> None:
+    session = begin(tmp_path / "drive")
+    server.play([PICTURE], fps=30)
+    with pytest.raises(VbpError, match="the crop does not lie in the frame"):
+        run(session, SlowEngine(0.0, fails_at=3), lambda found: False)
+    assert session.end() == []
+    with open_drive(tmp_path / "drive") as drive:
+        assert len(drive) >= 2
+
+
+def test_angles_that_cannot_be_had_are_told_and_the_pictures_come(server) -> None:
+    events: list[LiveEvent] = []
+    request = LiveRequest(parse_address(server.url), angles="serial:/dev/null")
+    session = LiveSession(request, on_event=events.append)
+    session.start()
+    until(lambda: server.clients)
     server.play([PICTURE], fps=20)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    ended = threading.Event()
-
-    def steer() -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
-            while not ended.wait(0.02):
-                out.sendto(b'{"angle": 30.0, "speed": 11.5}\n', ("127.0.0.1", port))
-
-    wheel = threading.Thread(target=steer)
-    wheel.start()
-    folder = tmp_path / "drive"
-    argv = ["camera", server.url, "--no-window", "--seconds", "4", "--record", str(folder), "--device", "cpu"]
-    try:
-        assert main([*argv, "--angles", f"udp://127.0.0.1:{port}?unit=deg&sign=right"]) == 0
-    finally:
-        ended.set()
-        wheel.join()
-    assert "driven -30.0°" in capsys.readouterr().err
-    with open_drive(folder) as drive:
-        labelled = np.isfinite(drive.angle_rad)
-        assert labelled.sum() > 5 and drive.angle_rad[labelled] == pytest.approx(math.radians(-30))
-        assert drive.speed_mps[labelled] == pytest.approx(11.5)
+    (frame,) = run(session, SlowEngine(0.0), lambda found: len(found) == 1)
+    assert session.end() == [] and math.isnan(frame.driven_rad) and session.angles_text == ""
+    (failure,) = [e for e in events if isinstance(e, LiveFailure)]
+    assert "is no source of angles" in failure.text and not failure.ended
 
 
-def test_the_summary_as_json(server, capsys) -> None:
+def test_the_real_network_sees_what_the_camera_sends(server, begin) -> None:
+    engine = Engine(open_network("NetSVF"), device="cpu", crop=Rect(0, 300, 640, 125))
+    session = begin()
     server.play([PICTURE], fps=20)
-    assert main(["camera", server.url, "--json", "--seconds", "3", "--device", "cpu"]) == 0
-    out, err = capsys.readouterr()
-    told = json.loads(out)
-    assert err == "" and told["size"] == [640, 480] and told["results"] > 0 and told["left_running"] == []
-    assert told["received"] >= told["results"] + told["skipped"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
-def test_ctrl_c_ends_it_with_a_summary_and_a_whole_recording(server, tmp_path) -> None:
-    server.play([PICTURE], fps=20)
-    folder = tmp_path / "drive"
-    command = [sys.executable, "-m", "vbp", "camera", server.url, "--no-window", "--device", "cpu"]
-    child = subprocess.Popen(
-        [*command, "--record", str(folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stderr is not None
-    while "recording" not in (line := child.stderr.readline()):
-        assert line, "it ended by itself"
-    child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=PATIENT_S)
-    assert child.returncode == 0 and "Traceback" not in err
-    assert "frames in" in out and f"vbp {folder}" in out
-    with open_drive(folder) as drive:
-        assert len(drive) > 0 and not any("cut off" in note for note in drive.info.notes)
-
-
-def test_what_is_wrong_is_said_before_anything_starts(tmp_path, capsys) -> None:
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "x").touch()
-    for argv, words in (
-        (["camera", "--no-window"], "no camera is named"),
-        (["camera", "zebra", "--no-window"], "'zebra' is no camera"),
-        (["camera", "ftp://me:secret@h/x", "--no-window"], "streams of ftp:// are not read"),
-        (["camera", "http://127.0.0.1:1/", "--no-window", "--angles", "tcp://x"], "is no source of angles"),
-        (
-            ["camera", "http://127.0.0.1:1/", "--no-window", "--record", str(tmp_path / "full")],
-            "give the name of a new",
-        ),
-        (
-            ["camera", "http://127.0.0.1:1/", "--no-window", "--record", str(tmp_path / "a" / "b")],
-            "is no folder",
-        ),
-        (["camera", "http://127.0.0.1:1/", "--no-window", "--model", "NoNet"], "NoNet"),
-        (["camera", "http://127.0.0.1:1/", "--no-window", "--seconds", "0"], "is not above 0"),
-        (["camera", "http://127.0.0.1:1/", "--no-window", "--size", "wide"], "is no size"),
-        (
-            ["camera", "http://127.0.0.1:1/", "--no-window", "--seconds", "0.6", "--device", "cpu"],
-            "nothing listens",
-        ),
-    ):
-        try:
-            status: object = main(argv)
-        except SystemExit as end:
-            status = end.code
-        _, err = capsys.readouterr()
-        last = err.splitlines()[-1]
-        assert status == 2 and words in last and "secret" not in err and "Traceback" not in err, (argv, err)
-
-
-def test_the_list_of_cameras(capsys) -> None:
-    assert main(["camera", "--list"]) == 0
-    assert capsys.readouterr().out.strip()
-    assert main(["camera", "--list", "--json"]) == 0
-    assert isinstance(json.loads(capsys.readouterr().out), list)
+    newest = run(session, engine, lambda found: len(found) >= 3)[-1]
+    assert session.end() == []
+    assert newest.image is not None and newest.result is not None
+    wanted = engine.run(newest.image)
+    assert newest.result.crop == Rect(0, 300, 640, 125) and newest.predicted_rad == wanted.angle_rad
+    np.testing.assert_array_equal(newest.result.map("visualbackprop"), wanted.map("visualbackprop"))

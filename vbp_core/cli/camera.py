@@ -19,9 +19,7 @@ from vbp.cli.main import print_json
 from vbp.errors import VbpError
 
 if TYPE_CHECKING:
-    from vbp.live.capture import Capture
     from vbp.live.session import LiveSession
-    from vbp.models.spec import NetworkSpec
     from vbp.results import NetworkResult
 
 EXAMPLE = "vbp camera 0, vbp camera rtsp://HOST/PATH"
@@ -98,8 +96,8 @@ def _list(as_json: bool) -> int:
     for camera in cameras:
         sizes = ", ".join(f"{w}×{h}" for w, h in camera.sizes) or "sizes unknown"
         rates = ", ".join(f"{rate:g}" for rate in camera.rates)
-        told = camera.problem or sizes + (f"; {rates} frames per second" if rates else "")
-        print(f"{camera.address}  {camera.name}: {told}")
+        words = camera.problem or sizes + (f"; {rates} frames per second" if rates else "")
+        print(f"{camera.address}  {camera.name}: {words}")
     return 0
 
 
@@ -112,47 +110,36 @@ def _session(args: argparse.Namespace) -> int:
 
     from vbp.engine import Engine, open_network
     from vbp.live.angles import open_angles
-    from vbp.live.capture import TRYING, Capture
-    from vbp.live.frame import LiveFrame
-    from vbp.live.recorder import Recorder
+    from vbp.live.capture import TRYING
+    from vbp.live.records import LiveRequest
     from vbp.live.session import LiveSession
 
-    angles = open_angles(args.angles) if args.angles else None
+    request = LiveRequest(address, args.size, args.fps, args.exposure, args.angles or "")
+    angles = open_angles(request.angles) if request.angles else None
     engine = Engine(open_network(args.model), device=args.device, crop=args.crop)
-    capture = Capture(address, size=args.size, fps=args.fps, exposure_ms=args.exposure)
-
-    def make_recorder(frame: LiveFrame) -> Recorder:
-        height, width = frame.image.shape[:2]
-        return Recorder(
-            args.record,
-            size=(width, height),
-            fps_hint=args.fps or 30.0,
-            camera=address.name,
-            model=engine.spec.name,
-        )
-
-    session = LiveSession(
-        capture, engine, angles=angles, make_recorder=make_recorder if args.record is not None else None
-    )
-    started = time.monotonic()
+    if angles is not None:
+        angles.start()
+    session = LiveSession(request, angles=angles)
+    if args.record is not None:
+        session.record(args.record)
     line = StatusLine(args.json)
+    started = time.monotonic()
+    session.start()
     try:
-        session.start()
-        while session.running and (args.seconds is None or time.monotonic() - started < args.seconds):
-            left = math.inf if args.seconds is None else started + args.seconds - time.monotonic()
-            time.sleep(max(min(line.every_s, left), 0))
-            line.show(status(session, capture))
+        while (left := (args.seconds or math.inf) - (time.monotonic() - started)) > 0 and session.is_alive():
+            session.run_newest([engine], timeout_s=min(line.every_s, left))
+            if line.is_due:
+                line.show(status(session))
     except KeyboardInterrupt:
-        pass
-    seconds = time.monotonic() - started
-    last = capture.state
-    session.stop()
-    threads = session.join()
-    engine.close()
-    line.end()
-    if failure := session.state.failure:
-        raise VbpError(failure)
-    summary = summarise(session, capture, seconds)
+        pass  # the usual end of it
+    finally:
+        seconds, last = time.monotonic() - started, session.camera
+        threads = session.end()
+        engine.close()
+        line.end()
+    if session.failure:
+        raise VbpError(session.failure)
+    summary = summarise(session, seconds)
     summary["left_running"] = threads
     if args.json:
         print_json(summary)
@@ -160,8 +147,8 @@ def _session(args: argparse.Namespace) -> int:
         print(in_words(summary))
     if not summary["results"]:
         raise VbpError(f"no frame came in {seconds:.0f} s: {last.text.removesuffix(TRYING)}")
-    if session.state.recording:
-        raise VbpError(session.state.recording)
+    if session.recording is not None and session.recording.failure:
+        raise VbpError(session.recording.failure)
     return 0
 
 
@@ -176,71 +163,67 @@ def check_folder(folder: Path) -> None:
         raise VbpError(f"{there} cannot be written to; record elsewhere")
 
 
-def said(shot: NetworkResult, spec: NetworkSpec) -> str:
+def predicted_words(result: NetworkResult) -> str:
     """What the network predicts, in words."""
-    from vbp.classes import class_name
-    from vbp.live.frame import Prediction
-
-    if shot.probabilities is None:
-        return f"predicted {math.degrees(shot.angle_rad):+.1f}°"
-    told = Prediction.of(shot)
-    if told.number < 0:
+    if result.classes is not None:
+        return f"predicted {result.classes.name} ({result.classes.probability:.0%})"
+    if result.probabilities is not None:
         return "predicted no class: its scores are no numbers"
-    return f"predicted {class_name(spec, told.number)} ({told.probability:.0%})"
+    return f"predicted {math.degrees(result.angle_rad):+.1f}°"
 
 
-def status(session: LiveSession, capture: Capture) -> str:
+def status(session: LiveSession) -> str:
     """One line: what the camera does, how late results are, the angles in degrees of the steering wheel."""
-    camera, state = capture.state, session.state
-    if camera.phase != "live" or state.newest is None:
+    camera, state = session.camera, session.state
+    newest = state.newest
+    if camera.phase != "live" or newest is None or newest.result is None:
         return camera.text
     words = [
         f"{camera.fps:.1f} fps",
-        f"latency {state.newest.latency_ms:.0f} ms",
+        f"latency {state.latency_ms[0]:.0f} ms",
         f"{state.skipped} skipped",
-        said(state.newest.shot, session.engine.spec),
+        predicted_words(newest.result),
     ]
-    if state.newest.measured is not None:
-        words.append(f"driven {math.degrees(state.newest.measured.angle_rad):+.1f}°")
-        words.append(f"error {math.degrees(state.newest.error_rad):+.1f}°")
+    if newest.measured_ns is not None:
+        words.append(f"driven {math.degrees(newest.driven_rad):+.1f}°")
+        if math.isfinite(newest.error_rad):
+            words.append(f"error {math.degrees(newest.error_rad):+.1f}°")
     elif session.angles_text:
         words.append(session.angles_text)
-    if state.recording:
-        words.append(state.recording)
-    elif session.recorder is not None:
-        recorder = session.recorder.state
-        words.append(f"recording {recorder.seconds:.0f} s, {recorder.bytes / 1e6:.1f} MB")
-        if recorder.dropped:
-            words.append(f"{recorder.dropped} not recorded")
+    if (recording := session.recording) is not None:
+        words.append(
+            recording.failure or f"recording {recording.seconds:.0f} s, {recording.bytes / 1e6:.1f} MB"
+        )
+        if recording.dropped:
+            words.append(f"{recording.dropped} not recorded")
     return "  ".join(words)
 
 
-def summarise(session: LiveSession, capture: Capture, seconds: float) -> dict[str, Any]:
+def summarise(session: LiveSession, seconds: float) -> dict[str, Any]:
     """The figures of a session; times in ms."""
-    camera, state = capture.state, session.state
-    out: dict[str, Any] = {
-        "camera": capture.address.name,
+    camera, state, recording = session.camera, session.state, session.recording
+    _, median_ms, most_ms = state.latency_ms
+    return {
+        "camera": session.request.address.name,
         "seconds": round(seconds, 2),
         "size": list(camera.size),
         "received": camera.received,
         "results": state.results,
         "skipped": state.skipped,
-        "latency_median_ms": state.latency_ms[0],
-        "latency_95_ms": state.latency_ms[1],
+        "latency_median_ms": median_ms,
+        "latency_95_ms": most_ms,
         "reconnects": camera.reconnects,
-        "recording": None,
+        "recording": None
+        if recording is None or recording.folder is None
+        else {
+            "folder": str(recording.folder),
+            "frames": recording.frames,
+            "dropped": recording.dropped,
+            "resized": recording.resized,
+            "bytes": recording.bytes,
+            "failure": recording.failure,
+        },
     }
-    if session.recorder is not None:
-        recorder = session.recorder.state
-        out["recording"] = {
-            "folder": str(session.recorder.folder),
-            "frames": recorder.frames,
-            "dropped": recorder.dropped,
-            "resized": recorder.resized,
-            "bytes": recorder.bytes,
-            "failure": recorder.failure,
-        }
-    return out
 
 
 def in_words(summary: dict[str, Any]) -> str:
@@ -268,8 +251,14 @@ class StatusLine:
         self._terminal = sys.stderr.isatty()
         self._shown = ""
         self.every_s = _TERMINAL_S if self._terminal else _PIPE_S
+        self._shown_s = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() - self._shown_s >= self.every_s
 
     def show(self, text: str) -> None:
+        self._shown_s = time.monotonic()
         if self._silent or (text == self._shown and not self._terminal):
             return
         self._shown = text

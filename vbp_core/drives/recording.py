@@ -19,20 +19,28 @@ from vbp.drives.video_drive import VideoDrive
 from vbp.drives.video_index import VideoIndex, build_index
 from vbp.errors import DriveError
 
-FORMAT, VERSION = "vbp-recording", 1
+FORMAT, VERSION = "vbp-recording", 2
 HEAD, VIDEO, ROWS = "vbp-recording.json", "video.mkv", "frames.csv"
+# First those of every table of ours; of angles the degrees are for people, the radians are exact. seq: which of the
+# camera's frames it was.
 COLUMNS = (
     "frame",
     "timestamp_ns",
-    "measured_rad",
-    "predicted_rad",
+    "driven_deg",
+    "predicted_deg",
+    "error_deg",
     "speed_mps",
+    "driven_rad",
+    "predicted_rad",
     "measured_timestamp_ns",
     "seq",
-    "predicted_class",
+    "class",
     "probability",
+    "class_name",
 )
-_OLDER = 7  # columns, of recordings from before classifiers
+# number of columns -> where driven_rad, predicted_rad, speed_mps, probability and class are; version 1 had 9, and 7
+# before there were classifiers.
+_PLACES = {len(COLUMNS): (6, 7, 5, 11, 10), 9: (2, 3, 4, 8, 7), 7: (2, 3, 4, None, None)}
 MAX_ROWS_BYTES = 2**31  # some months at 30 frames per second
 MAX_FRAMES = 2**27  # a damaged number must not make a huge drive
 _MAX_HEAD_BYTES = 2**20
@@ -40,7 +48,7 @@ PAUSE_NS = 1_000_000_000
 LISTED = 10  # of pauses
 _ASTRAY_NS = 50_000_000  # a time this far from the video's clock is damaged, if the times are out of order
 
-Row = tuple[int, int, float, float, float, int, float]  # as parse_row has it
+Row = tuple[int, int, float, float, float, float, int]  # as parse_row has it
 _INT64 = np.iinfo(np.int64)
 
 
@@ -184,13 +192,13 @@ def _word(value: Any) -> str:
 class Rows:
     """frames.csv: of each frame whether it has a row, and what that says.
 
-    good: (N,) bool. timestamps_ns: (N,) int64. measured_rad, predicted_rad, speed_mps, probability: (N,) float64,
+    good: (N,) bool. timestamps_ns: (N,) int64. driven_rad, predicted_rad, speed_mps, probability: (N,) float64,
     NaN where there is none. predicted_class: (N,) int64, -1 where there is none.
     """
 
     good: NDArray[np.bool_]
     timestamps_ns: NDArray[np.int64]
-    measured_rad: NDArray[np.float64]
+    driven_rad: NDArray[np.float64]
     predicted_rad: NDArray[np.float64]
     speed_mps: NDArray[np.float64]
     predicted_class: NDArray[np.int64]
@@ -203,7 +211,7 @@ def read_rows(path: Path) -> Rows:
     other lines that are damaged are left out and told. Never raises."""
     notes: list[str] = []
     found: list[Row] = []
-    damaged = 0
+    damaged, current = 0, False
     try:
         if path.stat().st_size > MAX_ROWS_BYTES:
             raise OSError(0, "it is too long")
@@ -212,8 +220,9 @@ def read_rows(path: Path) -> Rows:
                 if not line.endswith(b"\n"):
                     break  # cut in the middle; the video has lost more than this line
                 if number == 0 and line.startswith(b"frame,"):
+                    current = line.rstrip() == ",".join(COLUMNS).encode()
                     continue
-                row = parse_row(line)
+                row = parse_row(line, current)
                 if row is None:
                     damaged += 1
                 else:
@@ -225,9 +234,9 @@ def read_rows(path: Path) -> Rows:
     n = max((r[0] for r in rows), default=-1) + 1
     good, times = np.zeros(n, np.bool_), np.zeros(n, np.int64)
     values, classes = np.full((4, n), np.nan), np.full(n, -1, np.int64)
-    for frame, time_ns, measured, predicted, speed, number, probability in rows:
+    for frame, time_ns, driven, predicted, speed, probability, number in rows:
         good[frame], times[frame], classes[frame] = True, time_ns, number
-        values[:, frame] = measured, predicted, speed, probability
+        values[:, frame] = driven, predicted, speed, probability
     if damaged:
         notes.append(f"{damaged} lines of {path.name} are damaged: those frames are unlabelled")
     return Rows(good, times, values[0], values[1], values[2], classes, values[3], notes)
@@ -244,16 +253,18 @@ def _in_order(found: list[Row]) -> list[Row]:
     return out
 
 
-def parse_row(line: bytes) -> Row | None:
-    """frame, timestamp_ns, measured_rad, predicted_rad, speed_mps, predicted_class, probability; unknown numbers
-    are NaN, an unknown class is -1. None for a line that is none of ours."""
-    cells = line.rstrip(b"\r\n").split(b",")
-    if len(cells) not in (_OLDER, len(COLUMNS)):
+def parse_row(line: bytes, current: bool = False) -> Row | None:
+    """frame, timestamp_ns, driven_rad, predicted_rad, speed_mps, probability, class; unknown numbers are NaN, an
+    unknown class is -1. current: the file's head names today's columns; else their number says which they are.
+    None for a line that is none of ours."""
+    # A class may have any name: its column is the last one, and is not read.
+    cells = line.rstrip(b"\r\n").split(b",", len(COLUMNS) - 1)
+    if len(cells) not in _PLACES or (current and len(cells) != len(COLUMNS)):
         return None
-    kind, probability = cells[_OLDER:] or (b"", b"")
+    *values, kind = (b"" if place is None else cells[place] for place in _PLACES[len(cells)])
     try:
         frame, time_ns, number = int(cells[0]), int(cells[1]), int(kind) if kind else -1
-        numbers = [float(cell) if cell else np.nan for cell in (*cells[2:5], probability)]
+        numbers = [float(cell) if cell else np.nan for cell in values]
     except ValueError:
         return None
     # Within half of int64, so that differences of times stay within it.
@@ -261,7 +272,7 @@ def parse_row(line: bytes) -> Row | None:
         return None
     if not -1 <= number <= _INT64.max:
         return None
-    return frame, time_ns, numbers[0], numbers[1], numbers[2], number, numbers[3]
+    return frame, time_ns, numbers[0], numbers[1], numbers[2], numbers[3], number
 
 
 def _join(drive: RecordingDrive, rows: Rows) -> None:
@@ -298,7 +309,7 @@ def _join(drive: RecordingDrive, rows: Rows) -> None:
         j = known[np.argmin(np.abs(known - i))]
         times[i] = times[j] + (own[i] - own[j])
     drive.set_times(np.maximum.accumulate(times))
-    drive.set_labels(rows.measured_rad[:n].copy(), rows.speed_mps[:n].copy())
+    drive.set_labels(rows.driven_rad[:n].copy(), rows.speed_mps[:n].copy())
     drive.predicted_rad = rows.predicted_rad[:n].copy()
     drive.predicted_class = rows.predicted_class[:n].copy()
     drive.probability = rows.probability[:n].copy()

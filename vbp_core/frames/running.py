@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +24,11 @@ CACHE_BYTES = 32 * 2**20  # of decoded pictures, for who goes through a drive on
 
 WAITING = 1  # batches between two threads
 
+Frame = TypeVar("Frame", bound=FrameResult)  # of a camera, it stays one
 _Ready = list[tuple[FrameResult, list[Prepared]]]  # frames, and each network's input
 
 
-def run_frame(
-    frame: FrameResult, engines: Sequence[Engine], request: FrameRequest | None = None
-) -> FrameResult:
+def run_frame(frame: Frame, engines: Sequence[Engine], request: FrameRequest | None = None) -> Frame:
     """The frame with what each network makes of it; a gap as it is. Raises VbpError (see `Engine.run`)."""
     if frame.image is None:
         return frame

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from vbp.drives.base import Image
 from vbp.live.address import Address, parse_address
-from vbp.live.frame import CaptureState, LiveFrame, Phase
 from vbp.live.opencv import Wishes
 from vbp.live.reader import Reader
+from vbp.live.records import CaptureState, LiveFrame, Phase
 
 log = logging.getLogger(__name__)
 
@@ -111,17 +111,17 @@ class Capture:
         return [t.name for t in threads if t.is_alive()]
 
     def take(self, after: int = 0, timeout_s: float = 0.0) -> LiveFrame | None:
-        """The newest frame if its `seq` is above `after`; else wait for one, up to `timeout_s`."""
+        """The newest frame if its `index` is above `after`; else wait for one, up to `timeout_s`."""
         end = time.monotonic() + timeout_s
         with self._changed:
-            while not self._stopped and (self._newest is None or self._newest.seq <= after):
+            while not self._stopped and (self._newest is None or self._newest.index <= after):
                 left = end - time.monotonic()
                 if left <= 0:
                     return None
                 self._changed.wait(left)
             if self._stopped or self._newest is None:
                 return None
-            self._taken = max(self._taken, self._newest.seq)
+            self._taken = max(self._taken, self._newest.index)
             return self._newest
 
     @property
@@ -130,7 +130,8 @@ class Capture:
             return self._state()
 
     def _state(self) -> CaptureState:
-        size = self._newest.image.shape[1::-1] if self._newest is not None else (0, 0)
+        image = self._newest.image if self._newest is not None else None
+        size = image.shape[1::-1] if image is not None else (0, 0)
         return CaptureState(
             self._phase,
             self._text,
@@ -164,10 +165,10 @@ class Capture:
             if self._newest is not None:
                 if timestamp_ns <= self._last_stamp:  # the clock was set back: go on from where it was
                     timestamp_ns = self._last_stamp + max(arrived_ns - self._newest.arrived_ns, 1)
-                self._dropped += self._newest.seq > self._taken
+                self._dropped += self._newest.index > self._taken
             self._last_stamp = timestamp_ns
             self._received += 1
-            frame = LiveFrame(self._received, timestamp_ns, arrived_ns, image)
+            frame = LiveFrame(self._received, timestamp_ns, image, arrived_ns=arrived_ns)
             self._newest = frame
             self._arrivals.append(arrived_ns)
             listeners = self._on_frame

@@ -6,7 +6,9 @@ lines. So a process that is killed loses no more; once a second both are forced 
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import json
 import math
 import os
@@ -25,8 +27,7 @@ from av.video.stream import VideoStream
 from vbp.drives.base import Image
 from vbp.drives.recording import COLUMNS, FORMAT, HEAD, ROWS, VERSION, VIDEO
 from vbp.errors import VbpError
-from vbp.live.angles import Measured
-from vbp.live.frame import LiveFrame, Prediction
+from vbp.live.records import LiveFrame
 from vbp.models.atomic import atomic_write
 
 _CLUSTER_MS = 250
@@ -41,19 +42,20 @@ _MJPEG = {"qmin": "1", "qmax": "3"}  # for builds of libav without x264
 class RecordingFiles:
     """Belongs to one thread after it was made. frames, resized, seconds and bytes may be read from any."""
 
-    def __init__(self, folder: Path, size: tuple[int, int], fps_hint: float, camera: str, model: str) -> None:
+    def __init__(self, folder: Path, size: tuple[int, int], fps_hint: float, camera: str) -> None:
         self.frames = self.resized = self.bytes = 0
         self.seconds = 0.0
         self._folder, self._size = folder, size
         self._first_ns = 0
         self._last_pts = -1
+        self._networks: list[str] = []
         self._synced = time.monotonic()
         make_new_folder(folder)
         self._head: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
             "camera": camera,
-            "model": model,
+            "model": "",
             "width": size[0],
             "height": size[1],
             "angle": "steering wheel, radians, positive to the left",
@@ -91,8 +93,10 @@ class RecordingFiles:
         self._container.start_encoding()
         self._container_sync = os.open(path, os.O_RDONLY)
 
-    def write(self, frame: LiveFrame, measured: Measured | None, predicted: Prediction) -> None:
+    def write(self, frame: LiveFrame) -> None:
         """Raises OSError or av.FFmpegError."""
+        assert frame.image is not None
+        self._note_network(frame)
         if self.frames == 0:
             self._first_ns = frame.timestamp_ns
         since_ns = frame.timestamp_ns - self._first_ns
@@ -101,7 +105,7 @@ class RecordingFiles:
         self._last_pts = pts
         picture = self._picture(self._even(self._fitted(frame.image)))
         picture.pts, picture.time_base = pts, _MILLISECOND
-        line = row(self.frames, frame, measured, predicted)
+        line = row(self.frames, frame)
         for packet in self._stream.encode(picture):
             self._container.mux_one(packet)
         if self._rows.write(line) != len(line):
@@ -109,6 +113,14 @@ class RecordingFiles:
         self.frames += 1
         self.seconds = since_ns / 1e9
         self.flush()
+
+    def _note_network(self, frame: LiveFrame) -> None:
+        """Networks are named in the order in which they were used: another may be chosen while a recording is made."""
+        name = frame.results[0].network if frame.results else ""
+        if name and name not in self._networks:
+            self._networks.append(name)
+            self._head["model"] = ", ".join(self._networks)
+            self._write_head()
 
     def flush(self) -> None:
         """Force to the disk what is older than a second."""
@@ -183,14 +195,20 @@ class RecordingFiles:
             temporary.write_text(text, encoding="utf-8")
 
 
-def row(number: int, frame: LiveFrame, measured: Measured | None, predicted: Prediction) -> bytes:
+def row(number: int, frame: LiveFrame) -> bytes:
     """A line of frames.csv; numbers are written so that they are read back exactly, unknown ones are empty."""
+    classes = frame.result.classes if frame.result is not None else None
     cells = [str(number), str(frame.timestamp_ns)]
-    angle, speed = (measured.angle_rad, measured.speed_mps) if measured is not None else (math.nan, math.nan)
-    cells += [_number(v) for v in (angle, predicted.angle_rad, speed)]
-    cells += [str(measured.timestamp_ns) if measured is not None else "", str(frame.seq)]
-    cells += [str(predicted.number) if predicted.number >= 0 else "", _number(predicted.probability)]
-    return (",".join(cells) + "\n").encode()
+    cells += [_number(math.degrees(v)) for v in (frame.driven_rad, frame.predicted_rad, frame.error_rad)]
+    cells += [_number(v) for v in (frame.speed_mps, frame.driven_rad, frame.predicted_rad)]
+    cells += ["" if frame.measured_ns is None else str(frame.measured_ns), str(frame.index)]
+    if classes is None:
+        cells += ["", "", ""]
+    else:
+        cells += [str(classes.number), _number(classes.probability), " ".join(classes.name.split())]
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue().encode()
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""A live session without a window: camera, network, measured angles and recording, put together."""
+"""A live session: camera, measured angles, networks and recording, put together; with a window and without."""
 
 from __future__ import annotations
 
@@ -8,127 +8,174 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vbp.errors import VbpError
-from vbp.live.angles import AngleSource, Measured
-from vbp.live.capture import Capture
-from vbp.live.frame import NO_PREDICTION, LiveFrame, Prediction
-from vbp.live.recorder import Recorder
+from vbp.live.angles import AngleSource, Measured, open_angles
+from vbp.live.capture import Capture, OnFrame
+from vbp.live.records import (
+    CaptureState,
+    LiveEvent,
+    LiveFailure,
+    LiveFrame,
+    LiveRequest,
+    RecordingState,
+)
+from vbp.live.waiting import WaitingFrames
 
 if TYPE_CHECKING:
     from vbp.engine import Engine
-    from vbp.results import NetworkResult
+    from vbp.live.recorder import Recorder
+    from vbp.results import FrameRequest
 
 log = logging.getLogger(__name__)
 
-WAITING = 16  # frames that wait for their prediction before they are recorded
-PATIENCE_S = 0.5  # and how long
+FPS_HINT = 20.0  # where neither the camera nor the request says
+RECORDING_EVERY_S = 0.25  # between two events of a recording
+JOIN_S = 2.0
+END_S = 25.0
+_POLL_S = 0.05
 
-OnResult = Callable[["LiveResult"], None]
-MakeRecorder = Callable[[LiveFrame], Recorder]
-
-
-@dataclass(frozen=True)
-class LiveResult:
-    """A frame and what the network said of it.
-
-    measured: the driver's angle at that time, None where unknown. latency_ms: from the frame's arrival until this
-    result. skipped: frames of the camera that the network has not seen, in all.
-    """
-
-    frame: LiveFrame
-    shot: NetworkResult
-    measured: Measured | None
-    latency_ms: float
-    skipped: int
-
-    @property
-    def error_rad(self) -> float:
-        """Driven - predicted, radians; NaN without a measured angle."""
-        return self.measured.angle_rad - self.shot.angle_rad if self.measured is not None else math.nan
+OnEvent = Callable[[LiveEvent], None]
 
 
 @dataclass(frozen=True)
 class SessionState:
-    """results: frames that went through the network. latency_ms: median and 95th percentile of the last 200,
-    NaN before the first. fps: results per second. failure: why the session ended by itself, "" if it did not.
-    recording: why there is no recording any more, "" while all is well.
-    """
+    """results: frames that went through the networks; skipped: that did not, since the first that did. latency_ms: from
+    a frame's arrival to its result, of the newest, the median and the 95th percentile of the last 200; NaN before
+    the first."""
 
     results: int
     skipped: int
-    latency_ms: tuple[float, float]
-    fps: float
-    failure: str
-    recording: str
-    newest: LiveResult | None
+    latency_ms: tuple[float, float, float]
+    newest: LiveFrame | None
 
 
-class LiveSession:
-    """Runs the newest frame through the network, again and again, in a thread of its own.
+class LiveSession(threading.Thread):
+    """Owns capture, source of angles and recording, from `start` until `stop`. All methods may be called from any thread.
 
-    The session starts and stops `capture` and `angles`, and ends the recording. `make_recorder` is called with
-    the first frame, whose size it needs. `on_result` is called in the session's thread. A recording that fails
-    ends; the session goes on.
+    Networks run in the caller's thread: either `run_newest` is called again and again, or frames come by `on_frame`,
+    and `add_results` hears what came out. on_frame is called for every frame, in the capture's thread, and must be
+    quick. on_event hears of the camera, the recording and what fails, in other threads. angles: a source that is open; else
+    `request.angles` is opened, and where that fails the session goes on without.
     """
 
     def __init__(
         self,
-        capture: Capture,
-        engine: Engine,
+        request: LiveRequest,
         *,
         angles: AngleSource | None = None,
-        make_recorder: MakeRecorder | None = None,
-        methods: Sequence[str] = ("visualbackprop",),
-        on_result: OnResult | None = None,
+        on_frame: OnFrame | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
-        self._capture, self.engine, self._angles = capture, engine, angles
-        self._make_recorder = make_recorder
-        self._methods, self._on_result = methods, on_result
-        self.recorder: Recorder | None = None
-        self._lock = threading.Lock()
-        self._tape_lock = threading.Lock()  # frames are recorded in order, whichever thread does it
-        self._waiting: deque[LiveFrame] = deque()
-        self._stopped = threading.Event()
-        self._results = self._skipped = 0
+        super().__init__(name="live session", daemon=True)
+        self.request = request
+        self.failure = ""  # why the session ended by itself
+        self.last_arrived_ns = 0  # of the newest frame, `time.monotonic_ns`
+        self._on_frame, self._on_event = on_frame, on_event
+        self._angles = angles
+        self._capture = Capture(
+            request.address,
+            size=request.size,
+            fps=request.fps,
+            exposure_ms=request.exposure_ms,
+            on_frame=self._receive,
+            on_state=on_event,
+        )
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._folder: Path | None = None  # to record into; None: nowhere
+        self._make_parents = False
+        self._waiting = WaitingFrames()
+        self._recorder: Recorder | None = None
+        self._recording: RecordingState | None = None
+        self._results = self._skipped = self._last_index = 0
         self._latencies: deque[float] = deque(maxlen=200)
-        self._times: deque[float] = deque(maxlen=200)
-        self._newest: LiveResult | None = None
-        self._failure = self._recording = ""
-        self._thread = threading.Thread(target=self._run, name="live session", daemon=True)
+        self._newest: LiveFrame | None = None
 
-    def start(self) -> None:
-        if self._angles is not None:
-            self._angles.start()
-        if self._make_recorder is not None:
-            self._capture.listen(on_frame=self._keep)
-        self._capture.start()
-        self._thread.start()
+    # --- frames and networks ---------------------------------------------------------------------
 
-    def stop(self) -> None:
-        """Returns at once; `join` waits for what is under way, and for the recording to be whole."""
-        self._stopped.set()
-        self._capture.stop()
+    def run_newest(
+        self, engines: Sequence[Engine], request: FrameRequest | None = None, timeout_s: float = 0.25
+    ) -> LiveFrame | None:
+        """Run the newest frame through the networks, if it is a new one; else wait for one, up to `timeout_s`.
 
-    def join(self, timeout_s: float = 5.0) -> list[str]:
-        """After `stop`: make the recording whole; the names of threads that still run when time is up."""
-        end = time.monotonic() + timeout_s
-        self._thread.join(timeout_s)
-        left = [self._thread.name] if self._thread.is_alive() else []
-        left += self._capture.join(max(end - time.monotonic(), 0))
-        if self._angles is not None:
-            self._angles.stop()
-        self._record(everything=True)
-        if self.recorder is not None:
-            try:
-                self.recorder.stop()
-            except VbpError as error:
-                self._recording = self._recording or str(error)
-        return left
+        Raises VbpError (see `Engine.run`).
+        """
+        from vbp.frames.running import run_frame  # torch comes with it: a window has it in another thread
+
+        frame = self._capture.take(self._last_index, timeout_s)
+        return self.add_results(run_frame(self.with_angle(frame), engines, request)) if frame else None
+
+    def add_results(self, frame: LiveFrame) -> LiveFrame:
+        """What networks made of a frame of this session; it is returned with the angle measured at its time."""
+        frame = self.with_angle(frame)
+        latency_ms = (time.monotonic_ns() - frame.arrived_ns) / 1e6
+        with self._changed:
+            # Those before the first are of the time in which the network was made ready.
+            if self._last_index:
+                self._skipped += max(frame.index - self._last_index - 1, 0)
+            self._last_index = max(self._last_index, frame.index)
+            self._newest = frame
+            self._results += 1
+            self._latencies.append(latency_ms)
+            if self._folder is not None:
+                self._waiting.add_results(frame)
+                self._changed.notify_all()
+        return frame
+
+    def with_angle(self, frame: LiveFrame) -> LiveFrame:
+        """The frame with the angle and the speed measured nearest to it, as far as they are known by now."""
+        measured = self.measured(frame.timestamp_ns)
+        if measured is None:
+            return frame
+        return replace(
+            frame,
+            driven_rad=measured.angle_rad,
+            speed_mps=measured.speed_mps,
+            measured_ns=measured.timestamp_ns,
+        )
+
+    def measured(self, timestamp_ns: int) -> Measured | None:
+        """The angle measured nearest to that time; None where there is none within 0.2 s, or no source."""
+        return self._angles.at(timestamp_ns) if self._angles is not None else None
+
+    # --- recording ---------------------------------------------------------------------------------
+
+    def record(self, folder: Path | None, make_parents: bool = False) -> None:
+        """Record into a new `folder` from the next frame on; None: stop, and make the recording whole. Returns at once.
+
+        make_parents: the folders around it are made as well, where they are missing.
+        """
+        with self._changed:
+            self._folder = folder.expanduser() if folder is not None else None
+            self._make_parents = make_parents
+            self._changed.notify_all()
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether frames are recorded, or will be as soon as they come."""
+        return self._folder is not None
+
+    @property
+    def recording(self) -> RecordingState | None:
+        """Of the recording that is being made, or of the last one; None before its first frame."""
+        with self._changed:
+            return self._recording if self._recorder is None else self._recording_state(self._recorder)
+
+    def _recording_state(self, recorder: Recorder) -> RecordingState:
+        state = recorder.state
+        return replace(state, dropped=state.dropped + self._waiting.lost)
+
+    # --- how it is doing -----------------------------------------------------------------------------
+
+    @property
+    def camera(self) -> CaptureState:
+        return self._capture.state
 
     @property
     def angles_text(self) -> str:
@@ -136,87 +183,136 @@ class LiveSession:
         return self._angles.state if self._angles is not None else ""
 
     @property
-    def running(self) -> bool:
-        return self._thread.is_alive()
-
-    @property
     def state(self) -> SessionState:
-        with self._lock:
-            last = list(self._latencies)
-            latency = (
-                (float(np.median(last)), float(np.percentile(last, 95))) if last else (math.nan, math.nan)
-            )
-            recent = [t for t in self._times if time.monotonic() - t <= 2.0]
-            fps = (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
-            return SessionState(
-                self._results, self._skipped, latency, fps, self._failure, self._recording, self._newest
-            )
+        with self._changed:
+            last = list(self._latencies) or [math.nan]
+            latency = (last[-1], float(np.median(last)), float(np.percentile(last, 95)))
+            return SessionState(self._results, self._skipped, latency, self._newest)
 
-    def _run(self) -> None:
+    # --- the end -----------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Returns at once; the thread ends when the recording is whole and the camera is free."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._capture.stop()
+
+    def end(self, timeout_s: float = END_S) -> list[str]:
+        """Stop, and wait for it; the names of threads that still run when time is up."""
+        deadline = time.monotonic() + timeout_s
+        self.stop()
+        self.join(timeout_s)
+        left = [self.name] if self.is_alive() else []
+        return left + self._capture.join(max(deadline - time.monotonic(), 0))
+
+    # --- the capture's thread ------------------------------------------------------------------------
+
+    def _receive(self, frame: LiveFrame) -> None:
+        self.last_arrived_ns = frame.arrived_ns
+        with self._changed:
+            if self._folder is not None:
+                self._waiting.add(frame)
+                self._changed.notify_all()
+        if self._on_frame is not None:
+            self._on_frame(frame)
+
+    # --- the session's thread, which does what may take a moment ---------------------------------------
+
+    def run(self) -> None:
         try:
-            after = 0
-            while not self._stopped.is_set():
-                frame = self._capture.take(after, 0.25)
-                if frame is not None:
-                    self._one(frame, after)
-                    after = frame.seq
-        except VbpError as error:
-            self._failure = str(error)
+            self._open_angles()
+            self._capture.start()
+            self._serve()
         except Exception as error:
             log.exception("live")
-            self._failure = f"the network could not be run: {error}"
+            self.failure = f"the camera cannot be used: {error}"
+            self._tell(LiveFailure(self.failure, ended=True))
         finally:
+            self._end_recording()
             self._capture.stop()
+            self._capture.join(JOIN_S)  # a device is to be free for who opens it next
+            if self._angles is not None:
+                self._angles.stop()
 
-    def _one(self, frame: LiveFrame, after: int) -> None:
-        shot = self.engine.run(frame.image, maps=self._methods, strict=False)
-        done = time.monotonic_ns()
-        measured = self._measured(frame)
-        with self._lock:
-            # Those before the first are of the time in which the network was made ready.
-            self._skipped += frame.seq - after - 1 if after else 0
-            latency_ms = (done - frame.arrived_ns) / 1e6
-            result = LiveResult(frame, shot, measured, latency_ms, self._skipped)
-            self._newest = result
-            self._results += 1
-            self._latencies.append(latency_ms)
-            self._times.append(done / 1e9)
-        self._record(seq=frame.seq, predicted=Prediction.of(shot))
-        if self._on_result is not None:
-            self._on_result(result)
+    def _tell(self, event: LiveEvent) -> None:
+        if self._on_event is not None:
+            self._on_event(event)
 
-    def _measured(self, frame: LiveFrame) -> Measured | None:
-        return self._angles.at(frame.timestamp_ns) if self._angles is not None else None
+    def _open_angles(self) -> None:
+        try:
+            source = open_angles(self.request.angles) if self.request.angles and not self._angles else None
+            source = source or self._angles
+            if source is not None:
+                source.start()
+            self._angles = source
+        except VbpError as error:  # the pictures are still worth seeing
+            self._tell(LiveFailure(str(error)))
 
-    # --- recording ---------------------------------------------------------------------------------
+    def _serve(self) -> None:
+        told = 0.0
+        while True:
+            with self._changed:
+                while not (self._stopped or self._folder is not None or self._recorder is not None):
+                    self._changed.wait()
+                if not self._stopped and self._folder is not None and not self._waiting.ready:
+                    self._changed.wait(_POLL_S)
+                stopped, folder = self._stopped, self._folder
+                frames = self._waiting.take(everything=stopped or folder is None)
+            try:
+                self._write(frames, folder)
+            except VbpError as error:
+                self._give_up(str(error))
+            except Exception as error:
+                log.exception("recording")
+                self._give_up(f"the recording stopped: {error}")
+            if stopped:
+                return
+            if self._recorder is not None and time.monotonic() - told > RECORDING_EVERY_S:
+                told = time.monotonic()
+                self._tell(self._recording_state(self._recorder))
 
-    def _keep(self, frame: LiveFrame) -> None:
-        """In the capture's thread, with every frame: it waits for its prediction, or to be skipped."""
-        self._waiting.append(frame)
-        late_ns = time.monotonic_ns() - round(PATIENCE_S * 1e9)
-        if len(self._waiting) > WAITING or self._waiting[0].arrived_ns < late_ns:
-            self._record(oldest=True)
+    def _write(self, frames: list[LiveFrame], folder: Path | None) -> None:
+        for frame in frames:
+            if self._recorder is None and folder is not None:
+                self._recorder = self._open_recorder(frame, folder)
+            if self._recorder is not None:
+                self._recorder.put(self.with_angle(frame))
+        if self._recorder is not None and self._recorder.folder != folder:
+            self._end_recording()
 
-    def _record(
-        self,
-        seq: int = 0,
-        predicted: Prediction = NO_PREDICTION,
-        oldest: bool = False,
-        everything: bool = False,
-    ) -> None:
-        """Put what is decided to the recorder, in order: frames up to `seq`, the oldest one, or all."""
-        if self._make_recorder is None:
+    def _open_recorder(self, frame: LiveFrame, folder: Path) -> Recorder:
+        from vbp.live.recorder import Recorder  # PyAV comes with it, and most sessions record nothing
+
+        if self._make_parents:
+            try:
+                folder.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise VbpError(f"{folder.parent} cannot be made: {error.strerror or error}") from error
+        assert frame.image is not None
+        height, width = frame.image.shape[:2]
+        fps = self.camera.fps or self.request.fps or FPS_HINT
+        return Recorder(folder, size=(width, height), fps_hint=fps, camera=self.request.address.name)
+
+    def _give_up(self, reason: str) -> None:
+        with self._changed:
+            self._folder = None
+            self._waiting.clear()
+        self._end_recording(reason)
+
+    def _end_recording(self, failure: str = "") -> None:
+        """Make the recording whole, and tell what became of it. failure: why it ends, if nobody asked for that."""
+        recorder = self._recorder
+        if recorder is None and not failure:
             return
-        with self._tape_lock:
-            while self._waiting and (everything or oldest or self._waiting[0].seq <= seq):
-                frame = self._waiting.popleft()
-                oldest = False
-                try:
-                    if self._recording:
-                        continue
-                    if self.recorder is None:
-                        self.recorder = self._make_recorder(frame)
-                    said = predicted if frame.seq == seq else NO_PREDICTION
-                    self.recorder.put(frame, self._measured(frame), said)
-                except VbpError as error:
-                    self._recording = str(error)
+        if recorder is not None:
+            try:
+                recorder.stop()
+            except VbpError as error:
+                failure = failure or str(error)
+        with self._changed:
+            state = RecordingState(None) if recorder is None else self._recording_state(recorder)
+            state = replace(state, ended=True, failure=failure)
+            self._recorder, self._recording = None, state
+            self._waiting.lost = 0
+        self._tell(state)
