@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import html
+import itertools
 import math
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent
+import numpy as np
+from PySide6.QtCore import QPointF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
     QScrollArea,
-    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -21,7 +23,7 @@ from PySide6.QtWidgets import (
 
 from vbp.app import theme
 from vbp.app.panels.title import Caption
-from vbp.app.widgets.loss_plot import nice_step
+from vbp.app.widgets.line_plot import ROWS, LinePlot, nice_step
 
 if TYPE_CHECKING:
     from vbp.evidence.outcome import Plot
@@ -33,7 +35,6 @@ EMPTY = (
 )
 WIDE = 520  # pixels from which on the plots stand beside each other,
 LOW = 380  # or always, in a panel less high than that,
-NARROW = 190  # and with fewer figures below a plot less wide;
 FLAT = 250  # and up to which, in a panel that wide, the words stand beside them
 # Apart from each other for all common kinds of colour blindness (Okabe and Ito), dark and light.
 DARK = ("#56b4e9", "#e69f00", "#4dc9a0", "#cc79a7", "#f0e442", "#8f9bff", "#d55e00")
@@ -176,125 +177,50 @@ class EvidencePanel(QWidget):
         self._page.setDirection(across if wide and flat else down)
 
 
-class CurvesPlot(QWidget):
+class CurvesPlot(LinePlot):
     """A `Plot` of the evidence, with its legend below the title."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._plot: Plot | None = None
+        self._shown: Plot | None = None
         self.setMinimumSize(120, 60)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        theme.changed.connect(self.update)
+        self._dress()
 
     def set_plot(self, plot: Plot) -> None:
-        self._plot = plot
+        self._shown = plot
         self.setAccessibleName(plot.title)
-        self.setToolTip("\n".join([plot.title, *(s.name for s in plot.series)]))
-        self.update()
+        self.draw()
+
+    def tip(self, pos: QPointF) -> str:
+        return "\n".join([self._shown.title, *(s.name for s in self._shown.series)]) if self._shown else ""
 
     def sizeHint(self) -> QSize:
         return QSize(260, 160)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        c, m = theme.colours(), self.fontMetrics()
-        painter.fillRect(self.rect(), c.panel)
-        if self._plot is None:
-            painter.end()
+    def draw(self) -> None:
+        plot, c = self._shown, theme.colours()
+        self._plot.clear()
+        if plot is None:
             return
-        painter.setFont(theme.number_font())
-        painter.setPen(c.text)
-        title = m.elidedText(self._plot.title, Qt.TextElideMode.ElideRight, self.width() - 12)
-        painter.drawText(QRectF(6, 2, self.width() - 12, m.height() + 2), _LEFT, title)
-        top = self._legend(painter, 4.0 + m.height())
-        left, bottom = m.horizontalAdvance("−0.5°") + 12, m.height() + 8
-        area = QRectF(
-            left, top + 6, max(10, self.width() - left - 10), max(10, self.height() - top - bottom - 6)
-        )
-        self._curves(painter, self._plot, area)
-        painter.end()
-
-    def _legend(self, painter: QPainter, y: float) -> float:
-        """Draw it, over as many lines as it takes; where it ends."""
-        assert self._plot is not None
-        c, m, x = theme.colours(), self.fontMetrics(), 6.0
-        k = 0
-        for series in self._plot.series:
-            wide = 18 + m.horizontalAdvance(series.name) + 12
-            if x > 6 and x + wide > self.width():
-                x, y = 6.0, y + m.height()
-            painter.setPen(_pen(c.muted, dashed=True) if series.aside else _pen(colour(k)))
-            middle = y + m.height() / 2 + 1
-            painter.drawLine(QPointF(x, middle), QPointF(x + 13, middle))
-            painter.setPen(c.muted)
-            painter.drawText(QRectF(x + 18, y, wide, m.height() + 2), _LEFT, series.name)
-            x += wide
-            k += not series.aside
-        return y + m.height()
-
-    def _curves(self, painter: QPainter, plot: Plot, area: QRectF) -> None:
-        c = theme.colours()
-        lines = [
-            [(_at(x, plot), y) for x, y in zip(s.x, s.y, strict=True) if math.isfinite(y)]
-            for s in plot.series
-        ]
-        points = [p for line in lines for p in line]
-        if not points:
-            painter.setPen(c.muted)
-            painter.drawText(area, int(Qt.AlignmentFlag.AlignCenter), "all maps are zero")
+        curves = [(np.asarray(s.x, np.float64), np.asarray(s.y, np.float64)) for s in plot.series]
+        if plot.log_x:
+            curves = [(np.log10(x), y) for x, y in curves]
+        known = [(x[np.isfinite(y)], y[np.isfinite(y)]) for x, y in curves]
+        xs, ys = (np.concatenate([pair[k] for pair in known]) for k in (0, 1))
+        self.say("" if len(ys) else "all maps are zero")
+        if not len(ys):
             return
-        low_x, high_x = min(p[0] for p in points), max(p[0] for p in points)
-        step = nice_step(
-            max(p[1] for p in points) - min(0.0, *(p[1] for p in points)), max(1.0, area.height() / 30)
-        )
-        low = math.floor(min(0.0, *(p[1] for p in points)) / step + 1e-9) * step
-        high = max(math.ceil(max(p[1] for p in points) / step - 1e-9) * step, low + step)
-
-        def place(x: float, y: float) -> QPointF:
-            across = (x - low_x) / max(1e-9, high_x - low_x)
-            return QPointF(
-                area.x() + area.width() * across, area.bottom() - area.height() * (y - low) / (high - low)
-            )
-
-        unit = "°" if plot.y_label.endswith("°") else ""
-        for n in range(round((high - low) / step) + 1):
-            y = place(low_x, low + n * step).y()
-            painter.setPen(QPen(c.border, 1))
-            painter.drawLine(QPointF(area.x(), round(y) + 0.5), QPointF(area.right(), round(y) + 0.5))
-            painter.setPen(c.muted)
-            text = f"{low + n * step:.3g}{unit}".replace("-", "−")
-            painter.drawText(QRectF(0, y - 10, area.x() - 5, 20), _RIGHT, text)
-        parts = 4 if area.width() >= NARROW else 2
-        for n in range(parts + 1):
-            x = low_x + (high_x - low_x) * n / parts
-            words = f"1e{x:.0f}" if plot.log_x else f"{x:.0f}"
-            if n == parts:
-                words = f"{plot.x_label} {words}" if plot.log_x else f"{words} %"
-            at = place(x, low).x()
-            wide = float(self.fontMetrics().horizontalAdvance(words) + 4)
-            start = min(max(at - wide / 2, area.x() - 8), self.width() - wide - 2)
-            painter.drawText(
-                QRectF(start, area.bottom() + 4, wide, self.fontMetrics().height()), _CENTRE, words
-            )
-        k = 0
-        for series, line in zip(plot.series, lines, strict=True):
-            painter.setPen(_pen(c.muted, dashed=True) if series.aside else _pen(colour(k)))
-            painter.drawPolyline(QPolygonF([place(x, y) for x, y in line]))
-            k += not series.aside
-
-
-def _at(x: float, plot: Plot) -> float:
-    return math.log10(x) if plot.log_x else float(x)
-
-
-def _pen(shade: QColor, dashed: bool = False) -> QPen:
-    pen = QPen(shade, 1.6)
-    if dashed:
-        pen.setStyle(Qt.PenStyle.DashLine)
-    return pen
-
-
-_LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-_RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-_CENTRE = int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
+        self._bottom.powers = plot.log_x
+        self._bottom.name, self._bottom.unit = (plot.x_label, "") if plot.log_x else ("", " %")
+        self._left.unit = "°" if plot.y_label.endswith("°") else ""
+        lowest = min(0.0, float(ys.min()))
+        step = nice_step(float(ys.max()) - lowest, ROWS)
+        low = math.floor(lowest / step + 1e-9) * step
+        high = max(math.ceil(float(ys.max()) / step - 1e-9) * step, low + step)
+        self.show_range((float(xs.min()), float(xs.max())), (low, high))
+        counted = itertools.count()
+        shades = [c.muted if s.aside else colour(next(counted)) for s in plot.series]
+        for (x, y), series, shade in zip(curves, plot.series, shades, strict=True):
+            self.add_curve(x, y, shade, series.aside)
+        entries = [(shade, s.name, s.aside) for shade, s in zip(shades, plot.series, strict=True)]
+        self.set_legend(entries, f'<span style="color:{c.text.name()}">{html.escape(plot.title)}</span>')

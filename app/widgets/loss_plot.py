@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QObject, QPointF, QSize, Qt, Signal
 
 from vbp.app import theme
+from vbp.app.widgets.line_plot import ROWS, LinePlot, nice_step
+from vbp.app.widgets.series import Floats
 
-Floats = NDArray[np.float64]
 GRAB = 14.0  # pixels around a mark
-STEPS = (1, 2, 5)
-EMPTY = "The first measurement appears here"
+EMPTY = "The first measurement<br>appears here"
 
 
 @dataclass(frozen=True)
@@ -34,17 +33,8 @@ class Curves:
     unit: str = "°"
 
 
-def nice_step(most: float, wanted: float) -> float:
-    """The smallest of 1, 2, 5, 10, ... (and their tenths) that makes at most `wanted` steps of `most`."""
-    if not (math.isfinite(most) and most > 0):
-        return 1.0
-    rough = most / max(1.0, wanted)
-    power = 10.0 ** math.floor(math.log10(rough))
-    return float(next(s * power for s in (*STEPS, 10) if s * power >= rough * 0.999))
-
-
-class LossPlot(QWidget):
-    """A click on a mark chooses that checkpoint."""
+class LossPlot(LinePlot):
+    """A click on a mark, or above or below it, chooses that checkpoint."""
 
     chosen = Signal(int)
 
@@ -53,29 +43,25 @@ class LossPlot(QWidget):
         self._curves = Curves(np.zeros(0), np.zeros(0), np.zeros(0), 1.0)
         self._marks: Floats = np.zeros(0)
         self._in_use = self._hovered = -1
-        self.setMouseTracking(True)
+        self._dots = pg.ScatterPlotItem(antialias=True)
+        self._dots.setZValue(20)
+        self._line = pg.InfiniteLine(angle=90)
+        self._bottom.name = "epoch"
         self.setMinimumSize(150, 84)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Train and test error over the epochs")
-        theme.changed.connect(self.update)
+        self._view.scene().sigMouseMoved.connect(self._moved)
+        self._view.scene().sigMouseClicked.connect(self._clicked)
+        self._dress()
 
     def set_curves(self, curves: Curves, marks: list[float]) -> None:
         """marks: the epochs of the checkpoints, in order."""
         self._curves, self._marks = curves, np.asarray(marks, dtype=np.float64)
-        self.update()
+        self.draw()
 
     def set_in_use(self, k: int) -> None:
         if k != self._in_use:
             self._in_use = k
-            self.update()
-
-    # Where things lie.
-
-    def _frame(self) -> QRectF:
-        m = self.fontMetrics()
-        left = m.horizontalAdvance("epoch") + 14  # of the figures and of the word below them
-        top, bottom = m.height() + 8, m.height() + 8
-        return QRectF(left, top, max(10, self.width() - left - 14), max(10, self.height() - top - bottom))
+            self._draw_marks()
 
     def top(self) -> float:
         """The value at the upper edge. A wild beginning must not flatten all that came after."""
@@ -84,61 +70,57 @@ class LossPlot(QWidget):
         if not len(values):
             return 1.0
         most = min(float(values.max()), 4 * float(values.min()))
-        step = nice_step(most * 1.05, 4)
+        step = nice_step(most * 1.05, ROWS)
         return max(step, math.ceil(most * 1.05 / step) * step)
 
-    def _point(self, epoch: float, degrees: float) -> QPointF:
-        f = self._frame()
-        y = f.bottom() - f.height() * degrees / self.top()
-        return QPointF(f.x() + f.width() * epoch / max(1e-9, self._curves.last), y)
-
-    def mark_point(self, k: int) -> QPointF:
+    def mark_value(self, k: int) -> float:
         """Where the mark of checkpoint `k` is: on the test curve, or on the other one where there is no test."""
         c, epoch = self._curves, float(self._marks[k])
         for values in (c.test, c.train):
             known = np.isfinite(values)
             if known.any():
-                degrees = min(float(np.interp(epoch, c.epochs[known], values[known])), self.top())
-                return self._point(epoch, degrees)
-        return self._point(epoch, 0.0)
+                return min(float(np.interp(epoch, c.epochs[known], values[known])), self.top())
+        return 0.0
 
-    def _mark_at(self, pos: QPointF) -> int:
+    def mark_point(self, k: int) -> QPointF:
+        """That mark in pixels of this widget."""
+        return self.point(float(self._marks[k]), self.mark_value(k))
+
+    # The mouse.
+
+    def _mark_at(self, scene_pos: QPointF) -> int:
         """The mark under the mouse: anywhere above or below it will do."""
-        if not len(self._marks) or not self._frame().adjusted(-GRAB, -GRAB, GRAB, GRAB).contains(pos):
+        box = self._plot.vb
+        if not len(self._marks) or not box.sceneBoundingRect().contains(scene_pos):
             return -1
-        away = [abs(self.mark_point(k).x() - pos.x()) for k in range(len(self._marks))]
+        away = [abs(box.mapViewToScene(QPointF(e, 0.0)).x() - scene_pos.x()) for e in self._marks]
         k = int(np.argmin(away))
         return k if away[k] <= GRAB else -1
 
-    # The hand.
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        self._hover(self._mark_at(event.position()))
-
-    def leaveEvent(self, event: QEvent) -> None:
-        self._hover(-1)
+    def _moved(self, scene_pos: QPointF) -> None:
+        self._hover(self._mark_at(scene_pos))
 
     def _hover(self, k: int) -> None:
         if k != self._hovered:
             self._hovered = k
-            self.setCursor(Qt.CursorShape.PointingHandCursor if k >= 0 else Qt.CursorShape.ArrowCursor)
-            self.update()
+            shape = Qt.CursorShape.PointingHandCursor if k >= 0 else Qt.CursorShape.ArrowCursor
+            self._view.viewport().setCursor(shape)
+            self._draw_marks()
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.LeftButton and (k := self._mark_at(event.position())) >= 0:
+    def _clicked(self, event: Any) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and (k := self._mark_at(event.scenePos())) >= 0:
             self.chosen.emit(k)
 
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self._tip(QPointF(event.pos())), self)
-            return True
-        return super().event(event)
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Leave:
+            self._hover(-1)
+        return super().eventFilter(watched, event)
 
-    def _tip(self, pos: QPointF) -> str:
-        c, f = self._curves, self._frame()
+    def tip(self, pos: QPointF) -> str:
+        c = self._curves
         if not len(c.epochs):
             return ""
-        k = int(np.argmin(np.abs(c.epochs - (pos.x() - f.x()) / f.width() * c.last)))
+        k = int(np.argmin(np.abs(c.epochs - pos.x())))
         parts = [f"epoch {c.epochs[k]:.3g}"]
         for name, values, note in (("test", c.test, ""), ("train", c.train, ", on augmented frames")):
             if np.isfinite(values[k]):
@@ -151,86 +133,37 @@ class LossPlot(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(260, 130)
 
-    # Paint.
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setFont(theme.number_font())
-        c = theme.colours()
-        painter.fillRect(self.rect(), c.panel)
-        if not len(self._curves.epochs):
-            painter.setPen(c.muted)
-            painter.drawText(QRectF(self.rect()).adjusted(8, 8, -8, -8), _WRAPPED, EMPTY)
-            painter.end()
+    def draw(self) -> None:
+        c, colours = self._curves, theme.colours()
+        self._plot.clear()
+        self.say("" if len(c.epochs) else EMPTY)
+        if not len(c.epochs):
             return
-        self._paint_axes(painter)
-        self._paint_legend(painter)
-        painter.save()
-        painter.setClipRect(self._frame().adjusted(-1, -1, 1, 1))
-        for values, colour in ((self._curves.train, c.muted), (self._curves.test, c.error)):
-            painter.setPen(QPen(colour, 1.5))
-            known = np.isfinite(values)
-            points = [
-                self._point(e, v) for e, v in zip(self._curves.epochs[known], values[known], strict=True)
-            ]
-            painter.drawPolyline(QPolygonF(points))
-            if len(points) == 1:
-                painter.drawPoint(points[0])
-        painter.restore()
-        self._paint_marks(painter)
-        painter.end()
+        self._left.unit = c.unit
+        self.show_range((0.0, max(1e-9, c.last)), (0.0, self.top()))
+        self.add_curve(c.epochs, c.train, colours.muted)
+        self.add_curve(c.epochs, c.test, colours.error)
+        entries = [(colours.error, f"test {c.quantity}", False), (colours.muted, "train", False)]
+        self.set_legend(entries if np.isfinite(c.test).any() else entries[1:])
+        self._plot.addItem(self._line, ignoreBounds=True)
+        self._plot.addItem(self._dots)
+        self._draw_marks()
 
-    def _paint_axes(self, painter: QPainter) -> None:
-        c, f, top = theme.colours(), self._frame(), self.top()
-        step = nice_step(top, max(1.0, f.height() / 26))
-        for n in range(int(top / step + 1e-6) + 1):
-            y = self._point(0, n * step).y()
-            painter.setPen(QPen(c.border, 1))
-            painter.drawLine(QPointF(f.x(), round(y) + 0.5), QPointF(f.right(), round(y) + 0.5))
-            painter.setPen(c.muted)
-            painter.drawText(QRectF(0, y - 10, f.x() - 6, 20), _RIGHT, f"{n * step:g}{self._curves.unit}")
-        last = self._curves.last
-        step = nice_step(last, max(1.0, f.width() / 56))
-        said = "epoch"
-        for n in range(int(last / step + 1e-6) + 1):
-            x = self._point(n * step, 0).x()
-            text = f"{n * step:g}"
-            painter.drawText(
-                QRectF(x - 40, f.bottom() + 3, 80, self.fontMetrics().height() + 2), _CENTRE, text
-            )
-        painter.drawText(QRectF(0, f.bottom() + 3, f.x() - 9, self.fontMetrics().height() + 2), _RIGHT, said)
-
-    def _paint_legend(self, painter: QPainter) -> None:
-        c, m = theme.colours(), self.fontMetrics()
-        x, y = self._frame().x(), 3.0
-        parts = [(f"test {self._curves.quantity}", c.error), ("train", c.muted)]
-        if not np.isfinite(self._curves.test).any():
-            parts = parts[1:]
-        for text, colour in parts:
-            if x + 18 + m.horizontalAdvance(text) > self.width():
-                return  # no room; the tooltip says it
-            painter.setPen(QPen(colour, 2))
-            middle = y + m.height() / 2 + 1
-            painter.drawLine(QPointF(x, middle), QPointF(x + 12, middle))
-            painter.setPen(c.muted)
-            painter.drawText(QRectF(x + 18, y, 200, m.height() + 2), _LEFT, text)
-            x += 18 + m.horizontalAdvance(text) + 18
-
-    def _paint_marks(self, painter: QPainter) -> None:
-        c, f = theme.colours(), self._frame()
-        for k in range(len(self._marks)):
-            at, used = self.mark_point(k), k == self._in_use
-            if used:
-                painter.setPen(QPen(c.accent, 1))
-                painter.drawLine(QPointF(at.x(), f.y()), QPointF(at.x(), f.bottom()))
-            painter.setPen(QPen(c.accent if used or k == self._hovered else c.error, 1.5))
-            painter.setBrush(c.accent if used else c.panel)
-            radius = 5.0 if k == self._hovered or used else 4.0
-            painter.drawEllipse(at, radius, radius)
-
-
-_LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-_RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-_CENTRE = int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
-_WRAPPED = int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)
+    def _draw_marks(self) -> None:
+        c = theme.colours()
+        marks = range(len(self._marks))
+        used = [k == self._in_use for k in marks]
+        near = [k == self._hovered for k in marks]
+        self._dots.setData(
+            x=self._marks,
+            y=[self.mark_value(k) for k in marks],
+            size=[10 if u or n else 8 for u, n in zip(used, near, strict=True)],
+            pen=[
+                pg.mkPen(c.accent if u or n else c.error, width=1.5) for u, n in zip(used, near, strict=True)
+            ],
+            brush=[pg.mkBrush(c.accent if u else c.panel) for u in used],
+        )
+        self._line.setVisible(any(used))
+        if any(used):
+            self._line.setPen(c.accent)
+            self._line.setValue(float(self._marks[self._in_use]))

@@ -7,18 +7,24 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QPen, QShowEvent
+from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from vbp.app import theme
 from vbp.app.widgets.plot_parts import (
     STEERING,
+    DegreeAxis,
     Meaning,
     TimeAxis,
+    ViewBox,
+    add_cursor,
     add_plot,
     add_region,
     add_text,
     add_zero,
+    dress_axes,
+    legend_entry,
+    thin_pen,
 )
 from vbp.app.widgets.series import Floats, nearest, nice_limit, peak, visible_curve
 
@@ -61,8 +67,8 @@ class AnglePlot(QWidget):
         self._time_axis = TimeAxis()
         self._legend = self._view.addLabel("", row=0, col=0, justify="left")
         self._legend.setContentsMargins(50, 0, 0, 0)
-        self._upper = add_plot(self._view, 1, None)
-        self._lower = add_plot(self._view, 2, self._time_axis)
+        self._upper = add_plot(self._view, 1, DegreeAxis(), None, ViewBox())
+        self._lower = add_plot(self._view, 2, DegreeAxis(), self._time_axis, ViewBox())
         self._lower.setXLink(self._upper)
         layout.setRowStretchFactor(1, 5)
         layout.setRowStretchFactor(2, 3)
@@ -78,7 +84,7 @@ class AnglePlot(QWidget):
             plot.addItem(self._curves[name])
         self._zeros = [add_zero(plot) for plot in (self._upper, self._lower)]
         self._regions = [add_region(plot) for plot in (self._upper, self._lower)]
-        self._lines = [self._add_cursor(plot) for plot in (self._upper, self._lower)]
+        self._lines = [add_cursor(plot, self._dragged, self._dropped) for plot in (self._upper, self._lower)]
         self._say = [add_text(plot) for plot in (self._upper, self._lower)]
 
         self._data_timer = self._timer(DATA_MS, self._draw_curves)
@@ -334,17 +340,6 @@ class AnglePlot(QWidget):
                 last = self._times[min(n - 1, max(0, n - 1 if b is None else b))]
                 region.setRegion((float(first), float(last)))
 
-    # -- parts
-
-    def _add_cursor(self, plot: Any) -> Any:
-        line = pg.InfiniteLine(angle=90, movable=True)
-        line.setZValue(20)
-        line.hide()
-        line.sigDragged.connect(self._dragged)
-        line.sigPositionChangeFinished.connect(self._dropped)
-        plot.addItem(line, ignoreBounds=True)
-        return line
-
     def _dress(self) -> None:
         c = theme.colours()
         self._view.setBackground(c.panel)
@@ -359,13 +354,9 @@ class AnglePlot(QWidget):
             line.setPen(pg.mkPen(c.accent, width=1))
             line.setHoverPen(pg.mkPen(c.accent, width=3))
         for plot in (self._upper, self._lower):
-            for side in ("left", "bottom"):
-                plot.getAxis(side).setTextPen(c.muted)
-                plot.getAxis(side).setTickFont(theme.number_font())
+            dress_axes(plot)
         for name, curve in self._curves.items():
-            pen = QPen(getattr(c, name), 1)  # anything wider takes 20 times as long to paint
-            pen.setCosmetic(True)
-            curve.setPen(pen)
+            curve.setPen(thin_pen(getattr(c, name)))
         self._write()
         self._view.update()
 
@@ -373,14 +364,15 @@ class AnglePlot(QWidget):
         """The legends, and what is said where there is nothing to draw."""
         c = theme.colours()
 
-        def mark(colour: QColor, text: str) -> str:
-            return f'<span style="color:{colour.name()}">━</span> <span style="color:{c.muted.name()}">{text}</span>'
-
         n = len(self._times)
         words = self._meaning
-        parts = [mark(c.predicted, words.predicted)]
+        parts = [legend_entry(c.predicted, words.predicted)]
         if self._labelled:
-            parts = [mark(c.driven, words.driven)] * bool(words.driven) + parts + [mark(c.error, words.error)]
+            parts = (
+                [legend_entry(c.driven, words.driven)] * bool(words.driven)
+                + parts
+                + [legend_entry(c.error, words.error)]
+            )
         self._legend.setText("&nbsp;&nbsp;&nbsp;&nbsp;".join(parts) if n else "")
         said = (
             "" if n else self.empty_text,

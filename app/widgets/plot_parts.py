@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import html
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QPen
 
+from vbp.app import theme
 from vbp.readable import MINUS, clock
 
 SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
@@ -104,24 +109,57 @@ class ViewBox(pg.ViewBox):
         super().mouseDragEvent(ev, axis=0 if axis is None else axis)
 
 
-def add_plot(view: pg.GraphicsLayoutWidget, row: int, time_axis: TimeAxis | None) -> Any:
-    """One of the plots below each other; the lowest has the axis of time."""
-    axes = {"left": DegreeAxis()}
-    if time_axis is not None:
-        axes["bottom"] = time_axis
-    plot = view.addPlot(row=row, col=0, viewBox=ViewBox(), axisItems=axes)
+def add_plot(view: pg.GraphicsLayoutWidget, row: int, left: Any, bottom: Any, box: pg.ViewBox) -> Any:
+    """A plot with these axes, whose range is set and never found; without buttons and menu. bottom: None for none."""
+    axes = {"left": left} if bottom is None else {"left": left, "bottom": bottom}
+    plot = view.addPlot(row=row, col=0, viewBox=box, axisItems=axes)
     plot.hideButtons()
     plot.setMenuEnabled(False)
-    plot.showAxis("bottom", time_axis is not None)
+    plot.showAxis("bottom", bottom is not None)
     plot.vb.disableAutoRange()
     plot.setMinimumHeight(36)
     return plot
+
+
+def dress_axes(plot: Any) -> None:
+    """The figures in the colours in force."""
+    for side in ("left", "bottom"):
+        plot.getAxis(side).setTextPen(theme.colours().muted)
+        plot.getAxis(side).setTickFont(theme.number_font())
+
+
+def thin_pen(colour: QColor, dashed: bool = False) -> QPen:
+    """Of a curve: 1 pixel, as anything wider takes 20 times as long to paint."""
+    pen = QPen(colour, 1, Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine)
+    pen.setCosmetic(True)
+    return pen
+
+
+def legend_entry(colour: QColor, text: str, dashed: bool = False) -> str:
+    """A piece of the line and its name, for a rich text; it is not broken over two lines."""
+    line = "╌" if dashed else "━"
+    muted = theme.colours().muted.name()
+    words = html.escape(text).replace(" ", "&nbsp;").replace("-", "&#8209;")
+    return (
+        f'<span style="color:{colour.name()}">{line}</span>&nbsp;<span style="color:{muted}">{words}</span>'
+    )
 
 
 def add_zero(plot: Any) -> Any:
     """The line at 0°, behind the curves."""
     line = pg.InfiniteLine(pos=0, angle=0)
     line.setZValue(-20)
+    plot.addItem(line, ignoreBounds=True)
+    return line
+
+
+def add_cursor(plot: Any, dragged: Callable[[Any], None], dropped: Callable[[Any], None]) -> Any:
+    """The line at the frame on the screen, which can be dragged; hidden at first."""
+    line = pg.InfiniteLine(angle=90, movable=True)
+    line.setZValue(20)
+    line.hide()
+    line.sigDragged.connect(dragged)
+    line.sigPositionChangeFinished.connect(dropped)
     plot.addItem(line, ignoreBounds=True)
     return line
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drivemaker import WAIT, wait_shown
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtWidgets import QApplication
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -19,7 +19,7 @@ from roadmaker import tiny_spec, write_drive
 from vbp.app.jobs.run_folder import looks_like_run
 from vbp.app.main import main
 from vbp.app.widgets.checkpoint_strip import CheckpointStrip, Tile, best_grid
-from vbp.app.widgets.loss_plot import nice_step
+from vbp.app.widgets.line_plot import nice_step
 from vbp.drives.opening import open_drive
 from vbp.engine import Engine
 from vbp.training import Recipe, train
@@ -87,6 +87,11 @@ def wait_network(qtbot, window, name: object) -> None:
 def click(qtbot, window, k: int) -> None:
     strip = window.panels.run.strip
     qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=strip.tile_rect(k).center().toPoint())
+
+
+def click_plot(qtbot, plot, at: QPointF) -> None:
+    view = plot.childAt(at.toPoint())
+    qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=view.mapFrom(plot, at.toPoint()))
 
 
 def unfinished(run: Path) -> tuple[Path, object, list]:
@@ -178,7 +183,7 @@ def test_escape_goes_back_too(qtbot, show, trained):
 def test_a_mark_of_the_plot_chooses_its_checkpoint(qtbot, show, trained):
     window = show(trained)
     plot = window.panels.run.plot
-    qtbot.mouseClick(plot, Qt.MouseButton.LeftButton, pos=plot.mark_point(1).toPoint())
+    click_plot(qtbot, plot, plot.mark_point(1))
     wait_network(qtbot, window, Run(trained).checkpoints()[1].path)
 
 
