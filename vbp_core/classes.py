@@ -25,7 +25,7 @@ def labels_for(drive: Drive, spec: NetworkSpec) -> NDArray[np.int64]:
     """The classifier's class of each frame of `drive`, (N,) int64, UNKNOWN where it is not known or it has none such.
 
     A folder is the class that it is called by, in any case, with _ and - for spaces; one that is called by a number,
-    as those of GTSRB, is else the class of that number. Each folder by itself: one of another kind is UNKNOWN alone.
+    as those of GTSRB, is otherwise the class of that number. Each folder is looked up by itself: one that is not found is UNKNOWN.
     """
     if drive.labels is None or not spec.is_classifier:
         return np.full(len(drive), UNKNOWN, dtype=np.int64)
@@ -38,27 +38,27 @@ def unknown_folders(drive: Drive, spec: NetworkSpec) -> str:
     if drive.labels is None or not spec.is_classifier:
         return ""
     found = _classes_of(drive.info.classes, spec)
-    strange = [
+    unknown = [
         k for k, (folder, number) in enumerate(zip(drive.info.classes, found, strict=True)) if number < 0
     ]
-    if not strange:
+    if not unknown:
         return ""
-    names = [drive.info.classes[k] for k in strange[:LISTED]]
-    more = f" and {len(strange) - LISTED} more" if len(strange) > LISTED else ""
-    pictures = int(np.isin(drive.labels, strange).sum())
+    names = [drive.info.classes[k] for k in unknown[:LISTED]]
+    more = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
+    pictures = int(np.isin(drive.labels, unknown).sum())
     return (
-        f"no class of {spec.name} is called {', '.join(names)}{more}, so the class of {pictures} of the "
-        f"{len(drive)} pictures in {drive.info.path} is not known; name such a folder by the class or its number"
+        f"{spec.name} has no class named {', '.join(names)}{more}, so the true class of {pictures} of the "
+        f"{len(drive)} pictures in {drive.info.path} is not known; name each folder after its class or the class's number"
     )
 
 
 def class_of(folder: str, spec: NetworkSpec) -> int:
-    """The classifier's class that a folder of this name holds (see `labels_for`), UNKNOWN where that is none."""
+    """The classifier's class that a folder of this name holds (see `labels_for`), UNKNOWN where there is no such class."""
     return _classes_of((folder,), spec)[0]
 
 
 def _classes_of(folders: tuple[str, ...], spec: NetworkSpec) -> list[int]:
-    """The class of each folder, UNKNOWN of one that is none."""
+    """The class of each folder, UNKNOWN where there is no such class."""
     named = {_plain(name): k for k, name in enumerate(spec.classes)}
     most = len(spec.classes) or np.iinfo(np.int64).max
     found = []

@@ -46,7 +46,9 @@ def sheet(title: str, blocks: Sequence[Sequence[Sequence[Tile]]]) -> Image:
     inner = columns * step_x + MARGIN
     total = LINE + MARGIN + sum(len(block) * step_y + MARGIN for block in blocks)
     if max(total, inner) > LARGEST_SIDE:
-        raise VbpError(f"a figure of {inner}x{total} pixels is too large; give fewer frames")
+        raise VbpError(
+            f"a figure of {inner}x{total} pixels is too large; give fewer --frame, --method or --model"
+        )
     canvas: Image = np.full((total, inner, 3), PAPER, dtype=np.uint8)
     write(canvas, title, MARGIN, MARGIN + TEXT, TEXT, INK)
     y = LINE + MARGIN

@@ -1,4 +1,4 @@
-"""What vbp makes of a network: its layers, the methods that work on it and their cost, what looks wrong."""
+"""A report on a network: its layers, the attribution methods that work on it and their cost, and likely mistakes."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def operation(stage: Stage) -> str:
     elif isinstance(op, Opaque):
         text = f"{op.what}: run, not explained"
     if text == "identity":
-        return "ReLU" if stage.relu else "as it is"
+        return "ReLU" if stage.relu else "identity"
     return f"{text}, ReLU" if stage.relu else text
 
 
@@ -191,32 +191,30 @@ def _crop_notes(engine: Engine, frames: Sequence[Image]) -> list[str]:
 
 
 def _notes(engine: Engine, traces: list[Trace], outputs: NDArray[np.float64], real: bool) -> list[str]:
-    """What a person should look at."""
+    """What a user should look at."""
     found = []
     pictures = f"the {len(traces)} pictures" if real else "pictures of noise"
     if not engine.network.trained:
-        found.append("no weights were given, so these are the random ones of a network that has not learnt")
+        found.append("no weights were given, so the network has random weights; give a trained network's")
     opaque = [s for s in traces[0].stages if isinstance(s.op, Opaque)]
     for stage in opaque:
         assert isinstance(stage.op, Opaque)
         found.append(
-            f"layer {stage.name} ({stage.op.what}) is run as it is; methods that have to pass it do not work"
+            f"layer {stage.name} ({stage.op.what}) is run but not explained; methods that propagate through it do not work"
         )
     if not np.isfinite(outputs).all():
         found.append(f"the output is not a number on {pictures}: its weights or its input are broken")
         return found
     if len(traces) > 1 and np.ptp(outputs, axis=0).max() == 0:
-        found.append(f"the output is the same for {pictures}: whatever it learnt, it does not look")
+        found.append(f"the output is the same for {pictures}: it does not depend on the picture")
     for i, stage in enumerate(traces[0].stages):
         if not stage.relu:
             continue
         dead, channels = _never([t.values[i + 1] for t in traces])
         if dead == channels:
-            found.append(f"layer {stage.name} puts out nothing but zeros on {pictures}")
+            found.append(f"layer {stage.name} outputs only zeros on {pictures}")
         elif real and dead >= MANY_DEAD * channels:
-            found.append(
-                f"layer {stage.name}: {dead} of {channels} channels put out nothing but zeros on {pictures}"
-            )
+            found.append(f"layer {stage.name}: {dead} of {channels} channels output only zeros on {pictures}")
     spec = engine.spec
     if not spec.is_classifier and real:
         if spec.output_index >= outputs.shape[1]:
@@ -224,7 +222,9 @@ def _notes(engine: Engine, traces: list[Trace], outputs: NDArray[np.float64], re
         degrees = np.degrees([spec.angle(float(v)) for v in outputs[:, spec.output_index]])
         found.append(f"the angle goes from {degrees.min():+.1f}° to {degrees.max():+.1f}° on {pictures}")
         if np.abs(degrees).max() > FULL_TURN_DEG:
-            found.append("that is more than a steering wheel turns: is output_unit or output_scale another?")
+            found.append(
+                "that is more than a steering wheel turns; check output_unit and output_scale in the specification"
+            )
     if spec.is_classifier and spec.classes and len(spec.classes) != outputs.shape[1]:
         found.append(
             f"the specification names {len(spec.classes)} classes, and the network has {outputs.shape[1]} outputs"

@@ -50,7 +50,7 @@ def bars(window):
 
 
 def test_classes_take_the_place_of_the_wheel(qtbot, window):
-    assert "no class of Tiny is called ant" in window.panels.info.text.toPlainText()
+    assert "Tiny has no class named ant" in window.panels.info.text.toPlainText()
     panel = window.panels.prediction
     assert panel.currentWidget() is panel.classes and window.docks["steering"].windowTitle() == "Class"
     for frame, expected in ((0, -1), (5, 0), (9, 1)):  # the folders in natural order: ant, cat, dog

@@ -111,11 +111,11 @@ def test_targets_met_and_missed() -> None:
         "NetSVF: captum LRP / mask": False,
         "NetSVF: captum LRP / LRP": True,
         "NetSVF: H.264 file to picture with mask, frames per second, without the window": False,
-        "jump, 95 %: folder of JPEGs, in the window": True,
+        "seek, 95 %: folder of JPEGs, in the window": True,
         "process start to window": False,
         "process start to first masked frame": True,
         "210,000 frames: opening, second time": True,
-        "210,000 frames: resident memory after playing and jumping": False,
+        "210,000 frames: resident memory after playing and seeking": False,
     }
 
 

@@ -93,7 +93,7 @@ def test_each_folder_is_a_class_by_itself(tmp_path: Path, capsys) -> None:
         assert labels_for(drive, spec).tolist() == [*by_number, UNKNOWN, UNKNOWN, keep, keep]
         said = unknown_folders(drive, spec)
         assert said.startswith(
-            "no class of NetSign is called 00043, background, so the class of 4 of the 10 pictures"
+            "NetSign has no class named 00043, background, so the true class of 4 of the 10 pictures"
         )
     for command in (["eval"], ["predict", "-o", str(tmp_path / "p.csv")]):
         assert main([command[0], str(folder), "--model", "NetSign", "--device", "cpu", *command[1:]]) == 0

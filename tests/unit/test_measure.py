@@ -59,7 +59,7 @@ def test_shares_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_drive_without_truth_is_told(shared, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["measure", str(shared / "data" / "udacity-ch2")]) == 2
-    assert "has no truth" in capsys.readouterr().err
+    assert "has no ground truth" in capsys.readouterr().err
 
 
 def test_frames_without_classes_are_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,7 +96,7 @@ def test_truth_of_some_frames_only(video_drive):
     truth = load_truth(video_drive)
     assert truth.frames == (0, 5, 10, 15)
     assert truth.has(5) and not truth.has(6)
-    with pytest.raises(VbpError, match="no classes of frame 6"):
+    with pytest.raises(VbpError, match="no ground truth of frame 6"):
         truth.classes(6)
 
 
@@ -119,7 +119,7 @@ def test_another_seed_is_another_drive(jpeg_drive, tmp_path):
 def test_without_truth(tmp_path):
     folder = simulate(tmp_path / "d", Settings(frames=1), truth_every=0, workers=1)
     assert sorted(p.name for p in folder.iterdir()) == ["center", "interpolated.csv"]
-    with pytest.raises(VbpError, match="has no truth"):
+    with pytest.raises(VbpError, match="has no ground truth"):
         load_truth(folder)
 
 
@@ -159,7 +159,7 @@ def test_command_line(tmp_path, capsys):
         (["--frames", "3", "--seconds", "1"], "not allowed with"),
         (["--frames", "3", "--fps", "0"], "frames per second"),
         (["--frames", "3", "--seed", "-5"], "seed"),
-        (["--frames", "3", "--plant", "mirror"], "no cue is called 'mirror'"),
+        (["--frames", "3", "--plant", "mirror"], "there is no spurious feature 'mirror'"),
         (["--frames", "3", "--workers", "0"], "--workers 0"),
         (["--frames", "3", "--truth-every", "0"], "--no-truth"),
         (["--frames", "3", "--format", "gif"], "invalid choice"),

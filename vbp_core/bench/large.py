@@ -54,16 +54,16 @@ def measure_large(folder: Path, model: str, device: str, seconds: float) -> dict
 
 
 def _child(folder: Path, model: str, device: str, seconds: float) -> dict[str, Any]:
-    done = subprocess.run(
+    finished = subprocess.run(
         python_command("vbp.bench.large", str(folder), model, device, str(seconds)),
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["no word why"]
+    if finished.returncode:
+        last = finished.stderr.strip().splitlines()[-1:] or ["no error message"]
         raise VbpError(f"the long drive could not be measured: {last[0]}")
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    found: dict[str, Any] = json.loads(finished.stdout.strip().splitlines()[-1])
     return found
 
 

@@ -25,7 +25,7 @@ from vbp.preprocess import prepare, to_tensor
 
 FORWARD, PLAIN, MASK, LRP = "forward", "plain forward", "mask", "LRP"
 NAIVE, CAPTUM, ZENNIT, PAIR = "mask, transposed convolutions", "captum LRP", "zennit LRP", "forward + mask"
-STEPS = "mask, after the pass"  # what of it is not done in the pass itself
+STEPS = "mask, after the pass"  # the part of it that is not computed in the pass itself
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def transposed_mask(trace: Trace) -> Tensor:
             if mask is not None and isinstance(op, Conv):
                 window = op.window
                 ones = mask.new_ones((1, 1, *window.kernel))
-                wanted = trace.values[i].shape[2:]
+                size = trace.values[i].shape[2:]
                 base = [
                     (mask.shape[2 + k] - 1) * window.stride[k]
                     - 2 * window.padding[k]
@@ -146,7 +146,7 @@ def transposed_mask(trace: Trace) -> Tensor:
                     + 1
                     for k in (0, 1)
                 ]
-                extra = [wanted[0] - base[0], wanted[1] - base[1]]
+                extra = [size[0] - base[0], size[1] - base[1]]
                 mask = F.conv_transpose2d(
                     mask, ones, None, window.stride, window.padding, extra, 1, window.dilation
                 )

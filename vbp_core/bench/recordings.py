@@ -24,7 +24,7 @@ def read_demo(frames: int) -> list[Image]:
     place = demo_drive()
     if place is None:
         raise VbpError(
-            "the demo drive is not installed with this copy of vbp; name a recording to measure on"
+            "the demo drive is not installed with this copy of vbp; install vbp with its assets to measure"
         )
     with open_drive(place) as drive:
         return [drive.frame(i) for i in range(min(frames, len(drive)))]

@@ -29,11 +29,11 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
     found: list[tuple[str, Table]] = []
     reached = results(facts)
     if reached:
-        head = ["target", "measured", "wanted", ""]
+        head = ["target", "measured", "required", ""]
         found.append(("Targets", [head, *(result.words() for result in reached)]))
     networks = facts["networks"]
     if networks:
-        found.append(("Milliseconds, median of runs by turns", _stages(networks)))
+        found.append(("Milliseconds, median of interleaved runs", _stages(networks)))
         found.append(("Ratios", _ratios(networks)))
         found.append(("Roofline: share of the machine's measured limit", _roofline(networks)))
     if facts.get("play"):
@@ -48,7 +48,7 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
         ]
         found.append(("Playing", rows))
     if facts.get("seek"):
-        rows = [["from asking to picture with mask, ms", "median", "95 %", "worst", "jumps"]]
+        rows = [["from request to picture with mask, ms", "median", "95 %", "worst", "seeks"]]
         rows += [
             [
                 f"{kind}, {where}",
@@ -58,7 +58,7 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
             for where, laps in facts["seek"].items()
             for kind, lap in laps.items()
         ]
-        found.append(("Jumping to a random frame", rows))
+        found.append(("Seeking to a random frame", rows))
     empty = ["", ""]
     if window := facts.get("window"):
         shown = ["process start to window, s", f"{window['window_ms'] / 1e3:.2f}"]
@@ -68,7 +68,7 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
     if large := facts.get("large"):
         first = ["opening, first time, s", f"{large['first_s']:.2f}"]
         second = ["opening, second time, s", f"{large['second_s']:.2f}"]
-        memory = ["resident memory after playing and jumping, MiB", f"{large['rss_mib']:.0f}"]
+        memory = ["resident memory after playing and seeking, MiB", f"{large['rss_mib']:.0f}"]
         found.append((f"A drive of {large['frames']:,} frames", [empty, first, second, memory]))
     if export := facts.get("export"):
         rate = ["frames per second", f"{export['fps']:.0f}"]
@@ -117,12 +117,12 @@ def _roofline(networks: list[dict[str, Any]]) -> Table:
             work = n["works"][stage]
             counted.append(f"{work['operations'] / 1e6:.0f} Mop, {work['bytes'] / 1e6:.1f} MB")
             limit = n["limits_ms"][stage]
-            bound.append(f"{limit:.2f} ms, {limit / n['timings'][stage]['median_ms']:.0%} of it reached")
+            bound.append(f"{limit:.2f} ms, {limit / n['timings'][stage]['median_ms']:.0%} of it achieved")
         rows.append([f"{stage}: operations, bytes", *counted])
-        rows.append([f"{stage}: the least that it can take", *bound])
+        rows.append([f"{stage}: lower bound", *bound])
     rows.append(
         [
-            "measured limit, one large convolution or product",
+            "measured limit, one large convolution or matrix product",
             *(_limit(n, "operations_s", "Gop/s") for n in networks),
         ]
     )

@@ -1,4 +1,4 @@
-"""What the figures are to reach, and whether they do."""
+"""Performance targets, and whether they are met."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ from vbp.bench.networks import CAPTUM, FORWARD, LRP, MASK, PAIR, PLAIN
 
 @dataclass(frozen=True)
 class Result:
-    """what: in words. wanted: the limit, which `most` says is an upper one (else a lower one). measured: in `unit`."""
+    """what: in words. required: the limit, an upper one where `most` (else a lower one). measured: in `unit`."""
 
     what: str
     measured: float
-    wanted: float
+    required: float
     most: bool
     unit: str = ""
 
     @property
     def met(self) -> bool:
-        return self.measured <= self.wanted if self.most else self.measured >= self.wanted
+        return self.measured <= self.required if self.most else self.measured >= self.required
 
     def words(self) -> list[str]:
-        """As a row of a table: what, measured, wanted, met or missed."""
+        """As a row of a table: what, measured, required, met or missed."""
         sense = "at most" if self.most else "at least"
-        return [self.what, _number(self.measured), f"{sense} {_number(self.wanted)}{self.unit}", self.verdict]
+        return [
+            self.what,
+            _number(self.measured),
+            f"{sense} {_number(self.required)}{self.unit}",
+            self.verdict,
+        ]
 
     @property
     def verdict(self) -> str:
@@ -53,7 +58,7 @@ WINDOW_S, FIRST_MASK_S = 1.0, 3.0
 
 
 def results(facts: dict[str, Any]) -> list[Result]:
-    """Every target that the measured parts bear upon, in the order of the parts."""
+    """Every target of the measured parts, in the order of the parts."""
     return [*_networks(facts), *_pipeline(facts), *_window(facts), *_large(facts)]
 
 
@@ -80,7 +85,7 @@ def _pipeline(facts: dict[str, Any]) -> Iterator[Result]:
     for where, kinds in facts.get("seek", {}).items():
         for kind, lap in kinds.items():
             if kind in JUMPS_MS:
-                yield Result(f"jump, 95 %: {kind}, {where}", lap["p95_ms"], JUMPS_MS[kind], True, " ms")
+                yield Result(f"seek, 95 %: {kind}, {where}", lap["p95_ms"], JUMPS_MS[kind], True, " ms")
 
 
 def _window(facts: dict[str, Any]) -> Iterator[Result]:
@@ -95,7 +100,7 @@ def _large(facts: dict[str, Any]) -> Iterator[Result]:
         large = facts["large"]
         name = f"{large['frames']:,} frames"
         yield Result(f"{name}: opening, second time", large["second_s"], LARGE_OPEN_S, True, " s")
-        words = f"{name}: resident memory after playing and jumping"
+        words = f"{name}: resident memory after playing and seeking"
         yield Result(words, large["rss_mib"], LARGE_MIB, True, " MiB")
 
 

@@ -1,4 +1,4 @@
-"""Medians of things that are run by turns, so that a machine that drifts does not decide between them."""
+"""Medians of interleaved runs, so that a drift of the machine's speed affects all alike."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def interleaved(
 ) -> dict[str, Timing]:
     """Run every task in turn until `seconds` are over, `least` times at least; the order turns by one each round.
 
-    before: what is run before a task without being timed, such as the pass that it explains. synchronize: waits until the device is done, before each reading of the clock.
+    before: what is run before a task without being timed, such as the pass that it explains. synchronize: waits until the device has finished, before each reading of the clock.
     differences: by name, the tasks (a, b) of which it is a less b, of the same round each.
     """
     names = list(tasks)

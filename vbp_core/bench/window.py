@@ -1,4 +1,4 @@
-"""The window's figures, measured in a program of its own, where Qt is installed."""
+"""The window's speed, measured in a process of its own, where Qt is installed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def measure_window(
     named = [f"{name}={path}" for name, path in recordings.items()]
     options = ["--model", model, "--device", device, "--frames", str(frames), "--seeks", str(seeks)]
     spawned = str(time.time_ns())
-    done = subprocess.run(
+    finished = subprocess.run(
         python_command("vbp.app.bench", *named, "--spawned", spawned, *options),
         env=environment,
         capture_output=True,
@@ -39,8 +39,8 @@ def measure_window(
         timeout=LIMIT_S,
         check=False,
     )
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["no word why"]
+    if finished.returncode:
+        last = finished.stderr.strip().splitlines()[-1:] or ["no error message"]
         raise VbpError(f"the window could not be measured: {last[0]}")
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    found: dict[str, Any] = json.loads(finished.stdout.strip().splitlines()[-1])
     return found

@@ -128,7 +128,7 @@ class McapFile(ChunkedFile):
         counts = dict.fromkeys(index, 1) if index else None
         self.chunks.append(Chunk(pos, -1, "", -1, counts, index))
 
-    def settle(self, chunk: Chunk) -> None:
+    def complete(self, chunk: Chunk) -> None:
         if chunk.size >= 0:
             return
         kind, start, size = record_head(self.whole(), chunk.pos)

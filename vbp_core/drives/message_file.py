@@ -169,7 +169,7 @@ class ChunkedFile(MessageFile):
     def walk(self, view: View) -> Iterator[Place]:
         """All messages of a chunk, one after the other, until what is cut off or damaged."""
 
-    def settle(self, chunk: Chunk) -> None:
+    def complete(self, chunk: Chunk) -> None:
         """Complete a chunk of which only the position is known. Raises as `record_at`."""
 
     # What is the same for all
@@ -235,7 +235,7 @@ class ChunkedFile(MessageFile):
         return data
 
     def view_of(self, chunk: Chunk) -> View:
-        """The records of a settled chunk, unpacked. Raises DamagedError."""
+        """The records of a completed chunk, unpacked. Raises DamagedError."""
         if chunk.compression:
             return MemoryView(unpack(chunk.compression, self._stored(chunk), chunk.raw_size))
         return FileView(self.file, chunk.pos, chunk.size)
@@ -269,7 +269,7 @@ class ChunkedFile(MessageFile):
                 if chunk.counts is not None and not (chunk.counts.keys() & wanted.keys()):
                     continue
                 try:
-                    self.settle(chunk)
+                    self.complete(chunk)
                     if chunk.compression:
                         stored = self._stored(chunk)
                         ahead.append((number, pool.submit(unpack, chunk.compression, stored, chunk.raw_size)))

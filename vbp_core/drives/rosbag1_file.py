@@ -138,7 +138,7 @@ class Rosbag1File(ChunkedFile):
             for channel, n in (chunk.counts or {}).items():
                 self.counts[channel] = self.counts.get(channel, 0) + n
 
-    def settle(self, chunk: Chunk) -> None:
+    def complete(self, chunk: Chunk) -> None:
         if chunk.size >= 0:
             return
         kind, header, start, length = read_record(self.whole(), chunk.pos)

@@ -64,12 +64,12 @@ def drive(seed: int, road: Road, conditions: Conditions, frames: int, fps: float
         rx, ry, rh = course.at(s)
         d = (y - ry) * cos(rh) - (x - rx) * sin(rh)
         log[i] = (i * SUBSTEP, x, y, heading, steered, speed, s, d, gust)
-        # aim at a point of the lane ahead: all that is needed to tell the angle is in view
+        # aim at a point of the lane ahead: all that is needed to predict the angle is in view
         tx, ty, th = course.at(s + 5.0 + 0.72 * speed)
         dx, dy = tx - aim_d * sin(th) - x, ty + aim_d * cos(th) - y
         left = dy * cos(heading) - dx * sin(heading)
-        wanted = atan(WHEELBASE * 2.0 * left / (dx * dx + dy * dy)) + shaking / STEERING_RATIO
-        rate = min(max((wanted - steered) / 0.12, -0.35), 0.35)
+        target = atan(WHEELBASE * 2.0 * left / (dx * dx + dy * dy)) + shaking / STEERING_RATIO
+        rate = min(max((target - steered) / 0.12, -0.35), 0.35)
         steered = min(max(steered + rate * SUBSTEP, -0.5), 0.5)
         change = min(max(limits[course.index(s)] - speed, -3.0), 1.5)
         speed = min(max(speed + change * SUBSTEP, SLOWEST), FASTEST)

@@ -138,12 +138,12 @@ def cast(view: View, road: Road, conditions: Conditions, car_s: float) -> Ground
     end = view.horizon + shear - camera.focal * highest[:, -1]
     top = int(np.clip(np.floor(end.min()) - 1, 0, camera.height_px - 40))
     rows = np.arange(top, camera.height_px)
-    wanted = (view.horizon + shear[:, None] - rows[None, :]) / camera.focal  # (K, R) slope of each ray
+    slope = (view.horizon + shear[:, None] - rows[None, :]) / camera.focal  # (K, R) slope of each ray
     i = np.clip(
         _first_hits(view.horizon + shear[:, None] - camera.focal * highest - top, len(rows)), 1, _SAMPLES - 1
     )
     low, high = np.take_along_axis(highest, i - 1, 1), np.take_along_axis(sight, i, 1)
-    w = np.clip((wanted - low) / np.maximum(high - low, 1e-9), 0.0, 1.0)
+    w = np.clip((slope - low) / np.maximum(high - low, 1e-9), 0.0, 1.0)
     depth = (distance[i - 1] * (1 - w) + distance[i] * w).T
     coarse_s = (np.take_along_axis(s, i - 1, 1) * (1 - w) + np.take_along_axis(s, i, 1) * w).T
     coarse_d = (np.take_along_axis(d, i - 1, 1) * (1 - w) + np.take_along_axis(d, i, 1) * w).T

@@ -21,15 +21,15 @@ def in_crop(classes: NDArray[np.uint8], rect: Rect, shape: tuple[int, int]) -> N
 
 
 def energy_on(
-    mask: NDArray[np.floating], classes: NDArray[np.uint8], rect: Rect, wanted: Collection[int]
+    mask: NDArray[np.floating], classes: NDArray[np.uint8], rect: Rect, chosen: Collection[int]
 ) -> float:
-    """How many times more of the mask lies on the wanted classes than their area alone would get.
+    """How many times more of the mask lies on the chosen classes than their area alone would get.
 
     mask (h, w): >= 0, over the crop `rect` of the frame, at the network's input size. classes (H, W): of the
-    whole frame. wanted: numbers of classes. 1 is what a constant mask scores; NaN where the mask is all zero
-    or no wanted pixel is in the crop.
+    whole frame. chosen: numbers of classes. 1 is what a constant mask scores; NaN where the mask is all zero
+    or no pixel of them is in the crop.
     """
-    here = np.isin(classes.ravel()[in_crop(classes, rect, (mask.shape[0], mask.shape[1]))], list(wanted))
+    here = np.isin(classes.ravel()[in_crop(classes, rect, (mask.shape[0], mask.shape[1]))], list(chosen))
     energy = np.clip(np.asarray(mask, dtype=np.float64), 0.0, None)
     total, area = float(energy.sum()), float(here.mean())
     if total <= 0 or area <= 0:
@@ -41,14 +41,14 @@ def peak_on(
     mask: NDArray[np.floating],
     classes: NDArray[np.uint8],
     rect: Rect,
-    wanted: Collection[int],
+    chosen: Collection[int],
     share: float = 0.01,
 ) -> float:
-    """The share of the mask's strongest pixels (the top `share` of the crop) that lie on the wanted classes.
+    """The share of the mask's strongest pixels (the top `share` of the crop) that lie on the chosen classes.
 
     NaN where the mask is all zero.
     """
-    here = np.isin(classes.ravel()[in_crop(classes, rect, (mask.shape[0], mask.shape[1]))], list(wanted))
+    here = np.isin(classes.ravel()[in_crop(classes, rect, (mask.shape[0], mask.shape[1]))], list(chosen))
     flat = np.asarray(mask, dtype=np.float64).ravel()
     if flat.max() <= 0:
         return float("nan")
@@ -57,10 +57,10 @@ def peak_on(
     return float(here.ravel()[strongest].mean())
 
 
-def numbers(names: Collection[str], wanted: Collection[str]) -> set[int]:
-    """Numbers of the wanted class names."""
+def numbers(names: Collection[str], chosen: Collection[str]) -> set[int]:
+    """Numbers of the named classes."""
     order = list(names)
-    return {order.index(name) for name in wanted}
+    return {order.index(name) for name in chosen}
 
 
 @dataclass(frozen=True)

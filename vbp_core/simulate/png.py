@@ -40,7 +40,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 def decode(data: bytes) -> NDArray[np.uint8]:
     """A PNG of `encode` -> (H, W) uint8. Raises ValueError for any other."""
     if not data.startswith(_SIGNATURE):
-        raise ValueError("is no PNG")
+        raise ValueError("is not a PNG")
     at, size, packed = len(_SIGNATURE), (0, 0), b""
     while at + 12 <= len(data):
         length, kind = struct.unpack(">I4s", data[at : at + 8])
@@ -48,7 +48,7 @@ def decode(data: bytes) -> NDArray[np.uint8]:
         if kind == b"IHDR" and length == len(body) == 13:
             width, height, *layout = struct.unpack(">IIBBBBB", body)
             if layout != [8, 3, 0, 0, 0] or not 0 < width * height <= 2**26:
-                raise ValueError("is no PNG of 8-bit palette numbers")
+                raise ValueError("is not a PNG of 8-bit palette numbers")
             size = (height, width)
         elif kind == b"IDAT":
             packed += body

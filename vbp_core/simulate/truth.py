@@ -51,15 +51,17 @@ class Truth:
     def _read(self, i: int) -> NDArray[np.uint8]:
         if i not in self._known:
             raise VbpError(
-                f"{self.place} has no classes of frame {i}; it has them of {len(self.frames)} frames"
+                f"{self.place} has no ground truth of frame {i}; it has that of {len(self.frames)} frames"
             )
         name = f"classes/{i:06d}.png"
         try:
             return png.decode(_bytes(self.place, name))
         except (OSError, KeyError, zipfile.BadZipFile) as error:
-            raise VbpError(f"the classes of frame {i} cannot be read from {self.place}: {error}") from error
+            raise VbpError(
+                f"the ground truth of frame {i} cannot be read from {self.place}: {error}"
+            ) from error
         except ValueError as error:
-            raise VbpError(f"the classes of frame {i} in {self.place}: {name} {error}") from error
+            raise VbpError(f"the ground truth of frame {i} in {self.place}: {name} {error}") from error
 
 
 def _bytes(place: Path, name: str) -> bytes:
@@ -82,7 +84,9 @@ def load_truth(path: str | Path) -> Truth:
         (p for p in places if (p / "truth.json").is_file() or (p.name == "truth.zip" and p.is_file())), None
     )
     if place is None:
-        raise VbpError(f"{folder} has no truth (truth/truth.json); vbp simulate makes drives that have one")
+        raise VbpError(
+            f"{folder} has no ground truth (truth/truth.json); vbp simulate makes drives that have it"
+        )
     file = place / "truth.json"
     try:
         facts = json.loads(_bytes(place, "truth.json"))
@@ -90,7 +94,9 @@ def load_truth(path: str | Path) -> Truth:
         raise VbpError(f"{file} cannot be read: {error}") from error
     needed = ("format", "classes", "lane_markings", "classes_of_frames", "frames")
     if not isinstance(facts, dict) or any(name not in facts for name in needed):
-        raise VbpError(f"{file} is no truth of a simulated drive: it lacks one of {', '.join(needed)}")
+        raise VbpError(
+            f"{file} is not the ground truth of a simulated drive: it lacks one of {', '.join(needed)}"
+        )
     if facts["format"] != FORMAT:
         raise VbpError(f"{file} has format {facts['format']}; this version reads format {FORMAT}")
     return Truth(place, facts)

@@ -26,7 +26,7 @@ JPEG_QUALITY = 92
 
 @dataclass(frozen=True)
 class Job:
-    """What is wanted of each frame."""
+    """What is written of each frame."""
 
     jpeg: bool
     raw: bool  # the picture itself, for a video

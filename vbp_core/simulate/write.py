@@ -76,11 +76,11 @@ def _check(settings: Settings, format: str, truth_every: int) -> None:
     if not 0 <= settings.seed < 2**63:
         raise VbpError(f"the seed {settings.seed} is out of range; 0 to 2^63 - 1 are accepted")
     if settings.plant is not None and settings.plant not in CUES:
-        raise VbpError(f"no cue is called {settings.plant!r}; accepted: {', '.join(CUES)}")
+        raise VbpError(f"there is no spurious feature {settings.plant!r}; accepted: {', '.join(CUES)}")
     if format not in FORMATS:
-        raise VbpError(f"no format is called {format!r}; accepted: {', '.join(FORMATS)}")
+        raise VbpError(f"there is no format {format!r}; accepted: {', '.join(FORMATS)}")
     if truth_every < 0:
-        raise VbpError("the truth can be had of every k-th frame, k at least 1, or 0 for none")
+        raise VbpError("the ground truth is written of every k-th frame; give k of 1 or more, or 0 for none")
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def _whole_folder(target: Path) -> Iterator[Path]:
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         what = "the disk is full" if full else (error.strerror or str(error))
-        raise VbpError(f"{target} cannot be written: {what}; nothing was left there") from error
+        raise VbpError(f"{target} cannot be written: {what}; nothing was written") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
