@@ -76,6 +76,7 @@ class LinePlot(QWidget):
         self._plot = add_plot(self._view, 0, self._left, self._bottom, pg.ViewBox(enableMenu=False))
         self._plot.setMouseEnabled(False, False)
         self._left.setGrid(255)
+        self._left.setZValue(-1000)  # behind the curves, and their marks
         self._empty = add_text(self._plot)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
@@ -101,7 +102,7 @@ class LinePlot(QWidget):
     def show_range(self, x: tuple[float, float], y: tuple[float, float]) -> None:
         """A little more than that: what lies on the edge is drawn whole."""
         self._plot.setXRange(*x, padding=0.05)
-        self._plot.setYRange(*y, padding=0.06)
+        self._plot.setYRange(*y, padding=0.08)
 
     def say(self, text: str) -> None:
         """What is said in place of a plot that has nothing to draw; "" where it has."""
