@@ -14,6 +14,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from vbp.live.address import Address
+from vbp.live.capture import Capture
+from vbp.live.records import CaptureState, LiveFrame
+
 ACROSS = 40  # squares in a row: 32 bits, and room
 QUIET = 20  # grey levels of a 0 and a 1
 LOUD = 230
@@ -184,3 +188,33 @@ class MjpegServer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+PATIENT_S = 180.0  # nothing here takes that long unless it is broken
+
+
+def until(what: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENT_S
+    while not what():
+        assert time.monotonic() < end, "it has not happened"
+        time.sleep(0.01)
+
+
+class Watched:
+    """A capture with what it told."""
+
+    def __init__(self, address: Address | str, **options: object) -> None:
+        self.states: list[CaptureState] = []
+        self.frames: list[LiveFrame] = []
+        self.capture = Capture(address, on_frame=self.frames.append, on_state=self.states.append, **options)  # type: ignore[arg-type]
+        self.capture.start()
+
+    def phases(self) -> list[str]:
+        out: list[str] = []
+        for state in self.states:
+            if not out or out[-1] != state.phase:
+                out.append(state.phase)
+        return out
+
+    def until_phase(self, phase: str) -> None:
+        until(lambda: self.capture.state.phase == phase)

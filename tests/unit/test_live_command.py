@@ -9,12 +9,11 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from livemaker import MjpegServer, read_clock, scene
+from livemaker import PATIENT_S, read_clock, scene
 from vbp.classes import class_name
 from vbp.cli import main
 from vbp.drives import open_drive
@@ -22,13 +21,6 @@ from vbp.drives.recording import RecordingDrive
 from vbp.engine import Engine, open_network
 
 PICTURE = scene(640, 480)
-PATIENT_S = 180.0  # nothing here takes that long unless it is broken
-
-
-@pytest.fixture
-def server() -> Iterator[MjpegServer]:
-    with MjpegServer() as made:
-        yield made
 
 
 def test_a_session_from_the_command_line_is_recorded_and_opens(server, tmp_path, capsys) -> None:

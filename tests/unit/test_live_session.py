@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livemaker import MjpegServer, read_clock, scene
+from livemaker import PATIENT_S, MjpegServer, read_clock, scene, until
 from vbp.drives import open_drive
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
@@ -27,14 +27,6 @@ from vbp.overlay import Rect
 from vbp.results import NetworkResult
 
 PICTURE = scene(640, 480)
-PATIENT_S = 180.0  # nothing here takes that long unless it is broken
-
-
-def until(what: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENT_S
-    while not what():
-        assert time.monotonic() < end, "it has not happened"
-        time.sleep(0.01)
 
 
 class Wheel:
@@ -71,12 +63,6 @@ class SlowEngine:
         time.sleep(self.seconds)
         number = read_clock(inputs[0])[0]
         return [NetworkResult(self.name, number / 1000, Rect(0, 0, 640, 480), inputs[0])]
-
-
-@pytest.fixture
-def server() -> Iterator[MjpegServer]:
-    with MjpegServer() as made:
-        yield made
 
 
 @pytest.fixture

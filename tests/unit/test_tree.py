@@ -27,8 +27,6 @@ TOO_LONG = {
     "app/player/playback.py",
     "tests/gui/test_playback.py",
     "vbp_core/export/compose.py",
-    "tests/unit/test_live_capture.py",
-    "tests/unit/test_live_recording.py",
 }
 
 
