@@ -12,7 +12,7 @@ from vbp.app.control.desktop import open_outside
 from vbp.app.control.export_line import ExportLine, span
 from vbp.app.control.presenter import Presenter
 from vbp.app.dialogs.export import ExportDialog
-from vbp.app.dialogs.export_form import Asked, Subject
+from vbp.app.dialogs.export_form import Choice, Subject
 from vbp.app.jobs.export_preview import PreviewThread, PreviewWish
 from vbp.app.jobs.export_queue import DONE, FAILED, Export, ExportQueue
 from vbp.app.player.messages import Frame
@@ -21,6 +21,7 @@ from vbp.app.state.marks import Marks
 from vbp.app.state.settings import Settings as WindowSettings
 from vbp.app.widgets.notice import Notice
 from vbp.export.job import Job, Settings
+from vbp.results import VBP
 
 JOIN_S = 5.0
 REACH_S = 5.0  # seconds around a single picture that its plot shows, as vbp.export.picture has it
@@ -56,11 +57,12 @@ class ExportControl(QObject):
             return
         if self.dialog is None:
             self.dialog = ExportDialog(self._window)
-            self.dialog.asked.connect(self._on_asked)
-            self.dialog.wanted.connect(self._draw)
+            self.dialog.chosen.connect(self._on_chosen)
+            self.dialog.changed.connect(self._draw)
             self.dialog.finished.connect(self._end_preview)
             self._drawn.connect(self.dialog.set_picture)
             self._player.shown.connect(self._on_shown)
+            self._player.network_ready.connect(self._on_network)
             self._player.opening.connect(lambda _: self.dialog and self.dialog.close())
         self.dialog.ask(self._subject(), self._settings())
 
@@ -79,23 +81,46 @@ class ExportControl(QObject):
             marks=(self._marks.a, self._marks.b),
             frame=player.target,
             size=(drive.info.width, drive.info.height),
+            methods=self._titles(),
+            on_screen=self._methods_on_screen(),
         )
 
+    def _titles(self) -> dict[str, str]:
+        if self._player.ready is None:  # the methods bring torch, which takes seconds
+            return {VBP: "VisualBackProp"}
+        from vbp.explain import METHODS
+
+        return {name: method.title for name, method in METHODS.items()}
+
+    def _methods_on_screen(self) -> tuple[str, ...]:
+        presenter = self._presenter
+        panels = presenter.methods.wanted(presenter.seen).values()
+        first = (VBP,) if VBP in presenter.seen else ()
+        return tuple(dict.fromkeys((*first, *(request.method for request in panels))))
+
     def _settings(self) -> Settings:
-        """The overlay and LRP as the window has them."""
-        overlay = self._presenter.overlay
-        lrp = self._presenter.panels.lrp.values_of("lrp")
+        """The overlay, the target and the methods' numbers as the window has them; of two panels, the first's."""
+        presenter = self._presenter
+        numbers: dict[str, dict[str, float]] = {}
+        for request in presenter.methods.wanted(presenter.seen).values():
+            numbers.setdefault(request.method, dict(request.parameters))
+        overlay = presenter.overlay
         return Settings(
             style=overlay.style,
             opacity=overlay.opacity if overlay.shown else 0.0,
-            parameters={"lrp": {name: float(value) for name, value in lrp.items()}} if lrp else {},
+            target=presenter.methods.target,
+            parameters=numbers,
         )
+
+    def _on_network(self) -> None:
+        if self.dialog is not None and self.dialog.isVisible() and self._player.drive is not None:
+            self.dialog.set_subject(self._subject(), self._settings())
 
     def _on_shown(self, frame: Frame) -> None:
         dialog = self.dialog
         if dialog is not None and dialog.isVisible() and not self._player.playing:
             dialog.set_frame(frame.index)
-            dialog.wanted.emit()  # the same frame, with its mask
+            dialog.changed.emit()  # the same frame, with its mask
 
     def _draw(self) -> None:
         dialog, player, drive = self.dialog, self._player, self._player.drive
@@ -130,23 +155,23 @@ class ExportControl(QObject):
 
     # Exports.
 
-    def _on_asked(self, asked: Asked) -> None:
+    def _on_chosen(self, choice: Choice) -> None:
         player, drive = self._player, self._player.drive
         if drive is None or player.path is None:
             self._notice.show_message("The recording was closed before it could be exported", "error")
             return
         info, crop = drive.info, player.crop
-        self._kept.set("export/folder", str(asked.output.parent))
+        self._kept.set("export/folder", str(choice.output.parent))
         job = Job(
             drive_path=player.path,
             options=player.options,
             model=player.network_name,
             device=player.ready.device if player.ready is not None else "auto",
-            output=asked.output,
-            first=asked.first,
-            last=asked.last,
-            force=asked.force,
-            settings=asked.settings,
+            output=choice.output,
+            first=choice.first,
+            last=choice.last,
+            force=choice.force,
+            settings=choice.settings,
             crop=crop.at(info.height, info.width) if crop is not None else None,
         )
         self.queue.add(job)

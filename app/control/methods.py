@@ -39,7 +39,7 @@ class MethodPanels(QObject):
         self._player, self._panels, self._status = player, panels, status
         self._made: dict[str, Frame] = {}
         self._methods: Mapping[str, Method] = {}
-        self._target = ""
+        self.target = ""
         for panel in panels.values():
             panel.parameters_changed.connect(self.changed)
         player.explained.connect(self._on_explained)
@@ -51,8 +51,8 @@ class MethodPanels(QObject):
 
     def set_target(self, target: str) -> None:
         """What all panels explain from now on, as `vbp.explain.parse_target` reads it."""
-        if target != self._target:
-            self._target = target
+        if target != self.target:
+            self.target = target
             self.changed.emit()
 
     def wanted(self, seen: Collection[str]) -> dict[str, MapRequest]:
@@ -60,7 +60,7 @@ class MethodPanels(QObject):
         if not self._methods:
             return {}
         asked = {name: panel.request() for name, panel in self._panels.items() if name in seen}
-        return {name: replace(request, target=self._target) for name, request in asked.items()}
+        return {name: replace(request, target=self.target) for name, request in asked.items()}
 
     def complete(self, frame: int, seen: Collection[str]) -> bool:
         """Whether all that are seen show this frame."""

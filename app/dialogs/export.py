@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QFileDialog,
     QFormLayout,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -28,31 +27,31 @@ from vbp.app.dialogs.export_form import (
     CODEC_TITLES,
     KINDS,
     LAYOUT_TITLES,
-    PANEL_TITLES,
     QUALITY_TITLES,
     RATE_CHOICES,
     SIZE_CHOICES,
-    Asked,
+    Choice,
     Kind,
     Subject,
     bytes_text,
     estimate,
     size_of,
 )
+from vbp.app.dialogs.export_panels import PanelBoxes
 from vbp.app.state.overlay import STYLE_TITLES
 from vbp.app.widgets.picture import PictureView
 from vbp.drives.base import Image
-from vbp.export.job import DEFAULT_PANELS, Settings
+from vbp.export.job import Settings
 from vbp.readable import clock
 
 WHOLE, MARKED, FRAME = "whole", "marked", "frame"
 
 
 class ExportDialog(QDialog):
-    """`asked` carries an Asked when Export is pressed. `wanted` asks for a preview of the present choices."""
+    """`chosen` carries a Choice when Export is pressed. `changed` asks for a preview of the present choices."""
 
-    asked = Signal(object)
-    wanted = Signal()
+    chosen = Signal(object)
+    changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -65,15 +64,8 @@ class ExportDialog(QDialog):
         self.preview.setAccessibleName("Preview")
         self.kind = _combo("What", [(k.title, k) for k in KINDS])
         self.part = _combo("Part", [])
-        self.panels: dict[str, QCheckBox] = {}
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(14)
-        grid.setVerticalSpacing(4)
-        for n, (name, title) in enumerate(PANEL_TITLES.items()):
-            self.panels[name] = switch = QCheckBox(title)
-            grid.addWidget(switch, n // 2, n % 2)
-            switch.setChecked(name in DEFAULT_PANELS)
-            switch.toggled.connect(self._changed)
+        self.panels = PanelBoxes()
+        self.panels.changed.connect(self._changed)
         self.layout_box = _combo("Layout", [(t, n) for n, t in LAYOUT_TITLES.items()])
         self.style_box = _combo("Mask", [(t, n) for n, t in STYLE_TITLES.items()])
         sizes = [("As the layout likes" if s is None else f"{s[0]} × {s[1]}", s) for s in SIZE_CHOICES]
@@ -96,11 +88,11 @@ class ExportDialog(QDialog):
         for button in (self.browse, self.cancel_button):
             button.setAutoDefault(False)  # else Enter in a field presses the one that comes first
         self.export_button.setDefault(True)
-        self._lay_out(grid)
+        self._lay_out()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(30)  # several changes at once are one preview
-        self._timer.timeout.connect(self.wanted)
+        self._timer.timeout.connect(self.changed)
         self._check = QTimer(self)
         self._check.setInterval(1000)  # of what is on the disk meanwhile
         self._check.timeout.connect(self._check_output)
@@ -123,7 +115,7 @@ class ExportDialog(QDialog):
         theme.changed.connect(self._dress)
         self._dress()
 
-    def _lay_out(self, panels: QGridLayout) -> None:
+    def _lay_out(self) -> None:
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.setHorizontalSpacing(12)
@@ -131,7 +123,7 @@ class ExportDialog(QDialog):
         for name, field in (
             ("What", self.kind),
             ("Part", self.part),
-            ("Panels", panels),
+            ("Panels", self.panels),
             ("Layout", self.layout_box),
             ("Mask", self.style_box),
             ("Size", self.size_box),
@@ -178,9 +170,9 @@ class ExportDialog(QDialog):
     # What it shows.
 
     def ask(self, subject: Subject, base: Settings) -> None:
-        """Show it for what is open; `base` has the overlay of the window."""
+        """Show it for what is open; see `set_subject`."""
         fresh = self._subject is None or subject.name != self._subject.name
-        self._subject, self._base = subject, base
+        self.set_subject(subject, base)
         self.style_box.setCurrentIndex(max(0, self.style_box.findData(base.style)))
         self._fill_parts()
         if fresh:
@@ -190,6 +182,11 @@ class ExportDialog(QDialog):
         self.show()
         self.raise_()
         self.activateWindow()
+
+    def set_subject(self, subject: Subject, base: Settings) -> None:
+        """What is open and shown has changed; `base` has the window's overlay, target and methods' numbers."""
+        self._subject, self._base = subject, base
+        self.panels.set_methods(subject.methods, subject.on_screen)
 
     def set_frame(self, frame: int) -> None:
         """Another frame is on the screen."""
@@ -221,6 +218,7 @@ class ExportDialog(QDialog):
         single = kind.suffix == ".png"
         for field, shown in (
             (self.part, not single),
+            (self.panels, kind.panelled),
             (self.layout_box, kind.drawn),
             (self.style_box, kind.drawn),
             (self.size_box, kind.drawn),
@@ -229,8 +227,6 @@ class ExportDialog(QDialog):
             (self.quality, kind.coded),
         ):
             self._form.setRowVisible(field, shown)
-        # The panels' row holds a layout, which setRowVisible finds by its number.
-        self._form.setRowVisible(2, kind.drawn)
         self.preview.setEnabled(kind.drawn)
         if self._named and self.output.text():
             self.output.setText(str(Path(self.output.text()).with_suffix(kind.suffix)))
@@ -277,7 +273,7 @@ class ExportDialog(QDialog):
         text = self.output.text().strip()
         path = Path(text).expanduser()
         kind = self.kind.currentData()
-        if kind.drawn and not self.settings().panels:
+        if kind.panelled and not self.settings().panels:
             problem = "Choose a panel, at least one."
         elif (
             kind.drawn and self.layout_box.currentData() == "picture" and self.settings().panels == ("plot",)
@@ -308,7 +304,7 @@ class ExportDialog(QDialog):
         return replace(
             self._base,
             format=kind.format,
-            panels=tuple(name for name, box in self.panels.items() if box.isChecked()),
+            panels=self.panels.chosen(),
             layout=self.layout_box.currentData(),
             style=self.style_box.currentData(),
             fps=self.rate_box.currentData() if kind.moving else None,
@@ -347,7 +343,7 @@ class ExportDialog(QDialog):
         first, last = self.range()
         output = Path(self.output.text().strip()).expanduser()
         force = self.replace.isVisible() and self.replace.isChecked()
-        self.asked.emit(Asked(self.kind.currentData(), self.settings(), first, last, output, force))
+        self.chosen.emit(Choice(self.kind.currentData(), self.settings(), first, last, output, force))
         self.replace.setChecked(False)
         self.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,8 @@ class Kind:
     title: str
     suffix: str
     format: str = ""
-    drawn: bool = True  # panels and layout count
+    panelled: bool = True  # the panels count
+    drawn: bool = True  # and the layout, too
     moving: bool = True
     coded: bool = False  # codec and quality count
 
@@ -27,8 +29,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("Animated picture (GIF)", ".gif"),
     Kind("Picture of this frame (PNG)", ".png", moving=False),
     Kind("Every frame as a picture, in a folder (PNG)", "", format="pictures"),
-    Kind("Numbers as a table (CSV)", ".csv", drawn=False, moving=False),
-    Kind("Numbers for notebooks (Parquet)", ".parquet", drawn=False, moving=False),
+    Kind("Numbers as a table (CSV)", ".csv", panelled=False, drawn=False, moving=False),
+    Kind("Numbers for notebooks (Parquet)", ".parquet", panelled=False, drawn=False, moving=False),
     Kind("Pictures, masks and angles for robotics viewers (MCAP)", ".mcap", drawn=False, moving=False),
 )
 LAYOUT_TITLES = {
@@ -37,14 +39,6 @@ LAYOUT_TITLES = {
     "column": "Below each other",
     "grid": "Grid",
     "picture": "Picture only, with an inset",
-}
-PANEL_TITLES = {
-    "camera": "Camera with the mask",
-    "plain": "Camera alone",
-    "visualbackprop": "VisualBackProp",
-    "lrp": "LRP",
-    "maps": "Layers",
-    "plot": "Angle plot",
 }
 CODEC_TITLES = {"h264": "H.264, plays everywhere", "hevc": "HEVC, smaller, for newer devices"}
 QUALITY_TITLES = {"small": "Small file", "good": "Good", "best": "Best"}
@@ -65,7 +59,10 @@ LOSSLESS_BITS, GIF_BITS, PNG_BITS = 2.0, 1.8, 3.9
 
 @dataclass(frozen=True)
 class Subject:
-    """What is open: a drive of `frames` frames at `times_s`, the marks, and the frame on the screen."""
+    """What is open: a drive of `frames` frames at `times_s`, the marks, and the frame on the screen.
+
+    methods: name -> title of all that are known; on_screen: the names of those that the window shows.
+    """
 
     name: str
     folder: Path
@@ -74,10 +71,12 @@ class Subject:
     marks: tuple[int | None, int | None]
     frame: int
     size: tuple[int, int]  # of its pictures
+    methods: Mapping[str, str]
+    on_screen: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Asked:
+class Choice:
     """What the dialog was left with."""
 
     kind: Kind

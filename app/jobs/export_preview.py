@@ -66,7 +66,7 @@ class PreviewThread(threading.Thread):
 
 
 def draw(wish: PreviewWish) -> tuple[Image, str]:
-    """The picture as it will be exported, uint8 RGB, and in words which maps cannot be in it.
+    """The picture as it will be exported, uint8 RGB, and in words what maps it lacks, and what would mislead.
 
     Raises VbpError for settings that cannot be.
     """
@@ -90,4 +90,4 @@ def draw(wish: PreviewWish) -> tuple[Image, str]:
     composer = Composer(facts_of(drive, wish.engine, wish.indices, len(result.layers)), settings)
     for n in np.flatnonzero(np.isfinite(wish.predicted_deg)):
         composer.set_predicted(int(wish.indices[n]), float(wish.predicted_deg[n]))
-    return composer.draw(seen, future=wish.whole), "; ".join(result.missing.values())
+    return composer.draw(seen, future=wish.whole), "; ".join((*result.missing.values(), *result.warnings))

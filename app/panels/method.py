@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
@@ -207,6 +207,7 @@ class _Slider(QWidget):
     def __init__(self, parameter: Parameter) -> None:
         super().__init__()
         self.parameter = parameter
+        self._value = math.nan
         self._bar = QSlider(Qt.Orientation.Horizontal)
         self._bar.setRange(0, STEPS)
         self._bar.setMinimumWidth(BAR)
@@ -224,6 +225,10 @@ class _Slider(QWidget):
         self._bar.valueChanged.connect(self._moved)
 
     def value(self) -> float:
+        """What was set, to the last digit, until the slider is moved."""
+        return self._value
+
+    def _of_bar(self) -> float:
         p, t = self.parameter, self._bar.value() / STEPS
         if p.log:
             value = 10 ** (math.log10(p.minimum) + t * (math.log10(p.maximum) - math.log10(p.minimum)))
@@ -238,8 +243,12 @@ class _Slider(QWidget):
             t = math.log(value / p.minimum) / math.log(p.maximum / p.minimum)
         else:
             t = (value - p.minimum) / (p.maximum - p.minimum)
-        self._bar.setValue(round(t * STEPS))
+        with QSignalBlocker(self._bar):
+            self._bar.setValue(round(t * STEPS))
+        before, self._value = self._value, float(round(value)) if p.whole else float(value)
         self._number.setText(self.text())
+        if before != self._value:
+            self.changed.emit()
 
     def text(self) -> str:
         return f"{self.value():.3g}" if self.value() < 1e3 else f"{self.value():.0f}"
@@ -248,5 +257,6 @@ class _Slider(QWidget):
         self.set_value(self.parameter.default)
 
     def _moved(self) -> None:
+        self._value = self._of_bar()
         self._number.setText(self.text())
         self.changed.emit()

@@ -72,8 +72,8 @@ def test_the_preview_follows_the_choices(qtbot, open_window) -> None:
     dialog = ask(qtbot, window)
     qtbot.waitUntil(lambda: dialog.preview._rgb is not None, timeout=WAIT)
     for change in (
-        lambda: dialog.panels["lrp"].setChecked(True),
-        lambda: dialog.panels["maps"].setChecked(True),
+        lambda: dialog.panels.boxes["lrp"].setChecked(False),
+        lambda: dialog.panels.boxes["maps"].setChecked(True),
         lambda: dialog.layout_box.setCurrentIndex(1),
         lambda: dialog.style_box.setCurrentIndex(1),
         lambda: window.player.seek(20),
@@ -125,7 +125,7 @@ def test_what_is_wrong_is_said_before_it_starts(qtbot, open_window, tmp_path) ->
     assert "already" in problem(str(there))
     dialog.replace.setChecked(True)
     assert dialog.export_button.isEnabled()
-    for box in dialog.panels.values():
+    for box in dialog.panels.boxes.values():
         box.setChecked(False)
     assert not dialog.export_button.isEnabled() and "panel" in dialog.problem.text()
 
@@ -208,7 +208,7 @@ def test_a_network_without_a_mask_is_exported_and_the_dialog_says_why(qtbot, ope
     window.marks.set_part(5, 8)
     dialog = ask(qtbot, window, tmp_path / "clip.mp4")
     for panel in ("lrp", "maps"):
-        dialog.panels[panel].setChecked(True)
+        dialog.panels.boxes[panel].setChecked(True)
     qtbot.waitUntil(lambda: "LRP shows nothing of this network" in dialog.missing.text(), timeout=WAIT)
     assert dialog.missing.text().startswith("VisualBackProp shows nothing of this network: layer")
     assert dialog.missing.isVisible() and dialog.preview._rgb is not None
