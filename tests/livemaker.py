@@ -14,9 +14,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vbp.live.address import Address
+from vbp.live.address import Address, parse_address
 from vbp.live.capture import Capture
-from vbp.live.records import CaptureState, LiveFrame
+from vbp.live.records import CaptureState, LiveFrame, LiveRequest
 
 ACROSS = 40  # squares in a row: 32 bits, and room
 QUIET = 20  # grey levels of a 0 and a 1
@@ -206,7 +206,9 @@ class Watched:
     def __init__(self, address: Address | str, **options: object) -> None:
         self.states: list[CaptureState] = []
         self.frames: list[LiveFrame] = []
-        self.capture = Capture(address, on_frame=self.frames.append, on_state=self.states.append, **options)  # type: ignore[arg-type]
+        at = parse_address(address) if isinstance(address, str) else address
+        request = LiveRequest(at, **options)  # type: ignore[arg-type]
+        self.capture = Capture(request, self.frames.append, self.states.append)
         self.capture.start()
 
     def phases(self) -> list[str]:

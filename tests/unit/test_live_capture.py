@@ -189,8 +189,8 @@ def test_a_camera_with_a_password_is_opened_with_it(watch) -> None:
 def test_a_host_that_is_none_and_a_port_where_nothing_listens() -> None:
     with MjpegServer() as server:
         url = server.url
-    assert "nothing listens at 127.0.0.1:" in diagnose.why_not_opened(parse_address(url))
-    assert "no host is called" in diagnose.why_not_opened(parse_address("rtsp://no-such-host.invalid/x"))
+    assert "nothing listens at 127.0.0.1:" in diagnose.open_failure_reason(parse_address(url))
+    assert "no host is called" in diagnose.open_failure_reason(parse_address("rtsp://no-such-host.invalid/x"))
 
 
 def test_stop_returns_while_the_library_waits_for_a_silent_server_and_leaves_no_thread(
@@ -229,12 +229,12 @@ def test_a_listener_that_fails_does_not_end_the_camera(server: MjpegServer, watc
         raise RuntimeError("a listener's own trouble")
 
     watched = watch(server.url)
-    watched.capture.listen(on_frame=fail)
+    watched.capture._on_frame = fail
     until(lambda: server.clients)
     server.play([PICTURE], fps=50)
-    until(lambda: len(watched.frames) > 5)
-    assert "a listener's own trouble" in caplog.text
-    watched.capture.unlisten(on_frame=fail)
+    until(lambda: watched.capture.state.received > 5)
+    assert caplog.text.count("a listener's own trouble") > 1
+    watched.until_phase("live")
 
 
 def test_an_rtsp_camera_is_shown_and_survives_being_killed(watch) -> None:

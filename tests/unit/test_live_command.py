@@ -17,7 +17,7 @@ from livemaker import PATIENT_S, read_clock, scene
 from vbp.classes import class_name
 from vbp.cli import main
 from vbp.drives import open_drive
-from vbp.drives.recording import RecordingDrive
+from vbp.drives.recording import HEAD, RecordingDrive
 from vbp.engine import Engine, open_network
 
 PICTURE = scene(640, 480)
@@ -71,6 +71,15 @@ def test_a_classifier_says_its_class_and_it_is_recorded(server, tmp_path, capsys
         f"predicted {class_name(open_network('NetSign').spec, likeliest)} (" in status_line
         and "nan" not in status_line
     )
+
+
+def test_the_recording_names_the_network_as_an_export_does(server, tmp_path) -> None:
+    server.play([PICTURE], fps=20)
+    folder = tmp_path / "drive"
+    words = ["camera", server.url, "--no-window", "--seconds", "3", "--device", "cpu", "--model", "PilotNet"]
+    assert main([*words, "--record", str(folder)]) == 0
+    name = Engine(open_network("PilotNet"), "cpu").name
+    assert "(random weights)" in name and json.loads((folder / HEAD).read_text())["model"] == name
 
 
 def test_angles_that_come_in_are_measured_against_the_prediction_and_recorded(

@@ -16,6 +16,7 @@ from livemaker import PATIENT_S, draw_clock, read_clock, scene, until
 from vbp.live import capture as capture_module
 from vbp.live import opencv, reader
 from vbp.live.address import Address
+from vbp.live.records import LiveRequest
 
 PICTURE = scene()
 
@@ -135,8 +136,8 @@ def test_a_device_that_does_not_open_is_tried_again(device, watch) -> None:
 
 
 def test_an_error_inside_the_library_is_told_without_credentials(monkeypatch, watch) -> None:
-    def explode(address: Address, _: object) -> None:
-        raise cv2.error(f"bad {address.text}")
+    def explode(request: LiveRequest) -> None:
+        raise cv2.error(f"bad {request.address.text}")
 
     monkeypatch.setattr(reader, "open_camera", explode)
     watched = watch("rtsp://me:secret@127.0.0.1:1/x")

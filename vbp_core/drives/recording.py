@@ -135,7 +135,7 @@ class Head:
 
 
 def read_head(path: Path) -> Head:
-    """Raises DriveError for a newer version alone: what is damaged is told in a note."""
+    """Raises DriveError for a newer version alone: a note says what is damaged."""
     try:
         if path.stat().st_size > _MAX_HEAD_BYTES:
             raise ValueError("it is too long")
@@ -176,12 +176,12 @@ def pauses(timestamps_ns: NDArray[np.int64]) -> list[str]:
     steps = np.diff(timestamps_ns)
     after = np.flatnonzero(steps > max(PAUSE_NS, 5 * int(np.median(steps))))
     since = (timestamps_ns[after] - timestamps_ns[0]) / 1e9
-    told = [
+    notes = [
         f"a gap of {steps[i] / 1e9:.1f} s after frame {i} (at {at:.1f} s): the camera sent no frames"
         for i, at in zip(after.tolist(), since.tolist(), strict=True)
     ]
-    more = [f"and {len(told) - LISTED} more such gaps"] if len(told) > LISTED else []
-    return told[:LISTED] + more
+    more = [f"and {len(notes) - LISTED} more such gaps"] if len(notes) > LISTED else []
+    return notes[:LISTED] + more
 
 
 def _word(value: Any) -> str:
@@ -208,7 +208,7 @@ class Rows:
 
 def read_rows(path: Path) -> Rows:
     """Rows by the frame number that each bears. A last line without its end was cut off and does not count;
-    other lines that are damaged are left out and told. Never raises."""
+    other lines that are damaged are left out, and a note says so. Never raises."""
     notes: list[str] = []
     found: list[Row] = []
     damaged, current = 0, False

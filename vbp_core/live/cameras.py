@@ -83,7 +83,7 @@ def _ask_linux(path: Path) -> CameraInfo | None:
 
     name = _name_in_sysfs(path) or path.name
     try:
-        told, sizes, rates = ask(str(path))
+        own_name, sizes, rates = ask(str(path))
     except NoCameraError:
         return None
     except OSError as error:
@@ -95,7 +95,7 @@ def _ask_linux(path: Path) -> CameraInfo | None:
             errno.EBUSY: "another program uses it",
         }.get(error.errno or 0, f"it cannot be opened: {error.strerror or error}")
         return CameraInfo(_stable_id(path), str(path), name, problem=problem)
-    return CameraInfo(_stable_id(path), str(path), told or name, tuple(sizes), tuple(rates))
+    return CameraInfo(_stable_id(path), str(path), own_name or name, tuple(sizes), tuple(rates))
 
 
 def _name_in_sysfs(path: Path) -> str:
@@ -121,9 +121,10 @@ def _try_index(index: int) -> CameraInfo | None:
     import cv2
 
     from vbp.live.address import parse_address
-    from vbp.live.opencv import Wishes, open_camera
+    from vbp.live.opencv import open_camera
+    from vbp.live.records import LiveRequest
 
-    camera = open_camera(parse_address(str(index)), Wishes())
+    camera = open_camera(LiveRequest(parse_address(str(index))))
     try:
         if not camera.isOpened():
             return None

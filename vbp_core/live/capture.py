@@ -1,4 +1,4 @@
-"""A camera that is watched: the newest frame wins, silence is told, a lost camera is taken again."""
+"""A camera that is watched: the newest frame wins, silence is reported, a lost camera is opened again."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from collections import deque
 from collections.abc import Callable
 
 from vbp.drives.base import Image
-from vbp.live.address import Address, parse_address
-from vbp.live.opencv import Wishes
 from vbp.live.reader import Reader
-from vbp.live.records import CaptureState, LiveFrame, Phase
+from vbp.live.records import CaptureState, LiveFrame, LiveRequest, Phase
 
 log = logging.getLogger(__name__)
 
@@ -36,23 +34,17 @@ class Capture:
     `on_frame` is called for every fresh frame, in the reading thread: it must be quick, or frames are late.
     `on_state` is called in the watching thread when the phase or the text changes. Neither is called after
     `stop` has returned, but for a call that is under way.
-    size: (width, height), fps and exposure_ms are asked of a device; what it gives is in `state`.
+    What the request asks for, a device may give or not; what it gives is in `state`.
     """
 
     def __init__(
         self,
-        address: Address | str,
-        *,
-        size: tuple[int, int] | None = None,
-        fps: float | None = None,
-        exposure_ms: float | None = None,
+        request: LiveRequest,
         on_frame: OnFrame | None = None,
         on_state: OnState | None = None,
     ) -> None:
-        self.address = parse_address(address) if isinstance(address, str) else address
-        self._wishes = Wishes(size, fps, exposure_ms)
-        self._on_frame: list[OnFrame] = [on_frame] if on_frame else []
-        self._on_state: list[OnState] = [on_state] if on_state else []
+        self.address, self._request = request.address, request
+        self._on_frame, self._on_state = on_frame, on_state
         self._changed = threading.Condition()
         self._stopped = False
         self._watch: threading.Thread | None = None
@@ -69,19 +61,6 @@ class Capture:
         self._since_ns = time.monotonic_ns()
 
     # --- what others call --------------------------------------------------------------------
-
-    def listen(self, on_frame: OnFrame | None = None, on_state: OnState | None = None) -> None:
-        """Further listeners, from now on."""
-        with self._changed:
-            if on_frame:
-                self._on_frame = [*self._on_frame, on_frame]
-            if on_state:
-                self._on_state = [*self._on_state, on_state]
-
-    def unlisten(self, on_frame: OnFrame | None = None, on_state: OnState | None = None) -> None:
-        with self._changed:
-            self._on_frame = [f for f in self._on_frame if f != on_frame]
-            self._on_state = [f for f in self._on_state if f != on_state]
 
     def start(self) -> None:
         """Begin to connect; returns at once. A capture starts once."""
@@ -171,13 +150,12 @@ class Capture:
             frame = LiveFrame(self._received, timestamp_ns, image, arrived_ns=arrived_ns)
             self._newest = frame
             self._arrivals.append(arrived_ns)
-            listeners = self._on_frame
             self._changed.notify_all()
-        for listener in listeners:
+        if self._on_frame is not None:
             try:
-                listener(frame)
+                self._on_frame(frame)
             except Exception:
-                log.exception("in a listener of the camera's frames")
+                log.exception("with a frame of the camera")
         return True
 
     def ended(self, reader: Reader) -> None:
@@ -205,7 +183,7 @@ class Capture:
             most = 1 if self.address.kind == "device" else MOST_BLOCKED
             if self._stopped or len(self._readers) >= most:
                 return None
-            self._reader = Reader(self, self.address, self._wishes)
+            self._reader = Reader(self, self._request)
             self._readers.append(self._reader)
         self._reader.start()
         return self._reader
@@ -265,7 +243,7 @@ class Capture:
             self._reconnects += back
             state = self._state()
         words = f"{self.address.name}: {state.size[0]}×{state.size[1]}"
-        asked = self._wishes.size
+        asked = self._request.size
         if asked is not None and state.size != asked:
             words += f", as the camera gives no {asked[0]}×{asked[1]}"
         self._tell("live", words)
@@ -277,7 +255,7 @@ class Capture:
             self._tell("connecting" if first else "lost", reason + TRYING)
 
     def _tell(self, phase: Phase, text: str) -> None:
-        """State that changed goes to the listeners; of a stale one only the age does, which is not worth a call."""
+        """State that changed goes to `on_state`; of a stale one only the age does, which is not worth a call."""
         with self._changed:
             if self._stopped:
                 return
@@ -287,11 +265,9 @@ class Capture:
                 self._since_ns = time.monotonic_ns()
             self._phase, self._text = phase, text
             state = self._state()
-            listeners = self._on_state
-        if quiet:
+        if quiet or self._on_state is None:
             return
-        for listener in listeners:
-            try:
-                listener(state)
-            except Exception:
-                log.exception("in a listener of the camera's state")
+        try:
+            self._on_state(state)
+        except Exception:
+            log.exception("with the camera's state")

@@ -13,7 +13,7 @@ from vbp.live.address import Address
 _TIMEOUT_S = 2.0
 
 
-def why_not_opened(address: Address) -> str:
+def open_failure_reason(address: Address) -> str:
     """One sentence without its end; takes up to some seconds where the network is silent."""
     if address.kind == "device":
         return _device(address)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import os
 import sys
-from dataclasses import dataclass
 
 import cv2
 
-from vbp.live.address import Address
+from vbp.live.records import LiveRequest
 
 OPEN_TIMEOUT_MS = 5000
 READ_TIMEOUT_MS = 4000
@@ -28,18 +27,10 @@ _STREAM_OPTIONS = {
 _FEW_FPS = 15.0  # a camera that offers less at this size may do better in MJPEG
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What the camera is asked for; None leaves it to the camera. size: (width, height)."""
-
-    size: tuple[int, int] | None = None
-    fps: float | None = None
-    exposure_ms: float | None = None
-
-
-def open_camera(address: Address, wishes: Wishes) -> cv2.VideoCapture:
+def open_camera(request: LiveRequest) -> cv2.VideoCapture:
     """An opened VideoCapture, or one that is not `isOpened`. May block for as long as the driver likes."""
     _be_quiet()
+    address = request.address
     if address.kind == "stream":
         # One decoding thread: libav's frame threads hold back a frame each.
         parameters = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
@@ -51,12 +42,12 @@ def open_camera(address: Address, wishes: Wishes) -> cv2.VideoCapture:
     else:
         camera = cv2.VideoCapture(address.text, backend)
     if camera.isOpened():
-        _apply(camera, wishes)
+        _apply(camera, request)
     return camera
 
 
 def _be_quiet() -> None:
-    """What goes wrong is told by the capture, in words; a user's own settings are left."""
+    """The capture says in words what goes wrong; a user's own settings are left."""
     options = "|".join(f"{name};{value}" for name, value in _STREAM_OPTIONS.items())
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", options)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -65,38 +56,38 @@ def _be_quiet() -> None:
         cv2.utils.logging.setLogLevel(0)
 
 
-def _apply(camera: cv2.VideoCapture, wishes: Wishes) -> None:
+def _apply(camera: cv2.VideoCapture, request: LiveRequest) -> None:
     # One to be filled while the other is read: with a single one, cameras lose every second frame.
     camera.set(cv2.CAP_PROP_BUFFERSIZE, 2)
-    if wishes.size is not None or wishes.fps is not None:
+    if request.size is not None or request.fps is not None:
         before = camera.get(cv2.CAP_PROP_FOURCC)
-        _set_mode(camera, wishes)
+        _set_mode(camera, request)
         got = camera.get(cv2.CAP_PROP_FPS)
-        few = 0 < got < (wishes.fps * 0.9 if wishes.fps else _FEW_FPS)
+        few = 0 < got < (request.fps * 0.9 if request.fps else _FEW_FPS)
         if few and camera.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")):
-            _set_mode(camera, wishes)
+            _set_mode(camera, request)
             if camera.get(cv2.CAP_PROP_FPS) <= got:  # uncompressed is better then
                 camera.set(cv2.CAP_PROP_FOURCC, before)
-                _set_mode(camera, wishes)
-    if wishes.exposure_ms is not None:
+                _set_mode(camera, request)
+    if request.exposure_ms is not None:
         camera.set(
             cv2.CAP_PROP_AUTO_EXPOSURE, 1 if _on_linux() else 0.25
         )  # manual, as V4L2 and Windows count
-        camera.set(cv2.CAP_PROP_EXPOSURE, _exposure_value(wishes.exposure_ms))
+        camera.set(cv2.CAP_PROP_EXPOSURE, _exposure_value(request.exposure_ms))
 
 
-def put_back(camera: cv2.VideoCapture, wishes: Wishes) -> None:
+def restore_exposure(camera: cv2.VideoCapture, request: LiveRequest) -> None:
     """Let the camera choose its exposure again: the setting would outlive us."""
-    if wishes.exposure_ms is not None:
+    if request.exposure_ms is not None:
         camera.set(cv2.CAP_PROP_AUTO_EXPOSURE, 3 if _on_linux() else 0.75)
 
 
-def _set_mode(camera: cv2.VideoCapture, wishes: Wishes) -> None:
-    if wishes.size is not None:
-        camera.set(cv2.CAP_PROP_FRAME_WIDTH, wishes.size[0])
-        camera.set(cv2.CAP_PROP_FRAME_HEIGHT, wishes.size[1])
-    if wishes.fps is not None:
-        camera.set(cv2.CAP_PROP_FPS, wishes.fps)
+def _set_mode(camera: cv2.VideoCapture, request: LiveRequest) -> None:
+    if request.size is not None:
+        camera.set(cv2.CAP_PROP_FRAME_WIDTH, request.size[0])
+        camera.set(cv2.CAP_PROP_FRAME_HEIGHT, request.size[1])
+    if request.fps is not None:
+        camera.set(cv2.CAP_PROP_FPS, request.fps)
 
 
 def _exposure_value(ms: float) -> float:

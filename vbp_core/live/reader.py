@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 
 from vbp.drives.base import Image
-from vbp.live.address import Address, mask
-from vbp.live.diagnose import why_not_opened
-from vbp.live.opencv import Wishes, exposure_ms, open_camera, put_back
+from vbp.live.address import mask
+from vbp.live.diagnose import open_failure_reason
+from vbp.live.opencv import exposure_ms, open_camera, restore_exposure
+from vbp.live.records import LiveRequest
 
 log = logging.getLogger(__name__)
 MOST_FAILURES = 8  # damaged pictures in a row, after which a stream is taken for ended
@@ -21,7 +22,7 @@ SLOW_S = 1.0
 
 
 class FrameReceiver(Protocol):
-    """What a Reader tells of its camera, from its own thread."""
+    """What a Reader reports of its camera, from its own thread."""
 
     def opened(self, reader: Reader, exposure_ms: float | None) -> None:
         """The camera is open; exposure_ms: what it is set to, None where it does not say."""
@@ -40,9 +41,9 @@ class Reader(threading.Thread):
     which is what some do when the camera is unplugged.
     """
 
-    def __init__(self, receiver: FrameReceiver, address: Address, wishes: Wishes) -> None:
+    def __init__(self, receiver: FrameReceiver, request: LiveRequest) -> None:
         super().__init__(name="camera read", daemon=True)
-        self._receiver, self._address, self._wishes = receiver, address, wishes
+        self._receiver, self._request, self._address = receiver, request, request.address
         self._given_up = False
         self.over = False
         self.reason = ""
@@ -62,17 +63,17 @@ class Reader(threading.Thread):
         self._receiver.ended(self)
 
     def _work(self) -> str:
-        camera = open_camera(self._address, self._wishes)
+        camera = open_camera(self._request)
         try:
             if not camera.isOpened():
-                return "" if self._given_up else why_not_opened(self._address)
+                return "" if self._given_up else open_failure_reason(self._address)
             device = self._address.kind == "device"
             self._receiver.opened(self, exposure_ms(camera) if device else None)
             try:
                 return self._read(camera)
             finally:
                 if device:
-                    put_back(camera, self._wishes)
+                    restore_exposure(camera, self._request)
         finally:
             camera.release()
 

@@ -78,14 +78,7 @@ class LiveSession(threading.Thread):
         self.last_arrived_ns = 0  # of the newest frame, `time.monotonic_ns`
         self._on_frame, self._on_event = on_frame, on_event
         self._angles = angles
-        self._capture = Capture(
-            request.address,
-            size=request.size,
-            fps=request.fps,
-            exposure_ms=request.exposure_ms,
-            on_frame=self._receive,
-            on_state=on_event,
-        )
+        self._capture = Capture(request, on_frame=self._receive, on_state=on_event)
         self._changed = threading.Condition()
         self._stopped = False
         self._folder: Path | None = None  # to record into; None: nowhere
@@ -250,7 +243,7 @@ class LiveSession(threading.Thread):
             self._tell(LiveFailure(str(error)))
 
     def _serve(self) -> None:
-        told = 0.0
+        reported = 0.0
         while True:
             with self._changed:
                 while not (self._stopped or self._folder is not None or self._recorder is not None):
@@ -268,8 +261,8 @@ class LiveSession(threading.Thread):
                 self._give_up(f"the recording stopped: {error}")
             if stopped:
                 return
-            if self._recorder is not None and time.monotonic() - told > RECORDING_EVERY_S:
-                told = time.monotonic()
+            if self._recorder is not None and time.monotonic() - reported > RECORDING_EVERY_S:
+                reported = time.monotonic()
                 self._tell(self._recording_state(self._recorder))
 
     def _write(self, frames: list[LiveFrame], folder: Path | None) -> None:
