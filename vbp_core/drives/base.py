@@ -121,6 +121,7 @@ class Drive(ABC):
     positive to the left, NaN where unlabelled. speed_mps: (N,) float64, metres per second, NaN
     where unknown. labels: (N,) int64, the number in `info.classes` of what each picture shows, None for a
     recording without classes. names: each frame's picture as the recording calls it, where it has such names.
+    files: each frame's picture file, None where it is missing; empty where the frames are no files.
     """
 
     info: DriveInfo
@@ -129,6 +130,7 @@ class Drive(ABC):
     speed_mps: NDArray[np.float64]
     labels: NDArray[np.int64] | None = None
     names: Sequence[str] = ()
+    files: Sequence[str | None] = ()
 
     def __init__(self, cache_bytes: int = CACHE_BYTES) -> None:
         self._cache: OrderedDict[int, Image] = OrderedDict()

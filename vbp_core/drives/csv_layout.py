@@ -107,7 +107,8 @@ def convention_of(layout: Layout, path: Path, options: OpenOptions) -> Conventio
         )
     elif options.angle_unit is None:
         raise NeedsAngleUnitError(
-            f"{path} does not say the unit of its column {layout.angle}; pass --angle-unit rad or --angle-unit deg"
+            f"{path} does not say the unit of its column {layout.angle}; pass --angle-unit rad or --angle-unit deg, "
+            f"or unit for -1 to 1 of 25 degrees"
         )
     else:
         known = Convention(options.angle_unit, "left", "positive to the left is assumed, as in ROS")

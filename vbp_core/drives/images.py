@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from vbp.drives.base import Drive, DriveInfo, OpenOptions
+from vbp.drives.base import Drive, DriveInfo, OpenOptions, median_fps
 from vbp.drives.camera_choice import choose_camera
+from vbp.drives.csv_layout import has_layout
 from vbp.drives.paths import is_file, natural_key
 from vbp.drives.picture_files import ACCEPTED, EXTENSIONS, PictureDrive, PictureError, read_picture
 from vbp.drives.picture_header import read_header
-from vbp.errors import DriveError
+from vbp.drives.tables import first_columns
+from vbp.drives.video_labels import read_labels
+from vbp.errors import DriveError, NeedsAngleUnitError
 
 KIND = "images"
 NOMINAL_HZ = 20
@@ -34,8 +37,11 @@ def sniff(path: Path) -> bool:
     return named_picture(path.name) or read_header(_head(path)) is not None
 
 
-def open(path: Path, options: OpenOptions) -> Drive:
-    """Open a picture or a folder. Raises DriveError when not one picture can be decoded."""
+def open(path: Path, options: OpenOptions, steering: Path | None = None) -> Drive:
+    """Open a picture or a folder. Raises DriveError when not one picture can be decoded.
+
+    steering: a table of the pictures' angles, by their number, their order or their times; of a folder the one in it.
+    """
     info = DriveInfo(KIND, path, 0, 0, 0.0)
     root = path
     if path.is_dir():
@@ -57,9 +63,36 @@ def open(path: Path, options: OpenOptions) -> Drive:
     if info.width == 0:
         raise DriveError(why_none(path, files, names))
     if len(files) > 1:
-        info.notes.append(f"pictures have no times; {NOMINAL_HZ} frames per second are taken for granted")
         note_sizes(files, info)
+        if not (path.is_dir() and _labelled(drive, path, options, steering)):
+            info.notes.append(f"pictures have no times; {NOMINAL_HZ} frames per second are taken for granted")
     return drive
+
+
+def _labelled(drive: Drive, folder: Path, options: OpenOptions, steering: Path | None) -> bool:
+    """Takes the angles of a table that numbers the pictures; whether their times are known from it, too."""
+    tables = [steering] if steering else [p for p in folder.glob("*.csv") if has_layout(first_columns(p))]
+    if len(tables) != 1:
+        return False
+    nominal = drive.timestamps_ns
+    try:
+        labels = read_labels(tables[0], options, nominal, timed=False)
+    except NeedsAngleUnitError:
+        raise
+    except DriveError as error:
+        if steering:
+            raise
+        drive.info.notes.append(f"no steering: {error}")
+        return False
+    drive.timestamps_ns, drive.angle_rad, drive.speed_mps = (
+        labels.timestamps_ns,
+        labels.angle_rad,
+        labels.speed_mps,
+    )
+    labels.convention.note_in(drive.info)
+    drive.info.notes += labels.notes
+    drive.info.fps = median_fps(drive.timestamps_ns)
+    return labels.timestamps_ns is not nominal
 
 
 def _walk(folder: str, depth: int = 0, seen: list[int] | None = None) -> Iterator[str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from vbp.drives.base import Drive, OpenOptions
 from vbp.drives.part_files import compressed_parts, how_to_unpack
-from vbp.drives.tables import first_columns, read_table
+from vbp.drives.tables import first_columns, read_table, texts_read
+from vbp.drives.unread import note_unread
 from vbp.errors import DriveError
 
 
@@ -25,6 +26,7 @@ class Format:
     name: str
     module: str
     accepts: str  # for messages: "a folder with ..."
+    own: tuple[str, ...] = ()  # patterns of the files that it reads in a folder, besides pictures and tables
 
     def sniff(self, path: Path) -> bool:
         check: Callable[[Path], bool] = import_module(self.module).sniff
@@ -37,14 +39,30 @@ class Format:
 
 # In the order asked: the most specific first.
 FORMATS: tuple[Format, ...] = (
-    Format("rosbag1", "vbp.drives.rosbag1", "a ROS1 .bag, or a folder of them"),
-    Format("rosbag2", "vbp.drives.rosbag2", "a ROS2 bag folder (metadata.yaml) or .db3"),
-    Format("mcap", "vbp.drives.mcap_file", "an .mcap recording"),
+    Format("rosbag1", "vbp.drives.rosbag1", "a ROS1 .bag, or a folder of them", ("*.bag",)),
+    Format(
+        "rosbag2",
+        "vbp.drives.rosbag2",
+        "a ROS2 bag folder (metadata.yaml) or .db3",
+        ("metadata.yaml", "*.db3", "*.db3-*", "*.mcap"),
+    ),
+    Format("mcap", "vbp.drives.mcap_file", "an .mcap recording", ("*.mcap",)),
     Format("udacity-csv", "vbp.drives.udacity_csv", "a Udacity export (interpolated.csv, or camera.csv)"),
     Format("udacity-simulator", "vbp.drives.udacity_simulator", "a simulator drive (driving_log.csv)"),
-    Format("donkey", "vbp.drives.donkey", "a Donkeycar tub (manifest.json)"),
+    Format(
+        "donkey",
+        "vbp.drives.donkey",
+        "a Donkeycar tub (manifest.json)",
+        ("manifest.json", "*.catalog", "*.catalog_manifest", "record_*.json", "meta.json"),
+    ),
     Format("sullychen", "vbp.drives.sullychen", "pictures with data.txt"),
-    Format("vbp-recording", "vbp.drives.recording", "a live session that vbp recorded (vbp-recording.json)"),
+    Format("picture-list", "vbp.drives.picture_list", "pictures with a table of their angles"),
+    Format(
+        "vbp-recording",
+        "vbp.drives.recording",
+        "a live session that vbp recorded (vbp-recording.json)",
+        ("*",),
+    ),
     Format("video", "vbp.drives.video", "a video, with or without a steering CSV beside it"),
     Format("class-folders", "vbp.drives.class_folders", "a folder of class images, a folder for each class"),
     Format("images", "vbp.drives.images", "a picture or a folder of pictures"),
@@ -76,7 +94,10 @@ def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
             raise DriveError(f"{path} is an empty file; accepted: {accepted()}")
         for fmt in FORMATS:
             if fmt.sniff(path):
-                return fmt.open(path, options)
+                with texts_read() as texts:
+                    drive = fmt.open(path, options)
+                note_unread(drive, path, fmt.own, texts)
+                return drive
         raise DriveError(_unknown(path))
     except OSError as error:
         raise DriveError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -81,7 +81,7 @@ class FolderIndex:
         tails = [parts[k:] for k in range(len(parts) + 1)]
         folders = [self._folder(tail) for tail in tails[-MAX_DEPTH:]]
         refused = "" in folders
-        folders += [self._folder([name]) for name in self._fallbacks]
+        folders += [self._folder(name.split("/")) for name in self._fallbacks]
         return [self._list(folder) for folder in folders if folder], refused
 
     def _folder(self, parts: Sequence[str]) -> str | None:

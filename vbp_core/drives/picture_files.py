@@ -156,7 +156,7 @@ class PictureDrive(Drive):
         self.timestamps_ns = timestamps_ns
         self.angle_rad = angle_rad
         self.speed_mps = speed_mps
-        self._files = files
+        self.files = files
         self._names = names
         self._reasons = reasons
         self._size: tuple[int, int] | None = None
@@ -167,7 +167,7 @@ class PictureDrive(Drive):
 
     def _probe(self, same_size: bool) -> None:
         """The size of most of a few pictures; one odd picture must not condemn all the others."""
-        present = [i for i, file in enumerate(self._files) if file is not None]
+        present = [i for i, file in enumerate(self.files) if file is not None]
         if not present:
             return
         sizes: dict[int, tuple[int, int]] = {}
@@ -189,7 +189,7 @@ class PictureDrive(Drive):
 
     def _measure(self, i: int, sizes: dict[int, tuple[int, int]]) -> None:
         try:
-            height, width, _ = read_picture(self._files[i] or "").shape
+            height, width, _ = read_picture(self.files[i] or "").shape
             sizes[i] = (width, height)
         except PictureError as error:
             self._mark(i, error)
@@ -198,7 +198,7 @@ class PictureDrive(Drive):
         self.info.gaps = with_gap(self.info.gaps, i, f"the picture {error}")
 
     def _decode(self, i: int) -> Image:
-        file = self._files[i]
+        file = self.files[i]
         if file is None:
             reason = self._reasons[i] if self._reasons is not None else "the picture is missing"
             raise FrameError(f"frame {i} cannot be shown: {reason} ({self._name(i)})")
@@ -216,13 +216,13 @@ class PictureDrive(Drive):
         super().encoded(i)
         self.frame(i)  # raises what there is to raise
         try:
-            data = Path(self._files[i] or "").read_bytes()
+            data = Path(self.files[i] or "").read_bytes()
         except OSError:
             return None  # gone since; the frame itself is at hand
         return data if shown_alike(data) else None
 
     def _name(self, i: int) -> str:
-        name = self._names[i] if self._names is not None else os.path.basename(self._files[i] or "")
+        name = self._names[i] if self._names is not None else os.path.basename(self.files[i] or "")
         return name or "no name"
 
 

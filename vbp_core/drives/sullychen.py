@@ -100,7 +100,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
 def _list_file(path: Path) -> Path | None:
     if path.is_dir():
         path = path / LIST_NAME
-    return path if path.suffix.casefold() == ".txt" and path.is_file() else None
+    return path if path.name.casefold() == LIST_NAME and path.is_file() else None
 
 
 def _parse(line: str) -> _Row | None:

@@ -1,11 +1,14 @@
-"""CSV files as they occur: BOM, CRLF, quotes, `;` or tabs, ragged rows, empty cells; times kept exact."""
+"""CSV files as they occur: BOM, CRLF, quotes, `;`, tabs or spaces, decimal commas, ragged rows; times kept exact."""
 
 from __future__ import annotations
 
 import codecs
 import csv
 import io
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import islice
@@ -19,6 +22,12 @@ from vbp.errors import DriveError
 MAX_BYTES = 2**30  # a drive of a million frames has a CSV of some 200 MB
 PEEK_BYTES = 2**16
 INT64 = np.iinfo(np.int64)
+
+_CELL = "\x1f"  # the unit separator: between cells that spaces, or commas with a space, keep apart
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
+_TAIL = re.compile(r"-0+|0\d+")  # whole numbers that are parts of a number
+_WHOLE = re.compile(r"[-+]?\d+")
+_read: ContextVar[set[Path] | None] = ContextVar("read", default=None)
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -34,13 +43,12 @@ class Table:
     """The columns of a CSV, as text. Column names are looked up without regard to case or spaces.
 
     columns: the names as the file has them. The cells have no spaces around them; a cell that a short
-    row lacks is "". decimal_comma: numbers are written 0,25 (files whose delimiter is not a comma).
+    row lacks is "". A number may be written 0,25: a comma inside a cell is the decimal one.
     """
 
     path: Path
     columns: tuple[str, ...]
     cells: dict[str, list[str]]
-    decimal_comma: bool = False
 
     def __len__(self) -> int:
         return len(next(iter(self.cells.values()), []))
@@ -64,9 +72,7 @@ class Table:
 
     def floats(self, name: str) -> NDArray[np.float64]:
         """A column as float64 (rows,); a cell that is no finite number is NaN."""
-        cells = self.text(name)
-        if self.decimal_comma:
-            cells = [cell.replace(",", ".") for cell in cells]
+        cells = [cell.replace(",", ".") for cell in self.text(name)]
         try:
             values = np.fromiter(map(float, cells), np.float64, len(cells))
         except ValueError:
@@ -102,9 +108,7 @@ def read_table(path: Path, keep: Collection[str] | None = None, names: Sequence[
     keep: only these columns are held in memory (those of them that exist); all, when None.
     names: the column names of a file that has no header line.
     """
-    text = read_text(path)
-    delimiter = find_delimiter(text)
-    rows = _rows(text, delimiter)
+    rows = _Rows(read_text(path))
     try:
         columns = tuple(names) if names is not None else _header(rows)
         wanted: dict[str, int] = {}
@@ -115,11 +119,15 @@ def read_table(path: Path, keep: Collection[str] | None = None, names: Sequence[
                 wanted[key] = index
         kept: list[list[str]] = [[] for _ in wanted]
         slots = list(zip(kept, wanted.values(), strict=True))
-        any_rows = False
+        any_rows = cut = False
         for row in rows:
             if not row or (len(row) == 1 and not row[0].strip()):
                 continue  # a blank line
+            if not any_rows:
+                cut = len(row) > len(columns)
             any_rows = True
+            if cut and len(row) > len(columns):
+                row = _without_decimal_commas(row, len(columns), path)
             n = len(row)
             for cells, index in slots:
                 cells.append(row[index].strip() if index < n else "")
@@ -129,7 +137,29 @@ def read_table(path: Path, keep: Collection[str] | None = None, names: Sequence[
         raise DriveError(f"{path} has no header line with column names")
     if not any_rows:
         raise DriveError(f"{path} has no rows below its header; its columns: {_shown(columns)}")
-    return Table(path, columns, dict(zip(wanted, kept, strict=True)), delimiter != ",")
+    return Table(path, columns, dict(zip(wanted, kept, strict=True)))
+
+
+def _without_decimal_commas(row: list[str], width: int, path: Path) -> list[str]:
+    """A row that is too long as 0,25 was cut in two: put together again. Raises DriveError where it cannot be told how.
+
+    Only whole numbers beside each other can have been one; a row that is too long for another reason stays.
+    """
+    cells = [cell.strip() for cell in row]
+    numbers = [k for k, cell in enumerate(cells) if _WHOLE.fullmatch(cell)]
+    surplus = len(cells) - width
+    run = numbers[-1] - numbers[0] + 1 if numbers else 0
+    if len(numbers) <= surplus or run != len(numbers) or "" in cells:
+        return row
+    if len(numbers) != 2 * surplus:
+        if not any(_TAIL.fullmatch(cells[k]) for k in numbers):
+            return row
+        raise DriveError(
+            f"{path} has commas between its cells and in its numbers ({', '.join(cells)[:120]}): which is which cannot "
+            f"be told; write the numbers with a point, or the cells apart with semicolons"
+        )
+    pairs = [f"{cells[k]},{cells[k + 1]}" for k in numbers[::2]]
+    return [*cells[: numbers[0]], *pairs, *cells[numbers[-1] + 1 :]]
 
 
 def first_rows(path: Path, count: int = 2) -> list[list[str]]:
@@ -140,7 +170,7 @@ def first_rows(path: Path, count: int = 2) -> list[list[str]]:
         with path.open("rb") as file:
             data = file.read(PEEK_BYTES)
         text = _decode(data, path, cut=len(data) == PEEK_BYTES)
-        rows = (row for row in _rows(text, find_delimiter(text)) if any(cell.strip() for cell in row))
+        rows = (row for row in _Rows(text) if any(cell.strip() for cell in row))
         return [[cell.strip() for cell in row] for row in islice(rows, count)]
     except (OSError, ValueError, csv.Error, DriveError):
         return []
@@ -167,10 +197,24 @@ def read_text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise DriveError(f"{path} cannot be read: {error.strerror or error}") from error
+    read = _read.get()
+    if read is not None:
+        read.add(path)
     text = _decode(data, path)
     if not text.strip():
         raise DriveError(f"{path} is empty")
     return text
+
+
+@contextmanager
+def texts_read() -> Iterator[set[Path]]:
+    """The text files that are read meanwhile, in this thread: what an opened recording was made of."""
+    read: set[Path] = set()
+    token = _read.set(read)
+    try:
+        yield read
+    finally:
+        _read.reset(token)
 
 
 def _decode(data: bytes, path: Path, cut: bool = False) -> str:
@@ -197,21 +241,48 @@ def _decode(data: bytes, path: Path, cut: bool = False) -> str:
         return data.decode("latin-1")  # file names of an old Windows; the numbers are ASCII anyway
 
 
-def find_delimiter(text: str) -> str:
-    """The one of `,` `;` tab that occurs most in the first line, outside quotes."""
-    line = next((line for line in io.StringIO(text) if line.strip()), "")
-    unquoted = "".join(line.split('"')[::2])
-    return max(",;\t", key=unquoted.count)
+def _separated(text: str) -> tuple[str, str]:
+    """A table's text and what stands between its cells: the one of `,` `;` tab that occurs most in the first line.
 
-
-def _rows(text: str, delimiter: str) -> _Rows:
-    return _Rows(text, delimiter)
+    Cells kept apart by spaces, and by ", " where a comma alone is the decimal one, get a separator of their own.
+    """
+    lines = [line for line in text[:PEEK_BYTES].splitlines() if line.strip()][:20]
+    first = lines[0] if lines else ""
+    unquoted = "".join(first.split('"')[::2])
+    apart = len(re.findall(r"(?<!\d),|,(?!\d)", unquoted))  # commas that are none in a number
+    counts = {
+        ",": (apart, unquoted.count(",")),
+        ";": (n := unquoted.count(";"), n),
+        "\t": (n := unquoted.count("\t"), n),
+    }
+    delimiter = max(counts, key=lambda sign: counts[sign])
+    if counts[delimiter][0] == 0:
+        if '"' in first or {len(line.split()) for line in lines[:2]} <= {0, 1} or len(lines) < 2:
+            return text, delimiter
+        if len(lines[0].split()) == len(lines[1].split()):
+            return re.sub(r"[^\S\r\n]+", _CELL, re.sub(r"(?m)^[^\S\r\n]+|[^\S\r\n]+$", "", text)), _CELL
+    if delimiter == "," and ", " in text:
+        rows = [line.strip().split(", ") for line in lines]
+        below = rows[1:] or rows
+        cells = [cell for row in below for cell in row if "," in cell]
+        if (
+            cells
+            and all(map(_DECIMAL_COMMA.fullmatch, map(str.strip, cells)))
+            and len(set(map(len, below))) == 1
+        ):
+            header, line_end, rest = text.lstrip().partition("\n")
+            if len(rows[0]) != len(below[0]) and first.count(",") == len(below[0]) - 1:
+                return header.replace(",", _CELL) + line_end + rest.replace(", ", _CELL), _CELL
+            if len(rows[0]) == len(below[0]):
+                return text.replace(", ", _CELL), _CELL
+    return text, delimiter
 
 
 class _Rows:
     """csv.reader over text, with every kind of line end; an unclosed quote is an error, not the end."""
 
-    def __init__(self, text: str, delimiter: str) -> None:
+    def __init__(self, text: str) -> None:
+        text, delimiter = _separated(text)
         self._reader = csv.reader(
             io.StringIO(text, newline=""),
             delimiter=delimiter,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vbp.drives import picture_list
 from vbp.drives.base import Drive, DriveInfo, OpenOptions
 from vbp.drives.camera_choice import choose_camera
 from vbp.drives.convention import Convention
@@ -43,10 +44,12 @@ def sniff(path: Path) -> bool:
     csv = _csv(path)
     if csv is None:
         return False
-    if csv.name.casefold() == CSV_NAME:
-        return True  # a damaged one gets its own sentence
     rows = first_rows(csv, 1)
-    return bool(rows) and (_is_header(rows[0]) or _is_row(rows[0]))
+    if rows and (_is_header(rows[0]) or _is_row(rows[0])):
+        return True
+    # One of other columns is a list of pictures as any; a damaged one gets its own sentence.
+    cut = bool(rows) and len(rows[0]) > len(COLUMNS) and all(map(_is_picture, rows[0][:3]))
+    return csv.name.casefold() == CSV_NAME and (cut or not picture_list.sniff(csv))
 
 
 def open(path: Path, options: OpenOptions) -> Drive:
@@ -92,7 +95,7 @@ def _first(csv: Path) -> list[str]:
     if row and not _is_header(row) and not _is_row(row):
         raise DriveError(
             f"{csv} is no simulator log: its first line has {len(row)} columns ({', '.join(row)[:120]}); "
-            f"needed: {', '.join(COLUMNS)}, with a decimal point"
+            f"needed: {', '.join(COLUMNS)}; numbers such as 0,25 need another sign than a comma between the columns"
         )
     return row
 
@@ -103,8 +106,12 @@ def _is_header(row: list[str]) -> bool:
 
 
 def _is_row(row: list[str]) -> bool:
-    """Three pictures and four numbers, as the simulator writes without a header."""
-    return len(row) == len(COLUMNS) and _is_picture(row[0]) and all(_is_number(cell) for cell in row[3:])
+    """Three pictures and four numbers, as the simulator writes without a header; 0,25 makes two cells of each number."""
+    return (
+        len(row) in (len(COLUMNS), len(COLUMNS) + 4)
+        and _is_picture(row[0])
+        and all(_is_number(cell) for cell in row[3:])
+    )
 
 
 def _is_picture(cell: str) -> bool:

@@ -16,6 +16,7 @@ from vbp.drives.labels import synchronise
 from vbp.drives.tables import INT64, Table, read_table
 from vbp.errors import DriveError
 
+UNTIMED = "which belongs to which cannot be told; name the rows' frames in a column (frame), counted from 0"
 _UNITS = {1: "nanoseconds", 1_000: "microseconds", 1_000_000: "milliseconds", 1_000_000_000: "seconds"}
 _SINCE_1970 = (315_532_800 * 10**9, 4_102_444_800 * 10**9)  # 1980 to 2100, ns
 _HARDLY_A_TURN = 1.6  # degrees: a whole recording below it is more likely in radians
@@ -53,11 +54,13 @@ class _Rows:
 
 
 def read_labels(
-    path: Path, options: OpenOptions, video_ns: NDArray[np.int64], promised: int = 0
+    path: Path, options: OpenOptions, video_ns: NDArray[np.int64], promised: int = 0, *, timed: bool = True
 ) -> VideoLabels:
     """Read a steering CSV for a video whose frames are at `video_ns` (N,) int64, the first at 0.
 
-    promised: the number of frames that the video once had, if it is cut short; 0 if not known.
+    promised: the number of frames that the video once had, if it is cut short; 0 if not known. timed: whether
+    `video_ns` are the frames' own times; else nothing is joined by them, and the rows' times count where there is a row
+    for each frame.
     Raises DriveError, or NeedsAngleUnitError when the unit of the angles is not stated.
     """
     table = read_table(path)
@@ -72,10 +75,18 @@ def read_labels(
     rows = replace(rows, angle=convention.radians(rows.angle))
     if rows.frame is not None:
         times, angle, speed = _by_number(rows, rows.frame, video_ns, options, notes)
-    elif rows.time_ns is not None and not _row_per_frame(rows, rows.time_ns, whole, video_ns, promised):
+    elif (
+        timed
+        and rows.time_ns is not None
+        and not _row_per_frame(rows, rows.time_ns, whole, video_ns, promised)
+    ):
         times, angle, speed = _by_time(rows, rows.time_ns, video_ns, options, notes)
     elif whole and len(rows.angle) in (len(video_ns), max(promised, len(video_ns))):
-        times, angle, speed = _row_by_row(rows, video_ns, notes)
+        times, angle, speed = _row_by_row(rows, video_ns, notes, timed)
+    elif rows.time_ns is not None:
+        raise DriveError(
+            f"{path} has {len(rows.angle)} rows with times for {len(video_ns)} frames without: {UNTIMED}"
+        )
     else:
         raise DriveError(
             f"{path} has {len(rows.angle)} rows for {len(video_ns)} frames and says neither number nor time of "
@@ -95,18 +106,14 @@ def _read_rows(
         frame, ok = table.integers(layout.frame)
         good &= ok
     if layout.time:
-        time_ns, ok, absolute = _times(table, layout, video_ns, notes)
+        time_ns, ok, absolute = read_times(table, layout, video_ns, notes)
         # with a frame number a row without time is still of use, but then no time stamps are
         if frame is None:
             good &= ok
         elif not ok.all():
             time_ns = None
     angle = table.floats(layout.angle)
-    speed = np.full(len(table), np.nan)
-    if layout.speed:
-        speed = table.floats(layout.speed) * (layout.speed_scale or 1.0)
-        if not layout.speed_scale and np.isfinite(speed).any():
-            notes.append(f"the column {layout.speed} does not state its unit; metres per second were assumed")
+    speed = read_speed(table, layout, notes)
     if not good.all():
         notes.append(
             f"{int((~good).sum())} of {len(good)} rows of {table.path.name} have no valid frame or time"
@@ -117,6 +124,16 @@ def _read_rows(
     if frame is not None:
         rows = _counted_from_0(rows, layout, len(video_ns), notes)
     return rows, bool(good.all())
+
+
+def read_speed(table: Table, layout: Layout, notes: list[str]) -> NDArray[np.float64]:
+    """The speed of each row, float64 (rows,) in metres per second, NaN where there is none."""
+    speed = np.full(len(table), np.nan)
+    if layout.speed:
+        speed = table.floats(layout.speed) * (layout.speed_scale or 1.0)
+        if not layout.speed_scale and np.isfinite(speed).any():
+            notes.append(f"the column {layout.speed} does not state its unit; metres per second were assumed")
+    return speed
 
 
 def _counted_from_0(rows: _Rows, layout: Layout, frames: int, notes: list[str]) -> _Rows:
@@ -142,7 +159,7 @@ def _counted_from_0(rows: _Rows, layout: Layout, frames: int, notes: list[str]) 
 # --- times ------------------------------------------------------------------------------------
 
 
-def _times(
+def read_times(
     table: Table, layout: Layout, video_ns: NDArray[np.int64], notes: list[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], bool]:
     """(times in ns, which rows hold one, whether they count from 1970)."""
@@ -152,7 +169,7 @@ def _times(
         return np.zeros(len(rough), np.int64), np.zeros(len(rough), np.bool_), False
     first, span = float(finite[0]), float(finite.max() - finite.min())
     scale = _time_scale(layout, first, span, float(video_ns[-1]), len(finite), notes)
-    times, ok = _nanoseconds(table.text(layout.time), scale, table.decimal_comma)
+    times, ok = _nanoseconds(table.text(layout.time), scale)
     absolute = _SINCE_1970[0] <= first * scale <= _SINCE_1970[1]
     return times, ok, absolute
 
@@ -182,9 +199,7 @@ def _time_scale(
     return named
 
 
-def _nanoseconds(
-    cells: list[str], scale: int, decimal_comma: bool
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _nanoseconds(cells: list[str], scale: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Exact: by the decimal digits, never through a float."""
     ok = np.ones(len(cells), np.bool_)
     out = np.zeros(len(cells), np.int64)
@@ -192,7 +207,7 @@ def _nanoseconds(
         try:
             value = int(cell) * scale
         except ValueError:
-            value = _fraction(cell.replace(",", ".") if decimal_comma else cell, scale)
+            value = _fraction(cell.replace(",", "."), scale)
         # Two of them then have a difference that fits int64.
         if abs(value) < 2**62:
             out[i] = value
@@ -231,15 +246,17 @@ def _row_per_frame(
     return bool((np.abs(time_ns[:n] - video_ns) <= step / 2).all())
 
 
-def _row_by_row(rows: _Rows, video_ns: NDArray[np.int64], notes: list[str]) -> _Joined:
+def _row_by_row(rows: _Rows, video_ns: NDArray[np.int64], notes: list[str], timed: bool) -> _Joined:
     n = len(video_ns)
     if rows.time_ns is None:
         notes.append("the rows have neither frame number nor time: row i was taken for frame i")
     if len(rows.angle) > n:
         notes.append(f"the video is cut short: the last {len(rows.angle) - n} rows have no frame")
     times = video_ns
-    if rows.time_ns is not None and rows.absolute:
+    if rows.time_ns is not None and len(rows.angle) >= n and (rows.absolute or not timed):
         times = _own_times(rows.time_ns[:n], video_ns, notes)
+        if not timed:
+            notes.append("the frames have no times of their own: row i was taken for frame i, with its time")
     return times, rows.angle[:n], rows.speed[:n]
 
 

@@ -1,0 +1,127 @@
+"""What lies beside a recording and was not read: said of every one, so that no steering is lost in silence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+
+from vbp.drives.base import Drive
+from vbp.drives.csv_layout import find_layout
+from vbp.drives.images import named_picture
+from vbp.drives.paths import natural_key
+from vbp.drives.tables import first_columns
+from vbp.drives.video_files import VIDEO_SUFFIXES
+
+# What may be of a recording that was named by its file, as a folder of downloads holds other things as well
+_DATA = VIDEO_SUFFIXES | {
+    ".csv",
+    ".tsv",
+    ".tab",
+    ".txt",
+    ".dat",
+    ".log",
+    ".json",
+    ".jsonl",
+    ".xml",
+    ".yaml",
+    ".xlsx",
+}
+_DATA |= {
+    ".parquet",
+    ".npy",
+    ".npz",
+    ".h5",
+    ".hdf5",
+    ".mat",
+    ".pkl",
+    ".bag",
+    ".db3",
+    ".mcap",
+    ".srt",
+    ".gpx",
+    ".ass",
+}
+_SHOWN = 6
+_MANY = 50_000  # entries that are looked at
+
+
+def note_unread(drive: Drive, path: Path, own: Collection[str], texts: Collection[Path]) -> None:
+    """Adds to the drive's notes what is in its folder and was not read.
+
+    own: patterns of the names that its format reads in a folder. texts: the text files that were read.
+    """
+    folder = os.path.realpath(path if path.is_dir() else path.parent)
+    used = [str(file) for file in (*drive.files, *texts, path, drive.info.path) if file is not None]
+    real = {place: os.path.realpath(place) for place in set(map(os.path.dirname, used))}
+    read = {os.path.join(real[os.path.dirname(file)], os.path.basename(file)) for file in used}
+    folders = _with_parents(set(real.values()), folder)
+    unread: list[str] = []
+    pictures = looked_at = 0
+    for place, below, names in os.walk(folder):
+        looked_at += len(below) + len(names)
+        if looked_at > _MANY:
+            break
+        start = os.path.relpath(place, folder)
+        for name in names:
+            if name[0] == "." or _about(name) or os.path.join(place, name) in read:
+                continue
+            if path.is_dir() and any(fnmatch(name, pattern) for pattern in own):
+                continue
+            if named_picture(name):
+                pictures += path.is_dir()
+            elif path.is_dir() or os.path.splitext(name)[1].casefold() in _DATA:
+                unread.append(os.path.normpath(os.path.join(start, name)))
+        if path.is_dir():
+            unread += [
+                os.path.normpath(os.path.join(start, name)) + "/"
+                for name in below
+                if name[0] != "." and os.path.join(place, name) not in folders and name not in own
+            ]
+        below[:] = [name for name in below if path.is_dir() and os.path.join(place, name) in folders]
+    unread.sort(key=lambda name: (os.path.splitext(name)[1].casefold() not in _DATA, natural_key(name)))
+    listed = unread[:_SHOWN]
+    if len(unread) > _SHOWN:
+        listed.append(f"{len(unread) - _SHOWN} more")
+    if pictures:
+        listed.append(f"{pictures} picture{'s' if pictures > 1 else ''}")
+    if listed:
+        drive.info.notes.append(f"not read, though beside it: {', '.join(listed)}")
+    if path.is_dir() and not np.isfinite(drive.angle_rad).any():
+        _note_steering_above(drive, path)
+
+
+def _note_steering_above(drive: Drive, path: Path) -> None:
+    """Who opens the folder of the pictures alone is told of the list in the folder above."""
+    try:
+        names = [
+            name
+            for name in os.listdir(path.parent)
+            if os.path.splitext(name)[1].casefold() in (".csv", ".txt")
+        ]
+    except OSError:
+        return
+    for name in sorted(names)[:_SHOWN]:
+        if find_layout(first_columns(path.parent / name)) is not None:
+            drive.info.notes.append(f"{name} in the folder above lists steering: open {path.parent} for it")
+            return
+
+
+def _with_parents(folders: set[str], root: str) -> set[str]:
+    """The folders below `root`, and those on the way to them."""
+    out: set[str] = set()
+    for folder in folders:
+        while folder not in out and len(folder) > len(root):
+            out.add(folder)
+            folder = os.path.dirname(folder)
+    return out
+
+
+def _about(name: str) -> bool:
+    """Words about the data, not data: README, LICENSE, *.md."""
+    return name.casefold().startswith(
+        ("readme", "license", "licence", "copying")
+    ) or name.casefold().endswith(".md")
