@@ -214,7 +214,7 @@ def test_a_network_is_explained_as_the_engine_does(sign):
     frames = np.random.default_rng(0).integers(0, 256, (3, 48, 64, 3), dtype=np.uint8)
     engine = vbp.Engine(network, "cpu")
     _, maps = engine(frames, ["lrp"])
-    batch = to_tensor(np.stack([engine.prepare(frame)[0] for frame in frames]), network.spec, "cpu")
+    batch = to_tensor(np.stack([engine.prepare(frame).input for frame in frames]), network.spec, "cpu")
     relevance = vbp.explain(network, batch, "lrp")
     torch.testing.assert_close(relevance, maps["lrp"])
     plain = vbp.explain(network.module, batch, "lrp")
