@@ -15,6 +15,7 @@ from vbp.cli import COMMANDS
 from vbp.cli import main as cli_main
 from vbp.cli.main import INTERRUPTED, Parser, fail
 from vbp.cli.network import add_network
+from vbp.cli.topics import add_topics
 from vbp.errors import VbpError
 from vbp.models.source import NetworkSource
 
@@ -90,6 +91,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--angle-sign", choices=("left", "right"), help="the direction in which recorded angles are positive"
     )
+    add_topics(parser)
     parser.add_argument("--frame", type=_frame, metavar="N", help="start at this frame")
     parser.add_argument(
         "--min-speed", type=_speed, default=0.0, metavar="V", help="play only frames faster than V m/s"

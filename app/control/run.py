@@ -15,7 +15,6 @@ from vbp.app.player.messages import Frame, Trouble
 from vbp.app.player.playback import Player
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
-from vbp.drives.base import OpenOptions
 
 JOIN_S = 10.0  # an import of torch or the reading of a large checkpoint can be under way
 LATE_S = 5.0  # beyond that, a late strip names its frame instead
@@ -207,8 +206,7 @@ class RunControl(QObject):
         for source in sorted(state.config.sources, key=lambda s: not s.test):
             if Path(source.path).exists():
                 held = re.match(r"\d+(?= to )", source.test)
-                options = OpenOptions(source.camera, source.angle_unit, source.angle_sign)
-                self.drive_wanted.emit(Path(source.path), options, int(held[0]) if held else 0)
+                self.drive_wanted.emit(Path(source.path), source.options, int(held[0]) if held else 0)
                 return
 
     def _on_seen(self, message: SeenBy) -> None:

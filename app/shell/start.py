@@ -24,7 +24,9 @@ def prepare_qt() -> None:
 
 
 def options_of(args: argparse.Namespace) -> OpenOptions:
-    return OpenOptions(args.camera, args.angle_unit, args.angle_sign)
+    return OpenOptions(
+        args.camera, args.angle_unit, args.angle_sign, steering=args.steering, speed=args.speed
+    )
 
 
 def open_window(args: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from test_network_not_explained import Gated, trained
 from exportmaker import frames_of, make_drive, make_job
 from vbp.cli import main
 from vbp.drives import open_drive
-from vbp.drives.bag_drive import DERIVED
+from vbp.drives.bag_streams import DERIVED
 from vbp.engine import Engine, open_network
 from vbp.export.registry import export
 from vbp.palette import WARNING, rgb

@@ -10,6 +10,7 @@ import cv2
 from vbp.cli.network import add_network as add_network
 from vbp.cli.numbers import number as number
 from vbp.cli.numbers import seconds as seconds
+from vbp.cli.topics import add_topics as add_topics
 from vbp.drives import Drive, OpenOptions, open_drive
 from vbp.drives.base import Image
 from vbp.errors import VbpError
@@ -33,6 +34,7 @@ def add_source(parser: argparse.ArgumentParser, needed: bool = True) -> None:
     parser.add_argument(
         "--angle-sign", choices=("left", "right"), help="the direction in which recorded angles are positive"
     )
+    add_topics(parser)
     parser.add_argument(
         "--max-gap",
         type=seconds,
@@ -69,8 +71,12 @@ def add_frames(parser: argparse.ArgumentParser) -> None:
 
 
 def open_source(args: argparse.Namespace) -> Drive:
-    options = OpenOptions(args.camera, args.angle_unit, args.angle_sign, args.max_gap)
-    return open_drive(args.source, options)
+    return open_drive(args.source, options_of(args))
+
+
+def options_of(args: argparse.Namespace) -> OpenOptions:
+    """What `add_source` asks about a recording."""
+    return OpenOptions(args.camera, args.angle_unit, args.angle_sign, args.max_gap, args.steering, args.speed)
 
 
 def broken_text(name: str, frames: int) -> str:

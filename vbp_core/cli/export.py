@@ -17,10 +17,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vbp.cli.common import add_crop, add_network, add_source, number
+from vbp.cli.common import add_crop, add_network, add_source, number, options_of
 from vbp.cli.main import print_json
 from vbp.cli.targets import add_target, check_target, read_settings
-from vbp.drives import Drive, OpenOptions, open_drive
+from vbp.drives import Drive, open_drive
 from vbp.errors import VbpError
 from vbp.explain.registry import METHODS
 from vbp.export.job import CODECS, DEFAULT_PANELS, LAYOUTS, PANELS, QUALITIES, Job, Settings
@@ -185,7 +185,7 @@ def job_of(args: argparse.Namespace) -> Job:
         parameters["lrp"] = parameters.get("lrp", {}) | given | ({"bias": 0.0} if args.no_bias else {})
     return Job(
         drive_path=Path(args.source).expanduser(),
-        options=OpenOptions(args.camera, args.angle_unit, args.angle_sign, args.max_gap),
+        options=options_of(args),
         model=args.model,
         device=args.device,
         output=args.output,

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from vbp.cli.common import number, seconds
+from vbp.cli.common import add_topics, number, seconds
 from vbp.cli.main import print_json
 from vbp.errors import VbpError
 from vbp.models.network import load_checkpoint
@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     reading.add_argument("--camera", help="which camera: center (default), left, right, or a topic")
     reading.add_argument("--angle-unit", help="unit of the recorded angle: rad, deg, unit, unit:DEG")
     reading.add_argument("--angle-sign", choices=("left", "right"), help="the side that is positive")
+    add_topics(reading)
     reading.add_argument("--max-gap", type=seconds, metavar="S", help="farthest steering sample (0.2 s)")
     reading.add_argument("--min-speed", type=number, metavar="V", help="only frames faster than V m/s (5)")
     reading.add_argument(
@@ -157,6 +158,8 @@ def _begin(given: dict[str, Any], spec: NetworkSpec, device: str, keep: bool, ba
         "camera": given.get("camera"),
         "angle_unit": given.get("angle_unit"),
         "angle_sign": given.get("angle_sign"),
+        "steering": given.get("steering"),
+        "speed": given.get("speed"),
         "max_gap_s": given.get("max_gap", 0.2),
     }
     sources = [Source(path, **reading) for path in given["sources"]]

@@ -5,53 +5,31 @@ from __future__ import annotations
 import re
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp.drives.bag_labels import Labels, choose_labels
+from vbp.drives.bag_streams import DERIVED, Stream, find_streams, listed
 from vbp.drives.base import Drive, DriveInfo, Gap, Image, OpenOptions, median_fps
 from vbp.drives.convention import Convention
-from vbp.drives.labels import synchronise
 from vbp.drives.message_file import DamagedError, MessageFile
 from vbp.drives.part_files import compressed_parts, how_to_unpack
 from vbp.drives.picture_files import shown_alike
 from vbp.drives.ros_fields import MessageError
-from vbp.drives.ros_messages import Topic, TopicReader, short_type
+from vbp.drives.ros_messages import TopicReader
 from vbp.errors import DriveError, FrameError
 
 CAMERAS = ("center", "left", "right")
-DERIVED = "/vbp/"  # topics that vbp exported beside the camera's: masks, and pictures with masks
 
 _OPEN_FILES = 4  # a drive may be split into hundreds of bags
-_SIDE = re.compile(r"(?:^|/)(center|left|right)_camera(?:/|$)")
 _TRIES = 20  # frames looked at for one that shows the size
-_LISTED = 20
 _MAX_NS = 2**63 - 1
 # All of the day 2016-10-25 in any of America's time zones
 _SWAPPED_NS = range(1477353600 * 10**9, 1477483200 * 10**9)
-
-
-@dataclass
-class Stream:
-    """One topic over all files: its readers by file and channel, and its messages where counted."""
-
-    name: str
-    readers: dict[tuple[int, int], TopicReader] = field(default_factory=dict)
-    count: int = 0
-
-    @property
-    def first(self) -> TopicReader:
-        return next(iter(self.readers.values()))
-
-    @property
-    def camera(self) -> str:
-        """Name of the camera: its side, or its topic without the transport."""
-        side = _SIDE.search(self.name)
-        return side.group(1) if side else self.name.removesuffix("/compressed")
 
 
 class BagDrive(Drive):
@@ -67,11 +45,11 @@ class BagDrive(Drive):
         self._open: OrderedDict[int, None] = OrderedDict()
         self._readers: list[TopicReader] = []
         self.info = DriveInfo(kind, path, 0, 0, 0.0)
-        streams = _streams(self._files)
+        streams = find_streams(self._files)
         camera = self._choose_camera(streams, options.camera)
-        steering = self._choose_steering(streams)
-        samples = self._collect(camera, steering)
-        self._label(steering, *samples, options)
+        labels = choose_labels(streams, options, self.info)
+        self._collect(camera, labels)
+        self._label(labels, options)
         self._describe(camera)
 
     # What to read
@@ -92,7 +70,7 @@ class BagDrive(Drive):
             why = f" ({problems[0]})" if problems else ""
             raise DriveError(
                 f"{path} has no camera: a topic of sensor_msgs/Image or CompressedImage is needed{why}; "
-                f"topics found: {_listed(streams.values())}"
+                f"topics found: {listed(streams.values())}"
             )
         names = sorted(
             {s.camera for s in cameras}, key=lambda n: (CAMERAS.index(n) if n in CAMERAS else 3, n)
@@ -129,45 +107,26 @@ class BagDrive(Drive):
         self.info.camera = found[0].camera
         return found[0]
 
-    def _choose_steering(self, streams: dict[str, Stream]) -> Stream | None:
-        found = [s for s in streams.values() if any(r.kind == "steering" for r in s.readers.values())]
-        found = [s for s in found if s.count] or found
-        if not found:
-            self.info.notes.append(_no_steering(streams.values()))
-            return None
-        found.sort(key=lambda s: (s.name != "/vehicle/steering_report", -s.count, s.name))
-        if len(found) > 1:
-            others = ", ".join(s.name for s in found[1:])
-            self.info.notes.append(f"steering is taken from {found[0].name}; it is also in {others}")
-        return found[0]
-
     # Reading
 
-    def _collect(
-        self, camera: Stream, steering: Stream | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-        """Index the frames; returns time stamps (M,), angles (M,) and speeds (M,) of the steering samples."""
+    def _collect(self, camera: Stream, labels: Labels) -> None:
+        """Index the frames, and keep what the labels are made of."""
         frames = [array("q") for _ in range(5)]  # time, file, place (2), reader
-        times, angles, speeds = array("q"), array("d"), array("d")
         unstamped, bad = {"camera": 0, "steering": 0}, 0
         for number, file in enumerate(self._files):
             seen = {c: r for (f, c), r in camera.readers.items() if f == number and r.is_camera}
-            felt: dict[int, TopicReader] = {}
-            if steering is not None:
-                felt = {
-                    c: r for (f, c), r in steering.readers.items() if f == number and r.kind == "steering"
-                }
-            wanted = {c: r.head_bytes for c, r in (seen | felt).items()}
+            felt = labels.readers(number)
+            wanted = {c: r.head_bytes for c, r in seen.items()} | dict.fromkeys(felt, -1)
             if not wanted:
                 continue
             known = {c: self._reader_number(r) for c, r in seen.items()}
             for channel, time_ns, place, data in file.heads(wanted):
-                reader = seen.get(channel) or felt[channel]
                 try:
                     if channel in felt:
-                        stamp, angle, speed = reader.steering(data)
+                        reader, signals = felt[channel]
+                        stamp, values = reader.numbers(data, tuple(s.path for s in signals))
                     else:
-                        stamp = reader.stamp(data)
+                        stamp = seen[channel].stamp(data)
                 except MessageError:
                     bad += 1
                     continue
@@ -175,12 +134,12 @@ class BagDrive(Drive):
                     stamp = min(time_ns, _MAX_NS)
                     unstamped["steering" if channel in felt else "camera"] += 1
                 if channel in felt:
-                    times.append(stamp)
-                    angles.append(angle)
-                    speeds.append(speed)
+                    for signal, value in zip(signals, values, strict=True):
+                        signal.times.append(stamp)
+                        signal.values.append(value)
                 else:
-                    for column, value in zip(frames, (stamp, number, *place, known[channel]), strict=True):
-                        column.append(value)
+                    for column, item in zip(frames, (stamp, number, *place, known[channel]), strict=True):
+                        column.append(item)
             file.close()
         self._index_frames([np.array(column, dtype=np.int64) for column in frames], camera)
         for what, n in unstamped.items():
@@ -192,7 +151,6 @@ class BagDrive(Drive):
             self.info.notes.append(f"{bad} messages cannot be read and are left out")
         for file in self._files:
             self.info.notes.extend(file.notes)
-        return np.array(times, dtype=np.int64), np.array(angles), np.array(speeds)
 
     def _reader_number(self, reader: TopicReader) -> int:
         if reader not in self._readers:
@@ -220,33 +178,23 @@ class BagDrive(Drive):
 
     # Labels and description
 
-    def _label(
-        self,
-        steering: Stream | None,
-        times: NDArray[np.int64],
-        angles: NDArray[np.float64],
-        speeds: NDArray[np.float64],
-        options: OpenOptions,
-    ) -> None:
+    def _label(self, labels: Labels, options: OpenOptions) -> None:
         info = self.info
-        if steering is None or not len(times):
-            if steering is not None:
-                info.notes.append(f"{steering.name} holds no message: the drive has no steering")
-            self.angle_rad = np.full(len(self), np.nan)
-            self.speed_mps = np.full(len(self), np.nan)
-            return
-        reader = next(r for r in steering.readers.values() if r.kind == "steering")
-        convention = reader.convention().overruled_by(options)
-        convention.note_in(info)
-        wheel = convention.radians(angles)
-        self.angle_rad = synchronise(self.timestamps_ns, times, wheel, options.max_gap_s)
-        self.speed_mps = synchronise(self.timestamps_ns, times, speeds, options.max_gap_s)
-        # A sample of a frame's very time that holds no number says that nothing is known of this frame,
-        # as an exported drive does; its neighbours are not to fill it in.
-        for values, samples in ((self.angle_rad, wheel), (self.speed_mps, speeds)):
-            values[np.isin(self.timestamps_ns, times[~np.isfinite(samples)])] = np.nan
-        if not reader.has_speed:
-            info.notes.append(f"{steering.name} has no field speed: the speed is not known")
+        if labels.angle and labels.angle.convention and labels.angle.times:
+            labels.angle.convention.note_in(info)
+        self.angle_rad, self.speed_mps = (
+            np.full(len(self), np.nan) if signal is None else signal.at(self.timestamps_ns, options.max_gap_s)
+            for signal in (labels.angle, labels.speed)
+        )
+        apart = (
+            labels.speed
+            if labels.speed and labels.angle and labels.speed.stream is not labels.angle.stream
+            else None
+        )
+        for signal, what in ((labels.angle, "steering"), (apart, "known speed")):
+            if signal is not None and not np.isfinite(signal.values).any():
+                holds = "no message" if not signal.times else f"no number in {signal.path}"
+                info.notes.append(f"{signal.stream.name} holds {holds}: the drive has no {what}")
 
     def _describe(self, camera: Stream) -> None:
         info = self.info
@@ -346,39 +294,3 @@ def open_files(
     if path.is_dir() and (packed := compressed_parts(path)):
         drive.info.notes.append(how_to_unpack(packed))
     return drive
-
-
-def _streams(files: Sequence[MessageFile]) -> dict[str, Stream]:
-    """Topics over all files. Readers are shared where the definition is the same: making one takes time."""
-    made: dict[Topic, TopicReader] = {}
-    out: dict[str, Stream] = {}
-    for number, file in enumerate(files):
-        for channel, topic in file.topics.items():
-            if topic not in made:
-                made[topic] = TopicReader(topic)
-            stream = out.setdefault(topic.name, Stream(topic.name))
-            stream.readers[number, channel] = made[topic]
-            stream.count += file.counts.get(channel, 0)
-    return out
-
-
-def _listed(streams: Iterable[Stream]) -> str:
-    names = [f"{s.name} ({short_type(s.first.topic.msgtype)})" for s in streams]
-    if not names:
-        return "none"
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(sorted(names)[:_LISTED]) + more
-
-
-def _no_steering(streams: Iterable[Stream]) -> str:
-    """Why a drive has no steering: a report without the field, or one that is not understood, or none."""
-    for stream in streams:
-        reader = stream.first
-        if "steering" in stream.name.lower() or "SteeringReport" in reader.topic.msgtype:
-            if reader.problem:
-                return f"{reader.problem}; the drive has no steering"
-            return (
-                f"{stream.name} ({short_type(reader.topic.msgtype)}) has no field steering_wheel_angle "
-                f"(its fields: {', '.join(reader.fields)}): the drive has no steering"
-            )
-    return "no topic has a field steering_wheel_angle: the drive has no steering"

@@ -26,15 +26,20 @@ class OpenOptions:
     """What a user may say about a recording; `None` takes what the format states.
 
     camera: which of several cameras ("center", "left", "right", or a topic).
-    angle_unit: "rad", "deg", "unit" (-1..1 of 25 degrees) or "unit:DEGREES".
+    angle_unit: "rad", "deg", "unit" (-1..1 of 25 degrees) or "unit:DEGREES"; "rad:RATIO" or "deg:RATIO" for the angle of a
+    front wheel, of which the steering wheel's is RATIO times.
     angle_sign: "left" or "right", the side that counts as positive in the file.
     max_gap_s: farther than this from a steering sample, a frame is unlabelled.
+    steering, speed: of a recording of ROS messages, where they are: "TOPIC", "TOPIC.FIELD", "TOPIC.FIELD.FIELD" or
+    "TOPIC.FIELD.NAME" (of a list: its number, or the joint's name). The speed is in metres per second.
     """
 
     camera: str | None = None
     angle_unit: str | None = None
     angle_sign: str | None = None
     max_gap_s: float = 0.2
+    steering: str | None = None
+    speed: str | None = None
 
 
 @dataclass(frozen=True)

@@ -9,24 +9,26 @@ from numpy.typing import ArrayLike, NDArray
 
 from vbp.errors import DriveError
 
-UNITS = "rad, deg, unit (-1..1 of 25 degrees) or unit:DEGREES"
+UNITS = (
+    "rad, deg, unit (-1..1 of 25 degrees), unit:DEGREES, or rad:RATIO, deg:RATIO for a front wheel's angle"
+)
+# The steering wheel's angle over the front wheels', of the car that recorded Udacity's drives (a Lincoln MKZ)
+STEERING_RATIO = 14.8
 
 
 def unit_scale(unit: str) -> float:
-    """Radians per 1 of `unit` ("rad", "deg", "unit", "unit:DEGREES"). Raises DriveError."""
-    if unit == "rad":
-        return 1.0
-    if unit == "deg":
-        return math.pi / 180
-    if unit == "unit":
-        return math.radians(25.0)
-    if unit.startswith("unit:"):
-        try:
-            degrees = float(unit[5:])
-        except ValueError:
-            degrees = math.nan
-        if math.isfinite(degrees) and degrees > 0:
-            return math.radians(degrees)
+    """Radians of the steering wheel per 1 of `unit`: "rad", "deg", "unit" (-1..1 of 25 degrees), "unit:DEGREES".
+
+    "rad:RATIO" and "deg:RATIO" are a front wheel's angle, of which the steering wheel's is RATIO times. Raises DriveError.
+    """
+    name, colon, text = unit.partition(":")
+    scale = {"rad": 1.0, "deg": math.pi / 180, "unit": math.pi / 180}.get(name, math.nan)
+    try:
+        factor = float(text) if colon else 25.0 if name == "unit" else 1.0
+    except ValueError:
+        factor = math.nan
+    if math.isfinite(scale * factor) and scale * factor > 0:
+        return scale * factor
     raise DriveError(f"angle unit {unit!r} is not known; accepted: {UNITS}")
 
 

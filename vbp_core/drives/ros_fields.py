@@ -8,15 +8,18 @@ stops after the last of them: an image's time stamp needs the first bytes of the
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from rosbags.interfaces import Nodetype
 from rosbags.typesys import Stores, TypesysError, get_types_from_idl, get_types_from_msg, get_typestore
 
 TIME = "builtin_interfaces/msg/Time"
+HEADER = "std_msgs/msg/Header"
 
 # struct's letter of each primitive; its size is also its alignment in CDR
 _LETTERS = {
@@ -91,6 +94,41 @@ def is_bytes(types: Types, msgtype: str, name: str) -> bool:
     return bool(node == Nodetype.BASE and _LETTERS.get(what[0]) == "B")
 
 
+def array_of_numbers(types: Types, msgtype: str, path: str) -> bool | None:
+    """Whether the field at a dotted path is a list of numbers (True) or one (False); None where it is no number."""
+    first, _, rest = path.partition(".")
+    description = dict(types[msgtype][1]).get(first) if msgtype in types else None
+    if description is None:
+        return None
+    many = description[0] in (Nodetype.ARRAY, Nodetype.SEQUENCE)
+    node, what = description[1][0] if many else description
+    if node == Nodetype.NAME:
+        return array_of_numbers(types, what, rest) if rest and not many else None
+    return many if not rest and what[0] in _LETTERS else None
+
+
+def number_paths(types: Types, msgtype: str) -> list[str]:
+    """Dotted paths of numbers, of a list its first: at most about 100, and those near the top first."""
+    found: list[str] = []
+    ahead, looked = deque([(msgtype, "")]), 0
+    while ahead and len(found) < 100 and looked < 1000:
+        name, prefix = ahead.popleft()
+        looked += 1
+        for field, description in types[name][1] if name in types else ():
+            many = description[0] in (Nodetype.ARRAY, Nodetype.SEQUENCE)
+            (node, what), _ = description[1] if many else (description, 0)
+            if node == Nodetype.BASE and what[0] in _LETTERS:
+                found.append(f"{prefix}{field}{'.0' if many else ''}")
+            elif (
+                node == Nodetype.NAME
+                and not many
+                and what not in (TIME, HEADER)
+                and prefix.count(".") < _MAX_DEPTH
+            ):
+                ahead.append((what, f"{prefix}{field}."))
+    return found
+
+
 def time_path(types: Types, msgtype: str) -> str | None:
     """Dotted path of the message's own time stamp: a header's, or a field `timestamp` or `stamp`."""
     fields = dict(types[msgtype][1])
@@ -107,7 +145,7 @@ def time_path(types: Types, msgtype: str) -> str | None:
 
 @dataclass(frozen=True)
 class _Step:
-    """One field on the way. kind: "one" primitive, "string", "many" primitives, or "group" of steps."""
+    """One field on the way. kind: "one" primitive, "many" of them, "string", "strings", or "group" of steps."""
 
     kind: str
     packer: struct.Struct | None = None  # little endian
@@ -121,7 +159,7 @@ class _Step:
 class FieldReader:
     """Reads chosen fields out of messages of one type.
 
-    paths: dotted paths of primitives, strings, or arrays of primitives. encoding: "ros1" or "cdr".
+    paths: dotted paths of primitives, strings, or arrays of either. encoding: "ros1" or "cdr".
     Raises MessageError for a path that the definition lacks.
     """
 
@@ -135,7 +173,8 @@ class FieldReader:
         self.head_bytes = _head_bytes(self._steps, self._cdr)  # enough for all paths; -1: the whole message
 
     def read(self, data: bytes) -> dict[str, Any]:
-        """Values by path; an array of bytes as a memoryview of `data`. Raises MessageError if cut off."""
+        """Values by path; an array of bytes as a memoryview of `data`, of other numbers as a numpy array, of texts as a
+        list. Raises MessageError if cut off."""
         out: dict[str, Any] = {}
         view = memoryview(data)
         big = False
@@ -183,8 +222,7 @@ def _steps(types: Types, msgtype: str, prefix: str, left: set[str] | None, depth
 
 def _primitive(base: str, many: bool, count: int, key: str | None) -> _Step:
     if base == "string":
-        text = _Step("string", key=None if many else key)
-        return _Step("group", count=count, steps=(text,)) if many else text
+        return _Step("strings" if many else "string", count=count, key=key)
     letter = _LETTERS.get(base)
     if letter is None:
         raise MessageError(f"fields of type {base} cannot be read")
@@ -246,25 +284,36 @@ def _walk(
         if kind == "group" and step.count == 1:
             pos = _walk(step.steps, view, pos, cdr, big, out)
             continue
-        n = step.count
-        if n < 0 or kind == "string":
+        n = 1 if kind == "string" else step.count
+        if n < 0:
             if cdr:
                 pos += -pos % 4
             n = length.unpack_from(view, pos)[0]
             pos += 4
-        if kind == "string":
-            if pos + n > len(view):
-                raise struct.error
+        if kind in ("string", "strings"):
+            texts = []
+            for _ in range(n):
+                if cdr:
+                    pos += -pos % 4
+                size = length.unpack_from(view, pos)[0]
+                pos += 4
+                if pos + size > len(view):
+                    raise struct.error
+                if step.key is not None:
+                    texts.append(bytes(view[pos : pos + size]).rstrip(b"\0").decode())
+                pos += size
             if step.key is not None:
-                out[step.key] = bytes(view[pos : pos + n]).rstrip(b"\0").decode()
-            pos += n
+                out[step.key] = texts[0] if kind == "string" else texts
         elif kind == "many":
             if cdr and n:
                 pos += -pos % step.size
             if pos + n * step.size > len(view):
                 raise struct.error
             if step.key is not None:
-                out[step.key] = view[pos : pos + n * step.size]
+                packer = step.packer_be if big else step.packer
+                assert packer is not None
+                found = view[pos : pos + n * step.size]
+                out[step.key] = found if packer.format[1:] == "B" else np.frombuffer(found, packer.format)
             pos += n * step.size
         elif step.steps:
             for _ in range(n):

@@ -1,27 +1,24 @@
-"""What a drive needs of ROS messages: which topics are cameras or steering, their times and values."""
+"""What a drive needs of ROS messages: which topics are cameras, their times and values."""
 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from vbp.drives.base import Image
-from vbp.drives.convention import Convention
 from vbp.drives.ros_fields import (
     FieldReader,
     MessageError,
     Types,
+    array_of_numbers,
     field_names,
     is_bytes,
+    number_paths,
     parse_definition,
     time_path,
 )
 from vbp.drives.ros_images import decode_compressed, decode_raw
-
-ANGLE_FIELD = "steering_wheel_angle"  # radians, left positive
-SPEED_FIELD = "speed"  # metres per second
 
 _RAW_FIELDS = {"height", "width", "encoding", "step", "data"}
 _COMPRESSED_FIELDS = {"format", "data"}
@@ -49,7 +46,7 @@ class Topic:
 
 
 class TopicReader:
-    """Reads messages of one topic. `kind` is "raw", "compressed", "steering" or "" for any other topic.
+    """Reads messages of one topic. `kind` is "raw" or "compressed" of a camera, "" of any other topic.
 
     problem: one sentence where the topic cannot be understood.
     head_bytes: how much of a message `stamp` needs; -1: all of it.
@@ -60,12 +57,12 @@ class TopicReader:
         self.kind = ""
         self.problem = ""
         self.head_bytes = 0
-        self.has_speed = False
         self.fields: tuple[str, ...] = ()
         self._types: Types = {}
         self._stamp: FieldReader | None = None
         self._stamp_path: str | None = None
         self._values: FieldReader | None = None
+        self._numbers: dict[tuple[str, ...], FieldReader] = {}
         if topic.encoding not in _ENCODINGS:
             self.problem = f"messages of {topic.name} are encoded as {topic.encoding or 'nothing stated'}; ros1 and cdr are read"
             return
@@ -97,11 +94,6 @@ class TopicReader:
         elif pixels and names >= _COMPRESSED_FIELDS:
             self.kind = "compressed"
             self._values = self._reader(_COMPRESSED_FIELDS)
-        elif ANGLE_FIELD in names:
-            self.kind = "steering"
-            self.has_speed = SPEED_FIELD in names
-            self._values = self._reader({ANGLE_FIELD, *stamp} | ({SPEED_FIELD} & names))
-            self.head_bytes = -1
 
     def _reader(self, paths: set[str] | list[str]) -> FieldReader:
         return FieldReader(self._types, self.topic.msgtype, paths, self.topic.encoding)
@@ -123,18 +115,46 @@ class TopicReader:
         except (TypeError, ValueError, OverflowError):
             raise MessageError("its time stamp is no number") from None
 
-    def steering(self, data: bytes) -> tuple[int, float, float]:
-        """Time stamp as `stamp`, steering wheel angle and speed as the message has them, NaN for no speed.
+    def has(self, path: str) -> bool:
+        """Whether a field holds a number, as `numbers` reads it."""
+        return not self.problem and self._field(path) is not None
 
+    def number_paths(self) -> list[str]:
+        """Fields that `has` is true of, but for the elements of lists."""
+        return [] if self.problem else number_paths(self._types, self.topic.msgtype)
+
+    def _field(self, path: str) -> tuple[str, str] | None:
+        """Path of the field in the definition, and which element of it where that is a list ("": a single number)."""
+        for field, element in ((path, ""), path.rpartition(".")[::2]):
+            many = array_of_numbers(self._types, self.topic.msgtype, field)
+            if many is not None and many == bool(element):
+                return field, element
+        return None
+
+    def numbers(self, data: bytes, paths: tuple[str, ...]) -> tuple[int, list[float]]:
+        """Time stamp as `stamp`, and the number of each path; NaN for an element that the message does not have.
+
+        "position.2" is an element of a list, "position.steer" the mean of those whose `name` has "steer" in it.
         Raises MessageError.
         """
-        assert self._values is not None
-        values = self._values.read(data)
+        fields = [self._field(path) or (path, "") for path in paths]
+        reader = self._numbers.get(paths)
+        if reader is None:
+            wanted = {field for field, _ in fields}
+            if any(element and not element.isdecimal() for _, element in fields):
+                wanted.add("name")
+            if self._stamp_path is not None:
+                wanted |= {f"{self._stamp_path}.{part}" for part in ("sec", "nanosec")}
+            reader = self._numbers[paths] = self._reader(wanted)
+        values = reader.read(data)
         try:
-            angle, speed = float(values[ANGLE_FIELD]), float(values.get(SPEED_FIELD, math.nan))
-        except (TypeError, ValueError):
-            raise MessageError(f"{ANGLE_FIELD} or {SPEED_FIELD} is no number") from None
-        return self._time(values), angle, speed
+            found = [
+                _element(values[field], element, values.get("name")) if element else float(values[field])
+                for field, element in fields
+            ]
+        except (TypeError, ValueError, OverflowError):
+            raise MessageError(f"{' or '.join(paths)} is no number") from None
+        return self._time(values), found
 
     def image(self, data: bytes) -> Image:
         """Picture of a message, RGB uint8 (H, W, 3). Raises MessageError."""
@@ -159,26 +179,15 @@ class TopicReader:
         assert self._values is not None
         return bytes(self._values.read(data)["data"]) if self.kind == "compressed" else None
 
-    def convention(self) -> Convention:
-        """Unit and sign of the angle field, from the definition's own comment where it has one."""
-        name = f"{self.topic.name} ({short_type(self.topic.msgtype)})"
-        comment = re.search(rf"\b{ANGLE_FIELD}\b[^\n#]*#([^\n]*)", self.topic.definition)
-        said = comment.group(1).lower() if comment else ""
-        if re.search(r"\bdeg(rees?)?\b", said):
-            return Convention(
-                "deg", "left", f"the message definition of {name} says degrees; left by ROS convention"
-            )
-        if re.search(r"\brad(ians?)?\b", said):
-            return Convention(
-                "rad", "left", f"the message definition of {name} says radians; left by ROS convention"
-            )
-        if short_type(self.topic.msgtype).endswith("_msgs/SteeringReport"):
-            return Convention(
-                "rad", "left", f"SteeringReport's {ANGLE_FIELD} is radians, left positive: {name}"
-            )
-        return Convention(
-            "rad", "left", f"taken for radians, left positive, by ROS convention (REP 103): {name}"
-        )
+
+def _element(values: Any, element: str, names: Any) -> float:
+    """One number of a list, by its place or by its name in the list of names beside it."""
+    if element.isdecimal():
+        places = [int(element)]
+    else:
+        places = [i for i, name in enumerate(names or ()) if element.casefold() in name.casefold()]
+    found = [float(values[i]) for i in places if i < len(values)]
+    return sum(found) / len(found) if found else math.nan
 
 
 def short_type(msgtype: str) -> str:

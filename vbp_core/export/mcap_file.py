@@ -24,7 +24,8 @@ from mcap.writer import CompressionType, Writer
 from numpy.typing import NDArray
 
 from vbp.classes import UNKNOWN, class_name
-from vbp.drives.bag_drive import CAMERAS, DERIVED
+from vbp.drives.bag_drive import CAMERAS
+from vbp.drives.bag_streams import DERIVED
 from vbp.drives.base import Image
 from vbp.errors import VbpError
 from vbp.explain.registry import METHODS

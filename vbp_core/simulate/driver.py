@@ -8,13 +8,13 @@ from math import atan, cos, sin, tan
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp.drives.labels import STEERING_RATIO as STEERING_RATIO
 from vbp.simulate.conditions import Conditions
 from vbp.simulate.noise import smooth_track, stream
 from vbp.simulate.road import STEP, Road
 
 Floats = NDArray[np.float64]
 
-STEERING_RATIO = 14.8  # wheel angle per road-wheel angle, of the car that recorded Udacity's drives
 WHEELBASE = 2.85  # metres
 SLOWEST, FASTEST = 5.0, 30.0  # m/s
 SUBSTEP = 0.01  # seconds

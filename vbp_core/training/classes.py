@@ -35,9 +35,7 @@ class Classes:
     metric, higher_is_better = "test_accuracy", True
     epochs = 100.0
     augmentations = tuple(name for name in AUGMENTATIONS if name != "flip")
-    unused_options = (
-        "camera angle_unit angle_sign max_gap min_speed test test_gap_s rows shift_angle angle_weighting"
-    )
+    unused_options = "camera angle_unit angle_sign steering speed max_gap min_speed test test_gap_s rows shift_angle angle_weighting"
     row_text = "held out: loss {test_loss:.4f}, {test_accuracy:.1%} right"
     result_text = (
         f"{{last:.1%}} of the pictures held out (whole tracks, named in {CLASSES_FILE}) are right at the end; "

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp.drives.labels import STEERING_RATIO as STEERING_RATIO
 from vbp.scores import score
 
 # Udacity's car, a Lincoln MKZ: the wheel turns this much more than the road wheels, which are so far apart.
-STEERING_RATIO = 14.8
 WHEELBASE_M = 2.85
 
 SPEED_EDGES = (0.0, 5.0, 10.0, 15.0, 20.0)  # m/s; the last bin is open

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vbp.drives.base import OpenOptions
 from vbp.errors import ModelError, VbpError
 from vbp.models.network import Network, load_checkpoint
 from vbp.models.spec import NetworkSpec
@@ -67,6 +68,14 @@ class Source:
     max_gap_s: float = 0.2
     train: str = ""
     test: str = ""
+    steering: str | None = None
+    speed: str | None = None
+
+    @property
+    def options(self) -> OpenOptions:
+        return OpenOptions(
+            self.camera, self.angle_unit, self.angle_sign, self.max_gap_s, self.steering, self.speed
+        )
 
 
 @dataclass(frozen=True)

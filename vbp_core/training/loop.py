@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from vbp.drives import Drive, OpenOptions, open_drive
+from vbp.drives import Drive, open_drive
 from vbp.errors import VbpError
 from vbp.models.network import load_checkpoint
 from vbp.models.spec import NetworkSpec
@@ -183,8 +183,7 @@ def _run(trainer: Trainer, listener: Listener) -> None:
 def _open(sources: Sequence[Source], stack: ExitStack) -> list[Drive]:
     drives = []
     for source in sources:
-        options = OpenOptions(source.camera, source.angle_unit, source.angle_sign, source.max_gap_s)
-        drives.append(stack.enter_context(open_drive(source.path, options)))
+        drives.append(stack.enter_context(open_drive(source.path, source.options)))
     return drives
 
 
