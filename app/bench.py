@@ -78,7 +78,7 @@ class Bench:
         self.player.shown.connect(self._shown)
 
     def _shown(self, frame) -> None:  # type: ignore[no-untyped-def]
-        if frame.shot is not None:
+        if frame.result is not None:
             self.window.picture.repaint()
             self.painted.append((frame.index, time.perf_counter()))
 

@@ -52,7 +52,7 @@ class CameraControl:
         player.live_opening.connect(self._on_opening)
         player.live_closed.connect(self._on_closed)
         player.live_failed.connect(self._on_failed)
-        player.frozen_changed.connect(lambda _: self._show_freeze())
+        player.state_changed.connect(self._show_freeze)
 
     def choose(self) -> None:
         """The dialog: which camera, and what is asked of it."""
@@ -113,6 +113,8 @@ class CameraControl:
         self._notice.show_message(failure.text, "error", [("Camera…", self.choose)])
 
     def _show_freeze(self) -> None:
+        if self._player.camera is None:  # the action is of a recording's playback
+            return
         action, frozen = self._actions["play"], self._player.frozen
         action.setText("&Go on" if frozen else "&Freeze")
         action.setToolTip(("Go on" if frozen else "Freeze the picture; the camera goes on") + " (Space or K)")

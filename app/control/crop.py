@@ -40,7 +40,7 @@ class CropControl:
     def begin(self) -> None:
         """Draw the network's crop with the mouse, over what is shown."""
         frame, ready = self._player.shown_frame, self._player.ready
-        if frame is None or frame.image is None or ready is None or frame.shot is None:
+        if frame is None or frame.image is None or ready is None or frame.result is None:
             self._notice.show_message(
                 "The crop is set on a picture that a network sees: open a recording or a camera"
             )
@@ -48,7 +48,7 @@ class CropControl:
         if self.editor.isVisible():
             return
         self._before = self._player.crop
-        spec, r = ready.network.spec, frame.shot.crop
+        spec, r = ready.network.spec, frame.result.crop
         height, width = frame.image.shape[:2]
         self.editor.begin(
             QRectF(r.x, r.y, r.width, r.height), (width, height), (spec.input_width, spec.input_height)
@@ -88,7 +88,7 @@ class CropControl:
         if source and player.crop != self._before:
             self._settings.change_document(source, crop=player.crop)
             if player.live is None:  # what was predicted of other frames was seen otherwise
-                self._presenter.forget_predictions()
+                self._presenter.predictions.forget()
                 self._presenter.panels.compare.forget()
                 player.seek(player.target)
 

@@ -130,7 +130,7 @@ class ExportControl(QObject):
         frame, ready, engine = player.shown_frame, player.ready, player.engine
         if not kind.drawn:
             dialog.set_picture(None, "No picture: it is numbers that are written")
-        elif frame is None or frame.image is None or frame.shot is None or ready is None or engine is None:
+        elif frame is None or frame.image is None or frame.result is None or ready is None or engine is None:
             dialog.set_picture(None, "The preview comes with a frame that the network has seen")
         elif settings.panels:
             first, last = dialog.range()
@@ -140,7 +140,9 @@ class ExportControl(QObject):
                 a, b = np.searchsorted(drive.timestamps_ns, (now - reach, now + reach + 1))
                 first, last = int(a), int(b) - 1
             indices = np.arange(first, last + 1)
-            predicted = self._presenter.predicted_deg[first : last + 1].copy()
+            table = self._presenter.predictions.table
+            assert table is not None
+            predicted = table.predicted[first : last + 1].copy()
             if self._thread is None:
                 self._thread = PreviewThread(self._drawn.emit)
                 self._thread.start()

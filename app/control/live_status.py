@@ -11,7 +11,7 @@ from html import escape
 from PySide6.QtCore import QObject, QTimer
 
 from vbp.app.panels.panels import Panels
-from vbp.app.player.messages import Frame, NetworkReady, told
+from vbp.app.player.messages import Frame, NetworkReady
 from vbp.app.player.playback import Player
 from vbp.app.widgets.plot_parts import STEERING, UNKNOWN_CLASSES
 from vbp.live.records import CaptureState
@@ -33,11 +33,10 @@ class LiveStatus(QObject):
         self.delays_ms: deque[float] = deque(maxlen=DELAYS)  # arrival to picture
         self.beyond_ms: deque[float] = deque(maxlen=DELAYS)  # of that, what was not the network's
         self._unpainted: Frame | None = None
-        self._first_ns = 0
         self._ticks = 0
         player.camera_changed.connect(self.on_camera)
         player.network_ready.connect(self.on_network)
-        player.frozen_changed.connect(self.on_frozen)
+        player.state_changed.connect(self.on_state)
         self.panels.picture.painted.connect(self.on_painted)
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
@@ -48,13 +47,12 @@ class LiveStatus(QObject):
     def begin(self) -> None:
         live = self.player.live
         self.state = None
-        self._first_ns = 0
         self._unpainted = None
         self.delays_ms.clear()
         self.beyond_ms.clear()
         self.plot.begin(live is not None and bool(live.request.angles))
         self.bar.show_recording(None)
-        self.panels.compare.set_live()
+        self.panels.compare.set_live(True)
         self._timer.start()
         self.tick()
 
@@ -66,18 +64,12 @@ class LiveStatus(QObject):
 
     # Frames.
 
-    def seconds(self, frame: Frame) -> float:
-        """Since the first frame of the session."""
-        self._first_ns = self._first_ns or frame.stamp_ns
-        return (frame.stamp_ns - self._first_ns) / 1e9
-
-    def add(self, frame: Frame, driven_rad: float) -> None:
-        """A frame that goes to the screen."""
-        shot = frame.shot
-        of_classes = shot is not None and shot.probabilities is not None
-        driven_deg = math.nan if of_classes else math.degrees(driven_rad)
-        predicted = told(shot) if shot is not None else math.nan
-        self.plot.history.add(self.seconds(frame), predicted, driven_deg)
+    def add(self, frame: Frame, seconds: float) -> None:
+        """A frame that goes to the screen, and when it came, since the first."""
+        record, result = frame.record, frame.result
+        of_classes = result is not None and result.probabilities is not None
+        driven_deg = math.nan if of_classes else math.degrees(record.driven_rad)
+        self.plot.history.add(seconds, record.plotted, driven_deg)
         self.plot.refresh()
         if not self.player.frozen:
             self._unpainted = frame
@@ -89,7 +81,7 @@ class LiveStatus(QObject):
             ms = (time.monotonic_ns() - frame.arrived_ns) / 1e6
             self.delays_ms.append(ms)
             self.beyond_ms.append(
-                ms - (sum(frame.shot.stages_ms.values()) if frame.shot is not None else 0.0)
+                ms - (sum(frame.result.stages_ms.values()) if frame.result is not None else 0.0)
             )
 
     def on_network(self, ready: NetworkReady) -> None:
@@ -97,8 +89,8 @@ class LiveStatus(QObject):
         self.plot.set_meaning(UNKNOWN_CLASSES if ready.network.spec.is_classifier else STEERING)
         self.panels.compare.forget()
 
-    def on_frozen(self, frozen: bool) -> None:
-        self.plot.hold(frozen)
+    def on_state(self) -> None:
+        self.plot.hold(self.player.frozen)
         self.tick()
 
     # How it is doing.
@@ -145,7 +137,7 @@ class LiveStatus(QObject):
         state = self.state
         if state is None or state.phase != "live":
             return state.phase if state is not None else "connecting"
-        parts = [f"live {self.player.live_fps:.1f} fps"]
+        parts = [f"live {self.player.fps:.1f} fps"]
         if self.delays_ms:
             parts.append(f"{statistics.median(self.delays_ms):.0f} ms")
         return " · ".join([*parts, f"{self.player.skipped} skipped"])
@@ -171,7 +163,7 @@ class LiveStatus(QObject):
         asked += [f"{request.fps:g} per second"] if request.fps else []
         asked += [f"exposure {request.exposure_ms:g} ms"] if request.exposure_ms else []
         frame = self.player.shown_frame
-        crop = frame.shot.crop if frame is not None and frame.shot is not None else None
+        crop = frame.result.crop if frame is not None and frame.result is not None else None
         driven = self.plot.history.driven_deg
         rows = [
             ("Camera", request.address.name),

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from vbp.app.control.explanations import Explanations
+from vbp.app.jobs.explain import Explained
 from vbp.app.panels.method import MethodPanel
 from vbp.app.panels.status import StatusLine
-from vbp.app.player.messages import Explained, Frame
 from vbp.app.player.playback import Player
 from vbp.app.state.settings import Settings
-from vbp.results import MapRequest
+from vbp.results import FrameResult, MapRequest
 
 if TYPE_CHECKING:
     from vbp.explain import Method
@@ -31,18 +32,19 @@ class MethodPanels(QObject):
     def __init__(
         self,
         player: Player,
+        explanations: Explanations,
         panels: Mapping[str, MethodPanel],
         status: StatusLine,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._player, self._panels, self._status = player, panels, status
-        self._made: dict[str, Frame] = {}
+        self._made: dict[str, FrameResult] = {}
         self._methods: Mapping[str, Method] = {}
         self.target = ""
         for panel in panels.values():
             panel.parameters_changed.connect(self.changed)
-        player.explained.connect(self._on_explained)
+        explanations.explained.connect(self._on_explained)
 
     def set_methods(self, methods: Mapping[str, Method]) -> None:
         self._methods = methods
@@ -75,16 +77,16 @@ class MethodPanels(QObject):
         self.caption()
 
     def _on_explained(self, message: Explained) -> None:
-        panel, shot = self._panels.get(message.panel), message.frame.shot
+        panel, result = self._panels.get(message.panel), message.frame.result
         # Numbers that have changed since are let through: while a slider moves, the map follows it.
-        if panel is None or shot is None or panel.method != message.request.method:
+        if panel is None or result is None or panel.method != message.request.method:
             return
         if self._player.on_gap:  # of the frame before
             return
-        self._made[message.panel] = replace(message.frame, image=None, shot=None)  # they are large
+        self._made[message.panel] = replace(message.frame.record, image=None, results=())  # they are large
         if message.request.method == "lrp":
             self._status.measured("lrp", message.ms)
-        panel.show_map(shot.input, message.relevance)
+        panel.show_map(result.input, message.relevance)
         zero = message.relevance is not None and not message.relevance.any()
         panel.view.set_warning(message.text or ("All zero: nothing reached the output" if zero else None))
         panel.view.setToolTip(f"{self._methods[panel.method].title}: {message.ms:.1f} ms")
@@ -97,18 +99,9 @@ class MethodPanels(QObject):
             made = self._made.get(name)
             late = ""
             if made is not None and shown is not None and shown.index != made.index:
-                seconds = self._seconds(made, shown)
+                seconds = (shown.record.timestamp_ns - made.timestamp_ns) / 1e9
                 late = f"{seconds:.2f} s late" if 0 < seconds < LATE_S else f"of frame {made.index}"
             panel.set_caption("", late)
-
-    def _seconds(self, earlier: Frame, later: Frame) -> float:
-        drive = self._player.drive
-        if drive is None:  # live: frames carry their own time
-            return (later.stamp_ns - earlier.stamp_ns) / 1e9
-        if max(earlier.index, later.index) >= len(drive):
-            return math.nan
-        stamps = drive.timestamps_ns
-        return float(stamps[later.index] - stamps[earlier.index]) / 1e9
 
     # What the window remembers.
 

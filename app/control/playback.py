@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtGui import QAction
 
-from vbp.app.control.presenter import Presenter
-from vbp.app.player.messages import PredictEnded
+from vbp.app.control.predictions import Predictions
 from vbp.app.player.playback import Player
 from vbp.app.state.marks import Marks
 from vbp.app.state.settings import Settings
@@ -17,14 +16,14 @@ class PlaybackControl:
         self,
         player: Player,
         marks: Marks,
-        presenter: Presenter,
+        predictions: Predictions,
         settings: Settings,
         actions: dict[str, QAction],
         notice: Notice,
     ) -> None:
-        self._player, self._marks, self._presenter = player, marks, presenter
+        self._player, self._marks, self._predictions = player, marks, predictions
         self._settings, self._actions, self._notice = settings, actions, notice
-        player.predict_ended.connect(self._on_predict_ended)
+        predictions.ended.connect(self._on_predict_ended)
         player.pace_changed.connect(lambda _, realtime: actions["realtime"].setChecked(realtime))
 
     def toggle(self) -> None:
@@ -74,19 +73,20 @@ class PlaybackControl:
     # Predictions.
 
     def go_worst(self) -> None:
-        frame = self._presenter.worst()
+        table = self._predictions.table
+        frame = table.worst() if table is not None else None
         if frame is not None:
             self._player.pause()
             self._player.seek(frame)
 
     def toggle_predict(self, on: bool) -> None:
         if on:
-            self._player.predict()
-            self._actions["predict"].setChecked(self._player.predicting)
+            self._predictions.start()
+            self._actions["predict"].setChecked(self._predictions.running)
         else:
-            self._player.stop_predicting()
+            self._predictions.stop()
 
-    def _on_predict_ended(self, ended: PredictEnded) -> None:
+    def _on_predict_ended(self, text: str) -> None:
         self._actions["predict"].setChecked(False)
-        if ended.text and ended.text != "stopped":
-            self._notice.show_message(ended.text, "error")
+        if text:
+            self._notice.show_message(text, "error")

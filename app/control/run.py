@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QDockWidget, QFileDialog, QWidget
 
-from vbp.app.jobs.run import RunFailed, RunState, RunThread, Seen, SeenBy, Wish
+from vbp.app.jobs.run import RunFailed, RunFollower, RunRequest, RunState, Seen, SeenBy
+from vbp.app.jobs.worker import Worker
 from vbp.app.panels.run import RunPanel
 from vbp.app.player.messages import Frame, Trouble
 from vbp.app.player.playback import Player
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
 
-JOIN_S = 10.0  # an import of torch or the reading of a large checkpoint can be under way
 LATE_S = 5.0  # beyond that, a late strip names its frame instead
 
 
@@ -28,7 +28,6 @@ class RunControl(QObject):
         object, object, int
     )  # a recording that the run learned from: Path, OpenOptions, frame
     failed = Signal(str)  # a folder that does not open, in one sentence
-    _told = Signal(object)
 
     def __init__(
         self,
@@ -44,18 +43,21 @@ class RunControl(QObject):
         self._window, self._dock, self._settings, self._notice = window, dock, settings, notice
         self.state: RunState | None = None
         self.made: Frame | None = None  # the frame that all checkpoints have seen
-        self._thread: RunThread | None = None
-        self._generation = 0
-        self._loading = self._closed = self._shown = False
+        failure = "Following the training run met an error"
+        self.worker: Worker[RunRequest] = Worker("run", RunFollower(), failure, self)
+        self._path = Path()
+        self._opening = 0  # counts the runs that were opened
+        self._loading = self._shown = False
         self._before = ""  # the network that was in use before a checkpoint
         self._coming: dict[Path, Seen] = {}
-        self._told.connect(self._hear, Qt.ConnectionType.QueuedConnection)
+        self.worker.told.connect(self._hear)
+        self.worker.finished.connect(self._on_finished)
         player.shown.connect(self._on_frame)
         player.opening.connect(lambda _: self.clear_frame())
         player.network_loading.connect(lambda _: self._show_use())
         player.network_ready.connect(lambda _: self._ask())
         player.network_failed.connect(lambda _: self._show_use())
-        player.playing_changed.connect(lambda _: self._caption())
+        player.state_changed.connect(self._caption)
         panel.checkpoint_chosen.connect(self.use)
         panel.back_requested.connect(self.go_back)
         panel.open_requested.connect(self.choose)
@@ -85,13 +87,11 @@ class RunControl(QObject):
 
     def open(self, path: Path) -> None:
         """Open a run's folder; what is wrong with it is told by `failed`."""
-        if self._thread is None:
-            self._thread = RunThread(self._told.emit)
-            self._thread.follow(self._shown)
-            self._thread.start()
-        self._generation += 1
         self._loading = True
-        self._thread.open(self._generation, path.expanduser().absolute())
+        self._opening += 1
+        self._path = path.expanduser().absolute()
+        self.worker.cancel()
+        self._ask()
 
     @property
     def opened(self) -> bool:
@@ -101,19 +101,7 @@ class RunControl(QObject):
     def set_shown(self, shown: bool) -> None:
         """The panel came into view, or went behind another: only what is seen is worth following."""
         self._shown = shown
-        if self._thread is not None:
-            self._thread.follow(shown)
         self._ask()
-
-    def close(self) -> list[str]:
-        """End the thread; its name, if it did not end in time."""
-        self._closed = True
-        thread = self._thread
-        if thread is None:
-            return []
-        thread.stop()
-        thread.join(JOIN_S)
-        return [thread.name] if thread.is_alive() else []
 
     # The network.
 
@@ -161,23 +149,22 @@ class RunControl(QObject):
 
     def _ask(self) -> None:
         self._show_use()
-        frame, ready = self.player.shown_frame, self.player.ready
+        if not self._opening:
+            return
+        frame, ready, chosen = self.player.shown_frame, self.player.ready, self.player.crop
+        request = RunRequest(self._path, self._opening, self._shown)
         # Before the network is there, the first frame belongs to it alone.
-        if self._thread is None or self.state is None or not self._shown or ready is None:
-            return
-        if frame is not None and frame.image is not None:
-            chosen = self.player.crop
+        awaited = self.state is not None and self._shown
+        if awaited and ready is not None and frame is not None and frame.image is not None:
             crop = chosen.at(*frame.image.shape[:2]) if chosen is not None else None
-            self._thread.show(Wish(frame, ready.device, crop))
+            request = replace(request, frame=frame, device=ready.device, crop=crop)
+        self.worker.ask(request)
 
-    @Slot(object)
     def _hear(self, message: object) -> None:
-        if self._closed:
-            return
         match message:
-            case RunState() if message.generation == self._generation:
+            case RunState():
                 self._on_state(message)
-            case RunFailed() if message.generation == self._generation:
+            case RunFailed():
                 self._loading = False
                 if message.opened:
                     self.panel.set_trouble(message.text)
@@ -185,10 +172,12 @@ class RunControl(QObject):
                     self.failed.emit(message.text)
                     if self.state is not None:  # the run of before is still on show: go on with it
                         self.open(self.state.path)
-            case SeenBy() if message.generation == self._generation:
+            case SeenBy():
                 self._on_seen(message)
-            case Trouble():
-                self.player.trouble.emit(message)
+
+    def _on_finished(self, text: str) -> None:
+        if text:
+            self.player.trouble.emit(Trouble(text))
 
     def _on_state(self, state: RunState) -> None:
         first = self._loading
@@ -210,11 +199,10 @@ class RunControl(QObject):
                 return
 
     def _on_seen(self, message: SeenBy) -> None:
-        frame, drive = message.frame, self.player.drive
-        shown = self.player.shown_frame
+        frame, shown = message.frame, self.player.shown_frame
         if shown is None or frame.generation != shown.generation:
             return
-        driven = float(drive.angle_rad[frame.index]) if drive is not None else math.nan  # a camera
+        driven = frame.record.driven_rad
         seen = message.seen
         self._coming[seen.checkpoint.path] = seen
         # All pictures change together, so that they are of one frame; only where there is none, it comes at once.
@@ -230,15 +218,6 @@ class RunControl(QObject):
         made, shown = self.made, self.player.shown_frame
         late = ""
         if made is not None and shown is not None and shown.index != made.index:
-            seconds = self._seconds(made, shown)
+            seconds = (shown.record.timestamp_ns - made.record.timestamp_ns) / 1e9
             late = f"{seconds:.2f} s late" if 0 < seconds < LATE_S else f"of frame {made.index}"
         self.panel.set_late(late)
-
-    def _seconds(self, made: Frame, shown: Frame) -> float:
-        """From one frame to a later one; NaN where that is not known."""
-        if self.player.drive is None:
-            return (shown.arrived_ns - made.arrived_ns) / 1e9
-        stamps = self.player.drive.timestamps_ns
-        if max(made.index, shown.index) >= len(stamps):
-            return math.nan
-        return float(stamps[shown.index] - stamps[made.index]) / 1e9

@@ -99,7 +99,7 @@ class SourceControl(QObject):
             return
 
         def begin(frame: Frame) -> None:
-            if frame.shot is not None or self._player.path != demo:
+            if frame.result is not None or self._player.path != demo:
                 self._player.shown.disconnect(begin)
                 if self._player.path == demo:
                     self._player.play()
@@ -121,7 +121,7 @@ class SourceControl(QObject):
 
     def close_drive(self) -> None:
         self.leaving.emit()
-        self._player.close_drive()
+        self._player.close_source()
         self.clear()
         self.closed.emit()
         self.show_start()

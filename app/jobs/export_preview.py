@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from vbp.app.player.mailbox import Mailbox
 from vbp.app.player.messages import Frame
-from vbp.app.player.threads import step_back
+from vbp.app.player.threads import lower_priority
 from vbp.drives.base import Drive, Image
 from vbp.errors import VbpError
 from vbp.export.job import Settings
-from vbp.results import FrameResult
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ class PreviewThread(threading.Thread):
         self.wishes.close()
 
     def run(self) -> None:
-        step_back()
+        lower_priority()
         while (wish := self.wishes.wait()) is not None:
             try:
                 picture, text = draw(wish)
@@ -75,17 +74,8 @@ def draw(wish: PreviewWish) -> tuple[Image, str]:
     from vbp.export.frames import request_of
     from vbp.frames import complete_frame
 
-    frame, drive, settings, i = wish.frame, wish.drive, wish.settings, wish.frame.index
-    assert frame.shot is not None
-    seen = FrameResult(
-        index=i,
-        timestamp_ns=int(drive.timestamps_ns[i]),
-        image=frame.image,
-        driven_rad=float(drive.angle_rad[i]),
-        speed_mps=float(drive.speed_mps[i]),
-        results=(frame.shot,),
-    )
-    seen = complete_frame(seen, wish.engine, request_of(settings))
+    drive, settings = wish.drive, wish.settings
+    seen = complete_frame(wish.frame.record, wish.engine, request_of(settings))
     result = seen.results[0]
     composer = Composer(facts_of(drive, wish.engine, wish.indices, len(result.layers)), settings)
     for n in np.flatnonzero(np.isfinite(wish.predicted_deg)):

@@ -1,12 +1,10 @@
-"""The thread that looks into a training run: what is new in it, and the frame on the screen through its checkpoints."""
+"""Looks into a training run: what is new in it, and the frame on the screen through its checkpoints."""
 
 from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp.app.player.messages import Frame, Trouble
-from vbp.app.player.threads import compute_alone, step_back
+from vbp.app.jobs.worker import Worker
+from vbp.app.player.messages import Frame
 from vbp.errors import VbpError
+from vbp.frames import run_frame
+from vbp.results import FrameRequest
 
 if TYPE_CHECKING:
     from vbp.overlay import Rect
@@ -34,7 +34,6 @@ Key = tuple[str, int, int]  # a file's name, time and size: a checkpoint that is
 class RunState:
     """What a run's folder holds now. quiet_since: Unix time of the last sign of life of one that seems stopped."""
 
-    generation: int
     path: Path
     config: Config
     checkpoints: tuple[Checkpoint, ...]
@@ -47,7 +46,6 @@ class RunState:
 class RunFailed:
     """opened: the run was open and cannot be read any more; what was read of it can still be shown."""
 
-    generation: int
     text: str
     opened: bool = False
 
@@ -73,130 +71,78 @@ class Seen:
 class SeenBy:
     """`whole`: with this one, all checkpoints have seen the frame."""
 
-    generation: int
     frame: Frame
     seen: Seen
     whole: bool
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A frame to be seen through all checkpoints. crop: set by hand instead of the network's own rule."""
+class RunRequest:
+    """The run to look into. opening: another number for each time that it is opened.
 
-    frame: Frame
-    device: str
+    follow: look for what is new, every second. frame: to be seen through all checkpoints; crop: set by hand instead of the
+    network's own rule.
+    """
+
+    path: Path
+    opening: int
+    follow: bool
+    frame: Frame | None = None
+    device: str = ""
     crop: Rect | None = None
 
     @property
     def key(self) -> tuple[object, ...]:
-        return self.frame.generation, self.frame.index, self.device, self.crop
+        frame = self.frame
+        return frame and (frame.generation, frame.index), self.device, self.crop
 
 
-class RunThread(threading.Thread):
-    """Follows one run at a time. The newest frame wins, and each is finished, so that none waits for ever."""
+class RunFollower:
+    """Follows one run at a time. Each frame that is begun is finished, so that none waits for ever."""
 
-    def __init__(self, tell: Callable[[object], None]) -> None:
-        super().__init__(name="vbp-run", daemon=True)
-        self._tell = tell
-        self._wake = threading.Condition()
-        self._stopped = self._following = False
-        self._order: tuple[int, Path] | None = None
-        self._wish: Wish | None = None
-        # From here on the thread's own.
-        self._generation = 0
+    def __init__(self) -> None:
+        self._opening = 0
         self._path = Path()
         self._run: Run | None = None
         self._keys: dict[Key, Checkpoint] = {}
         self._looked = 0.0
-        self._told: tuple[object, ...] = ()
-        self._current: Wish | None = None
-        self._done: set[Key] = set()  # the checkpoints that have fulfilled it
+        self._last_told: tuple[object, ...] = ()
+        self._frame_key: tuple[object, ...] = ()
+        self._done: set[Key] = set()  # the checkpoints that have seen that frame
         self._engines: dict[Key, tuple[Any, int]] = {}
         self._broken: dict[Key, str] = {}
         self._device = ""
-        self._last_trouble = ""
 
-    # From the window's thread.
+    def __call__(self, request: RunRequest, worker: Worker[RunRequest]) -> float | None:
+        if request.opening != self._opening:
+            self._open(request, worker)
+        elif request.follow and self._run is not None and time.monotonic() >= self._looked + POLL_S:
+            self._look(worker)
+        if request.frame is not None and request.key != self._frame_key:
+            self._frame_key = request.key
+            self._done.clear()
+        if self._run is not None and request.frame is not None:
+            self._see(request, request.frame, worker)
+        if not request.follow or self._run is None:
+            return None
+        return max(0.0, self._looked + POLL_S - time.monotonic())
 
-    def open(self, generation: int, path: Path) -> None:
-        with self._wake:
-            self._order, self._wish = (generation, path), None
-            self._wake.notify_all()
-
-    def show(self, wish: Wish) -> None:
-        """The newest wins: one that still waits is forgotten."""
-        with self._wake:
-            self._wish = wish
-            self._wake.notify_all()
-
-    def follow(self, on: bool) -> None:
-        """Look for what is new; when nobody sees it, there is no need to."""
-        with self._wake:
-            self._following = on
-            self._wake.notify_all()
-
-    def stop(self) -> None:
-        with self._wake:
-            self._stopped = True
-            self._wake.notify_all()
-
-    # The thread.
-
-    def run(self) -> None:
-        step_back()
-        while self._wait():
-            try:
-                self._work()
-                self._last_trouble = ""
-            except Exception as error:
-                text = f"Following the training run met an error: {error}"
-                if text != self._last_trouble:
-                    self._last_trouble = text
-                    log.exception("following a run")
-                    self._tell(Trouble(text))
-
-    def _wait(self) -> bool:
-        with self._wake:
-            while not self._stopped and self._order is None and self._wish is None:
-                follows = self._following and self._run is not None
-                wait = max(0.0, self._looked + POLL_S - time.monotonic()) if follows else None
-                if wait == 0.0:
-                    break
-                self._wake.wait(wait)
-            return not self._stopped
-
-    def _work(self) -> None:
-        with self._wake:
-            order, self._order = self._order, None
-            wish, self._wish = self._wish, None
-        if order is not None:
-            self._open(*order)
-        elif self._run is not None and time.monotonic() >= self._looked + POLL_S:
-            self._look()
-        if wish is not None:
-            before, self._current = self._current, wish
-            if before is None or before.key != wish.key:
-                self._done.clear()
-        if self._run is not None and self._current is not None:
-            self._see(self._current)
-
-    def _open(self, generation: int, path: Path) -> None:
+    def _open(self, request: RunRequest, worker: Worker[RunRequest]) -> None:
         from vbp.training.folder import Run  # torch comes with it, which takes seconds
 
-        compute_alone()
-        self._generation, self._path, self._run = generation, path, None
-        self._told = ()
+        self._opening, self._path, self._run = request.opening, request.path, None
+        self._last_told = ()
         for kept in (self._keys, self._engines, self._broken, self._done):
             kept.clear()
         self._looked = time.monotonic()
         try:
-            self._run = Run(path)
-            self._read(self._run)
+            self._run = Run(self._path)
+            self._read(self._run, worker)
         except VbpError as error:
             self._run = None
-            self._tell(RunFailed(generation, str(error)))
+            worker.tell(RunFailed(str(error)))
 
-    def _look(self) -> None:
+    def _look(self, worker: Worker[RunRequest]) -> None:
         from vbp.training.folder import Run
 
         self._looked = time.monotonic()
@@ -206,20 +152,20 @@ class RunThread(threading.Thread):
             try:
                 self._run = Run(self._path)  # all of it: a run may have been started anew in its folder
             except VbpError as error:
-                self._fail(error)
+                self._fail(error, worker)
                 return
         try:
-            self._read(self._run, new)
+            self._read(self._run, worker, new)
         except VbpError as error:
-            self._fail(error)
+            self._fail(error, worker)
 
-    def _fail(self, error: VbpError) -> None:
+    def _fail(self, error: VbpError, worker: Worker[RunRequest]) -> None:
         text = str(error)
-        if self._told != (text,):
-            self._told = (text,)
-            self._tell(RunFailed(self._generation, text, opened=True))
+        if self._last_told != (text,):
+            self._last_told = (text,)
+            worker.tell(RunFailed(text, opened=True))
 
-    def _read(self, run: Run, new: bool = True) -> None:
+    def _read(self, run: Run, worker: Worker[RunRequest], new: bool = True) -> None:
         """Tell what there is, where that is something new."""
         if new:
             self._keys = {_key(c.path): c for c in run.checkpoints()}
@@ -230,34 +176,32 @@ class RunThread(threading.Thread):
         finished = bool(rows) and rows[-1].epoch >= run.config.recipe.epochs
         quiet = None if finished else _quiet_since(self._path)
         facts = (tuple(self._keys), rows, finished, quiet)
-        if facts != self._told:
-            self._told = facts
+        if facts != self._last_told:
+            self._last_told = facts
             checkpoints = tuple(self._keys.values())
-            self._tell(RunState(self._generation, self._path, run.config, checkpoints, rows, finished, quiet))
+            worker.tell(RunState(self._path, run.config, checkpoints, rows, finished, quiet))
 
     # The frame.
 
-    def _see(self, wish: Wish) -> None:
-        if wish.device != self._device:
-            self._device = wish.device
+    def _see(self, request: RunRequest, frame: Frame, worker: Worker[RunRequest]) -> None:
+        if request.device != self._device:
+            self._device = request.device
             self._engines.clear()
         missing = [key for key in self._keys if key not in self._done]
         for n, key in enumerate(missing, 1):
-            with self._wake:
-                if self._stopped or self._order is not None:
-                    return
-            seen = self._seen(key, wish)
+            if worker.cancelled:
+                return
+            seen = self._seen(key, frame, request.crop)
             self._done.add(key)
-            self._tell(SeenBy(self._generation, wish.frame, seen, whole=n == len(missing)))
+            worker.tell(SeenBy(frame, seen, whole=n == len(missing)))
 
-    def _seen(self, key: Key, wish: Wish) -> Seen:
+    def _seen(self, key: Key, frame: Frame, crop: Rect | None) -> Seen:
         checkpoint = self._keys[key]
         if key in self._broken:
             return Seen(checkpoint, trouble=self._broken[key])
         try:
             engine = self._engine(key, checkpoint)
-            assert wish.frame.image is not None
-            result = engine.run(wish.frame.image, crop=wish.crop)
+            result = run_frame(frame.record, [engine], FrameRequest(crop=crop, strict=True)).results[0]
         except Exception as error:
             if isinstance(error, VbpError):
                 text = str(error)

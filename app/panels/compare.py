@@ -13,12 +13,12 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from vbp.app.player.messages import Frame
 from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.compare import ComparedFrame, CompareView
-from vbp.drives.base import Drive, Image
+from vbp.drives.base import Image
 from vbp.overlay import Rect, blend
 from vbp.readable import signed
+from vbp.results import FrameResult
 
 KEPT = 8
 SMALL = 260  # logical pixels of height; below, only the part that the network sees is shown
@@ -33,7 +33,7 @@ class Seen:
     mask: NDArray[np.float32]
     predicted_deg: float
     driven_deg: float
-    words: tuple[str, ...] = ()  # what a classifier told
+    words: tuple[str, ...] = ()  # of a classifier, instead of the angles
 
 
 class ComparePanel(QWidget):
@@ -47,7 +47,6 @@ class ComparePanel(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self.view)
-        self._drive: Drive | None = None
         self._live = False
         self._overlay = Overlay()
         self._seen: OrderedDict[int, Seen] = OrderedDict()
@@ -59,13 +58,9 @@ class ComparePanel(QWidget):
         self._shown = seen
         self.refresh()
 
-    def set_drive(self, drive: Drive | None) -> None:
-        self._drive, self._live = drive, False
-        self.forget()
-
-    def set_live(self) -> None:
-        """A camera is on: the frame before is the one that was shown before."""
-        self._drive, self._live = None, True
+    def set_live(self, live: bool) -> None:
+        """Another source. live: a camera, so the frame before is the one that was shown before."""
+        self._live = live
         self.forget()
 
     def forget(self) -> None:
@@ -78,34 +73,23 @@ class ComparePanel(QWidget):
         self._overlay = overlay
         self.refresh()
 
-    def add(
-        self, frame: Frame, current: bool, driven_rad: float = math.nan, words: Sequence[str] = ()
-    ) -> None:
-        """A frame with its pass. current: it is the one on the screen. driven_rad: NaN where it is not known.
-
-        words: lines that stand for the angles, of a classifier.
-        """
-        if frame.image is None or frame.shot is None:
+    def add(self, record: FrameResult, current: bool, words: Sequence[str] = ()) -> None:
+        """A frame with its result. current: it is the one on the screen. words: lines that stand for the angles."""
+        result = record.result
+        if record.image is None or result is None:
             if current:
                 self._index = None
             return
-        shot = frame.shot
-        mask = shot.map()
+        mask = result.map()
         if mask is None:
             return
-        self._seen[frame.index] = Seen(
-            frame.image,
-            shot.crop,
-            mask,
-            math.degrees(shot.angle_rad),
-            math.degrees(driven_rad),
-            tuple(words),
-        )
-        self._seen.move_to_end(frame.index)
+        angles = math.degrees(result.angle_rad), math.degrees(record.driven_rad)
+        self._seen[record.index] = Seen(record.image, result.crop, mask, *angles, tuple(words))
+        self._seen.move_to_end(record.index)
         while len(self._seen) > KEPT:
             self._seen.popitem(last=False)
         if current:
-            self._index = frame.index
+            self._index = record.index
         self.refresh()
 
     def resizeEvent(self, event: QResizeEvent) -> None:

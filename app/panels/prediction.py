@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from vbp.classes import UNKNOWN, class_name
 
 if TYPE_CHECKING:
     from vbp.models.spec import NetworkSpec
-    from vbp.results import NetworkResult
+    from vbp.results import FrameResult
 
 
 class PredictionPanel(QStackedWidget):
@@ -33,25 +34,37 @@ class PredictionPanel(QStackedWidget):
         self.classes.set_classes((), None)
         self.setCurrentWidget(self.classes if spec.is_classifier else self.steering)
 
-    def show_pass(self, shot: NetworkResult | None, driven_rad: float, truth: int = UNKNOWN) -> None:
-        """truth: the true class, where the network tells classes. driven_rad: NaN where unknown."""
-        self.steering.set_angles(driven_rad, shot.angle_rad if shot is not None else float("nan"))
-        spec, found = self._spec, shot.probabilities if shot is not None else None
-        if spec is None or found is None:
+    def clear(self) -> None:
+        """No recording is open."""
+        self.steering.set_angles(math.nan, math.nan)
+        self.steering.set_speed(math.nan)
+        self.classes.set_classes((), None)
+        self._set_frame(0, 0, "")
+
+    def show_frame(self, record: FrameResult, total: int, time_text: str) -> None:
+        """A frame out of `total` (0: of a camera) with what the network said of it."""
+        self.steering.set_angles(record.driven_rad, record.predicted_rad)
+        self.steering.set_speed(record.speed_mps)
+        self._set_frame(record.index, total, time_text)
+        spec, result = self._spec, record.result
+        if spec is None or result is None or result.probabilities is None:
             self.classes.set_classes((), None)
             return
-        names: Sequence[str] = [class_name(spec, k) for k in range(len(found))]
-        self.classes.set_classes(names, found, truth)
+        names: Sequence[str] = [class_name(spec, k) for k in range(len(result.probabilities))]
+        label = result.classes.label if result.classes is not None else UNKNOWN
+        self.classes.set_classes(names, result.probabilities, label)
 
-    def words(self, shot: NetworkResult, truth: int = UNKNOWN) -> list[str]:
-        """Of a classifier, what it tells and what is true, a line each; none of a steering network."""
-        if self._spec is None or shot.probabilities is None:
+    def words(self, record: FrameResult) -> list[str]:
+        """Of a classifier, the class that it predicts and the true one, a line each; none of a steering network."""
+        classes = record.result.classes if record.result is not None else None
+        if classes is None:
             return []
-        best = int(shot.probabilities.argmax())
-        told = f"{class_name(self._spec, best)}   {100 * shot.probabilities[best]:.1f} %"
-        known = f"true class: {class_name(self._spec, truth)}" if truth >= 0 else "true class not known"
-        return [told, "right" if truth == best else known]
+        known = f"true class: {classes.label_name}" if classes.label >= 0 else "true class not known"
+        return [
+            f"{classes.name}   {100 * classes.probability:.1f} %",
+            "right" if classes.label == classes.number else known,
+        ]
 
-    def set_frame(self, index: int, total: int, time_text: str) -> None:
+    def _set_frame(self, index: int, total: int, time_text: str) -> None:
         self.steering.set_frame(index, total, time_text)
         self.classes.set_frame(index, total, time_text)

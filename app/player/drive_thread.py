@@ -7,15 +7,18 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vbp.app.player.messages import DriveFailed, DriveOpened, Frame, PlayEnded, Trouble
 from vbp.app.player.schedule import Schedule, fast_enough
+from vbp.app.player.source import Route
 from vbp.app.player.threads import Abandoned
 from vbp.drives.base import Drive, OpenOptions
 from vbp.drives.opening import open_drive
-from vbp.errors import FrameError, NeedsAngleUnitError, VbpError
+from vbp.errors import NeedsAngleUnitError, VbpError
+from vbp.frames import read_frame
+from vbp.results import FrameResult
 
 log = logging.getLogger(__name__)
 MIN_HOLD_S = 0.02
@@ -34,10 +37,7 @@ class Order:
 
 
 class DriveThread(threading.Thread):
-    """`tell` gets messages, `deliver` gets frames, `room` says whether a frame would be taken at once.
-
-    All of the public methods may be called from any thread and return at once.
-    """
+    """`tell` gets messages, `route` frames. All of the public methods may be called from any thread and return at once."""
 
     def __init__(
         self,
@@ -45,8 +45,7 @@ class DriveThread(threading.Thread):
         path: Path,
         options: OpenOptions,
         tell: Callable[[object], None],
-        deliver: Callable[[Frame], None],
-        room: Callable[[], bool],
+        route: Route,
         min_speed: float = 0.0,
     ) -> None:
         super().__init__(name=f"vbp-drive-{generation}", daemon=True)
@@ -54,8 +53,7 @@ class DriveThread(threading.Thread):
         self.path = path
         self._options = options
         self._tell = tell
-        self._deliver = deliver
-        self._room = room
+        self._route = route
         self._min_speed = min_speed
         self._wake = threading.Condition()
         self._stopped = False
@@ -169,30 +167,30 @@ class DriveThread(threading.Thread):
         while (order := self._next_order(self._schedule)) is not None:
             frame = self._read(drive, order)
             if order.show:
-                self._deliver(frame)
+                self._route.send(frame)
             else:
-                self._costs[order.index] = frame.decode_ms
+                self._costs[order.index] = frame.record.decode_ms
 
     def _read(self, drive: Drive, order: Order) -> Frame:
         index = order.index
         began = time.perf_counter()
-        image, gap = None, ""
         try:
-            image = drive.frame(index)
-        except FrameError as error:
-            gap = str(error)
+            record = read_frame(drive, index)
         except Exception as error:  # a reader's bug or a disk that went away: a gap, not the end
             gap = f"Frame {index} cannot be read: {error}"
             log.exception("frame %d of %s", index, self.path)
             if not self._complained:
                 self._complained = True
                 self._tell(Trouble(gap))
-        ms = (time.perf_counter() - began) * 1e3
-        if order.show:
-            ms = self._costs.pop(index, ms)  # what it took when it was read ahead: now it was at hand
-            if len(self._costs) > 4 * READ_AHEAD:
-                self._costs.clear()
-        return Frame(self.generation, order.seq, index, image, gap, order.lossless, order.beside, ms)
+            ms = (time.perf_counter() - began) * 1e3
+            stamp, angle, speed = (v[index] for v in (drive.timestamps_ns, drive.angle_rad, drive.speed_mps))
+            record = FrameResult(index, int(stamp), None, gap, float(angle), float(speed), decode_ms=ms)
+        if order.show and index in self._costs:
+            # What it took when it was read ahead: now it was at hand.
+            record = replace(record, decode_ms=self._costs.pop(index))
+        if order.show and len(self._costs) > 4 * READ_AHEAD:
+            self._costs.clear()
+        return Frame(self.generation, order.seq, record, order.lossless, order.beside)
 
     def _next_order(self, schedule: Schedule) -> Order | None:
         """What to read next, when its time has come; None when stopped."""
@@ -240,12 +238,12 @@ class DriveThread(threading.Thread):
             wait = schedule.wait(following, now)
             if wait > 0:
                 return None, wait
-            if not self._room():
+            if not self._route.has_room:
                 return None, None
             return min(max(schedule.due(now), following), last), None
         if now < self._next_due:
             return None, self._next_due - now
-        if not self._room():
+        if not self._route.has_room:
             return None, None
         beyond = schedule.after(following)
         # Keep the drive's own pace where possible; where not, just be slower: no frame is hurried after.
@@ -257,7 +255,7 @@ class DriveThread(threading.Thread):
             hold = self._sent + max(schedule.step(self._at), MIN_HOLD_S) - now
             if hold > 0:  # the last frame is seen as long as any other
                 return None, hold
-            if not self._room():
+            if not self._route.has_room:
                 return None, None
             first = self._loop[0]
             self._place(first, now)

@@ -57,11 +57,10 @@ class Mailbox(Generic[T]):
             self._on_taken()
         return item
 
-    def wait(self) -> T | None:
-        """Block until something comes; None once the box is closed."""
+    def wait(self, timeout_s: float | None = None) -> T | None:
+        """Block until something comes; None once the box is closed, or the time has passed."""
         with self._changed:
-            while self._item is None and not self._closed:
-                self._changed.wait()
+            self._changed.wait_for(lambda: self._item is not None or self._closed, timeout_s)
             item, self._item = (None, self._item) if self._closed else (self._item, None)
             self._changed.notify_all()
         if item is not None and self._on_taken:

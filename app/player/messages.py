@@ -2,52 +2,50 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vbp.classes import percent_right
 from vbp.drives.base import Drive, Image
-from vbp.results import Layer, Map, MapRequest, NetworkResult
-
-if TYPE_CHECKING:
-    from vbp.live.records import LiveEvent
-
-
-def told(shot: NetworkResult, truth: int = -1) -> float:
-    """What the plot shows of a pass: the angle in degrees, or of a classifier `percent_right`. truth: the true class."""
-    if shot.probabilities is None:
-        return math.degrees(shot.angle_rad)
-    return percent_right(shot.probabilities, truth)
+from vbp.live.records import LiveEvent, LiveFrame
+from vbp.results import FrameResult, NetworkResult
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame on its way to the screen. `index` is the frame that was decoded, never the one hoped for.
+    """One frame on its way to the screen, of a recording or a camera.
 
-    seq: the number of the request it answers. lossless: it must not be replaced on the way.
-    image is None for a gap, and `gap` says why. `shot` is the network's pass over it, if one was made.
-    beside: it is wanted for comparison only, and does not become the frame on the screen.
-    Of a live camera, index counts the frames that came; stamp_ns is since 1970, and arrived_ns the same
-    moment on `time.monotonic_ns`.
+    seq: the number of the request it answers. record: what is known of it, with the network's result once it was run.
+    lossless: it must not be replaced on the way. beside: it is wanted for comparison only, and does not become the
+    frame on the screen. network: the generation of the network that ran over it.
     """
 
     generation: int
     seq: int
-    index: int
-    image: Image | None
-    gap: str = ""
+    record: FrameResult
     lossless: bool = False
     beside: bool = False
-    decode_ms: float = 0.0
-    shot: NetworkResult | None = None
-    network: int = 0  # generation of the network that made `shot`
-    stamp_ns: int = 0
-    arrived_ns: int = 0
+    network: int = 0
+
+    @property
+    def index(self) -> int:
+        """Of the frame that was decoded, never of the one hoped for; of a camera, it counts the frames that came."""
+        return self.record.index
+
+    @property
+    def arrived_ns(self) -> int:
+        """When a camera's frame arrived, on `time.monotonic_ns`; 0 of a recording's."""
+        return self.record.arrived_ns if isinstance(self.record, LiveFrame) else 0
+
+    @property
+    def image(self) -> Image | None:
+        """None for a gap."""
+        return self.record.image
+
+    @property
+    def result(self) -> NetworkResult | None:
+        """What the network made of it; None for a gap, and where no network was there."""
+        return self.record.result
 
 
 @dataclass(frozen=True)
@@ -106,51 +104,6 @@ class NetworkFailed:
     generation: int
     name: str
     text: str
-
-
-@dataclass(frozen=True)
-class Explained:
-    """A map made behind the playback, for one panel. `frame` is the one it belongs to, with its picture and its pass.
-
-    relevance None: the method cannot explain this network, and `text` says why.
-    """
-
-    version: int
-    frame: Frame
-    panel: str
-    request: MapRequest
-    relevance: Map | None
-    ms: float
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class LayersMade:
-    version: int
-    frame: Frame
-    layers: tuple[Layer, ...]
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """Predictions of frames first.. of the whole-drive run; `done` of `total` so far.
-
-    values: as `told` gives them, degrees or per cent.
-    """
-
-    generation: int
-    network: int
-    first: int
-    values: NDArray[np.float64]
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
-class PredictEnded:
-    generation: int
-    network: int
-    text: str = ""  # why it ended early
 
 
 @dataclass(frozen=True)

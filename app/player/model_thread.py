@@ -12,6 +12,8 @@ from vbp.app.player.mailbox import Mailbox
 from vbp.app.player.messages import Choices, Frame, NetworkFailed, NetworkReady, Trouble
 from vbp.app.state.crops import ChosenCrop
 from vbp.errors import VbpError
+from vbp.frames import run_frame
+from vbp.results import FrameRequest
 
 if TYPE_CHECKING:
     from vbp.engine import Engine
@@ -133,8 +135,8 @@ class ModelThread(threading.Thread):
             try:
                 chosen = self.crop
                 crop = chosen.at(*frame.image.shape[:2]) if chosen is not None else None
-                shot = engine.run(frame.image, crop=crop, strict=False)
-                frame = replace(frame, shot=shot, network=self.generation)
+                record = run_frame(frame.record, [engine], FrameRequest(crop=crop))
+                frame = replace(frame, record=record, network=self.generation)
                 self._last_trouble = ""
             except Exception as error:  # the picture is still worth showing
                 text = f"The network could not be run: {error}"

@@ -15,7 +15,7 @@ class Abandoned(BaseException):
     """Raised inside a thread whose work nobody waits for any more."""
 
 
-def step_back(niceness: int = 10) -> None:
+def lower_priority(niceness: int = 10) -> None:
     """Let the calling thread give way to the others, where the system can (Linux: a nice value per thread)."""
     if sys.platform.startswith("linux"):
         try:
@@ -24,7 +24,7 @@ def step_back(niceness: int = 10) -> None:
             log.debug("the system keeps the thread's priority")
 
 
-def wait_quietly() -> None:
+def let_openmp_sleep() -> None:
     """Let OpenMP's threads sleep while they wait for each other. Works only before torch is imported.
 
     By default they spin; beside the window's own threads on two cores that cost half the frames and more.

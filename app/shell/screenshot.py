@@ -80,8 +80,8 @@ def _show(app, window, frame: int) -> None:  # type: ignore[no-untyped-def]
         player.seek(index)
         wait(partial(presenter.complete, index))
     wait(partial(window.run.complete, frame))
-    player.predict(max(0, frame - STRETCH), frame)
-    wait(lambda: not player.predicting)
+    window.predictions.start(max(0, frame - STRETCH), frame)
+    wait(lambda: not window.predictions.running)
     presenter.refresh_status()
     settle = time.monotonic() + 0.3  # the layout and the plot's own timers
     wait(lambda: time.monotonic() > settle)

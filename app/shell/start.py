@@ -8,13 +8,13 @@ import signal
 import sys
 from pathlib import Path
 
-from vbp.app.player.threads import wait_quietly
+from vbp.app.player.threads import let_openmp_sleep
 from vbp.drives.base import OpenOptions
 
 
 def prepare_qt() -> None:
     """What must be so before a QApplication is made and torch is imported."""
-    wait_quietly()
+    let_openmp_sleep()
     if sys.platform == "win32":
         import torch  # noqa: F401  # after Qt, its libraries do not load there
     import cv2  # noqa: F401  # now, as it points these to its own Qt 5 when it is imported

@@ -20,9 +20,11 @@ from vbp.app import theme
 from vbp.app.control.camera import CameraControl
 from vbp.app.control.crop import CropControl
 from vbp.app.control.evidence import EvidenceControl
+from vbp.app.control.explanations import Explanations
 from vbp.app.control.export import ExportControl
 from vbp.app.control.network import NetworkControl
 from vbp.app.control.playback import PlaybackControl
+from vbp.app.control.predictions import Predictions
 from vbp.app.control.presenter import Presenter
 from vbp.app.control.record import RecordControl
 from vbp.app.control.run import RunControl
@@ -166,7 +168,9 @@ class MainWindow(QMainWindow):
         """What the actions do; later ones may know earlier ones."""
         player, panels, settings, notice = self.player, self.panels, self.settings, self.notice
         actions, marks = self.actions_by_id, self.marks
-        self.presenter = Presenter(player, panels, marks, self)
+        self.predictions = Predictions(player, self)
+        self.explanations = Explanations(player, self)
+        self.presenter = Presenter(player, self.predictions, self.explanations, panels, marks, self)
         self.methods = self.presenter.methods
         self.run = RunControl(self, player, panels.run, self.docks["run"], settings, notice)
         self.view = ViewControl(
@@ -177,7 +181,7 @@ class MainWindow(QMainWindow):
         editor = CropEditor(self.picture, self.picture.picture_rect)
         self._centre_box.insertWidget(1, editor.bar)
         self.crop = CropControl(player, self.presenter, settings, notice, editor, self.centralWidget())
-        self.playback = PlaybackControl(player, marks, self.presenter, settings, actions, notice)
+        self.playback = PlaybackControl(player, marks, self.predictions, settings, actions, notice)
         self.source = SourceControl(
             self,
             player,
@@ -232,7 +236,7 @@ class MainWindow(QMainWindow):
         self.unexpected.connect(self.say_once, Qt.ConnectionType.QueuedConnection)
         speed = self.panels.transport.speed
         speed.activated.connect(lambda k: player.set_pace(float(speed.itemData(k))))
-        self.panels.status.cancel.clicked.connect(player.stop_predicting)
+        self.panels.status.cancel.clicked.connect(self.predictions.stop)
         self.start_page.camera_requested.connect(self.camera.choose)
         self.start_page.open_requested.connect(lambda path: self.drop(Path(path)))
         self.source.closed.connect(self.run.clear_frame)
@@ -285,5 +289,7 @@ class MainWindow(QMainWindow):
         self.settings.flush()
         self.hide()
         left = self.export.close()  # first: an export that runs is to end soon
-        self.threads_left = [*left, *self.player.close(), *self.run.close(), *self.evidence.close()]
+        workers = (self.predictions.worker, self.explanations.worker, self.evidence.worker, self.run.worker)
+        left += [name for worker in workers for name in worker.close()]
+        self.threads_left = [*left, *self.player.close()]
         super().closeEvent(event)

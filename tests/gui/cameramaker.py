@@ -14,7 +14,7 @@ PICTURE = scene(W, H)
 def shown(qtbot, window: MainWindow, after: int = 0, masked: bool = False) -> None:
     def done() -> bool:
         frame = window.player.shown_frame
-        return frame is not None and frame.index > after and (frame.shot is not None or not masked)
+        return frame is not None and frame.index > after and (frame.result is not None or not masked)
 
     qtbot.waitUntil(done, timeout=WAIT)
 

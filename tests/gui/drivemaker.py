@@ -63,7 +63,7 @@ def our_threads() -> set[str]:
 def wait_shown(qtbot, window: MainWindow, index: int, masked: bool = False) -> None:
     def done() -> bool:
         shown = window.player.shown_frame
-        return shown is not None and shown.index == index and (shown.shot is not None or not masked)
+        return shown is not None and shown.index == index and (shown.result is not None or not masked)
 
     qtbot.waitUntil(done, timeout=WAIT)
 

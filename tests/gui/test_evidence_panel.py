@@ -7,6 +7,7 @@ import pytest
 from drivemaker import WAIT, wait_shown
 from PySide6.QtCore import Qt
 
+from vbp.app.player.source import State
 from vbp.engine import Engine, open_network
 from vbp.evidence import perturbation, quick, randomisation
 
@@ -69,12 +70,12 @@ def test_a_test_can_be_cancelled_and_asked_for_again(qtbot, shown) -> None:
 
 def test_it_rests_while_the_drive_plays(qtbot, shown) -> None:
     panel = shown.panels.evidence
-    shown.player.playing = True  # as the thread sees it
+    shown.player.source.state = State.PLAYING  # as the thread sees it
     press(qtbot, shown)
     assert "waits" in panel.status()
     qtbot.wait(300)
     assert panel.stack.currentIndex() == 0 and "waits" in panel.status()
-    shown.player.playing = False
+    shown.player.source.state = State.PAUSED
     qtbot.waitUntil(lambda: panel.stack.currentIndex() == 1, timeout=PATIENCE)
 
 

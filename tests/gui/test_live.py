@@ -29,7 +29,7 @@ def test_frames_come_with_masks_and_the_clock_in_them_is_the_delay(qtbot, live):
 
     def painted() -> None:
         frame = window.player.shown_frame
-        if frame is not None and frame.shot is not None:
+        if frame is not None and frame.result is not None:
             number, drawn_ms = read_clock(frame.image)
             now_ms = time.monotonic_ns() // 1_000_000 % 2**32
             seen.append((number, now_ms - drawn_ms))
@@ -38,8 +38,8 @@ def test_frames_come_with_masks_and_the_clock_in_them_is_the_delay(qtbot, live):
     qtbot.waitUntil(lambda: len({n for n, _ in seen}) > 8, timeout=WAIT)
     numbers = [n for n, _ in seen]
     assert numbers == sorted(numbers)  # never back
-    shot = window.player.shown_frame.shot
-    assert shot.crop == Rect(0, 355, 640, 125)
+    result = window.player.shown_frame.result
+    assert result.crop == Rect(0, 355, 640, 125)
     plain = window.player.shown_frame.image.astype(int)
     redder = window.picture.blended().astype(int) - plain
     assert redder[355:, :, 0].sum() > 0
@@ -63,20 +63,20 @@ def test_frames_come_with_masks_and_the_clock_in_them_is_the_delay(qtbot, live):
 
 def test_without_a_network_the_picture_is_shown_all_the_same(qtbot, live, server):
     window = live()
-    assert window.player.shown_frame.shot is None
+    assert window.player.shown_frame.result is None
     assert window.picture.blended().shape == (H, W, 3)
 
 
 def test_the_newest_frame_wins_and_those_left_out_are_counted(qtbot, live, monkeypatch):
     window = live("NetSVF", fps=30.0)
     engine = window.player._model.engine
-    run = engine.run
+    run = engine.run_prepared
 
     def slow(*args, **kwargs):
         time.sleep(0.15)
         return run(*args, **kwargs)
 
-    monkeypatch.setattr(engine, "run", slow)
+    monkeypatch.setattr(engine, "run_prepared", slow)
     arrived, behind = [0], []
     model = window.player._model
     deliver, run_frame = window.player.live._on_frame, model._run
@@ -146,7 +146,7 @@ def test_freeze_holds_the_picture_and_the_camera_goes_on(qtbot, live, server):
     assert window.picture._old == ""  # a frozen picture is known to be old
     # Its panels can be looked into: LRP with another eps is made of the frozen frame.
     made = []
-    window.player.explained.connect(made.append)
+    window.explanations.explained.connect(made.append)
     window.panels.lrp.set_parameter("eps", 1.0)
     qtbot.waitUntil(lambda: bool(made), timeout=WAIT)
     assert all(m.frame.index == frame.index for m in made)
@@ -154,8 +154,8 @@ def test_freeze_holds_the_picture_and_the_camera_goes_on(qtbot, live, server):
     window.network.use("NetHVF")
     qtbot.waitUntil(
         lambda: (
-            window.player.shown_frame.shot is not None
-            and window.player.shown_frame.shot.input.shape == (125, 351)
+            window.player.shown_frame.result is not None
+            and window.player.shown_frame.result.input.shape == (125, 351)
         ),
         timeout=WAIT,
     )

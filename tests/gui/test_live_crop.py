@@ -55,7 +55,7 @@ def test_the_crop_is_dragged_kept_and_used_again(qtbot, live, server):
     assert box.x() == 0
     # Seen at once, before it is applied.
     crop = window.player.crop.rect
-    qtbot.waitUntil(lambda: window.player.shown_frame.shot.crop == crop, timeout=WAIT)
+    qtbot.waitUntil(lambda: window.player.shown_frame.result.crop == crop, timeout=WAIT)
     qtbot.keyClick(editor, Qt.Key.Key_Right)
     qtbot.keyClick(editor, Qt.Key.Key_Return)
     assert not editor.isVisible()
@@ -72,32 +72,32 @@ def test_the_crop_is_dragged_kept_and_used_again(qtbot, live, server):
     window.source.close_drive()
     window.camera.open(LiveRequest(parse_address(server.url)))
     shown(qtbot, window, masked=True)
-    assert window.player.shown_frame.shot.crop == kept.rect
+    assert window.player.shown_frame.result.crop == kept.rect
     window.actions_by_id["crop"].trigger()
     qtbot.keyClick(editor, Qt.Key.Key_Backspace)
     qtbot.keyClick(editor, Qt.Key.Key_Return)
     assert window.settings.document(server.url).crop is None
-    qtbot.waitUntil(lambda: window.player.shown_frame.shot.crop == Rect(0, 355, 640, 125), timeout=WAIT)
+    qtbot.waitUntil(lambda: window.player.shown_frame.result.crop == Rect(0, 355, 640, 125), timeout=WAIT)
 
 
 def test_the_crop_of_a_recording_is_set_the_same_way(qtbot, open_window, drive_folder):
     window = open_window(network="NetSVF", frame=3)
     window.actions_by_id["crop"].trigger()
     editor = window.crop.editor
-    before = window.player.shown_frame.shot
+    before = window.player.shown_frame.result
     qtbot.keyClick(editor, Qt.Key.Key_Up, Qt.KeyboardModifier.ShiftModifier)
     qtbot.keyClick(editor, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: window.player.shown_frame.shot.crop.y == before.crop.y - 10, timeout=WAIT)
+    qtbot.waitUntil(lambda: window.player.shown_frame.result.crop.y == before.crop.y - 10, timeout=WAIT)
     assert window.player.shown_frame.index == 3
     window.actions_by_id["predict"].trigger()
-    qtbot.waitUntil(lambda: np.isfinite(window.presenter.predicted_deg).all(), timeout=WAIT)
+    qtbot.waitUntil(lambda: np.isfinite(window.predictions.table.predicted).all(), timeout=WAIT)
     # The whole drive was predicted with that crop as well.
-    shot = window.player.shown_frame.shot
-    assert window.presenter.predicted_deg[3] == pytest.approx(math.degrees(shot.angle_rad), abs=1e-3)
-    assert shot.angle_rad != before.angle_rad
+    result = window.player.shown_frame.result
+    assert window.predictions.table.predicted[3] == pytest.approx(math.degrees(result.angle_rad), abs=1e-3)
+    assert result.angle_rad != before.angle_rad
     window.source.open_drive(write_drive(drive_folder.parent / "other"))
     qtbot.waitUntil(
-        lambda: window.player.shown_frame is not None and window.player.shown_frame.shot is not None
+        lambda: window.player.shown_frame is not None and window.player.shown_frame.result is not None
     )
     assert window.player.crop is None
     window.source.open_drive(drive_folder)

@@ -77,7 +77,7 @@ def test_frozen_the_recording_goes_on_with_its_predictions(qtbot, live, tmp_path
     qtbot.waitUntil(lambda: window.record.current.frames >= frames + 10, timeout=WAIT)
     # A crop that is set meanwhile shows on the frozen picture, whatever else the network runs.
     window.player.set_crop(ChosenCrop(Rect(0, 100, 640, 125), W, H))
-    qtbot.waitUntil(lambda: window.player.shown_frame.shot.crop.y == 100, timeout=WAIT)
+    qtbot.waitUntil(lambda: window.player.shown_frame.result.crop.y == 100, timeout=WAIT)
     assert window.player.shown_frame.index == held.index
     window.source.open_drive(write_drive(tmp_path / "other"))  # ends the recording, and keeps it
     qtbot.waitUntil(lambda: "Recorded" in window.notice.message(), timeout=WAIT)

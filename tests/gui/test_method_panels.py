@@ -39,7 +39,7 @@ def window(qtbot, open_window, tmp_path):
 
 def test_a_gap_clears_what_was_shown_of_the_frame_before(qtbot, open_window, tmp_path):
     from roadmaker import tiny_spec
-    from vbp.app.player.messages import Explained, LayersMade
+    from vbp.app.jobs.explain import Explained, LayersMade
     from vbp.models.network import build, save_checkpoint
 
     save_checkpoint(build(tiny_spec(), 3), tmp_path / "tiny.safetensors")
@@ -53,11 +53,11 @@ def test_a_gap_clears_what_was_shown_of_the_frame_before(qtbot, open_window, tmp
     player.seek(4)
     wait_shown(qtbot, window, 4)
     settled(qtbot, window)
-    assert player.shown_frame.gap
+    assert player.shown_frame.record.gap
     # What was still on its way when the gap came, too.
     request = window.panels.lrp.request()
-    player.explained.emit(Explained(0, before, "lrp", request, np.ones((24, 48), np.float32), 1.0))
-    player.layers_made.emit(LayersMade(0, before, [("conv", np.ones((4, 4)), np.ones((4, 4)))]))
+    window.explanations.explained.emit(Explained(before, "lrp", request, np.ones((24, 48), np.float32), 1.0))
+    window.explanations.layers_made.emit(LayersMade(before, [("conv", np.ones((4, 4)), np.ones((4, 4)))]))
     for name in names:
         view = window.panels.methods[name].view
         assert view._mask is None and view._image is None
@@ -72,10 +72,10 @@ def test_a_gap_clears_what_was_shown_of_the_frame_before(qtbot, open_window, tmp
 def test_a_panel_shows_any_method(qtbot, window):
     panel = window.panels.lrp
     assert [panel.chooser.itemData(k) for k in range(panel.chooser.count())] == list(METHODS)
-    shot = window.player.shown_frame.shot
+    result = window.player.shown_frame.result
     for method in METHODS:
         choose(panel, method)
-        expected = window.player.engine.explain(shot, panel.request())
+        expected = window.player.engine.explain(result, panel.request())
         qtbot.waitUntil(
             lambda expected=expected: np.array_equal(shown(window, "lrp"), expected), timeout=WAIT
         )
@@ -107,18 +107,18 @@ def test_six_at_once_all_of_the_frame_on_the_screen(qtbot, window):
     window.player.seek(20)
     wait_shown(qtbot, window, 20, masked=True)
     wait_complete(qtbot, window, 20)
-    shot = window.player.shown_frame.shot
+    result = window.player.shown_frame.result
     for name, method in FIRST_METHODS.items():
         panel = window.panels.methods[name]
         assert panel.method == method
-        expected = window.player.engine.explain(shot, panel.request())
+        expected = window.player.engine.explain(result, panel.request())
         assert np.array_equal(shown(window, name), expected), name
         assert panel.caption() == ""
 
 
 def test_a_hidden_panel_asks_for_nothing(qtbot, window):
     explained = []
-    window.player.explained.connect(lambda m: explained.append(m.panel))
+    window.explanations.explained.connect(lambda m: explained.append(m.panel))
     window.docks["lrp"].close()
     window.player.seek(10)
     wait_shown(qtbot, window, 10, masked=True)
@@ -136,7 +136,7 @@ def test_a_hidden_panel_asks_for_nothing(qtbot, window):
 
 def test_a_panel_that_lags_says_so(qtbot, window):
     panel = window.panels.lrp
-    window.player._behind.wishes.put = lambda wish: True  # nothing is made any more
+    window.explanations.worker.ask = lambda request: True  # nothing is made any more
     window.player.seek(8)
     wait_shown(qtbot, window, 8, masked=True)
     qtbot.waitUntil(lambda: panel.caption() == "0.40 s late", timeout=WAIT)
@@ -187,7 +187,7 @@ def test_damaged_settings_count_as_none(qtbot, make_window, settings):
 def test_a_slow_method_waits_for_a_pause_and_gives_way(qtbot, window):
     panel = window.panels.lrp
     asked = []
-    window.player.explained.connect(lambda m: asked.append((m.request.method, m.frame.index)))
+    window.explanations.explained.connect(lambda m: asked.append((m.request.method, m.frame.index)))
     choose(panel, "occlusion")
     panel.set_parameter("size", 8)
     wait_complete(qtbot, window, 0)
@@ -203,10 +203,10 @@ def test_what_a_method_cannot_explain_is_said_in_its_panel(qtbot, window):
     explain, panel = window.player.engine.explain, window.panels.methods["method-2"]
     from vbp.errors import ExplainError
 
-    def refuse(shot, method, *args, **parameters):
-        if method == "phi":
+    def refuse(result, request, *args):
+        if request.method == "phi":
             raise ExplainError("phi needs a convolution, and this network has none")
-        return explain(shot, method, *args, **parameters)
+        return explain(result, request, *args)
 
     window.player.engine.explain = refuse
     window.actions_by_id["add-method"].trigger()

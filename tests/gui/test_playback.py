@@ -1,10 +1,11 @@
-"""The player: its clock, its two modes, seeking, gaps, loops, and its end."""
+"""The player: its two modes, seeking, gaps, loops, and its end."""
 
 from __future__ import annotations
 
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,92 +14,6 @@ from drivemaker import WAIT, number_of, our_threads, wait_shown, write_drive
 import vbp.app.player.drive_thread
 import vbp.app.player.model_thread
 from vbp.app.player.drive_thread import DriveThread
-from vbp.app.player.mailbox import Mailbox
-from vbp.app.player.schedule import MAX_JUMP_S, Schedule, first_good
-from vbp.drives.base import Gap
-
-
-def stamps(*seconds: float) -> np.ndarray:
-    return np.array([int(s * 1e9) for s in seconds], dtype=np.int64) + 1_479_425_476_188_653_632
-
-
-# The schedule: pure, so every case can be stated.
-
-
-def test_frames_are_due_at_their_own_time():
-    s = Schedule(stamps(0, 0.05, 0.1, 0.4, 0.45))
-    s.start(0, now=100.0)
-    assert [s.due(100.0 + t) for t in (0, 0.04, 0.05, 0.12, 0.39, 0.4, 0.46, 9)] == [0, 0, 1, 2, 2, 3, 4, 4]
-    assert s.wait(3, 100.1) == pytest.approx(0.3)
-
-
-def test_speed_changes_without_a_jump():
-    s = Schedule(stamps(*np.arange(0, 10, 0.1)))
-    s.start(0, now=0.0)
-    assert s.due(1.0) == 10
-    s.set_speed(4.0, now=1.0)
-    assert s.due(1.0) == 10
-    assert s.due(1.5) == 30
-
-
-def test_a_long_hole_is_jumped():
-    s = Schedule(stamps(0, 0.1, 600.0, 600.1))
-    s.start(0, now=0.0)
-    assert s.wait(2, 0.1) == pytest.approx(MAX_JUMP_S)
-    assert s.due(0.1 + MAX_JUMP_S + 0.1) == 3
-
-
-def test_only_kept_frames_are_played():
-    s = Schedule(stamps(0, 1, 2, 3, 4, 5), np.array([False, True, False, True, True, False]))
-    assert [s.after(i) for i in range(6)] == [1, 3, 3, 4, None, None]
-    assert s.between(1, 4) == 1
-    none_kept = Schedule(stamps(0, 1), np.array([False, False]))
-    assert none_kept.after(0) == 1
-
-
-def test_frames_with_one_time_stamp_do_not_stop_the_clock():
-    s = Schedule(stamps(0, 0, 0, 0.1))
-    s.start(0, now=0.0)
-    assert s.due(0.0) == 2
-    assert s.due(0.1) == 3
-
-
-def test_one_frame_is_a_drive_too():
-    s = Schedule(stamps(7))
-    s.start(0, now=0.0)
-    assert s.due(5.0) == 0
-    assert s.after(0) is None
-
-
-# The mailbox.
-
-
-def test_the_latest_wins():
-    box: Mailbox[int] = Mailbox()
-    assert not box.put(1)
-    assert box.put(2)
-    assert box.take() == 2
-    assert box.take() is None
-
-
-def test_a_lossless_put_waits_and_a_closed_box_lets_go():
-    box: Mailbox[int] = Mailbox()
-    box.put(1)
-    results: list[bool] = []
-    thread = threading.Thread(target=lambda: results.append(box.put_when_empty(2)))
-    thread.start()
-    time.sleep(0.05)
-    assert not results
-    assert box.take() == 1
-    thread.join(5)
-    assert results == [True]
-    waiting = threading.Thread(target=lambda: results.append(box.put_when_empty(3)))
-    waiting.start()
-    box.close()
-    waiting.join(5)
-    assert results == [True, False]
-    assert box.wait() is None
-
 
 # In a window, without a network: the pictures must flow all the same.
 
@@ -123,12 +38,12 @@ def test_every_frame_skips_none_and_each_is_what_it_says(qtbot, open_window):
 def test_every_frame_with_a_network_skips_none(qtbot, open_window):
     window = open_window(network="NetSVF")
     seen: list[tuple[int, bool]] = []
-    window.player.shown.connect(lambda f: seen.append((f.index, f.shot is not None)))
+    window.player.shown.connect(lambda f: seen.append((f.index, f.result is not None)))
     window.player.set_pace(8.0, realtime=False)
     window.player.play()
     qtbot.waitUntil(lambda: bool(seen) and seen[-1][0] == 59, timeout=WAIT)
     assert seen == [(i, True) for i in range(1, 60)]
-    assert np.isfinite(window.presenter.predicted_deg).all()
+    assert np.isfinite(window.predictions.table.predicted).all()
 
 
 def test_real_time_keeps_the_clock_and_counts_what_it_leaves_out(qtbot, open_window, tmp_path):
@@ -222,7 +137,8 @@ def test_the_loop_goes_round(qtbot, open_window, realtime):
     window.player.play()
     qtbot.waitUntil(lambda: seen.count(20) >= 3, timeout=WAIT)
     inside = seen[seen.index(20) :]
-    assert set(inside) == {20, 21, 22, 23, 24}
+    assert set(inside) <= {20, 21, 22, 23, 24}
+    assert realtime or set(inside) == {20, 21, 22, 23, 24}  # a busy machine skips frames
     if not realtime:
         assert inside[:6] == [20, 21, 22, 23, 24, 20]
     window.actions_by_id["loop"].trigger()
@@ -246,32 +162,16 @@ def test_a_bad_frame_is_a_gap_and_the_playback_goes_on(qtbot, open_window, tmp_p
     window.player.set_pace(4.0, realtime=False)
     window.player.play()
     qtbot.waitUntil(lambda: bool(frames) and frames[-1].index == 11, timeout=WAIT)
-    assert [f.index for f in frames] == list(range(1, 12))
+    # The first frame may be seen once more, as the network came after it.
+    assert [f.index for f in frames if f.index > 0] == list(range(1, 12))
     assert [f.index for f in frames if f.image is None] == [4, 5]
-    assert all(f.gap for f in frames if f.image is None)
+    assert all(f.record.gap for f in frames if f.image is None)
     window.player.seek(4)
     wait_shown(qtbot, window, 4)
     assert window.picture._gap
     window.player.seek(3)
     wait_shown(qtbot, window, 3, masked=True)
     assert not window.picture._gap
-
-
-def test_a_drive_opens_on_its_first_good_frame():
-    class Holed:
-        def __init__(self, *gaps: tuple[int, int]) -> None:
-            self.info = type("Info", (), {"gaps": [Gap(a, b, "missing") for a, b in gaps]})()
-
-        def __len__(self) -> int:
-            return 10
-
-    assert [first_good(Holed(*g)) for g in ([], [(0, 2)], [(3, 4), (0, 2)], [(1, 4)], [(0, 9)])] == [
-        0,
-        3,
-        5,
-        0,
-        0,
-    ]
 
 
 def test_a_reader_that_breaks_is_told_once(qtbot, open_window, monkeypatch):
@@ -412,12 +312,11 @@ def test_closing_in_every_frame_mode_with_a_full_screen_box(qtbot, open_window):
 
 
 def test_an_abandoned_thread_says_nothing(drive_folder):
-    told: list[object] = []
-    thread = DriveThread(
-        1, drive_folder, vbp.app.player.drive_thread.OpenOptions(), told.append, told.append, lambda: True
-    )
+    said: list[object] = []
+    route = SimpleNamespace(send=said.append, has_room=True)
+    thread = DriveThread(1, drive_folder, vbp.app.player.drive_thread.OpenOptions(), said.append, route)
     thread.stop()
     thread.start()
     thread.join(10)
     assert not thread.is_alive()
-    assert told == []
+    assert said == []

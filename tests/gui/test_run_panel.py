@@ -149,13 +149,13 @@ def test_a_checkpoint_becomes_the_windows_network_and_back(qtbot, show, trained,
     assert panel.back.isHidden()
     click(qtbot, window, 0)
     wait_network(qtbot, window, paths[0])
-    qtbot.waitUntil(lambda: window.player.shown_frame.shot is not None, timeout=WAIT)
+    qtbot.waitUntil(lambda: window.player.shown_frame.result is not None, timeout=WAIT)
     assert panel.back.isVisible()
     assert panel.back.text() == "Back to NetSVF"
     tile = panel.strip.tiles[0]
     wait_shown(qtbot, window, 0, masked=True)
     qtbot.waitUntil(
-        lambda: abs(np.degrees(window.player.shown_frame.shot.angle_rad) - tile.predicted_deg) < 1e-3,
+        lambda: abs(np.degrees(window.player.shown_frame.result.angle_rad) - tile.predicted_deg) < 1e-3,
         timeout=WAIT,
     )
     # The arrows step through checkpoints while the focus is in the panel, and not through frames.
@@ -257,7 +257,7 @@ def test_a_dropped_run_opens_with_the_drive_that_it_learned_from(qtbot, make_win
 def test_the_thread_ends_with_the_window_even_in_the_middle(qtbot, make_window, trained):
     window = make_window()
     window.run.show(trained)
-    thread = window.run._thread
+    thread = window.run.worker._thread
     window.close()
     assert window.threads_left == []
     assert not thread.is_alive()
@@ -338,8 +338,8 @@ def test_vbp_alone_plays_the_demo_drive_the_first_time(qtbot, command, settings)
     qtbot.waitUntil(lambda: window.player.playing, timeout=WAIT)
     assert window.player.network_name == "NetSVF"
     qtbot.waitUntil(lambda: window.player.shown_frame.index >= 3, timeout=WAIT)
-    assert window.player.shown_frame.shot is not None
-    assert np.isfinite(window.presenter.predicted_deg).any()
+    assert window.player.shown_frame.result is not None
+    assert np.isfinite(window.predictions.table.predicted).any()
     window.source.close_drive()
     assert window.stack.currentWidget() is window.start_page
     assert settings.recent() == []  # who has opened nothing yet finds the demo the next time too

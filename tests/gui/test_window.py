@@ -89,11 +89,12 @@ def test_an_open_drive_fills_the_window(qtbot, open_window):
     window = open_window(network="NetSVF", frame=10)
     p = window.presenter
     qtbot.waitUntil(lambda: p.complete(10), timeout=WAIT)
-    shot = window.player.shown_frame.shot
-    assert p.predicted_deg[10] == pytest.approx(math.degrees(shot.angle_rad))
-    assert np.isnan(p.predicted_deg[11])
-    assert p.driven_deg[10] == pytest.approx(math.degrees(0.3 * math.sin(1)), abs=1e-3)
-    assert window.panels.lrp.view.blended().shape == (*shot.input.shape[:2], 3)
+    result = window.player.shown_frame.result
+    table = window.predictions.table
+    assert table.predicted[10] == pytest.approx(math.degrees(result.angle_rad))
+    assert np.isnan(table.predicted[11])
+    assert table.driven[10] == pytest.approx(math.degrees(0.3 * math.sin(1)), abs=1e-3)
+    assert window.panels.lrp.view.blended().shape == (*result.input.shape[:2], 3)
     assert "drive" in window.windowTitle()
     assert "60 frames" in window.windowTitle()
     assert p.untrained == ""
@@ -120,7 +121,7 @@ def test_the_mask_is_red_over_the_crop_and_follows_the_slider(qtbot, open_window
     assert redness() == weak
     window.actions_by_id["style"].trigger()
     assert window.presenter.overlay.style == "heat"
-    crop = window.player.shown_frame.shot.crop
+    crop = window.player.shown_frame.result.crop
     changed = np.abs(window.picture.blended().astype(int) - plain_picture).sum(axis=2)
     assert changed[crop.y :].any()
     assert not changed[: crop.y].any()
@@ -130,7 +131,7 @@ def test_lrp_follows_its_slider_and_its_switch(qtbot, open_window):
     window = open_window(network="NetSVF")
     qtbot.waitUntil(lambda: window.presenter.complete(0), timeout=WAIT)
     maps = []
-    window.player.explained.connect(lambda m: maps.append(m.relevance.copy()))
+    window.explanations.explained.connect(lambda m: maps.append(m.relevance.copy()))
     panel = window.panels.lrp
     assert panel.parameters() == {"eps": pytest.approx(100, rel=0.02), "bias": 1.0}
     panel.set_parameter("eps", 1e-3)
@@ -169,31 +170,31 @@ def test_compare_shows_the_frame_before_also_after_a_jump(qtbot, open_window):
 
 def test_another_network_explains_the_same_frame(qtbot, open_window):
     window = open_window(network="NetSVF", frame=20)
-    first = window.player.shown_frame.shot.angle_rad
+    first = window.player.shown_frame.result.angle_rad
     window.network.use("NetHVF")
     qtbot.waitUntil(lambda: window.player.ready.name == "NetHVF", timeout=WAIT)
     wait_shown(qtbot, window, 20, masked=True)
-    qtbot.waitUntil(lambda: window.player.shown_frame.shot.angle_rad != first, timeout=WAIT)
-    assert np.isfinite(window.presenter.predicted_deg).sum() == 1
+    qtbot.waitUntil(lambda: window.player.shown_frame.result.angle_rad != first, timeout=WAIT)
+    assert np.isfinite(window.predictions.table.predicted).sum() == 1
 
 
 def test_the_whole_drive_is_predicted(qtbot, open_window):
     window = open_window(network="NetSVF")
     window.actions_by_id["predict"].trigger()
-    qtbot.waitUntil(lambda: not window.player.predicting, timeout=WAIT)
-    assert np.isfinite(window.presenter.predicted_deg).all()
+    qtbot.waitUntil(lambda: not window.predictions.running, timeout=WAIT)
+    assert np.isfinite(window.predictions.table.predicted).all()
     assert not window.actions_by_id["predict"].isChecked()
     window.actions_by_id["worst"].trigger()
-    error = np.abs(window.presenter.driven_deg - window.presenter.predicted_deg)
+    error = np.abs(window.predictions.table.driven - window.predictions.table.predicted)
     wait_shown(qtbot, window, int(error.argmax()))
 
 
 def test_predicting_can_be_stopped(qtbot, open_window, tmp_path):
     window = open_window(write_drive(tmp_path / "long", frames=300), network="NetSVF")
     window.actions_by_id["predict"].trigger()
-    assert window.player.predicting
+    assert window.predictions.running
     window.panels.status.cancel.click()
-    assert not window.player.predicting
+    assert not window.predictions.running
     assert not window.actions_by_id["predict"].isChecked()
 
 
@@ -298,7 +299,7 @@ def test_the_real_drive_plays(qtbot, make_window, shared: Path):
     window.source.open_drive(shared / "data" / "udacity-ch2", frame=100)
     wait_shown(qtbot, window, 100, masked=True)
     assert window.player.frames == 900
-    crop = window.player.shown_frame.shot.crop
+    crop = window.player.shown_frame.result.crop
     assert (crop.x, crop.y, crop.width, crop.height) == (0, 355, 640, 125)
     seen: list[int] = []
     window.player.shown.connect(lambda frame: seen.append(frame.index))
@@ -321,7 +322,7 @@ def test_the_keys_page_says_what_a_key_does():
 def test_nothing_of_a_closed_drive_stays_on_the_screen(qtbot, open_window):
     window = open_window(network="NetSVF")
     assert window.panels.steering._frame
-    window.player.skipped = 87
+    window.player.source.skipped = 87
     window.source.close_drive()
     window.presenter.refresh_status()
     assert not window.panels.steering._frame

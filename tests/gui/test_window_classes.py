@@ -56,21 +56,21 @@ def test_classes_take_the_place_of_the_wheel(qtbot, window):
     for frame, expected in ((0, -1), (5, 0), (9, 1)):  # the folders in natural order: ant, cat, dog
         window.player.seek(frame)
         wait_shown(qtbot, window, frame, masked=True)
-        shot = window.player.shown_frame.shot
-        order = np.argsort(-shot.probabilities)
+        result = window.player.shown_frame.result
+        order = np.argsort(-result.probabilities)
         names = ["cat", "dog", "cow"]
         assert [name for name, _, _ in bars(window)] == [names[k] for k in order]
-        assert [p for _, p, _ in bars(window)] == pytest.approx(shot.probabilities[order])
+        assert [p for _, p, _ in bars(window)] == pytest.approx(result.probabilities[order])
         assert [true for _, _, true in bars(window)] == [k == expected for k in order]
-        value = shot.probabilities[expected] if expected >= 0 else shot.probabilities.max()
-        assert window.presenter.predicted_deg[frame] == pytest.approx(100 * value)
-    assert np.array_equal(np.isfinite(window.presenter.driven_deg), [False] * 4 + [True] * 8)
+        value = result.probabilities[expected] if expected >= 0 else result.probabilities.max()
+        assert window.predictions.table.predicted[frame] == pytest.approx(100 * value)
+    assert np.array_equal(np.isfinite(window.predictions.table.driven), [False] * 4 + [True] * 8)
 
 
 def test_the_whole_drive_and_the_worst_picture(qtbot, window):
-    window.player.predict()
-    qtbot.waitUntil(lambda: not window.player.predicting, timeout=WAIT)
-    told = window.presenter.predicted_deg
+    window.predictions.start()
+    qtbot.waitUntil(lambda: not window.predictions.running, timeout=WAIT)
+    told = window.predictions.table.predicted
     assert np.isfinite(told).all()
     worst = int(np.argmin(told[4:])) + 4
     window.playback.go_worst()
@@ -81,12 +81,12 @@ def test_the_maps_follow_the_target(qtbot, window, settings: Settings):
     box = window.top.target
     listed = [box.itemData(k) for k in range(box.count())]
     assert listed == ["class", "class:0", "class:1", "class:2"] and box.itemText(2) == "dog"
-    shot, engine = window.player.shown_frame.shot, window.player.engine
+    result, engine = window.player.shown_frame.result, window.player.engine
     seen = []
     for row in (0, 2, 3):
         box.setCurrentIndex(row)
         box.activated.emit(row)
-        wanted = engine.explain(shot, MapRequest("lrp", target=listed[row]))
+        wanted = engine.explain(result, MapRequest("lrp", target=listed[row]))
         view = window.panels.lrp.view
         qtbot.waitUntil(lambda wanted=wanted, view=view: np.allclose(view._mask, wanted), timeout=WAIT)
         seen.append(wanted)
@@ -103,25 +103,25 @@ def test_from_classes_to_angles_and_back(qtbot, window, network, tmp_path, drive
     wait_shown(qtbot, window, 0, masked=True)
     settled(qtbot, window)
     assert window.panels.prediction.currentWidget() is window.panels.steering
-    assert np.isnan(window.presenter.driven_deg).all()
+    assert np.isnan(window.predictions.table.driven).all()
     box = window.top.target
     row = box.findData("error")  # of which there is none here
     box.setCurrentIndex(row)
     box.activated.emit(row)
-    said = "No driven angle is known"
+    said = "no driven angle is known"
     qtbot.waitUntil(lambda: said in (window.panels.lrp.view._warning or ""), timeout=WAIT)
 
     window.source.open_drive(drive_folder)  # where there is one
     wait_shown(qtbot, window, 0, masked=True)
     qtbot.waitUntil(lambda: window.presenter.complete(0), timeout=WAIT)
     assert said not in (window.panels.lrp.view._warning or "")
-    assert np.isfinite(window.presenter.driven_deg).any()
+    assert np.isfinite(window.predictions.table.driven).any()
     window.network.use(network)  # a steering drive and a classifier: nothing is known to be right
     qtbot.waitUntil(lambda: window.docks["angle"].windowTitle() == "Probability", timeout=WAIT)
     wait_shown(qtbot, window, 0, masked=True)
     qtbot.waitUntil(lambda: len(bars(window)) == 3, timeout=WAIT)
     assert not any(true for _, _, true in bars(window))
-    assert np.isnan(window.presenter.driven_deg).all() and box.target() == "class"
+    assert np.isnan(window.predictions.table.driven).all() and box.target() == "class"
 
 
 def test_the_target_is_remembered(qtbot, make_window, settings: Settings, network):

@@ -114,11 +114,11 @@ def test_a_network_that_breaks_shows_the_picture_and_one_notice(qtbot, open_wind
     def broken(*_args, **_kwargs):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(window.player._model.engine, "run", broken)
+    monkeypatch.setattr(window.player._model.engine, "run_prepared", broken)
     for index in (3, 4):
         window.player.seek(index)
         wait_shown(qtbot, window, index)
-        assert window.player.shown_frame.shot is None
+        assert window.player.shown_frame.result is None
         assert number_of(window.player.shown_frame.image) == index
     assert "out of memory" in window.notice.message()
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vbp.drives.base import Drive
-from vbp.engine import Engine, Prepared, unavailable_reason
 from vbp.errors import ExplainError
 from vbp.frames.ahead import ahead
 from vbp.frames.reading import read_frame
 from vbp.results import FrameRequest, FrameResult
+
+if TYPE_CHECKING:  # it brings torch, which takes seconds, and the window's player reads frames before
+    from vbp.engine import Engine, Prepared
 
 BATCH = 4  # on a processor, larger ones fall out of its caches
 BATCH_ON_CARD = 32
@@ -25,7 +27,7 @@ CACHE_BYTES = 32 * 2**20  # of decoded pictures, for who goes through a drive on
 WAITING = 1  # batches between two threads
 
 Frame = TypeVar("Frame", bound=FrameResult)  # of a camera, it stays one
-_Ready = list[tuple[FrameResult, list[Prepared]]]  # frames, and each network's input
+_Ready = list[tuple[FrameResult, "list[Prepared]"]]  # frames, and each network's input
 
 
 def run_frame(frame: Frame, engines: Sequence[Engine], request: FrameRequest | None = None) -> Frame:
@@ -42,6 +44,8 @@ def complete_frame(frame: FrameResult, engine: Engine, request: FrameRequest) ->
 
     Why a map cannot be is in `missing`. Another thread than the engine's may call it. A gap stays as it is.
     """
+    from vbp.engine import unavailable_reason
+
     if (result := frame.result) is None:
         return frame
     maps, missing = {}, {}

@@ -1,0 +1,85 @@
+"""What the network in use says of the recording's frames: of those that were shown, and behind them of all."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Signal
+
+from vbp.app.jobs.predict import Predicted, PredictRequest, predict
+from vbp.app.jobs.worker import Worker
+from vbp.app.player.messages import Frame
+from vbp.app.player.playback import Player
+from vbp.frames.table import FrameTable
+
+
+class Predictions(QObject):
+    """Owns the table. Whoever listens to the player after this was made finds it up to date."""
+
+    changed = Signal(int, int)  # frames first to last (not included) are predicted
+    forgotten = Signal()  # all of them
+    progress = Signal(int, int)  # done, total
+    ended = Signal(str)  # predicting the whole drive; why, where it was not asked to
+
+    def __init__(self, player: Player, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._player = player
+        self.table: FrameTable | None = None
+        self.running = False
+        failure = "The prediction of the whole drive stopped"
+        self.worker: Worker[PredictRequest] = Worker("predict", predict, failure, self)
+        self.worker.told.connect(self._on_predicted)
+        self.worker.finished.connect(self._end)
+        player.superseded.connect(self._on_superseded)
+        player.opened.connect(lambda _: self.forget())
+        player.network_ready.connect(lambda _: self.forget())
+        player.shown.connect(self._on_shown)
+
+    def forget(self) -> None:
+        """What was said is of another recording, network or crop."""
+        drive, ready = self._player.drive, self._player.ready
+        spec = ready.network.spec if ready is not None else None
+        self.table = FrameTable(drive, spec) if drive is not None else None
+        self.forgotten.emit()
+
+    def start(self, first: int = 0, last: int | None = None) -> None:
+        """Predict frames first to last in the background (default: the whole drive)."""
+        player, table = self._player, self.table
+        drive, ready, path = player.drive, player.ready, player.path
+        if drive is None or ready is None or path is None or table is None or self.running:
+            return
+        crop = player.crop.at(drive.info.height, drive.info.width) if player.crop is not None else None
+        self.running = True
+        self.worker.ask(
+            PredictRequest(
+                path,
+                player.options,
+                [ready.network],
+                [table],
+                ready.device,
+                crop,
+                first,
+                len(drive) - 1 if last is None else last,
+                busy=lambda: player.playing,
+            )
+        )
+
+    def stop(self) -> None:
+        self.worker.cancel()
+        self._end("")
+
+    def _on_superseded(self) -> None:
+        self.stop()
+        if self._player.drive is None:
+            self.table = None
+
+    def _end(self, text: str) -> None:
+        if self.running:
+            self.running = False
+            self.ended.emit(text)
+
+    def _on_predicted(self, message: Predicted) -> None:
+        self.changed.emit(message.first, message.last)
+        self.progress.emit(message.done, message.total)
+
+    def _on_shown(self, frame: Frame) -> None:
+        if self.table is not None and frame.index < len(self.table) and self.table.add(frame.record):
+            self.changed.emit(frame.index, frame.index + 1)

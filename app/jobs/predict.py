@@ -1,0 +1,75 @@
+"""Predictions of a whole drive, behind everything else, so that the plot and the error strip are complete."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vbp.app.jobs.worker import Worker
+from vbp.drives.base import OpenOptions
+from vbp.drives.opening import open_drive
+from vbp.frames import run_frames
+from vbp.frames.table import FrameTable
+from vbp.results import FrameRequest
+
+if TYPE_CHECKING:
+    from vbp.models.network import Network
+    from vbp.overlay import Rect
+
+TELL_EVERY_S = 0.3
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """Frames `first` to `last` of the recording at `path`, by the very networks that the window shows.
+
+    tables: where each network's predictions go; nobody takes any out, so they may be filled from two threads.
+    crop: what the networks see, in the frame's pixels. busy: what comes first; meanwhile nothing is predicted.
+    """
+
+    path: Path
+    options: OpenOptions
+    networks: Sequence[Network]
+    tables: Sequence[FrameTable]
+    device: str
+    crop: Rect | None
+    first: int
+    last: int
+    busy: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Frames first to last (not included) are in the tables; `done` of `total` so far."""
+
+    first: int
+    last: int
+    done: int
+    total: int
+
+
+def predict(request: PredictRequest, worker: Worker[PredictRequest]) -> None:
+    """It opens the recording a second time, and engines of its own, so that it shares nothing with the playback."""
+    from vbp.engine import Engine
+
+    engines = [Engine(network, device=request.device, crop=request.crop) for network in request.networks]
+    try:
+        with open_drive(request.path, request.options) as drive:
+            indices = range(request.first, min(request.last, len(drive) - 1) + 1)
+            started, last_told = request.first, time.monotonic()
+            with closing(run_frames(drive, engines, FrameRequest(maps=()), indices)) as frames:
+                for frame in frames:
+                    worker.rest_while(request.busy)
+                    for table, result in zip(request.tables, frame.results, strict=False):  # a gap has none
+                        table.add(replace(frame, results=(result,)))
+                    end = frame.index + 1
+                    if time.monotonic() - last_told > TELL_EVERY_S or end == indices.stop:
+                        worker.tell(Predicted(started, end, end - request.first, len(indices)))
+                        started, last_told = end, time.monotonic()
+    finally:
+        for engine in engines:
+            engine.close()

@@ -1,0 +1,55 @@
+"""What the window predicts of a drive: one table, by the network that is on the screen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from drivemaker import WAIT, settled, wait_shown, write_drive
+
+from roadmaker import tiny_spec
+from vbp.drives.opening import open_drive
+from vbp.engine import Engine
+from vbp.frames import run_frames
+from vbp.models.network import build, save_checkpoint
+
+
+def test_the_whole_drive_is_predicted_by_the_network_on_the_screen(qtbot, open_window, tmp_path):
+    """Not by whatever its file has become since it was opened."""
+    path = tmp_path / "tiny.safetensors"
+    save_checkpoint(build(tiny_spec(), 3), path)
+    folder = write_drive(tmp_path / "gaps", frames=10, broken=(4,))
+    window = open_window(folder, network=str(path))
+    network = window.player.ready.network
+    save_checkpoint(build(tiny_spec(), 8), path)
+    window.predictions.start()
+    qtbot.waitUntil(lambda: not window.predictions.running, timeout=WAIT)
+    with open_drive(folder) as drive:
+        expected = [f.plotted for f in run_frames(drive, [Engine(network, "cpu")])]
+        other = [f.plotted for f in run_frames(drive, [Engine(build(tiny_spec(), 8), "cpu")])]
+    table = window.predictions.table
+    assert np.isnan(table.predicted[4]) and np.isnan(expected[4])
+    assert table.predicted == pytest.approx(expected, abs=1e-4, nan_ok=True)
+    assert np.nanmax(np.abs(table.predicted - other)) > 1e-2
+    for frame in (7, 2):
+        window.player.seek(frame)
+        wait_shown(qtbot, window, frame, masked=True)
+        assert table.predicted[frame] == pytest.approx(expected[frame], abs=1e-4)
+
+
+def test_another_network_starts_another_table(qtbot, open_window, tmp_path):
+    paths = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    for seed, path in enumerate(paths, 3):
+        save_checkpoint(build(tiny_spec(), seed), path)
+    window = open_window(write_drive(tmp_path / "drive", frames=6), network=str(paths[0]))
+    window.predictions.start()
+    qtbot.waitUntil(lambda: not window.predictions.running, timeout=WAIT)
+    before = window.predictions.table
+    window.network.use(str(paths[1]))
+    qtbot.waitUntil(lambda: window.player.ready.name == str(paths[1]), timeout=WAIT)
+    wait_shown(qtbot, window, 0, masked=True)
+    settled(qtbot, window)
+    after = window.predictions.table
+    assert after is not before and np.isfinite(before.predicted).all()
+    assert np.isfinite(after.predicted).sum() == 1 and after.predicted[0] != before.predicted[0]
+    window.source.close_drive()
+    assert window.predictions.table is None
