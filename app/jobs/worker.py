@@ -19,7 +19,7 @@ from vbp.errors import VbpError
 log = logging.getLogger(__name__)
 Request = TypeVar("Request")
 PATIENCE_S = 2.0  # for a thread that is to end by itself
-JOIN_S = 10.0  # for one that was broken off in an import of torch, or while it reads a large file
+JOIN_S = 20.0  # for one that was broken off in an import of torch, or while it reads a large file
 REST_S = 0.05
 
 
@@ -76,10 +76,14 @@ class Worker(QObject, Generic[Request]):
         self._generation += 1
         self._requests.take()
 
-    def close(self) -> list[str]:
-        """End the thread, as the program ends. Its name, if it did not end in time."""
+    def stop(self) -> None:
+        """End the thread soon, as the program ends; nothing is heard of it any more."""
         self._stopped = True
         self._requests.close()
+
+    def close(self) -> list[str]:
+        """Wait until the thread has ended. Its name, if it did not in time."""
+        self.stop()
         if self._thread.ident is None:
             return []
         self._thread.join(PATIENCE_S)

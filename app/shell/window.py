@@ -290,6 +290,8 @@ class MainWindow(QMainWindow):
         self.hide()
         left = self.export.close()  # first: an export that runs is to end soon
         workers = (self.predictions.worker, self.explanations.worker, self.evidence.worker, self.run.worker)
+        for worker in workers:
+            worker.stop()
         left += [name for worker in workers for name in worker.close()]
         self.threads_left = [*left, *self.player.close()]
         super().closeEvent(event)

@@ -90,7 +90,7 @@ def test_the_crop_of_a_recording_is_set_the_same_way(qtbot, open_window, drive_f
     qtbot.waitUntil(lambda: window.player.shown_frame.result.crop.y == before.crop.y - 10, timeout=WAIT)
     assert window.player.shown_frame.index == 3
     window.actions_by_id["predict"].trigger()
-    qtbot.waitUntil(lambda: np.isfinite(window.predictions.table.predicted).all(), timeout=WAIT)
+    qtbot.waitUntil(lambda: np.isfinite(window.predictions.table.predicted).all(), timeout=4 * WAIT)
     # The whole drive was predicted with that crop as well.
     result = window.player.shown_frame.result
     assert window.predictions.table.predicted[3] == pytest.approx(math.degrees(result.angle_rad), abs=1e-3)

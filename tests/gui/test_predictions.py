@@ -22,7 +22,7 @@ def test_the_whole_drive_is_predicted_by_the_network_on_the_screen(qtbot, open_w
     network = window.player.ready.network
     save_checkpoint(build(tiny_spec(), 8), path)
     window.predictions.start()
-    qtbot.waitUntil(lambda: not window.predictions.running, timeout=WAIT)
+    qtbot.waitUntil(lambda: not window.predictions.running, timeout=4 * WAIT)
     with open_drive(folder) as drive:
         expected = [f.plotted for f in run_frames(drive, [Engine(network, "cpu")])]
         other = [f.plotted for f in run_frames(drive, [Engine(build(tiny_spec(), 8), "cpu")])]
@@ -40,9 +40,9 @@ def test_another_network_starts_another_table(qtbot, open_window, tmp_path):
     paths = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
     for seed, path in enumerate(paths, 3):
         save_checkpoint(build(tiny_spec(), seed), path)
-    window = open_window(write_drive(tmp_path / "drive", frames=6), network=str(paths[0]))
+    window = open_window(write_drive(tmp_path / "six", frames=6), network=str(paths[0]))
     window.predictions.start()
-    qtbot.waitUntil(lambda: not window.predictions.running, timeout=WAIT)
+    qtbot.waitUntil(lambda: not window.predictions.running, timeout=4 * WAIT)
     before = window.predictions.table
     window.network.use(str(paths[1]))
     qtbot.waitUntil(lambda: window.player.ready.name == str(paths[1]), timeout=WAIT)

@@ -181,7 +181,7 @@ def test_another_network_explains_the_same_frame(qtbot, open_window):
 def test_the_whole_drive_is_predicted(qtbot, open_window):
     window = open_window(network="NetSVF")
     window.actions_by_id["predict"].trigger()
-    qtbot.waitUntil(lambda: not window.predictions.running, timeout=WAIT)
+    qtbot.waitUntil(lambda: not window.predictions.running, timeout=4 * WAIT)
     assert np.isfinite(window.predictions.table.predicted).all()
     assert not window.actions_by_id["predict"].isChecked()
     window.actions_by_id["worst"].trigger()

@@ -69,7 +69,7 @@ def test_classes_take_the_place_of_the_wheel(qtbot, window):
 
 def test_the_whole_drive_and_the_worst_picture(qtbot, window):
     window.predictions.start()
-    qtbot.waitUntil(lambda: not window.predictions.running, timeout=WAIT)
+    qtbot.waitUntil(lambda: not window.predictions.running, timeout=4 * WAIT)
     told = window.predictions.table.predicted
     assert np.isfinite(told).all()
     worst = int(np.argmin(told[4:])) + 4

@@ -24,7 +24,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LONGEST = 400  # lines
 # Still to be split, which nothing may be added to.
 TOO_LONG = {
-    "tests/gui/test_playback.py",
     "vbp_core/export/compose.py",
 }
 
