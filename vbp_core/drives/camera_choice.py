@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from vbp.errors import DriveError
+
+_NO_PICTURE = re.compile(
+    "depth|seg|semantic|flow|lidar|instance", re.IGNORECASE
+)  # drawn from other data than light
+CAMERAS = ("center", "left", "right")
 
 
 def camera_name(frame_id: str) -> str:
@@ -14,7 +20,7 @@ def camera_name(frame_id: str) -> str:
 
 
 def choose_camera(cameras: Iterable[str], wanted: str | None, path: Path) -> str:
-    """The wanted camera, else `center`, else the first by name. Raises DriveError that lists those there are."""
+    """The wanted camera, else `center`, else the one in front, else the first by name. Raises DriveError that lists those there are."""
     names = sorted(set(cameras))
     if wanted is not None:
         for name in names:
@@ -27,4 +33,9 @@ def choose_camera(cameras: Iterable[str], wanted: str | None, path: Path) -> str
         )
     if "center" in names:
         return "center"
-    return names[0] if names else ""
+    front = [name for name in names if re.search("cent(er|re)|front", name, re.IGNORECASE)]
+    return min(
+        front,
+        key=lambda name: (_NO_PICTURE.search(name) is not None, len(name)),
+        default=names[0] if names else "",
+    )

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from vbp.drives.base import Drive, DriveInfo, OpenOptions
-from vbp.drives.images import CAMERAS, named_picture, note_sizes, why_none
+from vbp.drives.camera_choice import CAMERAS
+from vbp.drives.camera_folders import camera_folders
+from vbp.drives.images import named_picture, note_sizes, why_none
 from vbp.drives.paths import is_file, natural_key
 from vbp.drives.picture_files import PictureDrive
 from vbp.errors import DriveError
@@ -21,7 +23,7 @@ MAX_CLASSES = 100_000
 
 def sniff(path: Path) -> bool:
     """A folder with two or more folders that all hold pictures, and no picture beside them; lists are no matter."""
-    return bool(_classes(path))
+    return bool(_classes(path)) and not camera_folders(path)
 
 
 def open(path: Path, options: OpenOptions) -> Drive:

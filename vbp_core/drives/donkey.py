@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -72,19 +73,37 @@ def _folder(path: Path) -> Path:
 
 
 def _is_tub(folder: Path) -> bool:
+    for file in (folder / "manifest.json", *_catalogs(folder)[:1]):  # some tubs have lost their manifest
+        try:
+            with file.open("rb") as stream:
+                head = stream.read(2**16)
+        except OSError:
+            continue
+        if b"cam/image_array" in head or b".catalog" in head:
+            return True
+    return False
+
+
+def _catalogs(folder: Path) -> list[Path]:
     try:
-        with (folder / "manifest.json").open("rb") as file:
-            head = file.read(2**16)
+        names = [name for name in os.listdir(folder) if name.endswith(".catalog") and name[0] != "."]
     except OSError:
-        return False
-    return b"cam/image_array" in head or b".catalog" in head
+        return []
+    return [folder / name for name in sorted(names, key=natural_key)]
 
 
 def _tub_records(folder: Path, index: FolderIndex, info: DriveInfo) -> list[_Record]:
     """The manifest's last line names the catalogs and the deleted records; a catalog has one JSON a line."""
     manifest = folder / "manifest.json"
-    lines = [line for line in read_text(manifest).splitlines() if line.strip()]
-    state = next((value for line in reversed(lines) if "paths" in (value := _json(line))), None)
+    state: dict[str, Any] | None
+    if manifest.exists():
+        lines = [line for line in read_text(manifest).splitlines() if line.strip()]
+        state = next((value for line in reversed(lines) if "paths" in (value := _json(line))), None)
+    else:
+        state = {"paths": [file.name for file in _catalogs(folder)]}
+        info.notes.append(
+            "manifest.json is missing: every catalog was read, and which records are deleted is unknown"
+        )
     if state is None or not isinstance(state["paths"], list):
         raise DriveError(
             f"{manifest} names no catalogs; a Donkeycar tub lists them as paths in its last line"

@@ -11,6 +11,7 @@ import numpy as np
 
 from vbp.drives.base import Drive, DriveInfo, OpenOptions, median_fps
 from vbp.drives.camera_choice import choose_camera
+from vbp.drives.camera_folders import camera_folders
 from vbp.drives.csv_layout import has_layout
 from vbp.drives.paths import is_file, natural_key
 from vbp.drives.picture_files import ACCEPTED, EXTENSIONS, PictureDrive, PictureError, read_picture
@@ -25,7 +26,6 @@ MAX_DEPTH = 3  # folders below the one given
 MAX_FOLDERS = 5_000
 MAX_PICTURES = 1_000_000
 SIZES_LOOKED_AT = 64
-CAMERAS = ("center", "left", "right")
 
 
 def sniff(path: Path) -> bool:
@@ -146,17 +146,13 @@ def _listed(folder: str | Path, most: int | None = None) -> tuple[list[str], lis
 
 
 def _camera_folder(path: Path, options: OpenOptions, info: DriveInfo) -> Path:
-    """One camera's sub-folder, where they are named center, left and right: three views are no sequence."""
-    found = {
-        name: path / name for name in CAMERAS if (path / name).is_dir() and not (path / name).is_symlink()
-    }
-    if found and not any(map(named_picture, os.listdir(path))):
-        found = {name: folder for name, folder in found.items() if _holds_pictures(folder)}
-        if len(found) > 1 or (options.camera is not None and found):
-            info.cameras = tuple(sorted(found))
-            info.camera = choose_camera(found, options.camera, path)
-            info.notes.append(f"the pictures of the {info.camera} camera are shown")
-            return found[info.camera]
+    """One camera's folder, where there are several: views from the same place are no sequence."""
+    found = camera_folders(path)
+    if len(found) > 1 or (options.camera is not None and found):
+        info.cameras = tuple(sorted(found))
+        info.camera = choose_camera(found, options.camera, path)
+        info.notes.append(f"the pictures of the {info.camera} camera are shown")
+        return found[info.camera]
     if options.camera is not None:
         raise DriveError(f"{path} has no cameras by name: leave the camera out")
     return path

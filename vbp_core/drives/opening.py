@@ -64,6 +64,7 @@ FORMATS: tuple[Format, ...] = (
         ("*",),
     ),
     Format("video", "vbp.drives.video", "a video, with or without a steering CSV beside it"),
+    Format("several", "vbp.drives.several", "a folder with one recording in it"),
     Format("class-folders", "vbp.drives.class_folders", "a folder of class images, a folder for each class"),
     Format("images", "vbp.drives.images", "a picture or a folder of pictures"),
 )

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -77,9 +78,12 @@ class PictureIndex(FolderIndex):
         if videos_in(root):
             self.pictures = []  # frames that are numbered are the video's
         self._endings = sorted({os.path.splitext(file)[1] for file in self.pictures})
-        numbers = [_last_number(file) for file in self.pictures]
-        unique = len(set(numbers)) == len(numbers) and None not in numbers
-        self._by_number = dict(zip(numbers, self.pictures, strict=True)) if unique else {}
+        self._by_number: dict[str, dict[int | None, str]] = {}
+        for place, group in groupby(self.pictures, key=os.path.dirname):
+            listed = list(group)
+            numbered = {_last_number(file): file for file in listed}
+            if len(numbered) == len(listed) and None not in numbered:
+                self._by_number[Path(place).relative_to(root).as_posix()] = numbered
 
     def find(self, name: str) -> tuple[str | None, str]:
         """(path of the picture, "") or (None, why not). Never raises, whatever the name."""
@@ -88,8 +92,9 @@ class PictureIndex(FolderIndex):
             stem = os.path.splitext(name)[0] if named_picture(name) else name
             found = (super(PictureIndex, self).find(stem + ending)[0] for ending in self._endings)
             file = next(filter(None, found), None)
-        if file is None and name.isdecimal() and len(name) < 20:
-            file = self._by_number.get(int(name))
+        folder, _, last = name.rpartition("/")
+        if file is None and self._by_number and last.isdecimal() and len(last) < 20:
+            file = self._by_number.get(folder or next(iter(self._by_number)), {}).get(int(last))
         if file is None or not named_picture(file):
             return None, why or MISSING
         return file, ""
@@ -134,6 +139,8 @@ def _find(path: Path) -> PictureList | None:
         except OSError:
             return None
         if len(below) <= MAX_TABLES:
+            # A list among its own pictures is a recording by itself.
+            below = [folder for folder in below if not images.sniff(folder)]
             tables = [table for folder in below for table in tables_in(folder)][:MAX_TABLES]
     tables = [table for table in tables if table.is_file() and len(first_rows(table, 1)) == 1]
     tables.sort(key=lambda table: ("predicted_deg" in first_columns(table), -table.stat().st_size))
