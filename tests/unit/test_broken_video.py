@@ -20,13 +20,13 @@ from videomaker import CLOSED_GOP, OPEN_GOP, linear, scenes, write_video
 # file -> (frames, width, height, gaps as (first, last)); or the words of the error.
 # Frames and sizes are those that ffprobe 5.1 and 8.0 list; gaps were found by looking at the pictures.
 BROKEN: dict[str, tuple[int, int, int, list[tuple[int, int]]] | str] = {
-    "AudioVideoInterleave.avi": "holds no frame",  # headers only: 1x1 MPEG-4, no packet
+    "AudioVideoInterleave.avi": "has no frames",  # headers only: 1x1 MPEG-4, no packet
     "bikes.mp4": (250, 640, 272, []),
-    "chunk_out_of_range.mp4": "is no video that can be read",  # its tables point outside the file
+    "chunk_out_of_range.mp4": "is not a video that can be read",  # its tables point outside the file
     # one reference frame is overwritten with 0xff, and there is but one key frame: smeared to the end
     "corrupted.mp4": (50, 1280, 720, [(29, 49)]),
     "h264_10bits.mp4": (30, 200, 200, []),
-    "invalid_userdata.mp4": "holds no frame",  # 5544 frames promised, cut after the header
+    "invalid_userdata.mp4": "has no frames",  # 5544 frames promised, cut after the header
     "nasa_13013.mp4": (325, 320, 180, []),  # two videos, subtitles, chapters
     "no_timescale.mp4": "damaged",  # all seven key frames have damaged macroblocks
     "sample.avi": (96, 960, 400, []),  # 98 promised; two are "show the last one again"
@@ -83,7 +83,7 @@ def test_two_videos_and_a_lying_count_are_noted(shared: Path) -> None:
     with open_drive(folder / "nasa_13013.mp4") as drive:
         assert any("2 videos" in note for note in drive.info.notes)
     with open_drive(folder / "sample.avi") as drive:
-        assert any("promises 98 frames" in note for note in drive.info.notes)
+        assert any("claims 98 frames" in note for note in drive.info.notes)
 
 
 # --- cut anywhere ---------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def test_a_folder_for_each_class(tmp_path: Path) -> None:
         assert len(sizes) == 6  # each its own
         assert np.isnan(drive.angle_rad).all()
         assert labels_for(drive, netsign(["a", "b"])).tolist() == [0, 0] + [UNKNOWN] * 4
-        with pytest.raises(DriveError, match="leave the camera out"):
+        with pytest.raises(DriveError, match="leave out --camera"):
             class_folders.open(tmp_path, OpenOptions(camera="left"))
 
 

@@ -172,7 +172,7 @@ def test_rows_out_of_order_twice_and_without_time(tmp_path: Path) -> None:
     assert drive.angle_rad.tolist() == [0.0, 0.1, 0.9, 0.2, 0.3]
     notes = " | ".join(drive.info.notes)
     for said in (
-        "not in the order of time",
+        "not in order of time",
         "1 rows of interpolated.csv occur twice",
         "1 rows of interpolated.csv have no",
     ):
@@ -230,7 +230,7 @@ def test_cameras(tmp_path: Path) -> None:
     write_table(tmp_path / "interpolated.csv", "timestamp,filename,angle", [row + ",0.1" for row in rows])
     assert udacity_csv.open(path, OPTIONS).info.cameras == ("center", "left")
     write_table(tmp_path / "interpolated.csv", "timestamp,filename,angle", [f"{T0},a.png,0.1"])
-    with pytest.raises(DriveError, match="leave the camera out"):
+    with pytest.raises(DriveError, match="leave out --camera"):
         udacity_csv.open(path, OpenOptions(camera="left"))
 
 

@@ -90,7 +90,7 @@ def test_donkey_deleted_damaged_and_missing(tmp_path: Path) -> None:
     ("paths", "said"),
     [
         ([], "without records"),
-        ("x", "names no catalogs"),
+        ("x", "lists no catalogs"),
         (["../../etc/passwd"], "without records"),
         ([{}], "without records"),
     ],

@@ -146,7 +146,7 @@ def test_video_streams_are_one_sentence(tmp_path: Path) -> None:
     name = "foxglove_msgs/msg/CompressedVideo"
     ros = Ros(2, {name: COMPRESSED_IMAGE})
     data = ros.make(name, timestamp=ros.time(1), frame_id="", data=np.zeros(9, np.uint8), format="h264")
-    with pytest.raises(DriveError, match="CompressedVideo is a video stream; only single pictures are read"):
+    with pytest.raises(DriveError, match="CompressedVideo is a video stream; only single images can be read"):
         open_drive(put_mcap(tmp_path / "a.mcap", ros, [(1, "/cam", name, data)]))
 
 
@@ -287,8 +287,8 @@ def test_yuv(encoding: str) -> None:
         ((4, 3, 12, "yuv444"), "encoding 'yuv444' is not known"),
         ((4, 3, 12, "rgb"), "encoding 'rgb' is not known"),
         ((4, 3, 12, ""), "encoding '' is not known"),
-        ((4, 3, 11, "rgb8"), "makes no sense"),
-        ((0, 3, 12, "rgb8"), "makes no sense"),
+        ((4, 3, 11, "rgb8"), "is impossible"),
+        ((0, 3, 12, "rgb8"), "is impossible"),
         ((4, 4, 12, "rgb8"), "cut off"),
         ((2**31, 2**31, 0, "rgb8"), "cut off"),
         ((3, 3, 6, "yuv422"), "cannot be 3 pixels wide"),
@@ -306,7 +306,7 @@ def test_pictures_that_do_not_decode() -> None:
     for data, why in (
         (b"", "empty"),
         (jpeg[:-40], "truncated"),
-        (b"no picture", "no picture of a known kind"),
+        (b"no picture", "not a picture of a known format"),
     ):
         with pytest.raises(MessageError, match=why):
             decode_compressed(memoryview(data))

@@ -88,8 +88,8 @@ def test_what_is_said_of_what_nobody_takes(tmp_path: Path) -> None:
     (tmp_path / "zero.csv").touch()
     (tmp_path / "utf16.csv").write_bytes("a,b\n1,2\n".encode("utf-16-le"))
     for path, said in [
-        (steering, "lists steering but names no pictures"),
-        (steering.parent, "angles.csv lists steering but names no pictures"),
+        (steering, "lists steering angles but no pictures"),
+        (steering.parent, "angles.csv lists steering angles but no pictures"),
         (write_table(tmp_path / "b/c.csv", "one,two", ["1,2"]), r"its columns: one, two\); accepted"),
         (tmp_path / "utf16.csv", "UTF-16"),
         (tmp_path / "zero.csv", "is an empty file"),
@@ -98,7 +98,7 @@ def test_what_is_said_of_what_nobody_takes(tmp_path: Path) -> None:
         (tmp_path / "absent", "does not exist"),
         (tmp_path / ("x" * 5000), "cannot be read|does not exist"),
         (tmp_path / "nul\0", "cannot be read|does not exist"),
-        (write_table(tmp_path / "d/readme.md", "hello", []), "is no recording that vbp knows"),
+        (write_table(tmp_path / "d/readme.md", "hello", []), "is not a recording that vbp can read"),
     ]:
         with pytest.raises(DriveError, match=said) as caught:
             open_drive(path)

@@ -32,7 +32,7 @@ def test_a_folder_in_natural_order(tmp_path: Path) -> None:
     assert shades(drive) == [1, 2, 9, 10, 30]
     assert drive.info.kind == "images" and drive.info.fps == 20
     assert np.isnan(drive.angle_rad).all() and np.isnan(drive.speed_mps).all()
-    assert any("20 frames per second are taken for granted" in note for note in drive.info.notes)
+    assert any("20 frames per second are assumed" in note for note in drive.info.notes)
     assert drive.info.gaps == []
 
 
@@ -43,7 +43,7 @@ def test_sizes_may_differ_in_a_folder_of_pictures(tmp_path: Path) -> None:
     drive = images.open(tmp_path, OPTIONS)
     assert drive.frame(1).shape == (48, 64, 3)
     assert any("different sizes" in note for note in drive.info.notes)
-    with pytest.raises(FrameError, match=r"3\.png is no picture"):
+    with pytest.raises(FrameError, match=r"3\.png is not a picture"):
         drive.frame(3)
     assert [(g.first, g.last) for g in drive.info.gaps] == [(3, 3)]
 
@@ -67,7 +67,7 @@ def test_three_cameras_in_sub_folders_are_not_one_sequence(tmp_path: Path) -> No
     assert shades(right) == [2, 2] and right.info.camera == "right"
     with pytest.raises(DriveError, match="no camera 'rear'; it has: center, left, right"):
         images.open(tmp_path, OpenOptions(camera="rear"))
-    with pytest.raises(DriveError, match="leave the camera out"):
+    with pytest.raises(DriveError, match="leave out --camera"):
         images.open(tmp_path / "left", OpenOptions(camera="left"))
 
 

@@ -148,7 +148,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     for name, said in [
         ("folder.jpg", "is not a file"),
         ("empty.jpg", "is an empty file"),
-        ("text.jpg", "is no picture of a known kind; accepted: JPEG"),
+        ("text.jpg", "is not a picture of a known format; accepted: JPEG"),
         ("pipe.jpg", "is not a file"),
         ("absent.jpg", "is missing"),
         ("x" * 5000, "is missing"),
@@ -228,7 +228,7 @@ def test_bad_frames_are_gaps_and_the_rest_works(tmp_path: Path) -> None:
 def test_a_drive_without_one_good_picture_still_has_its_labels(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("no")
     drive = drive_of([str(tmp_path / "a.jpg"), None], reasons=["", "gone"])
-    with pytest.raises(FrameError, match=r"frame 0 .*a\.jpg is no picture"):
+    with pytest.raises(FrameError, match=r"frame 0 .*a\.jpg is not a picture"):
         drive.frame(0)
     with pytest.raises(FrameError, match="gone"):
         drive.frame(1)

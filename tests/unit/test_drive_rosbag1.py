@@ -188,7 +188,7 @@ def test_unit_and_sign_are_stated_and_overruled(tmp_path: Path) -> None:
     with open_drive(path) as drive:
         plain = drive.angle_rad
         assert (drive.info.angle_unit, drive.info.angle_sign) == ("rad", "left")
-        assert "says radians" in drive.info.angle_source
+        assert "states radians" in drive.info.angle_source
     with open_drive(path, OpenOptions(angle_unit="deg", angle_sign="right")) as drive:
         assert drive.angle_rad == pytest.approx(-np.radians(plain))
         assert drive.info.angle_source == "given by the user"
@@ -302,7 +302,7 @@ def test_bags_without_a_camera_say_what_they_hold(shared: Path) -> None:
 def test_no_camera_asked_for_is_one_sentence(tmp_path: Path) -> None:
     path = small_bag(tmp_path / "a.bag")
     with pytest.raises(
-        DriveError, match=f"{STEERING_TOPIC} is no camera that can be read; cameras found: center"
+        DriveError, match=f"{STEERING_TOPIC} is not a camera that can be read; cameras found: center"
     ):
         open_drive(path, OpenOptions(camera=STEERING_TOPIC))
 

@@ -162,7 +162,7 @@ def test_missing_and_packed_parts(tmp_path: Path) -> None:
         assert len(drive) == N
         assert any("lists files that are missing or damaged: bag_1.db3" in n for n in drive.info.notes)
     file.unlink()
-    with pytest.raises(DriveError, match=r"bag has a metadata.yaml but no .db3 or .mcap file"):
+    with pytest.raises(DriveError, match=r"bag has a metadata.yaml but no readable .db3 or .mcap file"):
         open_drive(path)
     zipped = small_bag(tmp_path / "zipped", zipped="file")
     with pytest.raises(

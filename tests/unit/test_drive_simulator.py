@@ -86,7 +86,7 @@ def test_a_log_out_of_order_and_without_times(tmp_path: Path) -> None:
     assert (np.diff(drive.timestamps_ns) > 0).all() and len(drive) == 3
     np.testing.assert_allclose(np.degrees(drive.angle_rad), [5, 2.5, 0], atol=1e-9)
     notes = " | ".join(drive.info.notes)
-    assert "not in the order of time" in notes and "1 rows name no picture with a time" in notes
+    assert "not in order of time" in notes and "1 rows name no picture with a time" in notes
     write_table(
         path, header, ["a.png,,,0.5,0,0,1", "b.png,,,nan,0,0,1", "c_2016_99_99_99_99_99_999.png,,,x,0,0,1"]
     )
@@ -100,7 +100,7 @@ def test_a_log_out_of_order_and_without_times(tmp_path: Path) -> None:
     [
         ("center,left,right,throttle\na,b,c,1\n", "lacks the column steering"),
         ("C:\\a.jpg,b.jpg,c.jpg,0,25,1,0,22,5\n", "first line has 9 columns"),
-        ("hello world\n", "no simulator log"),
+        ("hello world\n", "not a simulator log"),
         ("steering,throttle,center\n", "no rows"),
         ("\0\1\0\0\2" * 40, "not a text file"),
         ("\n\n", "empty"),

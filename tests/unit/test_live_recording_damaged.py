@@ -246,4 +246,4 @@ def test_a_recording_that_was_never_ended_says_so(whole_recording: Path, tmp_pat
         (folder / HEAD).write_text(json.dumps(head))
 
     with open_drive(copy_with(whole_recording, tmp_path, edit)) as drive:
-        assert "the recording was cut off: vbp did not end it" in drive.info.notes
+        assert "the recording was cut off: vbp ended before it was finished" in drive.info.notes

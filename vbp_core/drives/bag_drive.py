@@ -81,7 +81,7 @@ class BagDrive(Drive):
             found = [s for s in cameras if wanted in (s.name, s.camera, s.name.removesuffix("/compressed"))]
             if not found and wanted in streams:
                 raise DriveError(
-                    f"{path}: {wanted} is no camera that can be read; cameras found: {', '.join(names)}"
+                    f"{path}: {wanted} is not a camera that can be read; cameras found: {', '.join(names)}"
                 )
             if not found:
                 raise DriveError(f"{path} has no camera {wanted!r}; cameras found: {', '.join(names)}{asked}")
@@ -145,7 +145,7 @@ class BagDrive(Drive):
         for what, n in unstamped.items():
             if n:
                 self.info.notes.append(
-                    f"{n} {what} messages have no time stamp; the time of recording stands in"
+                    f"{n} {what} messages have no time stamp; the time of recording is used"
                 )
         if bad:
             self.info.notes.append(f"{bad} messages cannot be read and are left out")
@@ -171,7 +171,7 @@ class BagDrive(Drive):
         again = np.zeros(len(time), dtype=bool)
         again[1:] = (np.diff(time) == 0) & (np.diff(file) != 0)
         if again.any():
-            self.info.notes.append(f"{int(again.sum())} frames are in several files and are taken once")
+            self.info.notes.append(f"{int(again.sum())} frames are in several files and are used once")
         order = order[~again]
         self.timestamps_ns = time[~again]
         self._file, self._place_a, self._place_b, self._reader = (c[order] for c in columns[1:])

@@ -29,7 +29,7 @@ def choose_camera(cameras: Iterable[str], wanted: str | None, path: Path) -> str
         listed = ", ".join(name for name in names if name)
         raise DriveError(
             f"{path} has no camera {wanted!r}; "
-            + (f"it has: {listed}" if listed else "its cameras have no names: leave the camera out")
+            + (f"it has: {listed}" if listed else "its cameras have no names; leave out --camera")
         )
     if "center" in names:
         return "center"

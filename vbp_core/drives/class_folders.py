@@ -29,7 +29,7 @@ def sniff(path: Path) -> bool:
 def open(path: Path, options: OpenOptions) -> Drive:
     """Every picture is a frame, class by class in natural order; `labels` says of which class. Raises DriveError."""
     if options.camera is not None:
-        raise DriveError(f"{path} is a folder of classes: leave the camera out")
+        raise DriveError(f"{path} is a folder of class images without cameras; leave out --camera")
     folders = _classes(path)
     info = DriveInfo(KIND, path, 0, 0, 0.0, classes=tuple(folder.name for folder in folders))
     listed = [(label, file) for label, folder in enumerate(folders) for file in _pictures(folder)]
@@ -43,7 +43,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
     if info.width == 0:
         raise DriveError(why_none(path, files, names))
     info.notes.append(
-        f"the folders are taken for classes; pictures have no times: {NOMINAL_HZ} frames per second are shown"
+        f"each folder is taken as a class; pictures have no times, so {NOMINAL_HZ} frames per second are assumed"
     )
     note_sizes(files, info)
     return drive

@@ -28,7 +28,7 @@ CONVENTION = Convention(
     "unit:25",
     "right",
     "Donkeycar's source: user/angle is -1 (left) to 1 (right); a tub does not state the degrees of full lock, "
-    "25 are taken for granted",
+    "25 are assumed",
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,7 +52,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
     folder = _folder(path)
     convention = CONVENTION.overruled_by(options)
     if options.camera is not None:
-        raise DriveError(f"{path} has one camera without a name: leave the camera out")
+        raise DriveError(f"{path} has one camera without a name; leave out --camera")
     info = DriveInfo(KIND, path, 0, 0, 0.0)
     index = FolderIndex(folder, ("images",))
     records = _tub_records(folder, index, info) if _is_tub(folder) else _old_records(folder, info)
@@ -105,9 +105,7 @@ def _tub_records(folder: Path, index: FolderIndex, info: DriveInfo) -> list[_Rec
             "manifest.json is missing: every catalog was read, and which records are deleted is unknown"
         )
     if state is None or not isinstance(state["paths"], list):
-        raise DriveError(
-            f"{manifest} names no catalogs; a Donkeycar tub lists them as paths in its last line"
-        )
+        raise DriveError(f"{manifest} lists no catalogs; a Donkeycar tub lists their paths in its last line")
     deleted = _numbers(state.get("deleted_indexes"))
     records: list[_Record] = []
     bad = dropped = 0
@@ -201,13 +199,13 @@ def _timed(
     """The records in the order of time, and their times."""
     timed = [record for record in records if record.time is not None]
     if not timed:
-        info.notes.append(f"no times are stated; {NOMINAL_HZ:g} frames per second are taken for granted")
+        info.notes.append(f"no times are stated, so {NOMINAL_HZ:g} frames per second are assumed")
         return records, np.arange(len(records), dtype=np.int64) * 10**9 // int(NOMINAL_HZ)
     if len(timed) < len(records):
         info.notes.append(f"{len(records) - len(timed)} records have no time and are left out")
     times = np.array([record.time for record in timed], dtype=np.int64)
     if (np.diff(times) < 0).any():
-        info.notes.append("the records are not in the order of time; they were sorted")
+        info.notes.append("the records are not in order of time; they were sorted")
     order = np.argsort(times, kind="stable")
     return [timed[k] for k in order], times[order]
 

@@ -49,11 +49,11 @@ def open(path: Path, options: OpenOptions, steering: Path | None = None) -> Driv
         files = list(islice(_walk(str(root)), MAX_PICTURES))
         if len(files) == MAX_PICTURES:
             info.notes.append(
-                f"the folder has more than {MAX_PICTURES} pictures; the first of them are shown"
+                f"the folder has more than {MAX_PICTURES} pictures; only only only the first of them are shown"
             )
     else:
         if options.camera is not None:
-            raise DriveError(f"{path} is one picture: leave the camera out")
+            raise DriveError(f"{path} is one picture, without cameras; leave out --camera")
         files = [str(path)]
     times = np.arange(len(files), dtype=np.int64) * (10**9 // NOMINAL_HZ)
     unknown = np.full(len(files), np.nan)
@@ -65,7 +65,7 @@ def open(path: Path, options: OpenOptions, steering: Path | None = None) -> Driv
     if len(files) > 1:
         note_sizes(files, info)
         if not (path.is_dir() and _labelled(drive, path, options, steering)):
-            info.notes.append(f"pictures have no times; {NOMINAL_HZ} frames per second are taken for granted")
+            info.notes.append(f"pictures have no times, so {NOMINAL_HZ} frames per second are assumed")
     return drive
 
 
@@ -154,7 +154,7 @@ def _camera_folder(path: Path, options: OpenOptions, info: DriveInfo) -> Path:
         info.notes.append(f"the pictures of the {info.camera} camera are shown")
         return found[info.camera]
     if options.camera is not None:
-        raise DriveError(f"{path} has no cameras by name: leave the camera out")
+        raise DriveError(f"{path} has no named cameras; leave out --camera")
     return path
 
 

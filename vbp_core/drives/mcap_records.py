@@ -78,7 +78,7 @@ class McapFile(ChunkedFile):
 
     def load(self) -> None:
         if self.whole().read(0, len(MAGIC)) != MAGIC:
-            raise DriveError(f"{self.path} is no MCAP file")
+            raise DriveError(f"{self.path} is not an MCAP file")
         if not self._read_summary():
             self._rebuild()
 
@@ -133,7 +133,7 @@ class McapFile(ChunkedFile):
             return
         kind, start, size = record_head(self.whole(), chunk.pos)
         if kind != _CHUNK:
-            raise DamagedError("the summary points to something that is no chunk")
+            raise DamagedError("the summary points to something that is not a chunk")
         self._fill(chunk, start, size)
 
     def _fill(self, chunk: Chunk, start: int, size: int) -> None:
@@ -185,7 +185,7 @@ class McapFile(ChunkedFile):
         if not whole:
             self.notes.append(
                 f"{self.path.name} is cut off after {self.size} bytes: "
-                "its summary is lost; what was whole of it was found again"
+                "its summary is lost; what is intact was recovered"
             )
 
     def _count(self, chunk: Chunk | None, complete: bool = True) -> None:
@@ -235,7 +235,7 @@ class McapFile(ChunkedFile):
         data = view.read(offset, _RECORD.size + _MESSAGE_HEAD.size)
         kind, size = _RECORD.unpack_from(data)
         if kind != _MESSAGE or size < _MESSAGE_HEAD.size:
-            raise DamagedError("there is no message at its place")
+            raise DamagedError("there is no message at its position")
         channel, _, log_time, _ = _MESSAGE_HEAD.unpack_from(data, _RECORD.size)
         return Record(channel, log_time, offset + len(data), size - _MESSAGE_HEAD.size)
 

@@ -214,7 +214,7 @@ class ChunkedFile(MessageFile):
                 lost += 1
         if lost:
             self.notes.append(
-                f"{self.path.name}: {lost} of its {len(self.chunks)} chunks are damaged; what is in them is left out"
+                f"{self.path.name}: {lost} of its {len(self.chunks)} chunks are damaged and left out"
             )
 
     def read(self, place: tuple[int, int]) -> bytes:
@@ -302,7 +302,7 @@ class ChunkedFile(MessageFile):
 def unpack(compression: str, data: bytes, raw_size: int) -> bytes:
     """Decompress a chunk, as far as it goes where its end is missing. Raises DamagedError."""
     if not 0 <= raw_size <= _MAX_CHUNK:
-        raise DamagedError("its size makes no sense")
+        raise DamagedError("its size is impossible")
     try:
         if compression == "bz2":
             return bz2.BZ2Decompressor().decompress(data, raw_size)

@@ -60,7 +60,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "vbp-recording",
         "vbp.drives.recording",
-        "a live session that vbp recorded (vbp-recording.json)",
+        "a live camera recorded by vbp (vbp-recording.json)",
         ("*",),
     ),
     Format("video", "vbp.drives.video", "a video, with or without a steering CSV beside it"),
@@ -78,7 +78,7 @@ def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
     NeedsAngleUnitError where a steering column states no unit.
     """
     if not str(path):  # which would be the folder that one happens to be in
-        raise DriveError(f"no recording is named; accepted: {accepted()}")
+        raise DriveError(f"no recording is given; accepted: {accepted()}")
     path = Path(path).expanduser()
     options = options or OpenOptions()
     try:
@@ -111,14 +111,14 @@ def _unknown(path: Path) -> str:
     steering = path if path.is_file() else next(filter(_lists_steering, _csvs(path)), None)
     if steering is not None and _lists_steering(steering):
         return (
-            f"{steering} lists steering but names no pictures, and no video of it was found; "
+            f"{steering} lists steering angles but no pictures, and no video was found beside it; "
             f"open the folder or the video that it belongs to: {accepted()}"
         )
     if path.suffix.casefold() == ".csv":
         read_table(path, keep=())  # one that cannot be read says why
         columns = ", ".join(sorted(first_columns(path)))[:200]
-        return f"{path} is a CSV of no kind that vbp knows (its columns: {columns}); accepted: {accepted()}"
-    return f"{path} is no recording that vbp knows; accepted: {accepted()}"
+        return f"{path} is not a CSV that vbp can read (its columns: {columns}); accepted: {accepted()}"
+    return f"{path} is not a recording that vbp can read; accepted: {accepted()}"
 
 
 def _csvs(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MISSING = "the picture is missing"
-UNNAMED = "no picture is named"
+UNNAMED = "no picture is listed"
 OUTSIDE = "the picture lies outside the drive's folder"
 
 MAX_DEPTH = 64  # no real path has more parts

@@ -43,7 +43,7 @@ def decode_picture(data: bytes) -> Image:
     header = read_header(data)
     if header is None:
         raise PictureError(
-            f"is no picture of a known kind; accepted: {ACCEPTED}" if data else "is an empty file"
+            f"is not a picture of a known format; accepted: {ACCEPTED}" if data else "is an empty file"
         )
     if not header.whole:
         raise PictureError(f"is a truncated {header.kind} file")
@@ -120,7 +120,7 @@ def locate(names: Sequence[str], index: FolderIndex, info: DriveInfo) -> tuple[l
     lost = [i for i, reason in enumerate(reasons) if reason]
     if lost:
         found_count = len(names) - len(lost)
-        advice = "the others are gaps" if found_count else "put them beside the list that names them"
+        advice = "the others are gaps" if found_count else "put them into the folder of their list"
         info.notes.append(
             f"{found_count or 'none'} of the {len(names)} pictures can be found in {index.root} "
             f"(not found: {names[lost[0]] or 'a row without a name'}); {advice}"

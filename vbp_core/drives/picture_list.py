@@ -254,7 +254,7 @@ def _names(table: Table, found: PictureList, info: DriveInfo, options: OpenOptio
             cameras = _folders_of_cameras(cells[0], found.index) or {"": cells[0]}
     if len(cameras) == 1:
         if options.camera is not None:
-            raise DriveError(f"{found.path} has one camera without a name: leave the camera out")
+            raise DriveError(f"{found.path} has one camera without a name; leave out --camera")
         return cells[0]
     info.cameras = tuple(cameras)
     info.camera = choose_camera(cameras, options.camera, found.path)
@@ -298,10 +298,10 @@ def _times(
             if len(rows) < len(table):
                 info.notes.append(f"{len(table) - len(rows)} rows have no time and are left out")
             if (np.diff(times[rows]) < 0).any():
-                info.notes.append("the rows are not in the order of time; they were sorted")
+                info.notes.append("the rows are not in order of time; they were sorted")
             rows = rows[np.argsort(times[rows], kind="stable")]
             return times[rows], rows, absolute
-    info.notes.append(f"no times are stated; {NOMINAL_HZ} frames per second are taken for granted")
+    info.notes.append(f"no times are stated; {NOMINAL_HZ} frames per second are assumed")
     order = sorted(range(len(names)), key=lambda row: natural_key(names[row]))
     return nominal, np.array(order, dtype=np.intp), False
 

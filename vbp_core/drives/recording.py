@@ -73,7 +73,9 @@ def open(path: Path, options: OpenOptions) -> Drive:
     head = read_head(folder / HEAD)
     video = folder / VIDEO
     if not video.is_file():
-        raise DriveError(f"{folder} is a recording of vbp without its {VIDEO}; put it back, or record again")
+        raise DriveError(
+            f"{folder} is a recording by vbp whose {VIDEO} is missing; put it back, or record again"
+        )
     rows = read_rows(folder / ROWS)
     drive = RecordingDrive(build_index(video), head.size)
     info = drive.info
@@ -147,16 +149,16 @@ def read_head(path: Path) -> Head:
             raise DriveError(f"{path} was written by a newer vbp (version {version}); update vbp to open it")
         size = (data["width"], data["height"])
         if not all(type(n) is int and 0 < n < 2**16 for n in size):
-            raise ValueError("its size is none")
+            raise ValueError("its picture size is not valid")
     except (OSError, ValueError, KeyError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "its content is not understood"
-        return Head(notes=[f"{path.name} is damaged ({reason}): camera and network of it are not known"])
+        return Head(notes=[f"{path.name} is damaged ({reason}): its camera and network are not known"])
     camera, model = _word(data.get("camera")), _word(data.get("model"))
     by = f"recorded by vbp from {camera or 'a camera'}" + (f" with {model}" if model else "")
-    notes = [f"{by}; predictions of that time are kept in {ROWS}"] if model else [by]
+    notes = [f"{by}; the predictions made while recording are in {ROWS}"] if model else [by]
     end = data.get("end")
     if not isinstance(end, dict):
-        notes.append("the recording was cut off: vbp did not end it")
+        notes.append("the recording was cut off: vbp ended before it was finished")
         end = {}
     if reason := _word(end.get("failure")):
         notes.append(f"the recording ended too early: {reason}")
@@ -280,7 +282,7 @@ def _join(drive: RecordingDrive, rows: Rows) -> None:
     of its neighbours."""
     in_video, in_rows = len(drive), len(rows.good)
     if not rows.good.any():
-        drive.info.notes.append(f"{ROWS} says nothing of any frame: the times are the video's own")
+        drive.info.notes.append(f"{ROWS} has no row of any frame: the times are the video's own")
         return
     n = min(in_video, in_rows)
     if in_rows > in_video:

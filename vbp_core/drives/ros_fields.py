@@ -189,7 +189,7 @@ class FieldReader:
         except struct.error:
             raise MessageError("the message is cut off") from None
         except UnicodeDecodeError:
-            raise MessageError("a text in the message is not UTF-8") from None
+            raise MessageError("a string in the message is not UTF-8") from None
         return out
 
 

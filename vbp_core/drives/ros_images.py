@@ -62,7 +62,7 @@ def decode_raw(
     row = width * channels * bits // 8
     step = step or row
     if width < 1 or height < 1 or step < row:
-        raise MessageError(f"an image of {width}x{height} with rows of {step} bytes makes no sense")
+        raise MessageError(f"an image of {width}x{height} with rows of {step} bytes is impossible")
     if len(data) < step * (height - 1) + row:
         raise MessageError(f"the image of {width}x{height} is cut off")
     # The last row may come without its padding, so rows are taken as strides over what is there

@@ -79,7 +79,7 @@ class TopicReader:
         names = set(self.fields)
         if topic.msgtype.endswith("CompressedVideo"):
             raise MessageError(
-                f"{short_type(topic.msgtype)} is a video stream; only single pictures are read"
+                f"{short_type(topic.msgtype)} is a video stream; only single images can be read"
             )
         self._stamp_path = time_path(self._types, topic.msgtype)
         stamp = [f"{self._stamp_path}.{part}" for part in ("sec", "nanosec")] if self._stamp_path else []
@@ -113,7 +113,7 @@ class TopicReader:
         try:
             return int(values[self._stamp_path + ".sec"]) * 10**9 + int(values[self._stamp_path + ".nanosec"])
         except (TypeError, ValueError, OverflowError):
-            raise MessageError("its time stamp is no number") from None
+            raise MessageError("its time stamp is not a number") from None
 
     def has(self, path: str) -> bool:
         """Whether a field holds a number, as `numbers` reads it."""
@@ -172,7 +172,7 @@ class TopicReader:
                 bool(values.get("is_bigendian", 0)),
             )
         except TypeError:
-            raise MessageError("its fields are not of the types of an image") from None
+            raise MessageError("its fields do not have an image's types") from None
 
     def picture_file(self, data: bytes) -> bytes | None:
         """The picture file that a message holds; None for raw pixels. Raises MessageError."""

@@ -90,9 +90,7 @@ class Rosbag1File(ChunkedFile):
             index_pos = _U64.unpack(header.get(b"index_pos", b""))[0]
             expected = _u32(header, b"conn_count"), _u32(header, b"chunk_count")
         except (DamagedError, struct.error):
-            raise DriveError(
-                f"{path} is cut off or damaged in its first bytes, nothing of it can be read"
-            ) from None
+            raise DriveError(f"{path} is cut off or damaged in its first bytes, and cannot be read") from None
         if encryptor:
             raise DriveError(f"{path} is encrypted ({encryptor}); decrypt it first")
         if not self._read_index(index_pos, *expected):
@@ -143,7 +141,7 @@ class Rosbag1File(ChunkedFile):
             return
         kind, header, start, length = read_record(self.whole(), chunk.pos)
         if kind != _CHUNK:
-            raise DamagedError("its index points to something that is no chunk")
+            raise DamagedError("its index points to something that is not a chunk")
         self._fill(chunk, header, start, length)
         self._collect_index(chunk, start + length)
 
@@ -187,7 +185,7 @@ class Rosbag1File(ChunkedFile):
             pass  # what came before it is used
         self._sum_counts()
         why = "was not closed by its recorder" if index_pos == 0 else f"is cut off after {self.size} bytes"
-        self.notes.append(f"{self.path.name} {why}: its index is lost; what was whole of it was found again")
+        self.notes.append(f"{self.path.name} {why}: its index is lost; what is intact was recovered")
 
     def _count(self, chunk: Chunk, whole: bool) -> None:
         """Messages per topic, from the chunk's index, or from the chunk itself where that is needed."""
@@ -226,7 +224,7 @@ class Rosbag1File(ChunkedFile):
                 break
             offset = start + length  # some writers index the declaration before the message
         if kind != _MESSAGE:
-            raise DamagedError("there is no message at its place")
+            raise DamagedError("there is no message at its position")
         sec, nsec = _TIME.unpack(header.get(b"time", b""))
         return Record(_u32(header, b"conn"), sec * 10**9 + nsec, start, length)
 

@@ -40,7 +40,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
     if not parts and packed:
         raise DriveError(how_to_unpack(packed))
     if not parts:
-        raise DriveError(f"{path} has a {METADATA} but no .db3 or .mcap file beside it that can be read")
+        raise DriveError(f"{path} has a {METADATA} but no readable .db3 or .mcap file beside it")
     have = {part.name for part in parts} | {file.stem for file in packed}
     missing = [name for name in _listed(_metadata(path) or "") if name.removesuffix(".zstd") not in have]
     drive = open_files("rosbag2", path, parts, _make, options)

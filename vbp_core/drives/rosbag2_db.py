@@ -36,7 +36,7 @@ class Rosbag2Db(MessageFile):
             if isinstance(error, (sqlite3.Error, TypeError, ValueError)):
                 raise DriveError(
                     f"{path} is damaged or cut off, SQLite cannot read it ({clean(str(error))}); "
-                    "`sqlite3 FILE .recover` may save a part of it"
+                    "`sqlite3 FILE .recover` may recover a part of it"
                 ) from None
             raise
 
@@ -87,7 +87,7 @@ class Rosbag2Db(MessageFile):
                 yield head
         except sqlite3.Error as error:
             self.notes.append(
-                f"{self.path.name} is damaged or cut off ({error}); what came before that is used"
+                f"{self.path.name} is damaged or cut off ({error}); the part before that is used"
             )
         if lost:
             self.notes.append(f"{self.path.name}: {lost} messages are damaged and left out")

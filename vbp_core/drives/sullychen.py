@@ -65,15 +65,17 @@ def open(path: Path, options: OpenOptions) -> Drive:
         raise DriveError(f"{path} has no {LIST_NAME}")
     convention = CONVENTION.overruled_by(options)
     if options.camera is not None:
-        raise DriveError(f"{path} has one camera without a name: leave the camera out")
+        raise DriveError(f"{path} has one camera without a name; leave out --camera")
     info = DriveInfo(KIND, path, 0, 0, 0.0)
     lines = [line for line in read_text(listed).splitlines() if line.strip()]
     rows = [row for line in lines if (row := _parse(line)) is not None]
     if not rows:
-        raise DriveError(f"{listed} has no line of a picture's name and an angle, such as: 12.jpg -3.400000")
+        raise DriveError(
+            f"{listed} has no line with a picture's name and an angle, such as: 12.jpg -3.400000"
+        )
     if len(rows) < len(lines):
         info.notes.append(
-            f"{len(lines) - len(rows)} lines of {listed.name} name no picture with an angle, left out"
+            f"{len(lines) - len(rows)} lines of {listed.name} name no picture with an angle and are left out"
         )
     rows = _once(rows, info)
     index = FolderIndex(listed.parent, (PICTURE_FOLDER,))
@@ -89,7 +91,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
             info.notes.append(f"{len(unlisted)} pictures have no line in {listed.name} and are unlabelled")
         rows = sorted([*rows, *unlisted], key=lambda row: natural_key(row.name))
         times = np.arange(len(rows), dtype=np.int64) * 10**9 // int(NOMINAL_HZ)
-        info.notes.append(f"no times are stated; {NOMINAL_HZ:g} frames per second are taken for granted")
+        info.notes.append(f"no times are stated, so {NOMINAL_HZ:g} frames per second are assumed")
     names = [row.name for row in rows]
     angle = convention.radians([row.angle for row in rows])
     convention.note_in(info)
@@ -127,7 +129,9 @@ def _once(rows: list[_Row], info: DriveInfo) -> list[_Row]:
     for row in rows:
         first.setdefault(row.name, row)
     if len(first) < len(rows):
-        info.notes.append(f"{len(rows) - len(first)} pictures are listed again; their first lines count")
+        info.notes.append(
+            f"{len(rows) - len(first)} pictures are listed more than once; the first line of each is used"
+        )
     return list(first.values())
 
 

@@ -190,10 +190,10 @@ def read_text(path: Path) -> str:
     """The text of a file, whatever its encoding. Raises DriveError for what is no text, empty, or huge."""
     try:
         if not path.is_file():
-            raise DriveError(f"{path} is not a file; a text file was expected there")
+            raise DriveError(f"{path} is not a file; give a text file")
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise DriveError(f"{path} has {size / 2**20:.0f} MiB; text files up to 1024 MiB are read")
+            raise DriveError(f"{path} has {size / 2**20:.0f} MiB; the limit for text files is 1024 MiB")
         data = path.read_bytes()
     except OSError as error:
         raise DriveError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -232,7 +232,7 @@ def _decode(data: bytes, path: Path, cut: bool = False) -> str:
         odd, even = data[1:PEEK_BYTES:2].count(0), data[:PEEK_BYTES:2].count(0)
         if max(odd, even) * 4 > min(len(data), PEEK_BYTES) and min(odd, even) * 8 < max(odd, even):
             raise DriveError(f"{path} is UTF-16 text without a byte order mark; save it as UTF-8")
-        raise DriveError(f"{path} is not a text file; a CSV in UTF-8 is accepted")
+        raise DriveError(f"{path} is not a text file; give a CSV in UTF-8")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -223,7 +223,7 @@ def _frames(table: Table, info: DriveInfo, options: OpenOptions) -> _Frames:
     double = [k for k in np.flatnonzero(np.diff(times[rows]) == 0) if files[rows[k]] == files[rows[k + 1]]]
     if double:
         rows = np.delete(rows, np.asarray(double) + 1)
-        info.notes.append(f"{len(double)} rows of {table.path.name} occur twice and are taken once")
+        info.notes.append(f"{len(double)} rows of {table.path.name} occur twice and are used once")
     return _Frames(rows, times[rows], [files[row] for row in rows])
 
 
@@ -254,12 +254,12 @@ def _in_order(
     if len(rows) == 0:
         raise DriveError(f"{source} has no row with an integer {column} (nanoseconds)")
     if (np.diff(times[rows]) < 0).any():
-        info.notes.append(f"the rows of {source.name} are not in the order of time; they were sorted")
+        info.notes.append(f"the rows of {source.name} are not in order of time; they were sorted")
         rows = rows[np.argsort(times[rows], kind="stable")]
     if len(rows) > 1 and int(times[rows[-1]]) - int(times[rows[0]]) < (len(rows) - 1) * SHORTEST_STEP:
         info.notes.append(
-            f"the {column}s of {source.name} make more than 1000 frames per second: they are taken as nanoseconds, "
-            "and seem to be in another unit"
+            f"the {column}s of {source.name} give more than 1000 frames per second: they are read as nanoseconds, "
+            "but seem to be in another unit"
         )
     return rows
 

@@ -72,7 +72,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
     speed = np.full(len(rows), np.nan)
     if "speed" in table:
         speed = table.floats("speed")[rows] * MPS_PER_MPH
-        info.notes.append("speed is taken as miles per hour, as the simulator's source writes it")
+        info.notes.append("speed is assumed to be in miles per hour, as the simulator's source writes it")
     angle = convention.radians(table.floats("steering")[rows])
     files, reasons = locate(names, FolderIndex(csv.parent, ("IMG",)), info)
     return PictureDrive(info, times, angle, speed, files, names=names, reasons=reasons)
@@ -94,7 +94,7 @@ def _first(csv: Path) -> list[str]:
     row = rows[0] if rows else []
     if row and not _is_header(row) and not _is_row(row):
         raise DriveError(
-            f"{csv} is no simulator log: its first line has {len(row)} columns ({', '.join(row)[:120]}); "
+            f"{csv} is not a simulator log: its first line has {len(row)} columns ({', '.join(row)[:120]}); "
             f"needed: {', '.join(COLUMNS)}; numbers such as 0,25 need another sign than a comma between the columns"
         )
     return row
@@ -131,14 +131,14 @@ def _times(names: list[str], info: DriveInfo) -> tuple[np.ndarray[tuple[int], np
     stamped = [(stamp, row) for row, name in enumerate(names) if (stamp := _stamp(name)) is not None]
     if not stamped:
         info.notes.append(
-            f"the pictures' names hold no times; {NOMINAL_HZ:g} frames per second are taken for granted"
+            f"the pictures' names contain no times, so {NOMINAL_HZ:g} frames per second are assumed"
         )
         step = int(1e9 / NOMINAL_HZ)
         return np.arange(len(names), dtype=np.int64) * step, list(range(len(names)))
     if len(stamped) < len(names):
         info.notes.append(f"{len(names) - len(stamped)} rows name no picture with a time and are left out")
     if any(a[0] > b[0] for a, b in pairwise(stamped)):
-        info.notes.append("the rows are not in the order of time; they were sorted")
+        info.notes.append("the rows are not in order of time; they were sorted")
         stamped.sort()
     return np.array([stamp for stamp, _ in stamped], dtype=np.int64), [row for _, row in stamped]
 

@@ -111,18 +111,24 @@ def csv_for(video: Path) -> tuple[Path | None, list[str]]:
     best = max(fits.values(), default=0)
     if best == 0:
         if len(beside) == 1 and len(_files(video.parent, VIDEO_SUFFIXES)) == 1:
-            return beside[0], [f"the steering was taken from {beside[0].name}, the only CSV beside the video"]
+            return beside[0], [
+                f"the steering angles were taken from {beside[0].name}, the only CSV beside the video"
+            ]
         if beside:
-            return None, [f"no steering CSV fits the video's name: {_names(beside)}"]
+            return None, [f"no steering CSV matches the video's name: {_names(beside)}"]
         return None, _unused(video)
     taken = [p for p in beside if fits[p] == best]
     if len(taken) > 1:
         raise DriveError(
-            f"several steering CSVs fit {video}: {_names(taken)}; open the one that is meant, "
-            f"or name it {video.stem}.csv"
+            f"several steering CSVs match {video}: {_names(taken)}; open the right one, "
+            f"or rename it {video.stem}.csv"
         )
     others = [p for p in beside if 0 < fits[p] < best]
-    notes = [f"the steering was taken from {taken[0].name}; {_names(others)} would fit too"] if others else []
+    notes = (
+        [f"the steering angles were taken from {taken[0].name}; {_names(others)} would match too"]
+        if others
+        else []
+    )
     return taken[0], notes
 
 
@@ -142,17 +148,17 @@ def video_for(csv: Path) -> tuple[Path, list[str]]:
     beside = [p for p in _files(csv.parent, VIDEO_SUFFIXES) if looks_like_video(p)]
     if not beside:
         raise DriveError(
-            f"{csv} holds steering, but there is no video beside it; put the video into its folder"
+            f"{csv} has steering angles, but there is no video beside it; put the video into its folder"
         )
     fits = {p: _fit(p, csv) for p in beside}
     best = max(fits.values())
     taken = [p for p in beside if fits[p] == best]
     if len(taken) > 1:
         raise DriveError(
-            f"{csv} could belong to several videos: {_names(taken)}; open the video that is meant, "
+            f"{csv} could belong to several videos: {_names(taken)}; open the right video, "
             f"or name the CSV after it"
         )
-    note = f"the video {taken[0].name} was taken, the only one beside {csv.name}"
+    note = f"the video {taken[0].name} is used, the only one beside {csv.name}"
     return taken[0], [note] if best == 0 else []
 
 

@@ -97,17 +97,17 @@ def open_container(path: Path) -> InputContainer:
         # "file:" keeps a name such as "concat:x" from being taken for a protocol
         return av.open(f"file:{path.absolute()}", container_options=_OPEN_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise DriveError(f"{path} is no video that can be read ({_reason(error)}); {ACCEPTED}") from error
+        raise DriveError(f"{path} is not a video that can be read ({_reason(error)}); {ACCEPTED}") from error
 
 
 def pick_stream(container: InputContainer, path: Path) -> VideoStream:
     """The video stream to show: the first that is no cover picture. Raises DriveError."""
     moving = [s for s in container.streams.video if not _is_cover(s)]
     if not moving:
-        raise DriveError(f"{path} holds no video, only {_kinds(container)}; {ACCEPTED}")
+        raise DriveError(f"{path} has no video, only {_kinds(container)}; {ACCEPTED}")
     stream = moving[0]
     if stream.codec_context is None:
-        raise DriveError(f"{path} holds video in a coding that is not known here; {ACCEPTED}")
+        raise DriveError(f"{path} has video in an unknown codec; {ACCEPTED}")
     for other in container.streams:
         if other.index != stream.index:
             with suppress(AttributeError):  # older PyAV: the packets are read and passed over
@@ -122,7 +122,7 @@ def build_index(path: Path) -> VideoIndex:
         notes: list[str] = []
         videos = [s for s in container.streams.video if not _is_cover(s)]
         if len(videos) > 1:
-            notes.append(f"the file holds {len(videos)} videos, the first was taken")
+            notes.append(f"the file has {len(videos)} video streams; the first is used")
         name = stream.codec_context.name
         reorders = bool(stream.codec_context.has_b_frames)
         untimed = reorders and any(f in _TIMES_OF_DECODING for f in container.format.name.split(","))
@@ -136,7 +136,7 @@ def build_index(path: Path) -> VideoIndex:
                 f"reading stopped after {len(raw.pts)} frames ({_reason(error)}): the file is damaged"
             )
         if not any(raw.shown):
-            raise DriveError(f"{path} holds no frame: it is cut short or was never finished; {ACCEPTED}")
+            raise DriveError(f"{path} has no frames: it is cut short or was never finished; {ACCEPTED}")
         if "mpegts" in container.format.name.split(",") and all(path.stat().st_size % n for n in (188, 192)):
             raw.damaged[-1] = 1  # cut within a packet: libav gives what is there of the picture as whole
         time_base = stream.time_base or Fraction(1, 1000)
@@ -201,14 +201,14 @@ def _assemble(
         is_key[0] = True  # a container that marks none
     when, joins = _joined(when, dts, step, time_base)
     if joins:
-        notes.append(f"its clock starts anew {joins} times; the pieces were put one after the other")
+        notes.append(f"its clock restarts {joins} times; the pieces were joined in order")
     packets = np.flatnonzero(np.array(raw.shown, np.bool_))
     order = packets[np.argsort(when[packets], kind="stable")]
     rank = np.full(len(pts), -1, np.int64)
     rank[order] = np.arange(len(order))
     promised = int(stream.frames)
     if promised > len(order):
-        notes.append(f"its header promises {promised} frames, {len(order)} are in the file")
+        notes.append(f"its header claims {promised} frames, but the file has {len(order)}")
     unsure_tail = 0
     half = int(raw.damaged[-1])  # the last packet ends too early
     if untimed and "avi" in stream.container.format.name.split(",") and (half or promised != len(order)):

@@ -59,7 +59,7 @@ def read_labels(
     """Read a steering CSV for a video whose frames are at `video_ns` (N,) int64, the first at 0.
 
     promised: the number of frames that the video once had, if it is cut short; 0 if not known. timed: whether
-    `video_ns` are the frames' own times; else nothing is joined by them, and the rows' times count where there is a row
+    `video_ns` are the frames' own times; else nothing is joined by them, and the rows' times are used where there is a row
     for each frame.
     Raises DriveError, or NeedsAngleUnitError when the unit of the angles is not stated.
     """
@@ -89,7 +89,7 @@ def read_labels(
         )
     else:
         raise DriveError(
-            f"{path} has {len(rows.angle)} rows for {len(video_ns)} frames and says neither number nor time of "
+            f"{path} has {len(rows.angle)} rows for {len(video_ns)} frames and states neither the numbers nor the times of "
             f"the frames; {ACCEPTED}"
         )
     return VideoLabels(times, angle, speed, convention, notes)
@@ -132,7 +132,7 @@ def read_speed(table: Table, layout: Layout, notes: list[str]) -> NDArray[np.flo
     if layout.speed:
         speed = table.floats(layout.speed) * (layout.speed_scale or 1.0)
         if not layout.speed_scale and np.isfinite(speed).any():
-            notes.append(f"the column {layout.speed} does not state its unit; metres per second were assumed")
+            notes.append(f"the column {layout.speed} does not state its unit; metres per second are assumed")
     return speed
 
 
@@ -150,7 +150,7 @@ def _counted_from_0(rows: _Rows, layout: Layout, frames: int, notes: list[str]) 
     assert rows.frame is not None
     _, first = np.unique(rows.frame, return_index=True)
     if len(first) < len(rows.frame):
-        notes.append("some frames have several rows; the first of each was taken")
+        notes.append("some frames have several rows; the first of each is used")
     keep = np.zeros(len(rows.frame), np.bool_)
     keep[first] = True
     return rows.only(keep)
@@ -193,7 +193,7 @@ def _time_scale(
     if dates or not 0.01 < span * named / video_span < 100:
         notes.append(
             f"the column {layout.time} is named for {_UNITS[named]}, but its numbers are {_UNITS[likely]}; "
-            f"they were taken as such"
+            f"they are read as such"
         )
         return likely
     return named
@@ -249,14 +249,16 @@ def _row_per_frame(
 def _row_by_row(rows: _Rows, video_ns: NDArray[np.int64], notes: list[str], timed: bool) -> _Joined:
     n = len(video_ns)
     if rows.time_ns is None:
-        notes.append("the rows have neither frame number nor time: row i was taken for frame i")
+        notes.append("the rows have neither frame number nor time: row i is assumed to be of frame i")
     if len(rows.angle) > n:
         notes.append(f"the video is cut short: the last {len(rows.angle) - n} rows have no frame")
     times = video_ns
     if rows.time_ns is not None and len(rows.angle) >= n and (rows.absolute or not timed):
         times = _own_times(rows.time_ns[:n], video_ns, notes)
         if not timed:
-            notes.append("the frames have no times of their own: row i was taken for frame i, with its time")
+            notes.append(
+                "the frames have no times of their own: row i is assumed to be of frame i, with its time"
+            )
     return times, rows.angle[:n], rows.speed[:n]
 
 
@@ -266,14 +268,14 @@ def _own_times(
     """The rows' times for all frames, if they can be: else the video's, from the first row on."""
     if (np.diff(time_ns) < 0).any():
         notes.append(
-            "the rows' times run backwards in places: frames have the video's times, from the first row's"
+            "the rows' times run backwards in places: the video's times are used, starting at the first row's"
         )
         shifted: NDArray[np.int64] = video_ns + time_ns[0]
         return shifted
     own, video = int(time_ns[-1] - time_ns[0]), int(video_ns[-1])
     if own and video and not 0.9 < own / video < 1.1:
         notes.append(
-            f"the rows span {own / 1e9:.1f} s, the video plays {video / 1e9:.1f} s; the rows' times count"
+            f"the rows span {own / 1e9:.1f} s, the video plays {video / 1e9:.1f} s; the rows' times are used"
         )
     return time_ns
 
@@ -297,7 +299,7 @@ def _by_number(
         first = order[0]
         times = video_ns + (rows.time_ns[first] - video_ns[frame[first]])
         notes.append(
-            "not every frame has a row: times are the video's, set by the row of the first frame named"
+            "not every frame has a row: the video's times are used, shifted to the row of the first frame listed"
         )
     angle, speed = np.full(n, np.nan), np.full(n, np.nan)
     for out, values in ((angle, rows.angle), (speed, rows.speed)):
@@ -323,7 +325,7 @@ def _by_time(
     if rows.absolute:
         times = video_ns + time_ns.min()
         notes.append(
-            "the CSV's times count from 1970 and the video's do not: the first row was set to its start"
+            "the CSV's times count from 1970 and the video's do not: the first row is set to the video's start"
         )
     elif int(time_ns.min()) > int(video_ns[-1]) or int(time_ns.max()) < 0:
         notes.append("none of the CSV's times lies within the video")
@@ -338,6 +340,6 @@ def _doubt_degrees(angle: NDArray[np.float64], notes: list[str]) -> None:
     largest = float(np.nanmax(np.abs(angle))) if np.isfinite(angle).any() else 0.0
     if 0 < largest < _HARDLY_A_TURN:
         notes.append(
-            f"the largest angle is {largest:.2f}: as degrees that is hardly a turn; if it is in radians, "
-            f"pass --angle-unit rad"
+            f"the largest angle is {largest:.2f}, which is very small for degrees; if it is in radians, "
+            f"give --angle-unit rad"
         )

@@ -23,8 +23,8 @@ _FAR_BEHIND = 32  # packets a decoder may hold back before a picture counts as l
 _SHORT_WAY = 8  # packets worth decoding rather than seeking over
 
 _NO_KEY = "there is no key frame before it"
-_NO_PICTURE = "the decoder makes no picture of its data"
-_DAMAGED = "its data, or data of frames that it is built on, are damaged"
+_NO_PICTURE = "the decoder produces no picture from its data"
+_DAMAGED = "its data, or the data of its reference frames, are damaged"
 _ORDER = "data are missing around it, and the file does not say in which order frames are shown"
 
 
