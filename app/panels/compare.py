@@ -64,7 +64,7 @@ class ComparePanel(QWidget):
         self.forget()
 
     def forget(self) -> None:
-        """Another drive or network: what was seen is of no use."""
+        """Another drive or network: what was kept is discarded."""
         self._seen.clear()
         self._index = None
         self.view.set_pair(None, None)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from vbp.evidence.quick import Quick
 
 EMPTY = (
-    "Tests the maps of the frame on the screen: does the angle move when what they mark is replaced, "
-    "do they change when the network's head is random, is VisualBackProp near phi and LRP?"
+    "Tests the maps of the current frame: does the angle change when the most relevant regions are replaced, "
+    "do the maps change when the fully connected layers are random, is VisualBackProp similar to phi and LRP?"
 )
 WIDE = 520  # pixels from which on the plots stand beside each other,
 LOW = 380  # or always, in a panel less high than that,

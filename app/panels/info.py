@@ -1,4 +1,4 @@
-"""What the recording holds, and what was taken for granted."""
+"""What the recording contains, and what was assumed about it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class InfoPanel(QWidget):
         super().__init__()
         self.text = QTextBrowser()
         self.text.setFrameShape(QFrame.Shape.NoFrame)
-        self.text.setPlaceholderText("What the recording holds appears here when a drive is open")
+        self.text.setPlaceholderText("The contents of a drive appear here when it is open")
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self.text)
@@ -42,9 +42,14 @@ def describe(drive: Drive, note: str = "") -> str:
         ("Duration", clock(seconds)),
         ("Camera", info.camera + (f" (of {', '.join(info.cameras)})" if len(info.cameras) > 1 else "")),
         ("Classes", f"{len(info.classes)}, a folder each" if info.classes else ""),
-        ("Steering", f"{labelled} of {len(drive)} frames" if labelled else "none: no driven angle, no error"),
+        (
+            "Steering",
+            f"{labelled} of {len(drive)} frames"
+            if labelled
+            else "none: no driven angle and no error are shown",
+        ),
         ("Angle", _angle(info.angle_unit, info.angle_sign)),
-        ("Known from", info.angle_source),
+        ("Source of the unit", info.angle_source),
     ]
     if labelled:
         degrees = np.degrees(drive.angle_rad[np.isfinite(drive.angle_rad)])

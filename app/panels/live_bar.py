@@ -73,9 +73,9 @@ class LiveBar(QToolBar):
         for name in ("play", "record", "snapshot", "crop", "camera"):
             self.addAction(actions[name])
         self.addSeparator()
-        self.camera = Line(5, "How the camera is doing")
+        self.camera = Line(5, "State of the camera")
         self.angles = Line(4, "The measured steering angle")
-        self.recording = Line(5, "What is being recorded, and where it goes")
+        self.recording = Line(5, "The recording: its length, size and folder")
         lines = QWidget()
         lines.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         row = QHBoxLayout(lines)

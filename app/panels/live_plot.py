@@ -17,8 +17,8 @@ class LivePlot(AnglePlot):
     While it is held, it stands still and can be zoomed and moved; the history goes on.
     """
 
-    empty_text = "Predicted angles appear here as frames come in"
-    unlabelled_text = "no measured angle: Camera… takes a source of them"
+    empty_text = "Predicted angles appear here as frames arrive"
+    unlabelled_text = "no measured angle: choose a source of angles in Camera…"
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self.history = History()

@@ -54,7 +54,7 @@ class MethodPanel(QWidget):
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(10)
         if self.chooser is not None:
-            self.chooser.setToolTip("The method that this panel shows")
+            self.chooser.setToolTip("The attribution method of this panel")
             self.chooser.setAccessibleName("Method")
             self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             self.chooser.setMinimumContentsLength(CHARACTERS)

@@ -71,11 +71,11 @@ class Panels:
 
 
 def make_panels(actions: dict[str, QAction], picture: MaskedView) -> Panels:
-    empty = "An explanation of the same prediction appears here"
+    empty = "The attribution map of another method appears here"
     methods = {name: MethodPanel(name, empty, first, chooser=True) for name, first in FIRST_METHODS.items()}
     return Panels(
         picture=picture,
-        visualbackprop=MethodPanel("visualbackprop", "What the network sees appears here"),
+        visualbackprop=MethodPanel("visualbackprop", "The network's input with its mask appears here"),
         methods=methods,
         prediction=PredictionPanel(),
         layers=LayersView(),

@@ -1,4 +1,4 @@
-"""What the network tells of the frame: an angle on the wheel, or classes."""
+"""The network's prediction of the frame: an angle on the wheel, or classes."""
 
 from __future__ import annotations
 

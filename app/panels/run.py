@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from vbp.app.jobs.run import RunState, Seen
     from vbp.training.folder import Row
 
-EMPTY = "Open a training run, or drop its folder on the window:\neach checkpoint shows what it saw in the frame on the screen"
+EMPTY = "Open a training run, or drop its folder on the window:\nthe mask and prediction of each checkpoint on the current frame appear here"
 FLAT = 1.9  # a panel that is wider than this times its height has the plot beside the pictures
 
 
@@ -269,7 +269,7 @@ def describe(state: RunState) -> str:
     if state.quiet_since is not None:
         when = time.localtime(state.quiet_since)
         today = time.strftime("%x", when) == time.strftime("%x")
-        return f"stopped at {where}{measured}, nothing new since {time.strftime('%H:%M' if today else '%Y-%m-%d %H:%M', when)}"
+        return f"stopped at {where}{measured}, no new values since {time.strftime('%H:%M' if today else '%Y-%m-%d %H:%M', when)}"
     return f"training, {where}{measured}"
 
 

@@ -9,7 +9,7 @@ from vbp.app import theme
 
 STAGES = ("decode", "preprocess", "forward", "mask", "lrp", "overlay")
 TITLES = {"preprocess": "prep"}
-DEVICE_TIP = "The device that runs the network, and how"
+DEVICE_TIP = "The device that runs the network, and its implementation"
 RATE_TIP = "Frames shown per second, and the recording's own rate"
 SMOOTHING = 0.15  # of a new measurement; single frames jump about
 
@@ -26,12 +26,12 @@ class StatusLine(QStatusBar):
         self.device = self._label(DEVICE_TIP)
         self.rate = self._label(RATE_TIP)
         self.stages = self._label("Milliseconds per frame and stage, smoothed")
-        self.skipped = self._label("Frames left out since play was pressed, to keep the recording's clock")
+        self.skipped = self._label("Frames skipped since playback started, to keep real time")
         self.progress = QProgressBar()
         self.progress.setFixedWidth(160)
         self.progress.setMaximumHeight(self.fontMetrics().height() + 4)
         self.progress.setTextVisible(True)
-        self.progress.setToolTip("Prediction of the whole drive; it waits while the drive plays")
+        self.progress.setToolTip("Progress of predicting the whole drive; paused while the drive plays")
         self.cancel = QToolButton()
         self.cancel.setToolTip("Stop predicting (P)")
         theme.set_icon(self.cancel, "close")
@@ -89,9 +89,9 @@ class StatusLine(QStatusBar):
         self.stages.setText(f"{text} ms" if text else "")
         self.skipped.setText((f"{skipped} skipped" if realtime else "every frame") if known else "")
 
-    def show_progress(self, done: int, total: int) -> None:
+    def show_progress(self, predicted: int, total: int) -> None:
         self.progress.setRange(0, max(1, total))
-        self.progress.setValue(done)
+        self.progress.setValue(predicted)
         self.progress.setFormat("predicted %p %")
         self.progress.show()
         self.cancel.show()

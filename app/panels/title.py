@@ -58,8 +58,8 @@ class PanelTitle(QWidget):
         else:
             row.addStretch(1)
         for icon, tip, slot in (
-            ("fit", "Float, or dock again", self._float),
-            ("close", "Close; the Panels menu brings it back", dock.close),
+            ("fit", "Undock the panel, or dock it again", self._float),
+            ("close", "Close the panel; the Panels menu shows it again", dock.close),
         ):
             button = QToolButton()
             button.setToolTip(tip)

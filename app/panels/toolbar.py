@@ -36,18 +36,18 @@ class TopBar(QToolBar):
         self.addAction(actions["camera"])
         self.addAction(actions["export"])
         self.addSeparator()
-        self.network = self._combo("Network", "The network that predicts and is explained", 170)
-        self.device = self._combo("Device", "Where the network runs", 80)
+        self.network = self._combo("Network", "The network that predicts and that the maps explain", 170)
+        self.device = self._combo("Device", "The device that the network runs on", 80)
         self.addSeparator()
-        self.style_box = self._combo("Overlay", "How the mask is laid over the pictures (S)", 100)
+        self.style_box = self._combo("Overlay", "Style of the mask over the picture (S)", 100)
         for name, title in STYLE_TITLES.items():
             self.style_box.addItem(title, name)
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setFixedWidth(110)
         self.opacity.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.opacity.setAccessibleName("Strength of the mask")
-        self.opacity.setToolTip("Strength of the mask (↑ and ↓; M hides it)")
+        self.opacity.setAccessibleName("Opacity of the mask")
+        self.opacity.setToolTip("Opacity of the mask (↑ and ↓; M hides it)")
         self.addWidget(self.opacity)
         self.percent = QLabel()
         self.percent.setFont(theme.number_font())
@@ -57,7 +57,7 @@ class TopBar(QToolBar):
         self.target = TargetBox()
         self._add_combo(
             "Explain",
-            "What of the prediction the maps explain; VisualBackProp and φ know no such choice",
+            "Which output the maps explain; VisualBackProp and φ are the same for every output",
             130,
             self.target,
         )

@@ -30,21 +30,25 @@ class ActionSpec:
     checkable: bool = False
 
 
-FURTHER = "Another method's explanation of the same prediction"
+FURTHER = "The attribution map of another method, of the same prediction"
 # The panels that can be shown and hidden, in the order of their number keys: id, title, what it is for.
 PANELS: tuple[tuple[str, str, str], ...] = (
-    ("visualbackprop", "VisualBackProp", "What the network sees, with the mask of the shown prediction"),
+    ("visualbackprop", "VisualBackProp", "The network's input with the VisualBackProp mask"),
     ("lrp", "LRP", "Layer-wise relevance propagation of the same prediction"),
     ("steering", "Steering", "Driven and predicted wheel angle, error and speed"),
     ("layers", "Layers", "Averaged feature maps and intermediate masks, layer by layer"),
     ("compare", "Compare", "The frame before and this one, with masks and errors"),
     ("angle", "Angle and error", "Driven and predicted angle over the drive"),
-    ("info", "Drive", "What the recording holds and what was taken for granted"),
-    ("run", "Training run", "The frame through a run's checkpoints, and its error over the epochs"),
+    ("info", "Drive", "The recording's contents, and what was assumed about it"),
+    (
+        "run",
+        "Training run",
+        "The current frame at each checkpoint of a training run, and the error over the epochs",
+    ),
     (
         "evidence",
         "Evidence",
-        "Tests whether the maps of this frame are true: deletion, a random head, phi and LRP",
+        "Tests of the current maps' faithfulness: deletion, random fully connected layers, phi and LRP",
     ),
     ("method-2", "Method 2", FURTHER),
     ("method-3", "Method 3", FURTHER),
@@ -91,7 +95,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "S&ave session…",
         ("Ctrl+S",),
         "session.ask_save",
-        tip="Keep what is open in a file",
+        tip="Save what is open to a file",
     ),
     A(
         "export",
@@ -153,7 +157,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "&Real time",
         ("R",),
         "playback.set_realtime",
-        tip="Keep the recording's own clock, leaving frames out where needed; off: show every frame",
+        tip="Play in real time, skipping frames where needed; off: show every frame",
         icon="skip",
         checkable=True,
     ),
@@ -192,7 +196,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Set the network's &crop",
         ("Shift+C",),
         "crop.begin",
-        tip="Draw what the network sees",
+        tip="Draw the network's crop",
         icon="crop",
     ),
     A(
@@ -249,7 +253,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         ("M",),
         "view.set_mask_shown",
         checkable=True,
-        tip="Mask over the picture",
+        tip="Show the mask over the picture",
     ),
     A(
         "style",
@@ -259,8 +263,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "view.next_style",
         tip="Next overlay style: the paper's red, or a heat map",
     ),
-    A("stronger", "View", "Mask stronger", ("Up",), "view.change_opacity", 10),
-    A("weaker", "View", "Mask weaker", ("Down",), "view.change_opacity", -10),
+    A("stronger", "View", "More opaque mask", ("Up",), "view.change_opacity", 10),
+    A("weaker", "View", "More transparent mask", ("Down",), "view.change_opacity", -10),
     A("full-screen", "View", "&Full screen", ("F11", "F"), "view.toggle_full_screen", icon="fit"),
     A(
         "reset-layout",
@@ -268,7 +272,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "&Reset layout",
         ("Ctrl+Shift+R",),
         "view.reset_layout",
-        tip="Panels back in their places",
+        tip="Move all panels back to their places",
     ),
     *(
         A(

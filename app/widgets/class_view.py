@@ -33,7 +33,7 @@ class ClassView(QWidget):
     def set_classes(
         self, names: Sequence[str], probabilities: NDArray[np.float64] | None, truth: int = -1
     ) -> None:
-        """names and probabilities (classes,); None: nothing was told. truth: the true class, -1 where it is not known."""
+        """names and probabilities (classes,); None: there is no prediction. truth: the true class, -1 where it is not known."""
         self._rows = []
         self._truth = names[truth] if 0 <= truth < len(names) else ""
         if probabilities is not None and np.isfinite(probabilities).all():
@@ -49,7 +49,7 @@ class ClassView(QWidget):
         self.update()
 
     def text(self) -> str:
-        """The same in words: the class told, its probability, and the true class."""
+        """The same in words: the predicted class, its probability, and the true class."""
         if not self._rows:
             return ""
         name, probability, _ = self._rows[0]
@@ -99,12 +99,12 @@ class ClassView(QWidget):
         painter.setFont(large)
         painter.setPen(c.text)
         self._elided(painter, QRectF(area.x(), area.y() + row, area.width(), row * 1.4), self._rows[0][0])
-        told, colour = "true class not known", c.muted
+        verdict, colour = "true class not known", c.muted
         if self._truth:
-            told, colour = ("✓ right", c.driven) if self._right else (f"✗ it is: {self._truth}", c.error)
+            verdict, colour = ("✓ right", c.driven) if self._right else (f"✗ it is: {self._truth}", c.error)
         painter.setFont(self.font())
         painter.setPen(colour)
-        self._elided(painter, QRectF(area.x(), area.y() + row * 2.4, area.width(), row), told)
+        self._elided(painter, QRectF(area.x(), area.y() + row * 2.4, area.width(), row), verdict)
 
     def _paint_bars(self, painter: QPainter, area: QRectF, row: float) -> None:
         c = theme.colours()

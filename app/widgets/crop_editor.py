@@ -87,11 +87,11 @@ class CropEditor(QWidget):
         self.text = QLabel()
         self.text.setFont(theme.number_font())
         self.apply = QPushButton("Apply")
-        self.apply.setToolTip("See this part from now on, and remember it for this source (Enter)")
+        self.apply.setToolTip("Use this crop from now on, and remember it for this source (Enter)")
         self.cancel = QPushButton("Cancel")
-        self.cancel.setToolTip("Leave the crop as it was (Esc)")
+        self.cancel.setToolTip("Keep the previous crop (Esc)")
         self.default = QPushButton("Default")
-        self.default.setToolTip("Back to the network's own crop (Backspace)")
+        self.default.setToolTip("Reset to the crop of the network's specification (Backspace)")
         row.addWidget(self.text, 1)
         for button in (self.default, self.cancel, self.apply):
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -241,7 +241,7 @@ class CropEditor(QWidget):
             f"  →  network's {self._input[0]}×{self._input[1]} ({scale:.2f}×)"
         )
         self.text.setToolTip(
-            "Drag the frame or its corners; the wheel sizes it, the arrows move it by a pixel"
+            "Drag the frame or its corners; the mouse wheel resizes it, the arrow keys move it by a pixel"
         )
 
     def _dress(self) -> None:

@@ -35,9 +35,9 @@ class Meaning:
 
 STEERING = Meaning("driven", "predicted", "error = driven − predicted", "°")
 # What is known is then 100 %, and is not drawn.
-CLASSES = Meaning("", "probability of the true class", "what lacks to 100 %", " %", "", percent=True)
+CLASSES = Meaning("", "probability of the true class", "100 % − probability", " %", "", percent=True)
 UNKNOWN_CLASSES = Meaning(
-    "", "probability of the class told", "", " %", "the true classes are not known", percent=True
+    "", "probability of the predicted class", "", " %", "the true classes are not known", percent=True
 )
 
 

@@ -116,7 +116,7 @@ class StartPage(QWidget):
         self.camera.setToolTip("Watch a camera or a stream live (C)")
         self.camera.clicked.connect(self.camera_requested)
         self.demo = QPushButton("Demo drive")
-        self.demo.setToolTip("A minute of simulated road")
+        self.demo.setToolTip("One minute on a simulated road")
         self.demo.hide()
         self._demo_path = ""
         self.demo.clicked.connect(lambda: self.open_requested.emit(self._demo_path))
@@ -178,7 +178,7 @@ class StartPage(QWidget):
         self.set_recent([])
 
     def set_demo(self, path: str) -> None:
-        """Offer the recording at `path` to who has none at hand."""
+        """Offer the recording at `path` to a user who has none."""
         self._demo_path = path
         self.demo.setVisible(bool(path))
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 # (title, target as `vbp.explain.parse_target` reads it, tip)
 ANGLE = (
-    ("Angle", "output", "What turns the wheel to the left, and against it"),
-    ("Negative", "negative", "What turns the wheel to the right, and against it"),
-    ("Magnitude", "magnitude", "What makes the angle large, whichever side"),
-    ("Error", "error", "What raises driven − predicted"),
-    ("Size of the error", "error-magnitude", "What makes the prediction worse"),
+    ("Angle", "output", "Evidence for steering left, and against it"),
+    ("Negative", "negative", "Evidence for steering right, and against it"),
+    ("Magnitude", "magnitude", "Evidence for a large angle, to either side"),
+    ("Error", "error", "Evidence that raises driven − predicted"),
+    ("Size of the error", "error-magnitude", "Evidence that makes the prediction worse"),
 )
 
 
@@ -47,10 +47,10 @@ class TargetBox(QComboBox):
         self._of_classes = spec.is_classifier
         rows = list(ANGLE)
         if spec.is_classifier:
-            rows = [("Predicted class", "class", "What speaks for the class told")]
+            rows = [("Predicted class", "class", "Evidence for the predicted class")]
             for k in range(len(spec.classes)):
                 name = class_name(spec, k)
-                rows.append((name, f"class:{k}", f"What speaks for {name}, whatever is told"))
+                rows.append((name, f"class:{k}", f"Evidence for {name}, whichever class is predicted"))
         self.clear()
         for title, target, tip in rows:
             self.addItem(title, target)
