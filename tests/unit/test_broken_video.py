@@ -81,7 +81,7 @@ def test_broken_media(name: str, shared: Path) -> None:
 def test_two_videos_and_a_lying_count_are_noted(shared: Path) -> None:
     folder = shared / "data" / "broken-media"
     with open_drive(folder / "nasa_13013.mp4") as drive:
-        assert any("2 videos" in note for note in drive.info.notes)
+        assert any("2 video streams" in note for note in drive.info.notes)
     with open_drive(folder / "sample.avi") as drive:
         assert any("claims 98 frames" in note for note in drive.info.notes)
 
