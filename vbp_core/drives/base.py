@@ -53,7 +53,7 @@ class Gap:
 
 @dataclass
 class DriveInfo:
-    """What was found, and what was taken for granted, in words for `vbp info`.
+    """What was found, and what was assumed, in words for `vbp info`.
 
     kind: short and stable, as "udacity-csv", "rosbag1", "video". path: as it was opened. width, height: of a picture, in
     pixels; 0 where none can be read. fps: the median rate of the frames, Hz, 0 for fewer than two. camera: the one
