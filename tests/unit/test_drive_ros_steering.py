@@ -152,8 +152,7 @@ def test_joints_that_steer(tmp_path: Path) -> None:
     with open_drive(arm) as drive:
         assert np.isnan(drive.angle_rad).all()
         assert (
-            "/joint_states holds no number in position.steer: the drive has no steering angles"
-            in drive.info.notes
+            "/joint_states holds no number in position.steer: the drive has no steering" in drive.info.notes
         )
 
 

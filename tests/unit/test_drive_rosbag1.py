@@ -188,7 +188,7 @@ def test_unit_and_sign_are_stated_and_overruled(tmp_path: Path) -> None:
     with open_drive(path) as drive:
         plain = drive.angle_rad
         assert (drive.info.angle_unit, drive.info.angle_sign) == ("rad", "left")
-        assert "states radians" in drive.info.angle_source
+        assert "says radians" in drive.info.angle_source
     with open_drive(path, OpenOptions(angle_unit="deg", angle_sign="right")) as drive:
         assert drive.angle_rad == pytest.approx(-np.radians(plain))
         assert drive.info.angle_source == "given by the user"

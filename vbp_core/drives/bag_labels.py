@@ -142,7 +142,7 @@ def _known_speed(streams: Mapping[str, Stream], angle: Signal | None, info: Driv
             info.notes.append(f"the speed is taken from {stream.name}.{path}")
             return Signal(stream, path)
     if angle is not None:
-        info.notes.append(f"{angle.stream.name} has no field speed: the drive has no speeds")
+        info.notes.append(f"{angle.stream.name} has no field speed: the speed is not known")
     return None
 
 
@@ -197,7 +197,7 @@ def _no_steering(streams: Collection[Stream]) -> str:
         reader = stream.first
         if "steering" in stream.name.lower() or "SteeringReport" in reader.topic.msgtype:
             if reader.problem:
-                return f"{reader.problem}; the drive has no steering angles{offer}"
+                return f"{reader.problem}; the drive has no steering{offer}"
             if known(reader) is None:
                 return (
                     f"{stream.name} ({short_type(reader.topic.msgtype)}) has no field steering_wheel_angle "
@@ -205,4 +205,4 @@ def _no_steering(streams: Collection[Stream]) -> str:
                 )
     if offer:
         return f"no topic states a steering angle and its unit: the drive has no steering{offer}"
-    return "no topic has a field steering_wheel_angle: the drive has no steering angles"
+    return "no topic has a field steering_wheel_angle: the drive has no steering"

@@ -114,6 +114,4 @@ def convention(reader: TopicReader, path: str) -> Convention | None:
         return None
     if base_type(reader.topic) == "SteeringReport":
         return Convention("rad", "left", f"SteeringReport's {WHEEL} is radians, left positive: {name}")
-    return Convention(
-        "rad", "left", f"assumed to be radians, left positive, by ROS convention (REP 103): {name}"
-    )
+    return Convention("rad", "left", f"taken for radians, left positive, by ROS convention (REP 103): {name}")
