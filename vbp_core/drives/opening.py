@@ -39,14 +39,14 @@ class Format:
 
 # In the order asked: the most specific first.
 FORMATS: tuple[Format, ...] = (
-    Format("rosbag1", "vbp.drives.rosbag1", "a ROS1 .bag, or a folder of them", ("*.bag",)),
+    Format("rosbag1", "vbp.drives.rosbag1", "a ROS1 .bag, or a folder of them", ("*.bag", "*.bag.*")),
     Format(
         "rosbag2",
         "vbp.drives.rosbag2",
         "a ROS2 bag folder (metadata.yaml) or .db3",
-        ("metadata.yaml", "*.db3", "*.db3-*", "*.mcap"),
+        ("metadata.yaml", "*.db3", "*.db3-*", "*.db3.*", "*.mcap", "*.mcap.*"),
     ),
-    Format("mcap", "vbp.drives.mcap_file", "an .mcap recording", ("*.mcap",)),
+    Format("mcap", "vbp.drives.mcap_file", "an .mcap recording", ("*.mcap", "*.mcap.*")),
     Format("udacity-csv", "vbp.drives.udacity_csv", "a Udacity export (interpolated.csv, or camera.csv)"),
     Format("udacity-simulator", "vbp.drives.udacity_simulator", "a simulator drive (driving_log.csv)"),
     Format(

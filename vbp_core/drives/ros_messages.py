@@ -162,7 +162,7 @@ class TopicReader:
         values = self._values.read(data)
         try:
             if self.kind == "compressed":
-                return decode_compressed(values["data"])
+                return decode_compressed(values["data"], str(values["format"]))
             return decode_raw(
                 values["data"],
                 int(values["width"]),
@@ -177,7 +177,10 @@ class TopicReader:
     def picture_file(self, data: bytes) -> bytes | None:
         """The picture file that a message holds; None for raw pixels. Raises MessageError."""
         assert self._values is not None
-        return bytes(self._values.read(data)["data"]) if self.kind == "compressed" else None
+        values = self._values.read(data)
+        if self.kind != "compressed" or str(values["format"]).lower().startswith("bayer"):
+            return None  # a mosaic is no picture
+        return bytes(values["data"])
 
 
 def _element(values: Any, element: str, names: Any) -> float:
