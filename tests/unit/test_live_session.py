@@ -19,6 +19,7 @@ from vbp.drives import open_drive
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
 from vbp.frames import run_frame
+from vbp.live import waiting
 from vbp.live.address import parse_address
 from vbp.live.angles import Measured, Track
 from vbp.live.records import CaptureState, LiveEvent, LiveFailure, LiveFrame, LiveRequest, RecordingState
@@ -211,6 +212,22 @@ def test_a_recording_that_fails_does_not_end_the_session(server, begin, tmp_path
     assert f"{tmp_path / 'file'} is no folder" in recording.failure and recording in events
     assert not session.is_recording and session.is_alive() and session.failure == ""
     assert session.end() == []
+
+
+def test_frames_that_find_no_room_are_counted_in_the_recording(server, begin, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE_S", 3600.0)
+    monkeypatch.setattr(waiting, "MOST_BYTES", 1)  # one frame waits, for a prediction that does not come
+    arrived: list[LiveFrame] = []
+    session = begin(tmp_path / "drive", on_frame=arrived.append)
+    server.play([PICTURE], fps=30)
+    until(lambda: len(arrived) > 8)
+    session.record(None)
+    until(lambda: session.recording is not None and session.recording.ended)
+    assert session.end() == []
+    recording = session.recording
+    assert recording is not None and recording.frames == 1 and recording.dropped >= 8
+    with open_drive(tmp_path / "drive") as drive:
+        assert any(f"{recording.dropped} frames were not recorded" in note for note in drive.info.notes)
 
 
 def test_a_network_that_cannot_be_run_is_its_callers_to_tell(server, begin, tmp_path) -> None:

@@ -51,14 +51,12 @@ class Capture:
         self._reader: Reader | None = None  # the one whose frames count
         self._readers: list[Reader] = []  # with those that were given up and still hang
         self._newest: LiveFrame | None = None
-        self._taken = 0
         self._arrivals: deque[int] = deque(maxlen=512)
-        self._received = self._dropped = self._reconnects = 0
+        self._received = self._reconnects = 0
         self._last_stamp = 0
         self._exposure_ms: float | None = None
         self._phase: Phase = "connecting"
         self._text = f"Connecting to {self.address.name}"
-        self._since_ns = time.monotonic_ns()
 
     # --- what others call --------------------------------------------------------------------
 
@@ -67,7 +65,6 @@ class Capture:
         with self._changed:
             if self._watch is not None or self._stopped:
                 return
-            self._since_ns = time.monotonic_ns()
             self._watch = threading.Thread(target=self._run, name="camera watch", daemon=True)
         self._watch.start()
 
@@ -100,7 +97,6 @@ class Capture:
                 self._changed.wait(left)
             if self._stopped or self._newest is None:
                 return None
-            self._taken = max(self._taken, self._newest.index)
             return self._newest
 
     @property
@@ -114,11 +110,9 @@ class Capture:
         return CaptureState(
             self._phase,
             self._text,
-            self._since_ns,
             (size[0], size[1]),
             self._fps(),
             self._received,
-            self._dropped,
             self._reconnects,
             self._exposure_ms,
         )
@@ -141,10 +135,9 @@ class Capture:
         with self._changed:
             if self._stopped or reader is not self._reader:
                 return False
-            if self._newest is not None:
-                if timestamp_ns <= self._last_stamp:  # the clock was set back: go on from where it was
-                    timestamp_ns = self._last_stamp + max(arrived_ns - self._newest.arrived_ns, 1)
-                self._dropped += self._newest.index > self._taken
+            if self._newest is not None and timestamp_ns <= self._last_stamp:
+                # The clock was set back: go on from where it was.
+                timestamp_ns = self._last_stamp + max(arrived_ns - self._newest.arrived_ns, 1)
             self._last_stamp = timestamp_ns
             self._received += 1
             frame = LiveFrame(self._received, timestamp_ns, image, arrived_ns=arrived_ns)
@@ -261,8 +254,6 @@ class Capture:
                 return
             same = (phase, text) == (self._phase, self._text)
             quiet = same or (phase == self._phase == "stale")
-            if phase != self._phase:
-                self._since_ns = time.monotonic_ns()
             self._phase, self._text = phase, text
             state = self._state()
         if quiet or self._on_state is None:

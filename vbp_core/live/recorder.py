@@ -57,6 +57,11 @@ class Recorder:
             self._wake.notify_all()
             return True
 
+    def add_lost(self, frames: int) -> None:
+        """Count frames that found no room before they came here."""
+        with self._wake:
+            self._dropped += frames
+
     def stop(self) -> RecordingState:
         """Write what waits and make the files whole; waits for that. Safe to call twice.
 

@@ -51,19 +51,16 @@ class CaptureState:
 
     phase: "connecting" until the first frame, "live", "stale" when the newest frame is older than half a
     second, "lost" when the camera is gone or silent and is tried again. text: one sentence for the user.
-    since_ns: when the phase began, `time.monotonic_ns`. size: (width, height) of the newest frame, (0, 0) before.
-    fps: measured over the last two seconds. received: frames that came. dropped: frames replaced by a newer
-    one before anybody took them. reconnects: how often frames came back after a loss. exposure_ms: what the
-    camera says of its exposure, None where it says nothing.
+    size: (width, height) of the newest frame, (0, 0) before. fps: measured over the last two seconds. received: frames
+    that came. reconnects: how often frames came back after a loss. exposure_ms: what the camera says of its exposure,
+    None where it says nothing.
     """
 
     phase: Phase
     text: str
-    since_ns: int
     size: tuple[int, int]
     fps: float
     received: int
-    dropped: int
     reconnects: int
     exposure_ms: float | None = None
 

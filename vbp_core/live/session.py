@@ -82,6 +82,7 @@ class LiveSession(threading.Thread):
         self._changed = threading.Condition()
         self._stopped = False
         self._folder: Path | None = None  # to record into; None: nowhere
+        self._current: Path | None = None  # the same, of the frames that wait; the session's thread's own
         self._make_parents = False
         self._waiting = WaitingFrames()
         self._recorder: Recorder | None = None
@@ -146,7 +147,8 @@ class LiveSession(threading.Thread):
         """
         with self._changed:
             self._folder = folder.expanduser() if folder is not None else None
-            self._make_parents = make_parents
+            if folder is not None:
+                self._make_parents = make_parents
             self._changed.notify_all()
 
     @property
@@ -158,11 +160,7 @@ class LiveSession(threading.Thread):
     def recording(self) -> RecordingState | None:
         """Of the recording that is being made, or of the last one; None before its first frame."""
         with self._changed:
-            return self._recording if self._recorder is None else self._recording_state(self._recorder)
-
-    def _recording_state(self, recorder: Recorder) -> RecordingState:
-        state = recorder.state
-        return replace(state, dropped=state.dropped + self._waiting.lost)
+            return self._recording if self._recorder is None else self._recorder.state
 
     # --- how it is doing -----------------------------------------------------------------------------
 
@@ -246,14 +244,17 @@ class LiveSession(threading.Thread):
         reported = 0.0
         while True:
             with self._changed:
-                while not (self._stopped or self._folder is not None or self._recorder is not None):
+                while not (self._stopped or self._folder is not None or self._current is not None):
                     self._changed.wait()
-                if not self._stopped and self._folder is not None and not self._waiting.ready:
+                self._current = self._current or self._folder
+                if not self._stopped and self._folder == self._current and not self._waiting.ready:
                     self._changed.wait(_POLL_S)
-                stopped, folder = self._stopped, self._folder
-                frames = self._waiting.take(everything=stopped or folder is None)
+                stopped, ending = self._stopped, self._folder != self._current
+                frames = self._waiting.take(everything=stopped or ending)
             try:
-                self._write(frames, folder)
+                self._write(frames)
+                if ending:
+                    self._end_recording()
             except VbpError as error:
                 self._give_up(str(error))
             except Exception as error:
@@ -263,16 +264,18 @@ class LiveSession(threading.Thread):
                 return
             if self._recorder is not None and time.monotonic() - reported > RECORDING_EVERY_S:
                 reported = time.monotonic()
-                self._tell(self._recording_state(self._recorder))
+                self._tell(self._recorder.state)
 
-    def _write(self, frames: list[LiveFrame], folder: Path | None) -> None:
+    def _write(self, frames: list[LiveFrame]) -> None:
         for frame in frames:
-            if self._recorder is None and folder is not None:
-                self._recorder = self._open_recorder(frame, folder)
+            if self._recorder is None and self._current is not None:
+                self._recorder = self._open_recorder(frame, self._current)
             if self._recorder is not None:
                 self._recorder.put(self.with_angle(frame))
-        if self._recorder is not None and self._recorder.folder != folder:
-            self._end_recording()
+        if self._recorder is not None:
+            with self._changed:
+                lost, self._waiting.lost = self._waiting.lost, 0
+            self._recorder.add_lost(lost)
 
     def _open_recorder(self, frame: LiveFrame, folder: Path) -> Recorder:
         from vbp.live.recorder import Recorder  # PyAV comes with it, and most sessions record nothing
@@ -289,13 +292,14 @@ class LiveSession(threading.Thread):
 
     def _give_up(self, reason: str) -> None:
         with self._changed:
-            self._folder = None
+            if self._folder == self._current:
+                self._folder = None
             self._waiting.clear()
         self._end_recording(reason)
 
     def _end_recording(self, failure: str = "") -> None:
         """Make the recording whole, and tell what became of it. failure: why it ends, if nobody asked for that."""
-        recorder = self._recorder
+        recorder, self._current = self._recorder, None
         if recorder is None and not failure:
             return
         if recorder is not None:
@@ -304,8 +308,7 @@ class LiveSession(threading.Thread):
             except VbpError as error:
                 failure = failure or str(error)
         with self._changed:
-            state = RecordingState(None) if recorder is None else self._recording_state(recorder)
+            state = RecordingState(None) if recorder is None else recorder.state
             state = replace(state, ended=True, failure=failure)
             self._recorder, self._recording = None, state
-            self._waiting.lost = 0
         self._tell(state)

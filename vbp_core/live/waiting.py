@@ -18,10 +18,9 @@ class WaitingFrames:
     """In the order of their arrival. Belongs to whoever holds the session's lock. lost: frames that found no room."""
 
     def __init__(self) -> None:
-        self.lost = 0
         self._frames: deque[LiveFrame] = deque()
         self._results: dict[int, tuple[NetworkResult, ...]] = {}
-        self._bytes = 0
+        self._bytes = self.lost = 0
         self._newest_result = 0  # the newest frame that the networks have seen
         self._newest_taken = 0
 
@@ -67,4 +66,4 @@ class WaitingFrames:
     def clear(self) -> None:
         self._frames.clear()
         self._results.clear()
-        self._bytes = 0
+        self._bytes = self.lost = 0
