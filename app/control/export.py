@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
 from vbp.app.control.desktop import open_outside
@@ -13,8 +13,9 @@ from vbp.app.control.export_line import ExportLine, span
 from vbp.app.control.presenter import Presenter
 from vbp.app.dialogs.export import ExportDialog
 from vbp.app.dialogs.export_form import Choice, Subject
-from vbp.app.jobs.export_preview import PreviewThread, PreviewWish
+from vbp.app.jobs.export_preview import Preview, PreviewRequest, draw_preview
 from vbp.app.jobs.export_queue import DONE, FAILED, Export, ExportQueue
+from vbp.app.jobs.worker import Worker
 from vbp.app.player.messages import Frame
 from vbp.app.player.playback import Player
 from vbp.app.state.marks import Marks
@@ -23,13 +24,10 @@ from vbp.app.widgets.notice import Notice
 from vbp.export.job import Job, Settings
 from vbp.results import VBP
 
-JOIN_S = 5.0
 REACH_S = 5.0  # seconds around a single picture that its plot shows, as vbp.export.picture has it
 
 
 class ExportControl(QObject):
-    _drawn = Signal(object, str)
-
     def __init__(
         self,
         window: QWidget,
@@ -46,7 +44,10 @@ class ExportControl(QObject):
         self.line = ExportLine(self.queue)
         presenter.panels.status.addPermanentWidget(self.line)
         self.dialog: ExportDialog | None = None
-        self._thread: PreviewThread | None = None
+        failure = "The preview could not be drawn"
+        self.worker: Worker[PreviewRequest] = Worker("export-preview", draw_preview, failure, self)
+        self.worker.told.connect(self._on_drawn)
+        self.worker.finished.connect(self._on_finished)
         self.queue.ended.connect(self._on_ended)
 
     # The dialog.
@@ -59,8 +60,7 @@ class ExportControl(QObject):
             self.dialog = ExportDialog(self._window)
             self.dialog.chosen.connect(self._on_chosen)
             self.dialog.changed.connect(self._draw)
-            self.dialog.finished.connect(self._end_preview)
-            self._drawn.connect(self.dialog.set_picture)
+            self.dialog.finished.connect(lambda _: self.worker.cancel())
             self._player.shown.connect(self._on_shown)
             self._player.network_ready.connect(self._on_network)
             self._player.opening.connect(lambda _: self.dialog and self.dialog.close())
@@ -143,17 +143,16 @@ class ExportControl(QObject):
             table = self._presenter.predictions.table
             assert table is not None
             predicted = table.predicted[first : last + 1].copy()
-            if self._thread is None:
-                self._thread = PreviewThread(self._drawn.emit)
-                self._thread.start()
             whole = kind.suffix == ".png"
-            wish = PreviewWish(settings, frame, drive, engine, indices, predicted, whole)
-            self._thread.wishes.put(wish)
+            self.worker.ask(PreviewRequest(settings, frame, drive, engine, indices, predicted, whole))
 
-    def _end_preview(self) -> None:
-        if self._thread is not None:
-            self._thread.stop()
-            self._thread = None
+    def _on_drawn(self, preview: Preview) -> None:
+        if self.dialog is not None:
+            self.dialog.set_picture(preview.picture, preview.text)
+
+    def _on_finished(self, text: str) -> None:
+        if self.dialog is not None and text:
+            self.dialog.set_picture(None, text)
 
     # Exports.
 
@@ -195,13 +194,8 @@ class ExportControl(QObject):
 
     def close(self) -> list[str]:
         """Stop what runs; its part stays, named as one. Names of threads that did not end."""
-        thread = self._thread
-        self._end_preview()
+        self.worker.stop()
         if self.dialog is not None:
             self.dialog.close()
         self.queue.close()
-        if thread is not None:
-            thread.join(JOIN_S)
-            if thread.is_alive():
-                return [thread.name]
-        return []
+        return self.worker.close()
