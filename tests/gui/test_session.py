@@ -50,7 +50,7 @@ def test_the_frame_the_loop_and_the_network_come_back_after_a_restart(
     qtbot.waitUntil(lambda: window.player.ready.name == "NetHVF", timeout=WAIT)
     assert window.top.network.currentData() == "NetHVF"
     assert (window.marks.a, window.marks.b, window.marks.bookmarks) == (10, 30, [17])
-    assert window.player.loop == (10, 30)
+    assert window.player.recorded.loop == (10, 30)
     assert window.actions_by_id["loop"].isChecked()
 
 
@@ -69,7 +69,7 @@ def test_another_recording_keeps_nothing_of_the_first(qtbot, open_window, drive_
     other = write_drive(tmp_path / "other", frames=20)
     window.source.open_drive(other)
     wait_shown(qtbot, window, 0)
-    assert window.player.loop is None and not window.actions_by_id["loop"].isChecked()
+    assert window.player.recorded.loop is None and not window.actions_by_id["loop"].isChecked()
     window.source.open_drive(drive_folder)
     wait_shown(qtbot, window, 17)
     assert window.actions_by_id["loop"].isChecked()
