@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vbp.errors import VbpError
-from vbp.live.angles import AngleSource, Measured, open_angles
+from vbp.live.angles import AngleSource, open_angles
 from vbp.live.capture import Capture, OnFrame
 from vbp.live.records import (
     CaptureState,
@@ -124,7 +124,7 @@ class LiveSession(threading.Thread):
 
     def with_angle(self, frame: LiveFrame) -> LiveFrame:
         """The frame with the angle and the speed measured nearest to it, as far as they are known by now."""
-        measured = self.measured(frame.timestamp_ns)
+        measured = self._angles.at(frame.timestamp_ns) if self._angles is not None else None
         if measured is None:
             return frame
         return replace(
@@ -133,10 +133,6 @@ class LiveSession(threading.Thread):
             speed_mps=measured.speed_mps,
             measured_ns=measured.timestamp_ns,
         )
-
-    def measured(self, timestamp_ns: int) -> Measured | None:
-        """The angle measured nearest to that time; None where there is none within 0.2 s, or no source."""
-        return self._angles.at(timestamp_ns) if self._angles is not None else None
 
     # --- recording ---------------------------------------------------------------------------------
 
