@@ -52,7 +52,8 @@ def draw(request: PreviewRequest) -> Preview:
     Raises VbpError for settings that cannot be.
     """
     # Imported here, as they bring torch, which the network's thread has done by now.
-    from vbp.export.compose import Composer, facts_of
+    from vbp.export.compose import Composer
+    from vbp.export.facts import facts_of
     from vbp.export.frames import request_of
     from vbp.frames import complete_frame
 

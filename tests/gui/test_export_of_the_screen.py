@@ -15,7 +15,8 @@ from test_method_panels import wait_complete
 from vbp.app.jobs.export_queue import DONE, FAILED, Export
 from vbp.app.shell.window import MainWindow
 from vbp.explain import METHODS
-from vbp.export.compose import Composer, facts_of
+from vbp.export.compose import Composer
+from vbp.export.facts import facts_of
 from vbp.export.frames import open_source
 from vbp.export.job import Job
 from vbp.overlay import Rect

@@ -19,8 +19,9 @@ from vbp.drives import open_drive
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
 from vbp.export import interrupts
-from vbp.export.compose import Composer, Facts, facts_of
+from vbp.export.compose import Composer
 from vbp.export.encoders import choose, works
+from vbp.export.facts import Facts, facts_of
 from vbp.export.frames import open_source
 from vbp.export.job import LAYOUTS, PANELS, Settings
 from vbp.export.registry import CancelledError, export

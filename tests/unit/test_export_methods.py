@@ -17,7 +17,8 @@ from vbp.drives import open_drive
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
 from vbp.explain import METHODS
-from vbp.export.compose import Composer, check_settings, facts_of, title_of
+from vbp.export.compose import Composer
+from vbp.export.facts import check_settings, facts_of, title_of
 from vbp.export.frames import map_of, open_source
 from vbp.export.job import LAYOUTS, Job, Settings
 from vbp.export.layouts import place

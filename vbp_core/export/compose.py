@@ -3,117 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from vbp.drives.base import Drive, Image
-from vbp.engine import Engine
+from vbp.drives.base import Image
 from vbp.errors import VbpError
-from vbp.explain.registry import METHODS, Parameter
-from vbp.explain.target import parse_target
+from vbp.explain.registry import METHODS
+from vbp.export.facts import Facts, check_settings, title_of
 from vbp.export.frames import map_of
-from vbp.export.job import LAYOUTS, PANELS, Settings
+from vbp.export.job import Settings
 from vbp.export.layouts import Places, place
 from vbp.export.lettering import BOLD, MEDIUM, Lettering
 from vbp.export.plot import AnglePlot
 from vbp.export.tiles import layers_aspect, layers_tile
 from vbp.export.wheel import draw_wheel
-from vbp.overlay import STYLES, Rect, blend, grey_to_rgb
+from vbp.overlay import Rect, blend, grey_to_rgb
 from vbp.palette import DRIVEN, ERROR, GAP, MUTED, PANEL, PREDICTED, TEXT, WARNING, WINDOW, rgb
 from vbp.readable import UNKNOWN, clock, signed
 from vbp.results import FrameResult
-
-TITLES = {"plain": "Camera", "maps": "Feature maps and masks, layer by layer"}
-SMALLEST, LARGEST = 160, 7680
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What stays the same through a clip. Times in ns and angles of the frames that are exported, in order."""
-
-    model: str
-    drive: str
-    frame_size: tuple[int, int]  # width, height
-    input_size: tuple[int, int]
-    layers: int
-    indices: NDArray[np.int64]
-    timestamps_ns: NDArray[np.int64]
-    start_ns: int  # of the drive
-    driven_rad: NDArray[np.float64]
-    width_of_index: int  # digits
-    of_classes: bool = False  # the network is a classifier, and `driven_rad` is NaN
-
-
-def facts_of(drive: Drive, engine: Engine, indices: NDArray[np.int64], layers: int = 0) -> Facts:
-    """indices: (N,) of the frames that will be drawn, rising. layers: rows of Figure 2b, where that is shown."""
-    spec, info = engine.spec, drive.info
-    return Facts(
-        model=engine.name,
-        drive=info.path.name,
-        frame_size=(info.width, info.height),
-        input_size=(spec.input_width, spec.input_height),
-        layers=layers,
-        indices=indices,
-        timestamps_ns=drive.timestamps_ns[indices],
-        start_ns=int(drive.timestamps_ns[0]),
-        driven_rad=np.full(len(indices), np.nan) if spec.is_classifier else drive.angle_rad[indices],
-        width_of_index=len(str(len(drive) - 1)),
-        of_classes=spec.is_classifier,
-    )
-
-
-def title_of(panel: str, settings: Settings, of_classes: bool = False) -> str:
-    """What a panel shows: the method, its numbers and what it explains, where they are not the default."""
-    if (shown := map_of(settings, panel)) is None or panel == "maps":
-        return TITLES[panel]
-    method, given = METHODS[shown.method], dict(shown.parameters)
-    words = [method.title]
-    for parameter in method.parameters:
-        value = given.get(parameter.name, parameter.default)
-        text, default = (_number_text(parameter, v) for v in (value, parameter.default))
-        words += [f"{parameter.title} {text}"] * (text != default)
-    words += [f"target {shown.target}"] * (shown.target not in ("", "output", "class" if of_classes else ""))
-    if panel == "camera":
-        return f"Camera, {', '.join(words)}{' in red' if settings.style == 'paper' else ''}"
-    return f"{', '.join(words)} (network's input)"
-
-
-def _number_text(parameter: Parameter, value: float) -> str:
-    return ("on" if value else "off") if parameter.switch else f"{value:.3g}"
-
-
-def check_settings(settings: Settings) -> None:
-    """Raises VbpError for a name that does not exist, a number that no method takes, a size that cannot be."""
-    asked: list[tuple[str, str, Collection[str]]] = [
-        ("panel", p, [*PANELS, *METHODS]) for p in settings.panels
-    ]
-    asked += [("layout", settings.layout, LAYOUTS), ("overlay style", settings.style, STYLES)]
-    for name, value, known in asked:
-        if value not in known:
-            raise VbpError(f"there is no {name} {value!r}; accepted: {', '.join(known)}")
-    if len(set(settings.panels)) != len(settings.panels):
-        raise VbpError(f"--panels {','.join(settings.panels)} names a panel twice")
-    if not settings.panels:
-        raise VbpError(
-            f"there is nothing to show; choose some of the panels {', '.join([*PANELS, *METHODS])}"
-        )
-    if settings.size is not None and not all(SMALLEST <= side <= LARGEST for side in settings.size):
-        width, height = settings.size
-        raise VbpError(
-            f"a picture of {width}x{height} cannot be made; each side is {SMALLEST} to {LARGEST} pixels"
-        )
-    if not 0 <= settings.opacity <= 1:
-        raise VbpError(f"an opacity of {settings.opacity:g} cannot be; it is 0 to 1")
-    if settings.target:
-        parse_target(settings.target)
-    for name, numbers in settings.parameters.items():
-        if name not in METHODS:
-            raise VbpError(f"there is no method {name!r} to take numbers; accepted: {', '.join(METHODS)}")
-        METHODS[name].checked(numbers)
 
 
 class Composer:

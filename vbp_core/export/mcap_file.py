@@ -30,7 +30,7 @@ from vbp.drives.base import Image
 from vbp.errors import VbpError
 from vbp.explain.registry import METHODS
 from vbp.export.about import about
-from vbp.export.compose import check_settings
+from vbp.export.facts import check_settings
 from vbp.export.frames import Source, maps_of, open_source
 from vbp.export.job import Job
 from vbp.export.part_file import growing

@@ -12,7 +12,8 @@ import numpy as np
 
 from vbp.drives.base import Image
 from vbp.errors import VbpError
-from vbp.export.compose import Composer, facts_of
+from vbp.export.compose import Composer
+from vbp.export.facts import facts_of
 from vbp.export.frames import Source, open_source
 from vbp.export.job import Job
 from vbp.export.part_file import growing

@@ -8,7 +8,8 @@ from contextlib import closing, contextmanager
 import numpy as np
 
 from vbp.drives.base import Image
-from vbp.export.compose import Composer, facts_of
+from vbp.export.compose import Composer
+from vbp.export.facts import facts_of
 from vbp.export.frames import Source, open_source
 from vbp.export.job import Job
 from vbp.export.timeline import Timeline, timeline
