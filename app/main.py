@@ -15,6 +15,7 @@ from vbp.cli import COMMANDS
 from vbp.cli import main as cli_main
 from vbp.cli.main import INTERRUPTED, Parser, fail
 from vbp.cli.network import add_network
+from vbp.cli.numbers import number
 from vbp.cli.topics import add_topics
 from vbp.errors import VbpError
 from vbp.models.source import NetworkSource
@@ -92,6 +93,13 @@ def _parser() -> Parser:
         "--angle-sign", choices=("left", "right"), help="the direction in which recorded angles are positive"
     )
     add_topics(parser)
+    parser.add_argument(
+        "--fps",
+        type=number,
+        dest="source_fps",
+        metavar="N",
+        help="frames per second of a recording that has no times",
+    )
     parser.add_argument("--frame", type=_frame, metavar="N", help="start at this frame")
     parser.add_argument(
         "--min-speed", type=_speed, default=0.0, metavar="V", help="play only frames faster than V m/s"

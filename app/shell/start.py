@@ -25,7 +25,12 @@ def prepare_qt() -> None:
 
 def options_of(args: argparse.Namespace) -> OpenOptions:
     return OpenOptions(
-        args.camera, args.angle_unit, args.angle_sign, steering=args.steering, speed=args.speed
+        args.camera,
+        args.angle_unit,
+        args.angle_sign,
+        steering=args.steering,
+        speed=args.speed,
+        fps=args.source_fps,
     )
 
 

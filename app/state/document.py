@@ -165,7 +165,8 @@ def _notes(value: Any) -> dict[int, str]:
 def _options(value: Any) -> OpenOptions:
     camera, unit, sign = (_or_none(_text)(value[key]) for key in ("camera", "angle_unit", "angle_sign"))
     steering, speed = (_or_none(_text)(value.get(key)) for key in ("steering", "speed"))
-    return OpenOptions(camera, unit, sign, _number(value["max_gap_s"]), steering, speed)
+    fps = _or_none(_number)(value.get("fps"))
+    return OpenOptions(camera, unit, sign, _number(value["max_gap_s"]), steering, speed, fps)
 
 
 def _crop(value: Any) -> ChosenCrop:

@@ -19,7 +19,7 @@ from vbp.overlay import Rect
 from vbp.preprocess import parse_crop
 
 
-def add_source(parser: argparse.ArgumentParser, needed: bool = True) -> None:
+def add_source(parser: argparse.ArgumentParser, needed: bool = True, rate: str = "--fps") -> None:
     parser.add_argument(
         "source",
         nargs=None if needed else "?",
@@ -35,6 +35,13 @@ def add_source(parser: argparse.ArgumentParser, needed: bool = True) -> None:
         "--angle-sign", choices=("left", "right"), help="the direction in which recorded angles are positive"
     )
     add_topics(parser)
+    parser.add_argument(
+        rate,
+        type=number,
+        dest="source_fps",
+        metavar="N",
+        help="frames per second of a recording that has no times",
+    )
     parser.add_argument(
         "--max-gap",
         type=seconds,
@@ -76,7 +83,15 @@ def open_source(args: argparse.Namespace) -> Drive:
 
 def options_of(args: argparse.Namespace) -> OpenOptions:
     """What `add_source` asks about a recording."""
-    return OpenOptions(args.camera, args.angle_unit, args.angle_sign, args.max_gap, args.steering, args.speed)
+    return OpenOptions(
+        args.camera,
+        args.angle_unit,
+        args.angle_sign,
+        args.max_gap,
+        args.steering,
+        args.speed,
+        args.source_fps,
+    )
 
 
 def broken_text(name: str, frames: int) -> str:

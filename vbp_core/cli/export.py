@@ -36,7 +36,7 @@ LOGGER = logging.getLogger("vbp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_source(parser, needed=False)
+    add_source(parser, needed=False, rate="--source-fps")
     add_network(parser)
     add_crop(parser)
     parser.add_argument(

@@ -14,7 +14,7 @@ from typing import Any, SupportsIndex, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp.errors import FrameError
+from vbp.errors import DriveError, FrameError
 
 Image = NDArray[np.uint8]  # RGB, (H, W, 3)
 
@@ -32,6 +32,7 @@ class OpenOptions:
     max_gap_s: farther than this from a steering sample, a frame is unlabelled.
     steering, speed: of a recording of ROS messages, where they are: "TOPIC", "TOPIC.FIELD", "TOPIC.FIELD.FIELD" or
     "TOPIC.FIELD.NAME" (of a list: its number, or the joint's name). The speed is in metres per second.
+    fps: frames per second of pictures, or of a raw video stream, that state no times.
     """
 
     camera: str | None = None
@@ -40,6 +41,7 @@ class OpenOptions:
     max_gap_s: float = 0.2
     steering: str | None = None
     speed: str | None = None
+    fps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -277,6 +279,13 @@ class Drive(ABC):
 
 def _count(n: int, thing: str) -> str:
     return f"{n} {thing}{'' if n == 1 else 's'}"
+
+
+def even_times(frames: int, fps: float) -> NDArray[np.int64]:
+    """Time stamps of frames at a fixed rate, (frames,) int64 nanoseconds from 0. Raises DriveError for no rate."""
+    if not 1e-3 <= fps <= 1e6:
+        raise DriveError(f"{fps:g} frames per second is no rate that can be shown; give one such as 20")
+    return np.array([round(k * 1e9 / fps) for k in range(frames)], dtype=np.int64)
 
 
 def median_fps(timestamps_ns: NDArray[np.int64]) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vbp.drives.base import Drive, DriveInfo, OpenOptions, median_fps
+from vbp.drives.base import Drive, DriveInfo, OpenOptions, even_times, median_fps
 from vbp.drives.camera_choice import choose_camera
 from vbp.drives.camera_folders import camera_folders
 from vbp.drives.csv_layout import has_layout
@@ -55,7 +55,7 @@ def open(path: Path, options: OpenOptions, steering: Path | None = None) -> Driv
         if options.camera is not None:
             raise DriveError(f"{path} is one picture, without cameras; leave out --camera")
         files = [str(path)]
-    times = np.arange(len(files), dtype=np.int64) * (10**9 // NOMINAL_HZ)
+    times = even_times(len(files), NOMINAL_HZ if options.fps is None else options.fps)
     unknown = np.full(len(files), np.nan)
     start = len(os.path.join(root, ""))
     names = [file[start:] for file in files] if path.is_dir() else [path.name]
@@ -64,7 +64,7 @@ def open(path: Path, options: OpenOptions, steering: Path | None = None) -> Driv
         raise DriveError(why_none(path, files, names))
     if len(files) > 1:
         note_sizes(files, info)
-        if not (path.is_dir() and _labelled(drive, path, options, steering)):
+        if not (path.is_dir() and _labelled(drive, path, options, steering)) and options.fps is None:
             info.notes.append(f"pictures have no times, so {NOMINAL_HZ} frames per second are assumed")
     return drive
 
@@ -76,7 +76,7 @@ def _labelled(drive: Drive, folder: Path, options: OpenOptions, steering: Path |
         return False
     nominal = drive.timestamps_ns
     try:
-        labels = read_labels(tables[0], options, nominal, timed=False)
+        labels = read_labels(tables[0], options, nominal, timed=options.fps is not None)
     except NeedsAngleUnitError:
         raise
     except DriveError as error:

@@ -69,6 +69,8 @@ FORMATS: tuple[Format, ...] = (
     Format("images", "vbp.drives.images", "a picture or a folder of pictures"),
 )
 
+_WITHOUT_TIMES = ("images", "picture-list", "video", "several")  # formats whose recordings may have none
+
 
 def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
     """Open a recording, recognised by its content: a file or a folder, in any of FORMATS.
@@ -97,6 +99,10 @@ def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
             if fmt.sniff(path):
                 with texts_read() as texts:
                     drive = fmt.open(path, options)
+                if options.fps is not None and fmt.name not in _WITHOUT_TIMES:
+                    drive.info.notes.append(
+                        "--fps was not used: the recording has times, or a rate, of its own"
+                    )
                 note_unread(drive, path, fmt.own, texts)
                 return drive
         raise DriveError(_unknown(path))

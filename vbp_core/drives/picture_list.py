@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.drives import images
-from vbp.drives.base import Drive, DriveInfo, OpenOptions
+from vbp.drives.base import Drive, DriveInfo, OpenOptions, even_times
 from vbp.drives.camera_choice import choose_camera
 from vbp.drives.convention import Convention
 from vbp.drives.csv_layout import Layout, convention_of, find_layout, has_layout
@@ -213,7 +213,7 @@ def _open_list(path: Path, found: PictureList, options: OpenOptions) -> Drive | 
     names = _names(table, found, info, options)
     if layout.frame in found.pictures and any(found.index.find(name)[0] is None for name in names):
         return None
-    times, rows, absolute = _times(table, layout, names, info)
+    times, rows, absolute = _times(table, layout, names, info, options.fps)
     if layout.name == "udacity" and not (absolute and layout.time_scale in (0, 1)):
         layout = replace(layout, name="columns")
     if layout.angle == "steering" and "imagefile" in found.pictures:
@@ -280,10 +280,10 @@ def _folders_of_cameras(names: list[str], index: PictureIndex) -> dict[str, list
 
 
 def _times(
-    table: Table, layout: Layout, names: list[str], info: DriveInfo
+    table: Table, layout: Layout, names: list[str], info: DriveInfo, fps: float | None
 ) -> tuple[NDArray[np.int64], NDArray[np.intp], bool]:
     """(times, the rows they belong to in the order of time, whether they count from 1970)."""
-    nominal = np.arange(len(table), dtype=np.int64) * (10**9 // NOMINAL_HZ)
+    nominal = even_times(len(table), NOMINAL_HZ if fps is None else fps)
     if layout.time:
         dates = list(map(_date, table.text(layout.time)))
         absolute = all(date is not None for date in dates)
@@ -301,7 +301,8 @@ def _times(
                 info.notes.append("the rows are not in order of time; they were sorted")
             rows = rows[np.argsort(times[rows], kind="stable")]
             return times[rows], rows, absolute
-    info.notes.append(f"no times are stated; {NOMINAL_HZ} frames per second are assumed")
+    if fps is None:
+        info.notes.append(f"no times are stated; {NOMINAL_HZ} frames per second are assumed")
     order = sorted(range(len(names)), key=lambda row: natural_key(names[row]))
     return nominal, np.array(order, dtype=np.intp), False
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from vbp.drives.base import Drive, OpenOptions
+from vbp.drives.base import Drive, OpenOptions, even_times
 from vbp.drives.csv_layout import has_layout
 from vbp.drives.tables import first_columns
 from vbp.drives.video_drive import VideoDrive
@@ -12,6 +13,8 @@ from vbp.drives.video_files import csv_for, looks_like_video, video_for, videos_
 from vbp.drives.video_index import build_index
 from vbp.drives.video_labels import read_labels
 from vbp.errors import DriveError
+
+NOMINAL_HZ = 25
 
 
 def sniff(path: Path) -> bool:
@@ -47,11 +50,16 @@ def open(path: Path, options: OpenOptions) -> Drive:
         video = path
         csv, notes = csv_for(video)
     index = build_index(video)
+    timed = index.timed or options.fps is not None
+    if not index.timed:
+        index = replace(
+            index, times_ns=even_times(len(index.order), NOMINAL_HZ if options.fps is None else options.fps)
+        )
     drive = VideoDrive(index)
     drive.info.notes.extend(notes)
     if csv is not None:
         try:
-            labels = read_labels(csv, options, index.times_ns, index.promised)
+            labels = read_labels(csv, options, index.times_ns, index.promised, timed=timed)
         except DriveError:
             drive.close()
             raise
@@ -59,4 +67,9 @@ def open(path: Path, options: OpenOptions) -> Drive:
         drive.set_labels(labels.angle_rad, labels.speed_mps)
         labels.convention.note_in(drive.info)
         drive.info.notes.extend(labels.notes)
+    if not timed and drive.timestamps_ns is index.times_ns:
+        drive.info.notes.append(
+            f"the stream has no times and states no rate; {NOMINAL_HZ} frames per second are assumed: "
+            f"pass --fps if it is another"
+        )
     return drive

@@ -55,6 +55,7 @@ class VideoIndex:
     of pictures, and until then `order` and `when` are those of decoding.
     unsure_tail: so many frames at the end may have been shown later than it seems (an AVI cut short).
     promised: the number of frames that the container's header states, 0 where it states none.
+    timed: False for a raw stream without times that states no rate either: `times_ns` are those of 25 frames per second.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class VideoIndex:
     times_ns: NDArray[np.int64]
     by_output: bool
     promised: int
+    timed: bool
     unsure_tail: int
     notes: tuple[str, ...]
 
@@ -230,6 +232,7 @@ def _assemble(
         times_ns=_nanoseconds(when[order] - when[order[0]], time_base),
         by_output=by_output,
         promised=promised,
+        timed=not _is_raw(stream) or bool(stream.codec_context.framerate),
         unsure_tail=unsure_tail,
         notes=tuple(notes),
     )
@@ -267,9 +270,17 @@ def _joined(
     return out, len(back)
 
 
+def _is_raw(stream: VideoStream) -> bool:
+    """A stream of coded pictures without a container, and without times."""
+    return stream.container.format.name in ("h264", "hevc", "obu")
+
+
 def _frame_step(stream: VideoStream, time_base: Fraction) -> int:
     """One frame's duration in ticks, for streams that hold no times."""
-    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    stated = (
+        stream.codec_context.framerate if _is_raw(stream) else stream.average_rate
+    )  # of a raw one libav says 25
+    rate = stated or stream.guessed_rate or Fraction(25)
     return max(round(1 / (rate * time_base)), 1)
 
 

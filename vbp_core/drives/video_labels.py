@@ -16,7 +16,7 @@ from vbp.drives.labels import synchronise
 from vbp.drives.tables import INT64, Table, read_table
 from vbp.errors import DriveError
 
-UNTIMED = "which belongs to which cannot be told; name the rows' frames in a column (frame), counted from 0"
+UNTIMED = "which belongs to which cannot be told; pass --fps (frames per second), or number the frames in a column frame"
 _UNITS = {1: "nanoseconds", 1_000: "microseconds", 1_000_000: "milliseconds", 1_000_000_000: "seconds"}
 _SINCE_1970 = (315_532_800 * 10**9, 4_102_444_800 * 10**9)  # 1980 to 2100, ns
 _HARDLY_A_TURN = 1.6  # degrees: a whole recording below it is more likely in radians
@@ -254,7 +254,7 @@ def _row_by_row(rows: _Rows, video_ns: NDArray[np.int64], notes: list[str], time
         notes.append(f"the video is cut short: the last {len(rows.angle) - n} rows have no frame")
     times = video_ns
     if rows.time_ns is not None and len(rows.angle) >= n and (rows.absolute or not timed):
-        times = _own_times(rows.time_ns[:n], video_ns, notes)
+        times = _own_times(rows.time_ns[:n], video_ns, notes if timed else [])
         if not timed:
             notes.append(
                 "the frames have no times of their own: row i is assumed to be of frame i, with its time"
