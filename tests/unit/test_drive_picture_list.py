@@ -66,7 +66,7 @@ def test_lists_as_people_write_them(tmp_path: Path, kind: str, comma: bool) -> N
         else write_table(tmp_path / name, rows[0], rows[1:])
     )
     for path in (tmp_path, table):
-        with pytest.raises(NeedsAngleUnitError, match="does not say the unit of its column"):
+        with pytest.raises(NeedsAngleUnitError, match="does not state the unit of its column"):
             open_drive(path)
         assert angles_of(path, "rad") == ANGLES
         assert angles_of(path, "rad", angle_sign="right") == [-a for a in ANGLES]
