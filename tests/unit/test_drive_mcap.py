@@ -142,14 +142,6 @@ def test_other_encodings_are_one_sentence(tmp_path: Path, encoding: str) -> None
         open_drive(path)
 
 
-def test_video_streams_are_one_sentence(tmp_path: Path) -> None:
-    name = "foxglove_msgs/msg/CompressedVideo"
-    ros = Ros(2, {name: COMPRESSED_IMAGE})
-    data = ros.make(name, timestamp=ros.time(1), frame_id="", data=np.zeros(9, np.uint8), format="h264")
-    with pytest.raises(DriveError, match="CompressedVideo is a video stream; only single images can be read"):
-        open_drive(put_mcap(tmp_path / "a.mcap", ros, [(1, "/cam", name, data)]))
-
-
 def use(path: Path) -> None:
     """Open and read all of it: it works in part, or there is one sentence."""
     try:

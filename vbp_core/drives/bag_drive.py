@@ -21,12 +21,14 @@ from vbp.drives.part_files import compressed_parts, how_to_unpack
 from vbp.drives.picture_files import shown_alike
 from vbp.drives.ros_fields import MessageError
 from vbp.drives.ros_messages import TopicReader
+from vbp.drives.ros_video import PacketDecoder
 from vbp.errors import DriveError, FrameError
 
 CAMERAS = ("center", "left", "right")
 
 _OPEN_FILES = 4  # a drive may be split into hundreds of bags
 _TRIES = 20  # frames looked at for one that shows the size
+_STEP_BACK = 32  # frames of a video: further back is a jump
 _MAX_NS = 2**63 - 1
 # All of the day 2016-10-25 in any of America's time zones
 _SWAPPED_NS = range(1477353600 * 10**9, 1477483200 * 10**9)
@@ -44,6 +46,8 @@ class BagDrive(Drive):
         self._files = list(files)
         self._open: OrderedDict[int, None] = OrderedDict()
         self._readers: list[TopicReader] = []
+        self._video: PacketDecoder | None = None
+        self._asked = 0
         self.info = DriveInfo(kind, path, 0, 0, 0.0)
         streams = find_streams(self._files)
         camera = self._choose_camera(streams, options.camera)
@@ -175,6 +179,9 @@ class BagDrive(Drive):
         order = order[~again]
         self.timestamps_ns = time[~again]
         self._file, self._place_a, self._place_b, self._reader = (c[order] for c in columns[1:])
+        # Packets of video are decoded in the order in which they were recorded
+        self._packet_frames = np.argsort(order)
+        self._frame_packets = np.argsort(self._packet_frames)
 
     # Labels and description
 
@@ -200,7 +207,8 @@ class BagDrive(Drive):
         info = self.info
         info.fps = median_fps(self.timestamps_ns)
         problem = ""
-        for i in range(min(_TRIES, len(self))):
+        self._video = self._video_of()
+        for i in self._likely_frames():
             try:
                 info.height, info.width = self.frame(i).shape[:2]
                 break
@@ -215,14 +223,63 @@ class BagDrive(Drive):
                 f"if the view is from the side, open it with --camera {other}"
             )
 
+    def _video_of(self) -> PacketDecoder | None:
+        """The decoder of a topic whose messages are packets of video."""
+        first = int(self._packet_frames[0])
+        if self._readers[int(self._reader[first])].kind != "compressed":
+            return None
+        try:
+            reader, data = self._message(first)
+            packet = reader.packet(data)
+        except (MessageError, DamagedError, OSError):
+            return None
+        return PacketDecoder(packet[0], len(self), self._packet) if packet else None
+
+    def _likely_frames(self) -> list[int]:
+        """Some that can be shown, if any can."""
+        first = self._video.first_key() if self._video is not None else 0
+        if first > 0:
+            before = self._packet_frames[:first]
+            self.info.gaps.append(
+                Gap(int(before.min()), int(before.max()), "there is no key frame before it")
+            )
+        return [int(i) for i in self._packet_frames[max(first, 0) :][:_TRIES]]
+
     # Frames
 
-    def _decode(self, i: int) -> Image:
+    def _message(self, i: int) -> tuple[TopicReader, bytes]:
+        """Raises DamagedError, OSError."""
         number = int(self._file[i])
         self._touch(number)
+        data = self._files[number].read((int(self._place_a[i]), int(self._place_b[i])))
+        return self._readers[int(self._reader[i])], data
+
+    def _packet(self, n: int) -> bytes:
         try:
-            data = self._files[number].read((int(self._place_a[i]), int(self._place_b[i])))
-            image = self._readers[int(self._reader[i])].image(data)
+            reader, data = self._message(int(self._packet_frames[n]))
+            packet = reader.packet(data)
+        except (DamagedError, OSError) as error:
+            raise MessageError(str(error)) from None
+        if packet is None:
+            raise MessageError("it is no packet of video")
+        return packet[1]
+
+    def _picture(self, i: int) -> Image:
+        if self._video is None:
+            reader, data = self._message(i)
+            return reader.image(data)
+        back, self._asked = self._asked - i, i
+
+        def keep(packet: int, image: Image) -> None:
+            if image.shape == (self.info.height, self.info.width, 3):
+                self._remember(int(self._packet_frames[packet]), image)
+
+        before = _STEP_BACK if 0 < back <= _STEP_BACK else 0
+        return self._video.picture(int(self._frame_packets[i]), keep, before)
+
+    def _decode(self, i: int) -> Image:
+        try:
+            image = self._picture(i)
             if self.info.width and image.shape[:2] != (self.info.height, self.info.width):
                 raise MessageError(
                     f"it is {image.shape[1]}x{image.shape[0]} and the drive {self.info.width}x{self.info.height}"
@@ -235,11 +292,11 @@ class BagDrive(Drive):
     def encoded(self, i: int) -> bytes | None:
         super().encoded(i)
         self.frame(i)  # raises what there is to raise
-        number = int(self._file[i])
-        self._touch(number)
+        if self._video is not None:
+            return None
         try:
-            data = self._files[number].read((int(self._place_a[i]), int(self._place_b[i])))
-            picture = self._readers[int(self._reader[i])].picture_file(data)
+            reader, data = self._message(i)
+            picture = reader.picture_file(data)
         except (MessageError, DamagedError, OSError):
             return None  # gone since; the frame itself is at hand
         return picture if picture is not None and shown_alike(picture) else None

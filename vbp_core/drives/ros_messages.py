@@ -19,9 +19,9 @@ from vbp.drives.ros_fields import (
     time_path,
 )
 from vbp.drives.ros_images import decode_compressed, decode_raw
+from vbp.drives.ros_video import codec_of
 
 _RAW_FIELDS = {"height", "width", "encoding", "step", "data"}
-_COMPRESSED_FIELDS = {"format", "data"}
 _ENCODINGS = ("ros1", "cdr")
 
 
@@ -62,6 +62,7 @@ class TopicReader:
         self._stamp: FieldReader | None = None
         self._stamp_path: str | None = None
         self._values: FieldReader | None = None
+        self._format = ""  # the field that says how a compressed picture or a packet of video is coded
         self._numbers: dict[tuple[str, ...], FieldReader] = {}
         if topic.encoding not in _ENCODINGS:
             self.problem = f"messages of {topic.name} are encoded as {topic.encoding or 'nothing stated'}; ros1 and cdr are read"
@@ -77,10 +78,6 @@ class TopicReader:
         self._types = parse_definition(topic.definition, topic.msgtype, topic.syntax, topic.encoding)
         self.fields = field_names(self._types, topic.msgtype)
         names = set(self.fields)
-        if topic.msgtype.endswith("CompressedVideo"):
-            raise MessageError(
-                f"{short_type(topic.msgtype)} is a video stream; only single images can be read"
-            )
         self._stamp_path = time_path(self._types, topic.msgtype)
         stamp = [f"{self._stamp_path}.{part}" for part in ("sec", "nanosec")] if self._stamp_path else []
         if stamp:
@@ -91,9 +88,10 @@ class TopicReader:
             self.kind = "raw"
             extra = {"is_bigendian"} & names
             self._values = self._reader(_RAW_FIELDS | extra)
-        elif pixels and names >= _COMPRESSED_FIELDS:
+        elif pixels and ("format" in names or topic.msgtype.endswith("FFMPEGPacket")):
             self.kind = "compressed"
-            self._values = self._reader(_COMPRESSED_FIELDS)
+            self._format = "format" if "format" in names else "encoding"
+            self._values = self._reader({self._format, "data"})
 
     def _reader(self, paths: set[str] | list[str]) -> FieldReader:
         return FieldReader(self._types, self.topic.msgtype, paths, self.topic.encoding)
@@ -162,7 +160,7 @@ class TopicReader:
         values = self._values.read(data)
         try:
             if self.kind == "compressed":
-                return decode_compressed(values["data"], str(values["format"]))
+                return decode_compressed(values["data"], str(values[self._format]))
             return decode_raw(
                 values["data"],
                 int(values["width"]),
@@ -174,11 +172,20 @@ class TopicReader:
         except TypeError:
             raise MessageError("its fields do not have an image's types") from None
 
+    def packet(self, data: bytes) -> tuple[str, bytes] | None:
+        """Coding and data of a packet of video; None for a picture file. Raises MessageError."""
+        assert self._values is not None
+        if self.kind != "compressed":
+            return None
+        values = self._values.read(data)
+        codec = codec_of(str(values[self._format]))
+        return (codec, bytes(values["data"])) if codec else None
+
     def picture_file(self, data: bytes) -> bytes | None:
         """The picture file that a message holds; None for raw pixels. Raises MessageError."""
         assert self._values is not None
         values = self._values.read(data)
-        if self.kind != "compressed" or str(values["format"]).lower().startswith("bayer"):
+        if self.kind != "compressed" or str(values[self._format]).lower().startswith("bayer"):
             return None  # a mosaic is no picture
         return bytes(values["data"])
 
