@@ -145,3 +145,36 @@ def test_a_copied_tub_with_damage(shared: Path, tmp_path: Path) -> None:
     drive.frame(99)
     drive.frame(102)
     assert [(g.first, g.last) for g in drive.info.gaps] == [(100, 100), (101, 101)]
+
+
+@pytest.mark.parametrize(
+    ("records", "wanted", "said"),
+    [
+        ([{"user/steering": 0.5}, {"user/steering": 1}], [0.5, 1], "the angle of 2 records is user/steering"),
+        ([{"user/angle": 0.5, "user/steering": 9}, {"user/steering": 1}], [0.5, 1], "the angle of 1 records is user/steering"),
+        ([{"pilot/angle": 0.25}, {"pilot/angle": -1}], [0.25, -1], "the angle of 2 records is pilot/angle"),
+        ([{"pilot/angle": 0.25, "user/angle": 0}, {"user/angle": 0.5}], [0, 0.5], ""),
+        ([{"user/throttle": 1}, {"user/angle": None}], [np.nan, np.nan], "2 records have no angle"),
+        ([{"user/angle": 10**400}, {"user/angle": True}], [np.nan, np.nan], "2 records have no angle"),
+        ([{"user/angle": 0, "_session_id": "a"}, {"user/angle": 1, "_session_id": "b"}], [0, 1], "2 sessions, one after the other: a, b"),
+    ],
+)  # fmt: skip
+def test_which_key_is_the_angle(tmp_path: Path, records: list[dict], wanted: list[float], said: str) -> None:
+    picture(tmp_path / "images/0.jpg", shade(9))
+    lines = [json.dumps({"_index": k, "cam/image_array": "0.jpg", **more}) for k, more in enumerate(records)]
+    drive = donkey.open(tub(tmp_path, lines), OpenOptions(angle_unit="rad", angle_sign="left"))
+    np.testing.assert_array_equal(drive.angle_rad, wanted)
+    assert any(said in note for note in drive.info.notes) if said else len(drive.info.notes) == 1
+
+
+def test_deleted_indexes_of_odd_kinds(tmp_path: Path) -> None:
+    lines = [record(0), record(1), record(2), record(3, _index=[]), record(3, _index=None)]
+    drive = donkey.open(tub(tmp_path, lines, deleted=[1, 2.0, "3", None, [0], 1e400]), OPTIONS)
+    assert len(drive) == 3
+    assert any("2 records are marked as deleted" in note for note in drive.info.notes)
+
+
+def test_times_that_no_clock_has_are_none(tmp_path: Path) -> None:
+    lines = [record(k, _timestamp_ms=ms) for k, ms in enumerate([8e12, 10**400, True, None])]
+    drive = donkey.open(tub(tmp_path, lines), OPTIONS)
+    assert drive.info.fps == 20 and any("no times are stated" in note for note in drive.info.notes)

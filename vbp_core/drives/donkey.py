@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from vbp.drives.tables import read_text
 from vbp.errors import DriveError
 
 KIND = "donkey"
+KEYS = ("user/angle", "user/steering")  # the second in a version of 2023; then any other, such as pilot/angle
 NOMINAL_HZ = 20.0  # Donkeycar's DRIVE_LOOP_HZ
 
 CONVENTION = Convention(
@@ -39,6 +41,8 @@ class _Record:
     time: int | None  # nanoseconds
     image: str
     angle: float
+    key: str  # of the angle, "" where the record has none
+    session: str
 
 
 def sniff(path: Path) -> bool:
@@ -62,6 +66,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
     names = [record.image for record in records]
     angle = convention.radians([record.angle for record in records])
     convention.note_in(info)
+    _note_keys(records, info)
     files, reasons = locate(names, index, info)
     return PictureDrive(
         info, times, angle, np.full(len(records), np.nan), files, names=names, reasons=reasons
@@ -126,7 +131,7 @@ def _tub_records(folder: Path, index: FolderIndex, info: DriveInfo) -> list[_Rec
             record = _record(value, "images/")
             if record is None:
                 bad += 1
-            elif value.get("_index") in deleted:
+            elif isinstance(value.get("_index"), int) and value["_index"] in deleted:
                 dropped += 1
             else:
                 records.append(record)
@@ -170,16 +175,36 @@ def _record(value: dict[str, Any], folder: str) -> _Record | None:
     image = value.get("cam/image_array")
     if not isinstance(image, str) or not image:
         return None
-    angle = value.get("user/angle")
-    number = float(angle) if isinstance(angle, int | float) and not isinstance(angle, bool) else math.nan
-    return _Record(_time(value), folder + image, number)
+    others = sorted(key for key in value if key.endswith(("/angle", "/steering")))
+    key = next((key for key in (*KEYS, *others) if _is_number(value.get(key))), "")
+    session = str(value.get("_session_id", ""))
+    return _Record(_time(value), folder + image, float(value[key]) if key else math.nan, key, session)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _note_keys(records: list[_Record], info: DriveInfo) -> None:
+    """Says what else than user/angle was read, and where one session ends and another begins."""
+    keys = Counter(record.key for record in records)
+    for key in sorted(set(keys) - {KEYS[0], ""}):
+        info.notes.append(f"the angle of {keys[key]} records is {key}: they have no {KEYS[0]}")
+    if keys[""]:
+        info.notes.append(f"{keys['']} records have no angle")
+    sessions = list(dict.fromkeys(record.session for record in records))
+    if len(sessions) > 1:
+        shown = ", ".join(sessions[:5]) + (", ..." if len(sessions) > 5 else "")
+        info.notes.append(f"the tub holds {len(sessions)} sessions, one after the other: {shown}")
 
 
 def _time(value: dict[str, Any]) -> int | None:
     """Nanoseconds: of _timestamp_ms, or of the older milliseconds or timestamp."""
     for key in ("_timestamp_ms", "milliseconds"):
         ms = value.get(key)
-        if isinstance(ms, int | float) and not isinstance(ms, bool) and abs(ms) < 9e12:
+        if (
+            _is_number(ms) and abs(ms) < 4e12
+        ):  # to the year 2096: two of them have a difference that fits int64
             return ms * 10**6 if isinstance(ms, int) else round(ms * 1e6)
     text = value.get("timestamp")
     if isinstance(text, str):
@@ -189,7 +214,8 @@ def _time(value: dict[str, Any]) -> int | None:
             return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+        time = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+        return time if abs(time) < 2**62 else None
     return None
 
 
@@ -211,7 +237,7 @@ def _timed(
 
 
 def _numbers(value: Any) -> set[int]:
-    return {n for n in value if isinstance(n, int)} if isinstance(value, list) else set()
+    return {int(n) for n in value if _is_number(n) and n == int(n)} if isinstance(value, list) else set()
 
 
 def _json(text: str) -> dict[str, Any]:

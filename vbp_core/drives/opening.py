@@ -9,10 +9,10 @@ from importlib import import_module
 from pathlib import Path
 
 from vbp.drives.base import Drive, OpenOptions
-from vbp.drives.part_files import compressed_parts, how_to_unpack
+from vbp.drives.part_files import LFS_ADVICE, compressed_parts, how_to_unpack, lfs_pointer
 from vbp.drives.tables import first_columns, read_table, texts_read
 from vbp.drives.unread import note_unread
-from vbp.errors import DriveError
+from vbp.errors import DriveError, NeedsAngleUnitError
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,13 @@ def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
                 note_unread(drive, path, fmt.own, texts)
                 return drive
         raise DriveError(_unknown(path))
+    except NeedsAngleUnitError:
+        raise
+    except DriveError as error:
+        pointer = lfs_pointer(path)
+        if pointer is None:
+            raise
+        raise DriveError(f"{pointer} {LFS_ADVICE}") from error
     except OSError as error:
         raise DriveError(f"{path} cannot be read: {error.strerror or error}") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from itertools import islice
 from pathlib import Path
 
 from vbp.drives.paths import natural_key
@@ -17,6 +18,28 @@ _UNPACK = {
     ".xz": "xz -dc",
     ".bz2": "bzip2 -dc",
 }
+
+LFS = b"version https://git-lfs.github.com/spec/"  # what a repository holds in the place of a large file
+LFS_ADVICE = "is a Git LFS pointer, not the file itself: run `git lfs pull` where it was cloned"
+_MANY = 2_000  # files of a folder that are looked at
+
+
+def lfs_pointer(path: Path) -> Path | None:
+    """The file if it is a Git LFS pointer, or of a folder the first that is one, there or a folder below."""
+    if path.is_file():
+        return path if has_magic(path, LFS) else None
+    files = (
+        Path(place, name)
+        for place, below, names in os.walk(path)
+        if not _deep(place, path, below)
+        for name in names
+    )
+    return next((file for file in islice(files, _MANY) if has_magic(file, LFS)), None)
+
+
+def _deep(place: str, root: Path, below: list[str]) -> bool:
+    below.sort(key=natural_key)
+    return len(Path(place).relative_to(root).parts) > 1
 
 
 def has_magic(path: Path, magic: bytes) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.drives.base import CACHE_BYTES, Drive, DriveInfo, Gap, Image, median_fps
+from vbp.drives.part_files import LFS, LFS_ADVICE
 from vbp.drives.paths import FolderIndex
 from vbp.drives.picture_header import read_header
 from vbp.errors import FrameError
@@ -41,6 +42,8 @@ def decode_picture(data: bytes) -> Image:
     orientation is applied. Raises PictureError.
     """
     header = read_header(data)
+    if data.startswith(LFS):
+        raise PictureError(LFS_ADVICE)
     if header is None:
         raise PictureError(
             f"is not a picture of a known format; accepted: {ACCEPTED}" if data else "is an empty file"

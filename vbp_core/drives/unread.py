@@ -12,6 +12,7 @@ import numpy as np
 from vbp.drives.base import Drive
 from vbp.drives.csv_layout import find_layout
 from vbp.drives.images import named_picture
+from vbp.drives.part_files import LFS, LFS_ADVICE, has_magic
 from vbp.drives.paths import natural_key
 from vbp.drives.tables import first_columns
 from vbp.drives.video_files import VIDEO_SUFFIXES
@@ -83,7 +84,9 @@ def note_unread(drive: Drive, path: Path, own: Collection[str], texts: Collectio
             ]
         below[:] = [name for name in below if path.is_dir() and os.path.join(place, name) in folders]
     unread.sort(key=lambda name: (os.path.splitext(name)[1].casefold() not in _DATA, natural_key(name)))
-    listed = unread[:_SHOWN]
+    listed = [
+        f"{name} ({LFS_ADVICE})" if has_magic(Path(folder, name), LFS) else name for name in unread[:_SHOWN]
+    ]
     if len(unread) > _SHOWN:
         listed.append(f"{len(unread) - _SHOWN} more")
     if pictures:
