@@ -28,6 +28,8 @@ def lfs_pointer(path: Path) -> Path | None:
     """The file if it is a Git LFS pointer, or of a folder the first that is one, there or a folder below."""
     if path.is_file():
         return path if has_magic(path, LFS) else None
+    if not path.is_dir():
+        return None
     files = (
         Path(place, name)
         for place, below, names in os.walk(path)
