@@ -135,10 +135,11 @@ def test_the_loop_goes_round(qtbot, open_window, realtime):
     seen = shown_indices(window)
     window.player.set_pace(2.0, realtime=realtime)
     window.player.play()
-    qtbot.waitUntil(lambda: seen.count(20) >= 3, timeout=WAIT)
+    loop = {20, 21, 22, 23, 24}
+    # A busy machine skips frames, but not the same ones in every round.
+    qtbot.waitUntil(lambda: seen.count(20) >= 3 and (not realtime or loop <= set(seen)), timeout=WAIT)
     inside = seen[seen.index(20) :]
-    assert set(inside) <= {20, 21, 22, 23, 24}
-    assert realtime or set(inside) == {20, 21, 22, 23, 24}  # a busy machine skips frames
+    assert set(inside) == loop
     if not realtime:
         assert inside[:6] == [20, 21, 22, 23, 24, 20]
     window.actions_by_id["loop"].trigger()
