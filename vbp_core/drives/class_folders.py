@@ -89,7 +89,7 @@ def _pictures(folder: Path, most: int | None = None) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not entry.name.startswith(".") and named_picture(entry.name) and is_file(entry):
+                if not entry.name.startswith(".") and named_picture(entry.name) and is_file(entry, folder):
                     found.append(entry.name)
                     if len(found) == most:
                         break

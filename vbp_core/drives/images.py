@@ -95,37 +95,43 @@ def _labelled(drive: Drive, folder: Path, options: OpenOptions, steering: Path |
     return labels.timestamps_ns is not nominal
 
 
-def _walk(folder: str, depth: int = 0, seen: list[int] | None = None) -> Iterator[str]:
+def _walk(folder: str, depth: int = 0, seen: list[int] | None = None, root: str = "") -> Iterator[str]:
     """The pictures of a folder in natural order; those of its sub-folders where it has none itself.
 
-    Links to pictures are followed, the user made them; links to folders are not, they can be circles.
+    Links to pictures are followed within the folder; links to folders are not, they can be circles.
     """
     seen = [0] if seen is None else seen
     seen[0] += 1
     if seen[0] > MAX_FOLDERS:
         return
-    pictures, folders = _listed(folder)
+    root = root or folder
+    pictures, folders = _listed(folder, root=root)
     if pictures:
         for name in sorted(pictures, key=natural_key):
             yield os.path.join(folder, name)
     elif depth < MAX_DEPTH:
         for name in sorted(folders, key=natural_key):
-            yield from _walk(os.path.join(folder, name), depth + 1, seen)
+            yield from _walk(os.path.join(folder, name), depth + 1, seen, root)
 
 
-def _holds_pictures(folder: str | Path, depth: int = 0, seen: list[int] | None = None) -> bool:
+def _holds_pictures(
+    folder: str | Path, depth: int = 0, seen: list[int] | None = None, root: str | Path = ""
+) -> bool:
     """Whether `_walk` finds one, without putting hundreds of thousands of them in order."""
     seen = [0] if seen is None else seen
     seen[0] += 1
     if seen[0] > MAX_FOLDERS:
         return False
-    pictures, folders = _listed(folder, most=1)
+    root = root or folder
+    pictures, folders = _listed(folder, most=1, root=root)
     if pictures or depth == MAX_DEPTH:
         return bool(pictures)
-    return any(_holds_pictures(os.path.join(folder, name), depth + 1, seen) for name in folders)
+    return any(_holds_pictures(os.path.join(folder, name), depth + 1, seen, root) for name in folders)
 
 
-def _listed(folder: str | Path, most: int | None = None) -> tuple[list[str], list[str]]:
+def _listed(
+    folder: str | Path, most: int | None = None, root: str | Path | None = None
+) -> tuple[list[str], list[str]]:
     """Names of pictures, and of folders, in the order of the file system; no further than `most` pictures."""
     pictures: list[str] = []
     folders: list[str] = []
@@ -136,7 +142,7 @@ def _listed(folder: str | Path, most: int | None = None) -> tuple[list[str], lis
                     continue  # hidden, such as the ._x.jpg of macOS
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.name)
-                elif named_picture(entry.name) and is_file(entry):
+                elif named_picture(entry.name) and is_file(entry, root):
                     pictures.append(entry.name)
                     if len(pictures) == most:
                         break

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vbp.drives.base import Drive, OpenOptions
 from vbp.drives.part_files import LFS_ADVICE, compressed_parts, how_to_unpack, lfs_pointer
+from vbp.drives.paths import LINK_OUT, leads_out
 from vbp.drives.tables import first_columns, read_table, texts_read
 from vbp.drives.unread import note_unread
 from vbp.errors import DriveError, NeedsAngleUnitError
@@ -97,7 +98,7 @@ def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
             raise DriveError(f"{path} is an empty file; accepted: {accepted()}")
         for fmt in FORMATS:
             if fmt.sniff(path):
-                with texts_read() as texts:
+                with texts_read(path) as texts:
                     drive = fmt.open(path, options)
                 if options.fps is not None and fmt.name not in _WITHOUT_TIMES:
                     drive.info.notes.append(
@@ -121,6 +122,11 @@ def _unknown(path: Path) -> str:
     """What is said of a path that no format takes: a compressed bag or a steering list alone are the likely mistakes."""
     if packed := compressed_parts(path):
         return how_to_unpack(packed)
+    if path.is_dir():
+        with os.scandir(path) as entries:
+            out = next((e.path for e in entries if e.is_symlink() and leads_out(e.path, path)), None)
+        if out is not None:
+            return f"{out} {LINK_OUT}, and nothing else there is a recording; open what it leads to"
     steering = path if path.is_file() else next(filter(_lists_steering, _csvs(path)), None)
     if steering is not None and _lists_steering(steering):
         return (

@@ -7,7 +7,7 @@ import shlex
 from itertools import islice
 from pathlib import Path
 
-from vbp.drives.paths import natural_key
+from vbp.drives.paths import leads_out, natural_key
 
 # As a whole: the recorders and `rosbag compress` compress parts of a file, which is read as it is
 _UNPACK = {
@@ -62,7 +62,8 @@ def parts_of(folder: Path, suffixes: tuple[str, ...], magic: bytes) -> list[Path
         names = [n for n in os.listdir(folder) if n.lower().endswith(suffixes) and not n.startswith(".")]
     except OSError:
         return []
-    return [folder / name for name in sorted(names, key=natural_key) if has_magic(folder / name, magic)]
+    paths = [folder / name for name in sorted(names, key=natural_key)]
+    return [path for path in paths if has_magic(path, magic) and not leads_out(path, folder)]
 
 
 def compressed_parts(path: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MISSING = "the picture is missing"
+LINK_OUT = "is a link that leads out of the recording's folder and is not followed"
 UNNAMED = "no picture is listed"
 OUTSIDE = "the picture lies outside the drive's folder"
 
@@ -131,12 +132,20 @@ def _look_up(names: dict[str, str], name: str) -> str | None:
     return names.get(_folded(name)) if found is None else found
 
 
-def is_file(entry: os.DirEntry[str]) -> bool:
-    """A file, or a link to one; a link in a circle is none (the system calls that an error)."""
+def is_file(entry: os.DirEntry[str], root: str | Path | None = None) -> bool:
+    """A file, or a link to one; a link in a circle is none, nor is one that leads out of `root`."""
     try:
-        return entry.is_file()
+        return entry.is_file() and not (
+            root is not None and entry.is_symlink() and leads_out(entry.path, root)
+        )
     except OSError:
         return False
+
+
+def leads_out(path: str | Path, root: str | Path) -> bool:
+    """Whether a path, by links, is one outside of a folder. What a stranger's folder links to is not opened."""
+    real, folder = os.path.realpath(path), os.path.realpath(root)
+    return real != folder and not real.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:

@@ -20,7 +20,7 @@ from vbp.drives.camera_choice import choose_camera
 from vbp.drives.convention import Convention
 from vbp.drives.csv_layout import Layout, convention_of, find_layout, has_layout
 from vbp.drives.images import MAX_FOLDERS, MAX_PICTURES, NOMINAL_HZ, named_picture
-from vbp.drives.paths import MISSING, FolderIndex, natural_key
+from vbp.drives.paths import MISSING, FolderIndex, leads_out, natural_key
 from vbp.drives.picture_files import PictureDrive, locate
 from vbp.drives.tables import Table, column_key, first_columns, first_rows, read_table
 from vbp.drives.video_files import videos_in
@@ -69,7 +69,10 @@ class PictureIndex(FolderIndex):
             below[:] = sorted((name for name in below if name[0] != "."), key=natural_key)
             if depth == MAX_DEPTH:
                 below.clear()
-            found = sorted((n for n in names if named_picture(n) and n[0] != "."), key=natural_key)
+            found = [n for n in names if named_picture(n) and n[0] != "."]
+            found = sorted(
+                (n for n in found if not _link_out(os.path.join(folder, n), root)), key=natural_key
+            )
             self.pictures += [os.path.join(folder, name) for name in found]
             if found and depth:
                 folders.append(Path(folder).relative_to(root).as_posix())
@@ -324,6 +327,10 @@ def _numbers_pictures(path: Path) -> bool:
     if not path.is_file() or not has_layout(first_columns(path)):
         return False
     return images.sniff(path.parent) and not videos_in(path.parent)
+
+
+def _link_out(path: str, root: Path) -> bool:
+    return os.path.islink(path) and leads_out(path, root)
 
 
 def _names_picture(cell: str) -> bool:

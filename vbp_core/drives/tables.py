@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp.drives.paths import LINK_OUT, leads_out
 from vbp.errors import DriveError
 
 MAX_BYTES = 2**30  # a drive of a million frames has a CSV of some 200 MB
@@ -27,7 +28,18 @@ _CELL = "\x1f"  # the unit separator: between cells that spaces, or commas with 
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 _TAIL = re.compile(r"-0+|0\d+")  # whole numbers that are parts of a number
 _WHOLE = re.compile(r"[-+]?\d+")
-_read: ContextVar[set[Path] | None] = ContextVar("read", default=None)
+
+
+@dataclass
+class _Reading:
+    """A recording that is being opened: the folder out of which no link is followed, what the user named, what was read."""
+
+    root: Path
+    named: Path
+    texts: set[Path]
+
+
+_read: ContextVar[_Reading | None] = ContextVar("read", default=None)
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -188,6 +200,9 @@ def column_key(name: str) -> str:
 
 def read_text(path: Path) -> str:
     """The text of a file, whatever its encoding. Raises DriveError for what is no text, empty, or huge."""
+    reading = _read.get()
+    if reading is not None and path != reading.named and leads_out(path, reading.root):
+        raise DriveError(f"{path} {LINK_OUT}; open what it leads to, or copy it there")
     try:
         if not path.is_file():
             raise DriveError(f"{path} is not a file; give a text file")
@@ -197,9 +212,8 @@ def read_text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise DriveError(f"{path} cannot be read: {error.strerror or error}") from error
-    read = _read.get()
-    if read is not None:
-        read.add(path)
+    if reading is not None:
+        reading.texts.add(path)
     text = _decode(data, path)
     if not text.strip():
         raise DriveError(f"{path} is empty")
@@ -207,10 +221,13 @@ def read_text(path: Path) -> str:
 
 
 @contextmanager
-def texts_read() -> Iterator[set[Path]]:
-    """The text files that are read meanwhile, in this thread: what an opened recording was made of."""
+def texts_read(path: Path) -> Iterator[set[Path]]:
+    """The text files that are read meanwhile, in this thread: what the recording `path` is made of, when it is opened.
+
+    One that a link brings in from outside its folder raises DriveError, unless it is `path` itself.
+    """
     read: set[Path] = set()
-    token = _read.set(read)
+    token = _read.set(_Reading(path if path.is_dir() else path.parent, path, read))
     try:
         yield read
     finally:

@@ -13,7 +13,7 @@ from vbp.drives.base import Drive
 from vbp.drives.csv_layout import find_layout
 from vbp.drives.images import named_picture
 from vbp.drives.part_files import LFS, LFS_ADVICE, has_magic
-from vbp.drives.paths import natural_key
+from vbp.drives.paths import LINK_OUT, leads_out, natural_key
 from vbp.drives.tables import first_columns
 from vbp.drives.video_files import VIDEO_SUFFIXES
 
@@ -84,9 +84,7 @@ def note_unread(drive: Drive, path: Path, own: Collection[str], texts: Collectio
             ]
         below[:] = [name for name in below if path.is_dir() and os.path.join(place, name) in folders]
     unread.sort(key=lambda name: (os.path.splitext(name)[1].casefold() not in _DATA, natural_key(name)))
-    listed = [
-        f"{name} ({LFS_ADVICE})" if has_magic(Path(folder, name), LFS) else name for name in unread[:_SHOWN]
-    ]
+    listed = [name + _why(Path(folder, name), folder) for name in unread[:_SHOWN]]
     if len(unread) > _SHOWN:
         listed.append(f"{len(unread) - _SHOWN} more")
     if pictures:
@@ -95,6 +93,12 @@ def note_unread(drive: Drive, path: Path, own: Collection[str], texts: Collectio
         drive.info.notes.append(f"not read, though beside it: {', '.join(listed)}")
     if path.is_dir() and not np.isfinite(drive.angle_rad).any():
         _note_steering_above(drive, path)
+
+
+def _why(path: Path, folder: str) -> str:
+    if leads_out(path, folder):
+        return f" ({LINK_OUT})"
+    return f" ({LFS_ADVICE})" if has_magic(path, LFS) else ""
 
 
 def _note_steering_above(drive: Drive, path: Path) -> None:

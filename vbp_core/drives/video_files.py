@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from vbp.drives.csv_layout import has_layout, require_layout
-from vbp.drives.paths import natural_key
+from vbp.drives.paths import leads_out, natural_key
 from vbp.drives.tables import first_columns, read_table
 from vbp.errors import DriveError
 
@@ -99,7 +99,7 @@ def videos_in(folder: Path) -> list[Path]:
                     return []
             elif suffix in VIDEO_SUFFIXES and not entry.name.startswith("."):
                 path = Path(entry.path)
-                if looks_like_video(path):
+                if looks_like_video(path) and not leads_out(path, folder):
                     found.append(path)
     return sorted(found, key=lambda p: natural_key(p.name))
 
@@ -145,7 +145,9 @@ def _unused(video: Path) -> list[str]:
 
 def video_for(csv: Path) -> tuple[Path, list[str]]:
     """(the video that a steering CSV belongs to, notes). Raises DriveError."""
-    beside = [p for p in _files(csv.parent, VIDEO_SUFFIXES) if looks_like_video(p)]
+    beside = [
+        p for p in _files(csv.parent, VIDEO_SUFFIXES) if looks_like_video(p) and not leads_out(p, csv.parent)
+    ]
     if not beside:
         raise DriveError(
             f"{csv} has steering angles, but there is no video beside it; put the video into its folder"
