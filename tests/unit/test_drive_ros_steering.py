@@ -258,6 +258,12 @@ def test_any_field_by_name(tmp_path: Path) -> None:
             open_drive(path, OpenOptions(steering=wrong, angle_unit="rad"))
 
 
+def test_a_recording_without_topics_notes_that_none_was_used(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(file_of(PICTURES[0]))
+    with open_drive(tmp_path, OpenOptions(steering="/cmd_vel")) as drive:
+        assert any(note.startswith("--steering and --speed were not used") for note in drive.info.notes)
+
+
 @pytest.mark.parametrize("unit", ["rad:", "rad:0", "deg:-2", "unit:x", "turns", "unit:1e999", "rad:nan"])
 def test_a_unit_that_makes_no_sense_is_one_sentence(unit: str) -> None:
     with pytest.raises(

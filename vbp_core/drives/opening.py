@@ -70,6 +70,7 @@ FORMATS: tuple[Format, ...] = (
     Format("images", "vbp.drives.images", "a picture or a folder of pictures"),
 )
 
+_WITH_TOPICS = ("rosbag1", "rosbag2", "mcap")
 _WITHOUT_TIMES = ("images", "picture-list", "video", "several")  # formats whose recordings may have none
 
 
@@ -103,6 +104,10 @@ def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
                 if options.fps is not None and fmt.name not in _WITHOUT_TIMES:
                     drive.info.notes.append(
                         "--fps was not used: the recording has times, or a rate, of its own"
+                    )
+                if (options.steering or options.speed) and fmt.name not in _WITH_TOPICS:
+                    drive.info.notes.append(
+                        "--steering and --speed were not used: they name topics, and the recording has none"
                     )
                 note_unread(drive, path, fmt.own, texts)
                 return drive
