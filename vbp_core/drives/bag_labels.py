@@ -204,5 +204,5 @@ def _no_steering(streams: Collection[Stream]) -> str:
                     f"(its fields: {', '.join(reader.fields)}): the drive has no steering{offer}"
                 )
     if offer:
-        return f"no topic states a steering angle and its unit: the drive has no steering{offer}"
-    return "no topic has a field steering_wheel_angle: the drive has no steering"
+        return f"no topic has a steering angle whose unit is known: the drive has no steering{offer}"
+    return "no topic has a steering angle that is known: the drive has no steering"
