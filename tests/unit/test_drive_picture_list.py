@@ -218,3 +218,29 @@ def test_any_table_gives_back_what_was_written(
         assert drive.angle_rad.tolist() == [speed if wanted else angle for angle, speed in values]
         if has_header:
             assert drive.speed_mps.tolist() == [speed for _, speed in values]
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    text=st.text(st.sampled_from('ab.png,;\t "0129-+:/\\\n\r\0é٣\x1f'), max_size=120) | st.text(max_size=60),
+    name=st.sampled_from(["l.csv", "driving_log.csv", "data.txt", "airsim_rec.txt"]),
+)
+def test_no_table_ends_in_anything_but_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, text: str, name: str
+) -> None:
+    root = tmp_path_factory.mktemp("odd")
+    pictures(root, ["a.png", "0.png"])
+    (root / name).write_bytes(text.encode("utf-8", "surrogatepass"))
+    for path in (root, root / name):
+        try:
+            open_drive(path, OpenOptions(angle_unit="rad")).close()
+        except DriveError as error:
+            assert str(error)
+
+
+@pytest.mark.parametrize("date", ["9999-01-01 00:00:00", "0001-01-01 00:00:00", "2018-13-01 00:00:00"])
+def test_dates_that_no_clock_has(tmp_path: Path, date: str) -> None:
+    pictures(tmp_path, ["a.png", "b.png"])
+    write_table(tmp_path / "l.csv", "image,time,angle_rad", [f"a.png,{date},1", f"b.png,{date},2"])
+    with open_drive(tmp_path) as drive:
+        assert drive.angle_rad.tolist() == [1, 2] and drive.info.fps == 20

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from vbp.drives.camera_choice import choose_camera
 from vbp.drives.convention import Convention
 from vbp.drives.csv_layout import Layout, convention_of, find_layout, has_layout
 from vbp.drives.images import MAX_FOLDERS, MAX_PICTURES, NOMINAL_HZ, named_picture
+from vbp.drives.labels import date_ns
 from vbp.drives.paths import MISSING, FolderIndex, leads_out, natural_key
 from vbp.drives.picture_files import PictureDrive, locate
 from vbp.drives.tables import Table, column_key, first_columns, first_rows, read_table
@@ -40,8 +40,6 @@ AIRSIM = Convention(
 )
 
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
-_DATE = re.compile(r"(\d{4})[-/.](\d\d)[-/.](\d\d)[ T_](\d\d):(\d\d):(\d\d)(?:[.:,](\d{1,9}))?Z?")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -195,7 +193,7 @@ def _layout_of(values: dict[str, list[str]]) -> Layout | None:
     for key in sorted(values, key=int):
         cells = values[key]
         if not all(map(_is_number, cells)):
-            time = time or (key if all(map(_date, cells)) else "")
+            time = time or (key if all(map(date_ns, cells)) else "")
             continue
         numbers = np.array([float(cell.replace(",", ".")) for cell in cells])
         steps = np.diff(numbers)
@@ -288,7 +286,7 @@ def _times(
     """(times, the rows they belong to in the order of time, whether they count from 1970)."""
     nominal = even_times(len(table), NOMINAL_HZ if fps is None else fps)
     if layout.time:
-        dates = list(map(_date, table.text(layout.time)))
+        dates = list(map(date_ns, table.text(layout.time)))
         absolute = all(date is not None for date in dates)
         notes: list[str] = []
         if absolute:
@@ -308,18 +306,6 @@ def _times(
         info.notes.append(f"no times are stated; {NOMINAL_HZ} frames per second are assumed")
     order = sorted(range(len(names)), key=lambda row: natural_key(names[row]))
     return nominal, np.array(order, dtype=np.intp), False
-
-
-def _date(text: str) -> int | None:
-    """2018-07-01 17:09:44:912 -> nanoseconds since 1970, the zone unknown and left as UTC."""
-    match = _DATE.fullmatch(text.strip())
-    if match is None:
-        return None
-    try:
-        moment = datetime(*map(int, match.groups()[:6]), tzinfo=UTC)  # type: ignore[misc, arg-type]
-    except ValueError:
-        return None
-    return (moment - _EPOCH) // timedelta(seconds=1) * 10**9 + int((match[7] or "0").ljust(9, "0"))
 
 
 def _numbers_pictures(path: Path) -> bool:

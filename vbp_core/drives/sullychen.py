@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from vbp.drives.base import Drive, DriveInfo, OpenOptions
 from vbp.drives.convention import Convention
+from vbp.drives.labels import date_ns
 from vbp.drives.paths import FolderIndex, natural_key
 from vbp.drives.picture_files import EXTENSIONS, PictureDrive, locate
 from vbp.drives.tables import PEEK_BYTES, read_text
@@ -34,7 +34,6 @@ _LINE = re.compile(
     r"(?:\s*,\s*(?P<time>\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[:.]\d{1,9})?))?\s*",
     re.IGNORECASE,
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -110,17 +109,9 @@ def _parse(line: str) -> _Row | None:
     if match is None or Path(match["name"]).suffix.casefold() not in EXTENSIONS:
         return None
     try:
-        return _Row(match["name"].strip(), float(match["angle"]), _time(match["time"]))
+        return _Row(match["name"].strip(), float(match["angle"]), date_ns(match["time"] or ""))
     except ValueError:
         return None
-
-
-def _time(text: str | None) -> int | None:
-    """2018-07-01 17:09:44:912 -> nanoseconds since 1970, the zone unknown and left as UTC."""
-    if text is None:
-        return None
-    moment = datetime.strptime(text[:19].replace("T", " "), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(seconds=1) * 10**9 + int(text[20:].ljust(9, "0"))
 
 
 def _once(rows: list[_Row], info: DriveInfo) -> list[_Row]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from vbp.drives import picture_list
 from vbp.drives.base import Drive, DriveInfo, OpenOptions
 from vbp.drives.camera_choice import choose_camera
 from vbp.drives.convention import Convention
+from vbp.drives.labels import date_ns
 from vbp.drives.paths import FolderIndex
 from vbp.drives.picture_files import EXTENSIONS, PictureDrive, locate
 from vbp.drives.tables import column_key, first_rows, read_table
@@ -35,8 +35,7 @@ CONVENTION = Convention(
     "the simulator's source: -1..1 of the 25 degrees that its front wheels turn, right positive",
 )
 
-_STAMP = re.compile(r"(\d{4})_(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d{1,6})(?!.*\d{4}_\d\d_\d\d)")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STAMP = re.compile(r"\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d_\d{1,6}(?!.*\d{4}_\d\d_\d\d)")
 
 
 def sniff(path: Path) -> bool:
@@ -144,13 +143,6 @@ def _times(names: list[str], info: DriveInfo) -> tuple[np.ndarray[tuple[int], np
 
 
 def _stamp(name: str) -> int | None:
-    """center_2016_12_01_13_30_48_287.jpg -> nanoseconds since 1970, the zone unknown and left as UTC."""
+    """center_2016_12_01_13_30_48_287.jpg -> nanoseconds since 1970."""
     match = _STAMP.search(name)
-    if match is None:
-        return None
-    *date, fraction = match.groups()
-    try:
-        moment = datetime(*map(int, date), tzinfo=UTC)  # type: ignore[misc, arg-type]
-    except ValueError:
-        return None
-    return (moment - _EPOCH) // timedelta(seconds=1) * 10**9 + int(fraction.ljust(9, "0"))
+    return date_ns(match[0]) if match else None
