@@ -107,3 +107,27 @@ def test_the_case_that_was_reported(shared: Path, name: str) -> None:
     expected = np.loadtxt(folder / "fcamera.csv", delimiter=",", skiprows=1)[:, 1]
     with open_drive(folder) as drive:
         np.testing.assert_allclose(drive.angle_rad, expected)
+
+
+@pytest.mark.parametrize("place", ["frame_times", "global_pose/frame_times"])
+def test_the_frame_times_of_comma2k19(stream: Path, tmp_path: Path, place: str) -> None:
+    if states_a_rate(stream):
+        pytest.skip("this encoder writes the rate into the stream")
+    path = at(stream, tmp_path)
+    seconds = 46408.625 + np.arange(FRAMES) / 16
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    for times, used in (
+        (seconds, True),
+        (seconds[:-1], False),
+        (seconds[::-1], False),
+        (seconds * np.nan, False),
+    ):
+        with (tmp_path / place).open("wb") as file:
+            np.save(file, times)
+        for opened in (path, tmp_path):
+            with open_drive(opened) as drive:
+                assert drive.info.fps == pytest.approx(16 if used else 25)
+                assert (int(drive.timestamps_ns[0]) == 46_408_625_000_000) == used
+                assert used or any("25 frames per second" in note for note in drive.info.notes)
+                said = any("not read" in note for note in drive.info.notes)
+                assert said == (opened == tmp_path and not used)

@@ -212,12 +212,17 @@ def read_text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise DriveError(f"{path} cannot be read: {error.strerror or error}") from error
-    if reading is not None:
-        reading.texts.add(path)
+    note_read(path)
     text = _decode(data, path)
     if not text.strip():
         raise DriveError(f"{path} is empty")
     return text
+
+
+def note_read(path: Path) -> None:
+    """A file is part of the recording that is being opened, if one is."""
+    if (reading := _read.get()) is not None:
+        reading.texts.add(path)
 
 
 @contextmanager

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vbp.drives.base import Drive, OpenOptions, even_times
 from vbp.drives.csv_layout import has_layout
-from vbp.drives.tables import first_columns
+from vbp.drives.paths import leads_out
+from vbp.drives.tables import first_columns, note_read
 from vbp.drives.video_drive import VideoDrive
 from vbp.drives.video_files import csv_for, looks_like_video, video_for, videos_in
 from vbp.drives.video_index import build_index
@@ -15,6 +19,8 @@ from vbp.drives.video_labels import read_labels
 from vbp.errors import DriveError
 
 NOMINAL_HZ = 25
+FRAME_TIMES = "frame_times"  # comma2k19: seconds, as a NumPy array, beside the video or in global_pose
+MOST_BYTES = 2**26
 
 
 def sniff(path: Path) -> bool:
@@ -68,8 +74,30 @@ def open(path: Path, options: OpenOptions) -> Drive:
         labels.convention.note_in(drive.info)
         drive.info.notes.extend(labels.notes)
     if not timed and drive.timestamps_ns is index.times_ns:
+        times = _frame_times(video, len(index.order))
+        if times is not None:
+            drive.set_times(times)
+            drive.info.notes.append(f"the times of the frames are those of {FRAME_TIMES}")
+            return drive
         drive.info.notes.append(
             f"the stream has no times and states no rate; {NOMINAL_HZ} frames per second are assumed: "
             f"pass --fps if it is another"
         )
     return drive
+
+
+def _frame_times(video: Path, frames: int) -> NDArray[np.int64] | None:
+    """The time of each frame, (frames,) int64 nanoseconds, from a file beside the video; None where that has others."""
+    for file in (video.parent / FRAME_TIMES, video.parent / "global_pose" / FRAME_TIMES):
+        try:
+            if not file.is_file() or file.stat().st_size > MOST_BYTES or leads_out(file, video.parent):
+                continue
+            seconds = np.load(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            continue
+        if not isinstance(seconds, np.ndarray) or seconds.shape != (frames,) or seconds.dtype.kind != "f":
+            continue
+        if (np.abs(seconds) < 4e9).all() and (np.diff(seconds) >= 0).all():
+            note_read(file)
+            return np.round(seconds * 1e9).astype(np.int64)
+    return None
