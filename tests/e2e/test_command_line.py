@@ -199,7 +199,7 @@ def test_errors_are_one_line_with_status_2(vbp, drive, tmp_path):
     cases = [
         (["info"], "SOURCE"),
         (["info", tmp_path / "nowhere"], "does not exist"),
-        (["info", ""], "no recording is named"),
+        (["info", ""], "no recording is given"),
         (["info", drive, "--angle-unit", "furlong"], "furlong"),
         (["info", drive, "--camera", "roof"], "roof"),
         (["info", drive, "--max-gap", "x"], "not a number"),

@@ -209,7 +209,7 @@ def recipe_of(given: dict[str, Any], task: Task = STEERING) -> Recipe:
             values["checkpoints"] = tuple(float(t) for t in values["checkpoints"].split(",") if t.strip())
         except ValueError:
             raise VbpError(
-                f"--checkpoints {values['checkpoints']} is no list of epochs, like 0.1,0.5,1"
+                f"--checkpoints {values['checkpoints']} is not a list of epochs, like 0.1,0.5,1"
             ) from None
     if "test" in values:
         values["test"] = tuple(values["test"])
