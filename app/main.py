@@ -77,7 +77,7 @@ def _parser() -> Parser:
         "source",
         nargs="?",
         metavar="SOURCE",
-        help="a recording or a training run (default: the demo drive the first time, then the start page)",
+        help="a recording, a training run or a session (default: the demo drive the first time, then the start page)",
     )
     parser.add_argument(
         "--run", type=Path, metavar="RUN", help="a training run, to step through its checkpoints"
@@ -157,7 +157,9 @@ def _check(args: argparse.Namespace) -> None:
     if args.model is not None:
         _check_network(args.model)
     if args.screenshot is not None:
-        if args.source is None:
+        from vbp.app.state.document import SUFFIX
+
+        if args.source is None or Path(args.source).suffix == SUFFIX:
             raise VbpError("--screenshot needs a recording: vbp SOURCE --frame N --screenshot FILE.png")
         if args.screenshot.suffix.lower() != ".png":
             raise VbpError(f"{args.screenshot} is not a picture's name; give a name that ends in .png")

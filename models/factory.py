@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +53,9 @@ def load_factory(source: NetworkSource) -> Network:
 def _call(name: str) -> Any:
     package, _, attribute = name.partition(":")
     here = os.getcwd()
-    if here not in sys.path:
-        sys.path.insert(0, here)
     try:
-        found: Any = importlib.import_module(package)
+        with _looked_for_first(here):
+            found: Any = importlib.import_module(package)
     except ModuleNotFoundError as error:
         if error.name and (package == error.name or package.startswith(f"{error.name}.")):
             raise ModelError(
@@ -74,10 +75,22 @@ def _call(name: str) -> Any:
         raise ModelError(f"{name} is a {type(found).__name__}, which cannot be called to make a network")
     try:
         # One's random weights are the same each time: the window, an export and the command line open it anew.
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), _looked_for_first(here):
             torch.manual_seed(SEED)
             return found()
     except (Exception, SystemExit) as error:
         raise ModelError(
             f"{name}() failed with {type(error).__name__}: {error}; it is called without arguments"
         ) from error
+
+
+@contextmanager
+def _looked_for_first(folder: str) -> Iterator[None]:
+    """Packages are looked for in `folder` first; afterwards last, so that it replaces nothing that the program needs."""
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)

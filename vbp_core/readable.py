@@ -1,4 +1,4 @@
-"""Numbers and times as a person reads them; always as wide as the next one, so that they do not jump."""
+"""Texts, numbers and times as a person reads them; always as wide as the next one, so that they do not jump."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import math
 
 UNKNOWN = "–"
 MINUS = "−"  # as wide as a plus, unlike the hyphen
+
+
+def printable(text: str) -> str:
+    """On one line, and without what a terminal would obey: names of files and networks may hold anything."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def signed(value: float, decimals: int = 1) -> str:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from vbp.app.player.threads import let_openmp_sleep
+from vbp.app.state.document import SUFFIX
 from vbp.drives.base import OpenOptions
 
 
@@ -62,6 +63,8 @@ def open_window(args: argparse.Namespace) -> int:
     window.network.start(network, args.device)
     if args.live is not None:
         camera_command.begin(window, args.live)
+    elif args.source is not None and Path(args.source).suffix == SUFFIX:
+        window.session.open(Path(args.source).expanduser())
     elif args.source is not None:
         path, options = Path(args.source).expanduser(), options_of(args)
         kept = args.model is None

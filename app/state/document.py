@@ -115,6 +115,7 @@ def is_session(path: Path) -> bool:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or "\0" in value:  # which no path may hold
         raise ValueError
+    value.encode()  # raises ValueError of half a character, which no text in UTF-8 holds
     return value
 
 

@@ -161,3 +161,10 @@ def test_a_session_takes_no_file_of_its_recording(tmp_path):
     with pytest.raises(VbpError, match="is a file of the recording"):
         save(Document(drive=str(recording)), Path(frames), force=True)
     assert frames.read_text() == "1,2"
+
+
+def test_half_a_character_is_damage():
+    for key, value in (("drive", "/\ud800"), ("networks", ["\udfff"])):
+        found = json.loads(to_text(Document())) | {key: value}
+        with pytest.raises(VbpError, match=f"what it says of '{key}' is not understood"):
+            from_text(json.dumps(found), "the file")

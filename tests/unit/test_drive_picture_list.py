@@ -244,3 +244,26 @@ def test_dates_that_no_clock_has(tmp_path: Path, date: str) -> None:
     write_table(tmp_path / "l.csv", "image,time,angle_rad", [f"a.png,{date},1", f"b.png,{date},2"])
     with open_drive(tmp_path) as drive:
         assert drive.angle_rad.tolist() == [1, 2] and drive.info.fps == 20
+
+
+def test_times_and_names_of_pictures_beside_angles_are_no_camera_list(tmp_path: Path) -> None:
+    """A Udacity camera.csv has these columns too, but no angle."""
+    names = [f"{k:03d}.png" for k in range(5)]
+    pictures(tmp_path, names)
+    rows = [f"{1_500_000_000 + k / 10},{n},{a}" for k, (n, a) in enumerate(zip(names, ANGLES, strict=True))]
+    (tmp_path / "labels.csv").write_text("\n".join(["timestamp,filename,angle_rad", *rows]))
+    with open_drive(tmp_path) as drive:
+        assert drive.info.kind == "picture-list" and drive.info.fps == pytest.approx(10)
+    assert angles_of(tmp_path) == ANGLES
+
+
+def test_a_relative_path_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{k:03d}.png" for k in range(5)]
+    pictures(tmp_path / "set", names)
+    rows = [f"{n},{a}" for n, a in zip(names[:4], ANGLES, strict=False)]
+    (tmp_path / "set" / "labels.csv").write_text("\n".join(["image,angle_rad", *rows]))
+    monkeypatch.chdir(tmp_path)
+    for path in (Path("set"), tmp_path / "set"):
+        with open_drive(path) as drive:
+            notes = [note for note in drive.info.notes if "have no row" in note]
+            assert notes == ["1 pictures have no row in labels.csv and are not shown"]

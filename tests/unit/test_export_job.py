@@ -199,3 +199,10 @@ def test_cancelled_right_after_the_job(drive: Path, tmp_path: Path, say, capsys)
     say(make_job(drive, tmp_path / "a.mp4", 0, 5).to_json() + "\ncancel\n")
     assert main(["export", "--job", "-", "--json-progress"]) == 2
     assert "the export was cancelled" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_half_a_character_is_one_sentence() -> None:
+    for field in ("output", "drive_path", "model"):
+        text = changed(**{field: "/tmp/\ud800.csv"})
+        with pytest.raises(VbpError, match=f"{field} of the export's job holds characters"):
+            Job.from_json(text)

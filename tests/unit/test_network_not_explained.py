@@ -87,3 +87,12 @@ def test_an_input_beyond_all_memory_is_one_sentence():
     with pytest.raises(ExplainError) as error:
         Engine(Network(spec, Plain().eval()), "cpu")
     assert "\n" not in str(error.value)
+
+
+def test_a_pool_with_uneven_windows_is_run(tmp_path):
+    """12x16 less two and one: 5x7 to 2x2, in a chain of plain layers."""
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 1)
+    )
+    engine = Engine(Network(SPEC, module.eval()), "cpu")
+    assert engine.run(FRAME, (), strict=False).angle_rad == pytest.approx(wanted(module), abs=1e-6)

@@ -27,6 +27,7 @@ from vbp.export.job import CODECS, DEFAULT_PANELS, LAYOUTS, PANELS, QUALITIES, J
 from vbp.export.part_file import part_name
 from vbp.export.registry import WRITERS, export, format_of
 from vbp.overlay import STYLES
+from vbp.readable import printable
 from vbp.results import VBP
 
 REPORT_EVERY_S = 0.2
@@ -167,9 +168,8 @@ def run(args: argparse.Namespace) -> int:
     elif args.json:
         print_json(facts)
     else:
-        print(
-            f"frames {job.first} to {job.last}, {seconds:.1f} s of the drive, written to {output} in {took:.1f} s"
-        )
+        where = f"{seconds:.1f} s of the drive, written to {printable(str(output))}"
+        print(f"frames {job.first} to {job.last}, {where} in {took:.1f} s")
     return 0
 
 

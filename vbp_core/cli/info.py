@@ -10,6 +10,7 @@ import numpy as np
 from vbp.cli.common import add_source, open_source
 from vbp.cli.main import print_json
 from vbp.drives import Drive
+from vbp.readable import printable
 
 CLASSES_LISTED = 50
 
@@ -95,4 +96,4 @@ def print_text(facts: dict[str, Any]) -> None:
         rows.append(("gaps", f"{len(facts['gaps']) - 20} more; --json lists them"))
     rows += [("note", note) for note in facts["notes"]]
     for name, value in rows:
-        print(f"{name:<10} {value}")
+        print(f"{name:<10} {printable(str(value))}")

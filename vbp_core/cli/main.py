@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, NoReturn, TextIO
 
 from vbp.errors import VbpError
+from vbp.readable import printable
 
 # name -> (module with `add_arguments(parser)` and `run(args) -> int`, help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -81,7 +82,7 @@ def fail(message: str) -> int:
 
 def _say(message: str) -> None:
     try:
-        print(f"vbp: {message}", file=sys.stderr)
+        print(f"vbp: {printable(message)}", file=sys.stderr)
         _flush(sys.stderr)
     except OSError:
         _discard(sys.stderr)  # closed or full, which changes nothing about the status
@@ -102,7 +103,9 @@ class _Warnings(logging.Handler):
         from tqdm import tqdm
 
         with suppress(OSError):  # closed, as in `_say`
-            tqdm.write(f"vbp: {self.format(record)}", file=sys.stderr)  # beside a bar, not through it
+            tqdm.write(
+                f"vbp: {printable(self.format(record))}", file=sys.stderr
+            )  # beside a bar, not through it
 
 
 def _main(argv: Sequence[str] | None) -> int:

@@ -64,7 +64,8 @@ def read_settings(args: argparse.Namespace, methods: Sequence[str]) -> dict[str,
         if value is None or not (equals and dot):
             raise VbpError(f"--set {text} is not a parameter; give METHOD.NAME=VALUE, like lrp.eps=1")
         if method not in methods:
-            raise VbpError(f"--set {text} is of a method that is not used here; add --method {method}")
+            way = f"add {method} to --panels" if hasattr(args, "panels") else f"add --method {method}"
+            raise VbpError(f"--set {text} is of a method that is not used here; {way}")
         METHODS[method].checked({name: value})
         found.setdefault(method, {})[name] = value
     return found

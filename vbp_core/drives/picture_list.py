@@ -233,7 +233,8 @@ def _open_list(path: Path, found: PictureList, options: OpenOptions) -> Drive | 
         )
     names = [names[row] for row in rows]
     files, reasons = locate(names, found.index, info)
-    left = set(found.index.pictures) - {file for file in files if file is not None}
+    shown = {os.path.abspath(file) for file in files if file is not None}
+    left = {os.path.abspath(file) for file in found.index.pictures} - shown
     if left and not info.cameras:
         info.notes.append(f"{len(left)} pictures have no row in {found.path.name} and are not shown")
     speed = read_speed(table, layout, info.notes)[rows]

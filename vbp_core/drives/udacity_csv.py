@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vbp.drives.base import Drive, DriveInfo, OpenOptions
 from vbp.drives.camera_choice import camera_name, choose_camera
 from vbp.drives.convention import Convention
+from vbp.drives.csv_layout import find_layout
 from vbp.drives.labels import synchronise
 from vbp.drives.paths import FolderIndex, natural_key
 from vbp.drives.picture_files import PictureDrive, locate
@@ -107,6 +108,8 @@ def _role(path: Path) -> str | None:
     ):
         return usual  # a damaged list, or a missing column, then gets its own sentence
     has = {role for role, needed in NEEDED.items() if columns.issuperset(needed)}
+    if has == {"camera"} and find_layout(tuple(columns)) is not None:
+        return None  # a table with the angles in it, of another maker
     for role in ("interpolated", "camera", "steering", "evaluation"):
         if role in has:
             return role

@@ -18,7 +18,8 @@ from vbp.errors import ExplainError
 from vbp.explain.aten.reader import WritesIntoPartError, read_program
 from vbp.explain.chain import is_chain, read_chain
 from vbp.explain.wired import read_wired
-from vbp.graph.operations import Graph
+from vbp.graph.operations import AdaptiveAvgPool, Graph
+from vbp.graph.trace import trace
 from vbp.models.program import Node, Program, Ref, layer_name
 from vbp.models.wired import WiredNetwork
 
@@ -45,9 +46,12 @@ def read_network(
         return read_wired(module, dtype)
     if is_chain(module):
         try:
-            return read_chain(module, dtype)
+            graph = read_chain(module, dtype)
+            if any(isinstance(stage.op, AdaptiveAvgPool) for stage in graph.stages):
+                trace(graph, torch.zeros((1, *input_shape), dtype=dtype))
+            return graph
         except ExplainError:
-            pass  # a layer that chains have no word for
+            pass  # a layer that chains have no word for, or not at this size
     try:
         return _read(_export(module, input_shape, EXAMPLES), input_shape, dtype, scores)
     except ExplainError as first:

@@ -106,6 +106,8 @@ class Job:
 
 def _read(kind: Any, value: Any, name: str) -> Any:
     """A value of JSON as the type `kind`. name: of the field, for the error. Raises VbpError."""
+    if isinstance(value, str) and not _is_text(value):
+        raise VbpError(f"{name[:60]} of the export's job holds characters that no text or path may have")
     origin, of = get_origin(kind), get_args(kind)
     if origin is UnionType:  # X | None
         return None if value is None else _read(of[0], value, name)
@@ -117,7 +119,7 @@ def _read(kind: Any, value: Any, name: str) -> Any:
         return {key: _read(of[1], v, f"{name}.{key}") for key, v in value.items()}
     elif is_dataclass(kind) and isinstance(value, dict):
         return _read_fields(kind, value, f"{name}." if name else "")
-    elif kind is Path and isinstance(value, str) and value and "\0" not in value:
+    elif kind is Path and isinstance(value, str) and value:
         return Path(value)
     elif kind is float and type(value) in (int, float) and abs(value) < 2**63 and math.isfinite(value):
         return float(value)
@@ -125,6 +127,14 @@ def _read(kind: Any, value: Any, name: str) -> Any:
         return value
     wanted = getattr(kind, "__name__", "") if origin is None else str(kind)
     raise VbpError(f"{name[:60]} of the export's job is {json.dumps(value)[:40]}, which is no {wanted}")
+
+
+def _is_text(value: str) -> bool:
+    """No NUL, and no half of a character."""
+    try:
+        return "\0" not in value and bool(value.encode() or True)
+    except UnicodeEncodeError:
+        return False
 
 
 def _read_fields(kind: Any, value: Mapping[str, Any], prefix: str) -> Any:
