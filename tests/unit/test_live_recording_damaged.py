@@ -232,7 +232,7 @@ def test_what_cannot_be_opened_is_said_in_one_sentence(whole_recording: Path, tm
     with pytest.raises(DriveError, match="written by a newer vbp"):
         open_drive(copy_with(whole_recording, tmp_path, newer))
     shutil.rmtree(tmp_path / "d")
-    with pytest.raises(DriveError, match=r"without its video\.mkv"):
+    with pytest.raises(DriveError, match=r"whose video\.mkv is missing"):
         open_drive(copy_with(whole_recording, tmp_path, lambda f: (f / VIDEO).unlink()))
     shutil.rmtree(tmp_path / "d")
     with pytest.raises(DriveError, match=r"video\.mkv"):
