@@ -27,8 +27,9 @@ def to_grey(values: NDArray[np.float32]) -> NDArray[np.uint8]:
         low, high = float(values.min()), float(values.max())
     if not high > low or not np.isfinite(high - low):
         return np.zeros(values.shape, np.uint8)
-    scaled = (values - np.float32(low)) * np.float32(255.0 / (high - low)) if high - low > 1e-30 else None
-    if scaled is None or not np.isfinite(scaled).all():  # a range beyond float32's: scale in double
+    if 1e-30 < high - low < 1e36:
+        scaled = (values - np.float32(low)) * np.float32(255.0 / (high - low))
+    else:  # near the ends of float32: scale in double
         scaled = ((values.astype(np.float64) - low) / (high - low) * 255.0).astype(np.float32)
     return (scaled + np.float32(0.5)).astype(np.uint8)
 
