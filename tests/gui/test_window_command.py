@@ -91,6 +91,10 @@ def test_ctrl_c_closes_the_window(tmp_path):
     drive = write_drive(tmp_path / "drive", frames=40)
     command = [sys.executable, "-m", "vbp.app.main", str(drive), "--device", "cpu"]
     process = subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
+    maps = Path(f"/proc/{process.pid}/maps")
+    deadline = time.monotonic() + 60
+    while maps.exists() and "QtWidgets" not in maps.read_text() and time.monotonic() < deadline:
+        time.sleep(0.1)  # a busy machine is still importing; before `main` runs, Python itself ends
     time.sleep(3)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
