@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +43,7 @@ from vbp.results import (
 __all__ = ["Engine", "describe_device", "devices", "open_network", "pick_device"]
 
 log = logging.getLogger(__name__)
+NO_ERROR = "no driven angle is known of this frame, so there is no error to explain"
 
 
 def open_network(
@@ -169,6 +171,7 @@ class Engine:
         rows = self._layers(trace) if request.layers else []
         found = []
         for n, (prepared, frame) in enumerate(zip(inputs, frames, strict=True)):
+            undriven = () if math.isfinite(frame.driven_rad) else tuple(filter(self._of_error, maps))
             stages = {name: ms / count for name, ms in clock.laps.items()}
             stages["preprocess"] += prepared.ms
             warnings = (self._warning(trace, n, float(angles[n])), prepared.warning)
@@ -178,8 +181,8 @@ class Engine:
                     angle_rad=float(angles[n]),
                     crop=prepared.crop,
                     input=to_display_rgb(prepared.input, self.spec),
-                    maps={wanted: values[n] for wanted, values in maps.items()},
-                    missing=missing,
+                    maps={wanted: values[n] for wanted, values in maps.items() if wanted not in undriven},
+                    missing=missing | dict.fromkeys(undriven, NO_ERROR),
                     layers=tuple(Layer(name, c, f[n], m[n]) for name, c, f, m in rows),
                     warnings=tuple(filter(None, warnings)),
                     stages_ms=stages,
@@ -294,6 +297,8 @@ class Engine:
     ) -> NDArray[np.float32]:
         """A further map of a frame that was run alone: float32 (h, w). Raises ExplainError."""
         assert result.trace is not None
+        if self._of_error(request) and not math.isfinite(driven_rad):
+            raise ExplainError(NO_ERROR)
         found: NDArray[np.float32] = self._explain(result.trace, request, np.array([driven_rad]))[0]
         return found
 
@@ -314,10 +319,12 @@ class Engine:
         """(N, h, w) float32. Raises ExplainError."""
         target = None
         if METHODS[request.method].targeted:
-            if request.target.startswith("error") and not np.isfinite(driven_rad).any():
-                raise ExplainError("no driven angle is known of this frame, so there is no error to explain")
             target = self.target(request.target or None, driven_rad)
         return _to_numpy(explain(trace, request.method, target, **dict(request.parameters)))
+
+    @staticmethod
+    def _of_error(request: MapRequest) -> bool:
+        return METHODS[request.method].targeted and request.target.startswith("error")
 
     def _layers(self, trace: Trace) -> list[tuple[str, int, NDArray[np.float32], NDArray[np.float32]]]:
         """`Layer` of N frames: name, channels, feature maps, masks."""

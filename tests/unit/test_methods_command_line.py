@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from vbp.cli import main
 from vbp.drives import open_drive
 from vbp.engine import Engine, open_network
 from vbp.explain import explain
+from vbp.frames import read_frame, run_frame, run_frames
 from vbp.models.network import Network, build, save_checkpoint
-from vbp.results import MapRequest
+from vbp.results import FrameRequest, MapRequest, map_requests
 
 ANGLES = np.linspace(-0.2, 0.3, 6)
 
@@ -148,3 +150,25 @@ def test_the_engine_explains_the_angle_whatever_side_is_positive(made: tuple[Pat
             0
         ].numpy()  # of the raw output, whose right is positive
         np.testing.assert_allclose(got, raises * np.sign(step), atol=1e-7)
+
+
+def test_frames_without_a_driven_angle_have_no_map_of_the_error(made: tuple[Path, Path]) -> None:
+    """Alone or among others of a batch, and the frames with one have theirs: a drive begins before its labels do."""
+    request = FrameRequest(map_requests(["lrp", "visualbackprop"], target="error"), strict=True)
+    lrp, vbp = request.maps
+    with open_drive(made[0]) as drive:
+        drive.angle_rad = drive.angle_rad.copy()
+        drive.angle_rad[:5] = np.nan
+        engine = Engine(open_network(made[1]), "cpu")
+        alone = [run_frame(read_frame(drive, i), [engine], request).results[0] for i in range(6)]
+        with closing(run_frames(drive, [engine], request)) as frames:
+            together = [frame.results[0] for frame in frames]
+    for results in (alone, together):
+        assert [lrp in r.maps for r in results] == [False] * 5 + [True]
+        assert all(vbp in r.maps for r in results)  # which explains no output
+        assert all(
+            list(r.missing.values())
+            == ["no driven angle is known of this frame, so there is no error to explain"]
+            for r in results[:5]
+        )
+        assert not results[5].missing and results[5].maps[lrp].any()

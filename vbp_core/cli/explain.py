@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
             spec = engine.spec
             shape = (len(indices), spec.input_height, spec.input_width)
             requests = map_requests(methods, parameters, args.target)
-            nothing = np.zeros(shape[1:], dtype=np.float32)  # of a gap
+            nothing = np.zeros(shape[1:], dtype=np.float32)  # of a gap, and of an error that is not known
             outcomes = Outcomes()
             with ExitStack() as open_files:
                 # The maps go to disk as they come: a drive's masks are larger than memory.
@@ -104,7 +104,9 @@ def run(args: argparse.Namespace) -> int:
                 for frame in frames:
                     outcomes.add(frame)
                     for wanted, file in zip(requests, files.values(), strict=True):
-                        found = frame.result.maps[wanted] if frame.result is not None else nothing
+                        found = (
+                            frame.result.maps.get(wanted, nothing) if frame.result is not None else nothing
+                        )
                         file.write(np.ascontiguousarray(found).data)
                     bar.update()
                 for file in files.values():
