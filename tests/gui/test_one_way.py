@@ -73,6 +73,10 @@ def test_every_part_says_the_same(qtbot, open_window, folder: Path, capsys) -> N
     with np.load(folder / "maps.npz") as maps:
         np.testing.assert_allclose(maps["predicted_rad"], angles, rtol=0, atol=1e-6)
         assert not maps["visualbackprop"][GAP].any()
+        assert maps.files[: len(BASE)] == BASE  # the names of every table
+        for name in BASE[2:]:
+            wanted = [float(row[name] or "nan") for row in predicted]
+            np.testing.assert_allclose(maps[name], wanted, rtol=0, atol=1e-4)
 
     # The window: the frame on the screen, and the whole drive behind it.
     window = open_window(folder / "road", network=NETWORK)

@@ -114,6 +114,10 @@ def run(args: argparse.Namespace) -> int:
                 arrays: dict[str, NDArray[np.generic]] = {
                     "frame": indices,
                     "timestamp_ns": drive.timestamps_ns[indices],
+                    "driven_deg": np.degrees(drive.angle_rad[indices]),
+                    "predicted_deg": np.degrees(outcomes.predicted_rad),
+                    "error_deg": np.degrees(drive.angle_rad[indices] - outcomes.predicted_rad),
+                    "speed_mps": drive.speed_mps[indices],
                     "predicted_rad": outcomes.predicted_rad,
                 }
                 if spec.is_classifier:
