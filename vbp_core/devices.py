@@ -1,6 +1,8 @@
-"""Which devices can run a network."""
+"""Which devices can run a network, and how long they take."""
 
 from __future__ import annotations
+
+import time
 
 import torch
 
@@ -43,3 +45,21 @@ def describe_device(device: str | torch.device) -> str:
         threads = torch.get_num_threads()
         return f"CPU, {threads} thread{'s' if threads != 1 else ''}"
     return str(device)
+
+
+class Clock:
+    """Milliseconds between laps; waits for the device, so that each stage bears its own time."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        elif self._device.type == "mps":
+            torch.mps.synchronize()
+        now = time.perf_counter()
+        self.laps[name] = (now - self._last) * 1e3
+        self._last = now

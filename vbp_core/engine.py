@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vbp.classes import UNKNOWN, class_name, class_of, percent_right
-from vbp.devices import describe_device, devices, pick_device
-from vbp.drives.base import Image
-from vbp.errors import ExplainError, ModelError
+from vbp.devices import Clock, describe_device, devices, pick_device
+from vbp.drives.base import FrameBatch, Image
+from vbp.errors import ExplainError, ModelError, VbpError
 from vbp.explain.dead import dead_layer
 from vbp.explain.exported import read_network
 from vbp.explain.forward import Forward
@@ -92,6 +92,12 @@ class Engine:
         dtype: torch.dtype = torch.float32,
         crop: Rect | None = None,
     ) -> None:
+        if not isinstance(network, Network):
+            raise ModelError(
+                f"an Engine takes a Network, as open_network gives it, not a {type(network).__name__}"
+            )
+        if crop is not None and not isinstance(crop, Rect):
+            raise VbpError(f"the crop is a Rect(x, y, width, height) in pixels of the frame, not {crop!r}")
         self.network = network
         self.spec = network.spec
         self.crop = crop
@@ -150,7 +156,7 @@ class Engine:
         """
         if not inputs:
             return []
-        count, clock = len(inputs), _Clock(self._device)
+        count, clock = len(inputs), Clock(self._device)
         images = to_tensor(np.stack([p.input for p in inputs]), self.spec, self._device, self._dtype)
         clock.lap("preprocess")
         trace = self._forward(images)
@@ -195,13 +201,25 @@ class Engine:
         return found
 
     def __call__(
-        self, frames: Sequence[Image] | NDArray[np.uint8], methods: Sequence[str] = (VBP,)
+        self, frames: Sequence[Image] | NDArray[np.uint8] | FrameBatch, methods: Sequence[str] | str = (VBP,)
     ) -> tuple[NDArray[np.float64], dict[str, Tensor]]:
-        """A batch of frames -> angles (N,) radians, and method -> (N, h, w) maps on the engine's device."""
-        if len(frames) == 0:
+        """A batch of frames -> angles (N,) radians, and method -> (N, h, w) maps on the engine's device.
+
+        frames: N pictures (H, W, 3) uint8 RGB, or what a drive gives for a slice; a gap in it counts as the black
+        picture that it is. Raises VbpError, as `run`, and for what is no such batch.
+        """
+        images = frames.images if isinstance(frames, FrameBatch) else frames
+        methods = (methods,) if isinstance(methods, str) else methods
+        for image in images if isinstance(images, Sequence | np.ndarray) else (images,):
+            if not (isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] == (3,)):
+                raise VbpError(
+                    f"{self.name} takes a batch of pictures, each (H, W, 3) uint8 RGB; give a list of them, "
+                    "also of one, or a slice of a drive"
+                )
+        if len(images) == 0:
             empty = torch.zeros((0, self.spec.input_height, self.spec.input_width), device=self._device)
             return np.zeros(0), dict.fromkeys(methods, empty)
-        trace = self.trace(np.stack([self.prepare(frame).input for frame in frames]))
+        trace = self.trace(np.stack([self.prepare(image).input for image in images]))
         return self.angles(trace), {m: explain(trace, m, self.target()) for m in methods}
 
     @property
@@ -367,21 +385,3 @@ def unavailable_reason(method: str, error: ExplainError) -> str:
 
 def _to_numpy(relevance: Tensor) -> NDArray[np.float32]:
     return np.asarray(relevance.float().cpu().numpy(), dtype=np.float32)
-
-
-class _Clock:
-    """Milliseconds between laps; waits for the device, so that each stage bears its own time."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        elif self._device.type == "mps":
-            torch.mps.synchronize()
-        now = time.perf_counter()
-        self.laps[name] = (now - self._last) * 1e3
-        self._last = now

@@ -16,6 +16,7 @@ from torch import nn
 import vbp
 import vbp.drives.base
 import vbp.engine
+from vbp.drives.base import FrameBatch
 from vbp.explain.registry import Method
 from vbp.models.network import build
 from vbp.models.spec import CropRule, NetworkSpec
@@ -233,3 +234,32 @@ def test_what_cannot_be_explained_is_said_in_one_sentence(images):
             vbp.explain(model, given, method)
     with pytest.raises(vbp.ExplainError, match="there is no output 2"):
         vbp.explain(Net(), images, "lrp", target=2)
+
+
+@pytest.mark.parametrize("target", [1.5, True, [1], {}])
+def test_a_target_of_another_kind_is_refused(images, target):
+    with pytest.raises(vbp.ExplainError, match="a target is the number of an output"):
+        vbp.explain(Net(), images, "lrp", target=target)
+
+
+def test_a_method_is_named_by_a_text(images):
+    with pytest.raises(vbp.ExplainError, match="there is no method"):
+        vbp.explain(Net(), images, ["lrp"])
+
+
+def test_what_an_engine_is_given(tmp_path):
+    network = vbp.open_network("NetHVF")
+    for wrong in ("NetSVF", None, torch.nn.Linear(3, 1)):
+        with pytest.raises(vbp.ModelError, match="an Engine takes a Network"):
+            vbp.Engine(wrong)
+    with pytest.raises(vbp.VbpError, match="the crop is a Rect"):
+        vbp.Engine(network, "cpu", crop=(0, 0, 9, 9))
+    engine = vbp.Engine(network, "cpu")
+    picture = np.random.default_rng(3).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    for wrong in (picture, None, [picture[..., 0]], [picture.astype(np.float32)], "road"):
+        with pytest.raises(vbp.VbpError, match="takes a batch of pictures"):
+            engine(wrong)
+    angles, maps = engine([picture], "lrp")  # one method may stand alone
+    batch = FrameBatch(np.zeros(1, np.int64), [picture], *(np.zeros(1) for _ in range(4)))
+    same, others = engine(batch, ["lrp"])
+    assert np.array_equal(angles, same) and torch.equal(maps["lrp"], others["lrp"])

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from vbp.classes import labels_for
 from vbp.cli import class_tables
 from vbp.cli.common import add_crop, add_frames, add_network, add_source, open_source
 from vbp.cli.main import print_json
@@ -77,7 +76,7 @@ def _classes(args: argparse.Namespace, drive: Drive, network: Network, indices: 
     known = class_tables.labelled(drive, network, indices)
     class_tables.warn_of_unknown_folders(drive, network)
     outcomes = _run(args, drive, network, known)
-    labels, classes = labels_for(drive, network.spec)[known], outcomes.classes
+    labels, classes = outcomes.labels, outcomes.classes
     if args.json:
         print_json(
             {

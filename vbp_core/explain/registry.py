@@ -198,7 +198,7 @@ METHODS: dict[str, Method] = {
 
 def explain(trace: Trace, method: str, target: TargetLike = None, **parameters: float) -> Tensor:
     """Relevance (N, H, W) by the method's name. Raises ExplainError for an unknown name or parameter."""
-    chosen = METHODS.get(method)
+    chosen = METHODS.get(method) if isinstance(method, str) else None
     if chosen is None:
         raise ExplainError(f"there is no method {method!r}; accepted: {', '.join(METHODS)}")
     try:

@@ -55,9 +55,14 @@ def parse_target(text: str) -> Target:
 
 
 def as_target(target: TargetLike) -> Target:
-    """A bare number is the output of that index; None is the first output; a text is as `parse_target` has it."""
+    """A bare number is the output of that index; None is the first output; a text is as `parse_target` has it.
+
+    Raises ExplainError for what is none of these.
+    """
     if isinstance(target, str):
         return parse_target(target)
+    if target is not None and (isinstance(target, bool) or not isinstance(target, int | Target)):
+        raise ExplainError(f"a target is the number of an output, a text or a Target, not {target!r}")
     return target if isinstance(target, Target) else Target("output", target)
 
 
