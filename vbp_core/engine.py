@@ -280,7 +280,8 @@ class Engine:
 
         wanted: a Target or its words (`parse_target`); None is the angle, and of a classifier the predicted class, as
         is "output" there. driven_rad: the driven angle, for all frames or (N,); NaN where it is not known. Raises
-        ExplainError for words that are none, and for what a classifier has not (an angle, its error).
+        ExplainError for words that are none, for what a classifier has not (an angle, its error), and for a class of
+        a steering network.
         """
         if wanted is None:
             wanted = "output"
@@ -288,7 +289,10 @@ class Engine:
         if self.spec.is_classifier:
             return self._of_classes(chosen)
         if chosen.kind == "class":
-            return chosen
+            raise ExplainError(
+                f"{self.spec.name} predicts an angle and has no classes, so there is no class to explain; "
+                "accepted: output, negative, magnitude, error, error-magnitude"
+            )
         factor = self.spec.output_to_radians
         driven = torch.as_tensor(np.asarray(driven_rad, dtype=np.float64) / abs(factor))
         index = self.spec.output_index if chosen.index is None else chosen.index
@@ -299,7 +303,7 @@ class Engine:
             return replace(chosen, kind="class")
         if chosen.kind.startswith("error") or (chosen.kind != "class" and chosen.index is None):
             raise ExplainError(
-                f"{self.spec.name} tells classes and has no angle, so there is no {chosen.kind} to explain; "
+                f"{self.spec.name} predicts classes and has no angle, so there is no {chosen.kind} to explain; "
                 "accepted: class (the predicted one), class:N"
             )
         return chosen

@@ -102,7 +102,12 @@ def test_the_figure_takes_them_too(
         (["--set", "fbi.tau=1"], "add --method fbi"),
         (["--method", "lrp", "--set", "lrp.tau=1"], "it takes: eps, bias"),
         (["--method", "saliency", "--set", "saliency.eps=1"], "it takes: nothing"),
-        (["--method", "saliency", "--target", "output:3"], "there is no output 3"),
+        (
+            ["--method", "saliency", "--target", "output:3"],
+            "there is no output 3: the network has one output, 0",
+        ),
+        (["--method", "saliency", "--target", "class"], "has no classes, so there is no class to explain"),
+        (["--method", "saliency", "--target", "class:0"], "has no classes, so there is no class to explain"),
     ],
 )
 def test_what_is_not_understood_is_told(

@@ -119,7 +119,8 @@ def index_of(output: Tensor, target: Target) -> Tensor:
             return output.argmax(1, keepdim=True)
         return torch.zeros((n, 1), dtype=torch.int64, device=output.device)
     if not 0 <= target.index < outputs:
-        raise ExplainError(f"the network has {outputs} outputs; there is no output {target.index}")
+        known = "one output, 0" if outputs == 1 else f"{outputs} outputs, 0 to {outputs - 1}"
+        raise ExplainError(f"there is no output {target.index}: the network has {known}")
     return torch.full((n, 1), target.index, dtype=torch.int64, device=output.device)
 
 
