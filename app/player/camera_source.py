@@ -65,6 +65,8 @@ class CameraSource:
 
     def _receive(self, frame: LiveFrame) -> None:
         """In the capture's thread."""
+        if not self._route.ready:
+            self.session.add_unpredicted(frame)
         if self._again is not None:  # it must not be overtaken
             return
         if self.state is State.FOLLOWING or self.session.is_recording or not self._route.ready:
@@ -74,8 +76,8 @@ class CameraSource:
     def keep_result(self, frame: Frame) -> None:
         """The network ran over a frame; in its thread."""
         record = frame.record
-        if frame.generation == self.generation and record.results and isinstance(record, LiveFrame):
-            self.session.add_results(record)
+        if frame.generation == self.generation and isinstance(record, LiveFrame):
+            (self.session.add_results if record.results else self.session.add_unpredicted)(record)
 
     def accept(self, frame: Frame) -> Frame | None:
         if self.state is State.PAUSED:

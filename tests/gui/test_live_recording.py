@@ -49,7 +49,9 @@ def test_record_stop_and_open_the_recording(qtbot, live, settings, tmp_path):
     assert numbers == sorted(numbers)
 
 
-def test_closing_the_window_ends_a_recording_well(qtbot, live, settings, tmp_path):
+def test_closing_the_window_ends_a_recording_well(qtbot, live, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("vbp.live.waiting.PATIENCE_S", 3600.0)  # without a network no frame waits for one
+    monkeypatch.setattr("vbp.live.waiting.WAITING_BYTES", 2**40)
     settings.set("record/folder", str(tmp_path))
     window = live()
     window.actions_by_id["record"].trigger()

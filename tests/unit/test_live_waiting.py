@@ -40,6 +40,19 @@ def test_frames_wait_for_their_prediction_or_a_later_one(monkeypatch) -> None:
     assert [f.index for f in frames.take(everything=True)] == [5] and len(frames) == 0
 
 
+def test_a_frame_of_which_no_prediction_comes_does_not_wait(monkeypatch) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE_S", 3600.0)
+    frames, given = WaitingFrames(), [waiting_frame(i) for i in range(1, 5)]
+    for frame in given:
+        frames.add(frame)
+    frames.add_results(seen(given[1]))
+    frames.add_unpredicted(given[1])  # its prediction is known all the same
+    frames.add_unpredicted(given[3])
+    assert [f.predicted_rad for f in frames.take()][1:] == [0.2]
+    frames.add_unpredicted(given[2])
+    assert [len(f.results) for f in frames.take()] == [0, 0] and len(frames) == 0
+
+
 def test_frames_do_not_wait_for_ever_nor_without_bounds(monkeypatch) -> None:
     monkeypatch.setattr(waiting, "PATIENCE_S", 3600.0)
     monkeypatch.setattr(waiting, "WAITING_BYTES", 15_000)

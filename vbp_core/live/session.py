@@ -59,9 +59,9 @@ class LiveSession(threading.Thread):
     """Owns capture, source of angles and recording, from `start` until `stop`. All methods may be called from any thread.
 
     Networks run in the caller's thread: either `run_newest` is called again and again, or frames come by `on_frame`,
-    and `add_results` hears what came out. on_frame is called for every frame, in the capture's thread, and must be
-    quick. on_event hears of the camera, the recording and what fails, in other threads. angles: a source that is open; else
-    `request.angles` is opened, and where that fails the session goes on without.
+    and `add_results` hears what came out, `add_unpredicted` that nothing will. on_frame is called for every frame, in
+    the capture's thread, and must be quick. on_event hears of the camera, the recording and what fails, in other threads.
+    angles: a source that is open; else `request.angles` is opened, and where that fails the session goes on without.
     """
 
     def __init__(
@@ -121,6 +121,13 @@ class LiveSession(threading.Thread):
                 self._waiting.add_results(frame)
                 self._changed.notify_all()
         return frame
+
+    def add_unpredicted(self, frame: LiveFrame) -> None:
+        """No network runs over this frame of the session: a recording is not to wait for its prediction."""
+        with self._changed:
+            if self._folder is not None:
+                self._waiting.add_unpredicted(frame)
+                self._changed.notify_all()
 
     def with_angle(self, frame: LiveFrame) -> LiveFrame:
         """The frame with the angle and the speed measured nearest to it, as far as they are known by now."""

@@ -42,6 +42,11 @@ class WaitingFrames:
                 replace(result, maps={}, layers=(), trace=None) for result in frame.results
             )
 
+    def add_unpredicted(self, frame: LiveFrame) -> None:
+        """No prediction will come of this frame."""
+        if frame.index > self._newest_taken:
+            self._results.setdefault(frame.index, ())
+
     @property
     def ready(self) -> bool:
         """Whether all that will be known of the oldest frame is known: its prediction, or that it was skipped."""
@@ -49,7 +54,8 @@ class WaitingFrames:
             return False
         frame = self._frames[0]
         late = time.monotonic_ns() - frame.arrived_ns > PATIENCE_S * 1e9
-        return late or self._bytes > WAITING_BYTES or self._newest_result >= frame.index
+        known = self._newest_result >= frame.index or frame.index in self._results
+        return known or late or self._bytes > WAITING_BYTES
 
     def take(self, everything: bool = False) -> list[LiveFrame]:
         """The frames that are ready, or all, with their results."""
