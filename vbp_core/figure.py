@@ -128,7 +128,7 @@ def _row(
     known = angle_words(", driven", frame.driven_rad)
     found = angle_words(", error", frame.driven_rad - result.angle_rad)
     if result.classes is not None:
-        title, known, found = _class_words(result.classes), "", ""
+        title, known, found = class_words(result.classes), "", ""
     row = [Tile(f"{title}{known}", _framed(seen, size))]
     for k, wanted in enumerate(maps):
         label = METHODS[wanted.method].title
@@ -141,7 +141,7 @@ def _row(
     return row
 
 
-def _class_words(classes: ClassPrediction) -> str:
+def class_words(classes: ClassPrediction) -> str:
     """What the picture shows, and for what it is taken where that is something else."""
     predicted = f"{classes.name}, {100 * classes.probability:.0f} %"
     if classes.label in (classes.number, UNKNOWN):

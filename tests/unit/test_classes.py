@@ -198,6 +198,13 @@ def test_how_a_classifier_formed_is_drawn(
     assert main([*command, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["epochs"] == [0.1, 0.5, 1, 4, 6]
+    (frame,) = facts["frames"]
+    with open_drive(folder) as drive:
+        for k, checkpoint in enumerate(Run(run).checkpoints()):
+            expected = Engine(checkpoint.load(), "cpu").run(drive.frame(13), maps=()).classes
+            assert expected is not None and frame["class"][k] == expected.number
+            assert frame["class_name"][k] == expected.name == SIGNS[expected.number]
+            assert frame["probability"][k] == pytest.approx(expected.probability)
     assert cv2.imread(str(tmp_path / "f.png")).shape == (facts["height"], facts["width"], 3)
 
 

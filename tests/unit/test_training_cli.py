@@ -153,19 +153,19 @@ def test_two_processes_train_one_network(road: Path, start: Path, tmp_path: Path
 def test_masks_of_the_evolution_are_the_engines(run: Path, road: Path) -> None:
     checkpoints = Run(run).checkpoints()
     with open_drive(road) as drive:
-        rows = evolve(checkpoints, drive, [3, 40], "cpu")
-        for row in rows:
-            assert [m.epoch for m in row.moments] == [0.1, 0.5, 1, 4]
-            for moment, checkpoint in zip(row.moments, checkpoints, strict=True):
-                done = Engine(checkpoint.load(), "cpu").run(drive.frame(row.frame))
-                np.testing.assert_allclose(moment.mask, done.map("visualbackprop"), atol=1e-5)
-                assert moment.angle_rad == pytest.approx(done.angle_rad, abs=1e-5)
-                np.testing.assert_array_equal(row.input, done.input)
-        assert rows[0].driven_rad == drive.angle_rad[3]
-    picture = draw(rows, "a title")
+        frames = evolve(checkpoints, drive, [3, 40], "cpu")
+        assert [c.epoch for c in checkpoints] == [0.1, 0.5, 1, 4]
+        for frame in frames:
+            for result, checkpoint in zip(frame.results, checkpoints, strict=True):
+                expected = Engine(checkpoint.load(), "cpu").run(drive.frame(frame.index))
+                np.testing.assert_allclose(result.map(), expected.map(), atol=1e-5)
+                assert result.angle_rad == pytest.approx(expected.angle_rad, abs=1e-5)
+                np.testing.assert_array_equal(result.input, expected.input)
+        assert frames[0].driven_rad == drive.angle_rad[3]
+    picture = draw(frames, [0.1, 0.5, 1, 4], "a title")
     # Six tiles in two rows of three per frame; the first tile is the input, the second the first mask.
-    expected = np.repeat(rows[0].input[..., None], 3, axis=2)
-    assert any(np.array_equal(picture[y : y + 24, 12:60], expected) for y in range(30, 80)), (
+    inputs = np.repeat(frames[0].results[0].input[..., None], 3, axis=2)
+    assert any(np.array_equal(picture[y : y + 24, 12:60], inputs) for y in range(30, 80)), (
         "the input is not in the picture"
     )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from vbp.cli.common import add_source, check_png, open_source, write_png
 from vbp.cli.main import print_json
 from vbp.errors import VbpError
+from vbp.results import FrameResult
 from vbp.training.evolution import draw, evolve
 from vbp.training.folder import Checkpoint, Run
 
@@ -39,9 +41,9 @@ def run(args: argparse.Namespace) -> int:
     folder = Run(args.run)
     checkpoints = chosen(folder, args.epochs)
     with open_source(args) as drive:
-        rows = evolve(checkpoints, drive, args.frame, args.device)
+        frames = evolve(checkpoints, drive, args.frame, args.device)
         title = f"{folder.config.spec.name}, VisualBackProp during training"
-        picture = draw(rows, title)
+        picture = draw(frames, [c.epoch for c in checkpoints], title)
     write_png(args.output, picture, Path(args.source), args.force)
     if args.json:
         print_json(
@@ -52,18 +54,31 @@ def run(args: argparse.Namespace) -> int:
                 "epochs": [c.epoch for c in checkpoints],
                 "frames": [
                     {
-                        "frame": row.frame,
-                        "driven_rad": row.driven_rad,
-                        "predicted_rad": [m.angle_rad for m in row.moments],
+                        "frame": frame.index,
+                        "driven_rad": frame.driven_rad,
+                        "predicted_rad": [result.angle_rad for result in frame.results],
+                        **_classes(frame),
                     }
-                    for row in rows
+                    for frame in frames
                 ],
             }
         )
     else:
         listed = ", ".join(f"{c.epoch:g}" for c in checkpoints)
-        print(f"{len(rows)} frame{'s' * (len(rows) != 1)} after {listed} epochs drawn to {args.output}")
+        print(f"{len(frames)} frame{'s' * (len(frames) != 1)} after {listed} epochs drawn to {args.output}")
     return 0
+
+
+def _classes(frame: FrameResult) -> dict[str, list[Any]]:
+    """What a classifier predicted, checkpoint by checkpoint; nothing for a steering network."""
+    found = [result.classes for result in frame.results if result.classes is not None]
+    if len(found) < len(frame.results):
+        return {}
+    return {
+        "class": [classes.number for classes in found],
+        "class_name": [classes.name for classes in found],
+        "probability": [classes.probability for classes in found],
+    }
 
 
 def chosen(run: Run, epochs: str | None) -> list[Checkpoint]:
