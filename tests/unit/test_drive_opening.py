@@ -120,3 +120,19 @@ def test_a_folder_that_may_not_be_listed(tmp_path: Path, monkeypatch: pytest.Mon
         patch.setattr(os, "listdir", refuse)
         with pytest.raises(DriveError, match="cannot be read: Permission denied"):
             open_drive(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (OpenOptions(fps=-1.0), "-1 frames per second is no rate"),
+        (OpenOptions(max_gap_s=-0.1), "a gap of -0.1 s cannot be"),
+        (OpenOptions(max_gap_s=float("nan")), "a gap of nan s cannot be"),
+        (OpenOptions(camera="left\n\x1b[31m"), r"the camera 'left\n\x1b[31m' holds control characters"),
+        (OpenOptions(steering="/a\tb"), r"the steering '/a\tb' holds control characters"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_of_every_recording(options: OpenOptions, words: str) -> None:
+    with pytest.raises(DriveError) as caught:
+        open_drive(Path(__file__).parents[2] / "assets/demo", options)
+    assert words in str(caught.value)

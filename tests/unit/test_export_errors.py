@@ -116,6 +116,12 @@ def test_a_folder_of_mine_stays_and_one_of_vbp_s_is_replaced(drive: Path, tmp_pa
     assert ffprobe(folder / "000003.png")["streams"][0]["width"] == 320
     export(make_job(drive, folder, 0, 1, format="pictures"))
     assert sorted(p.name for p in folder.iterdir()) == ["000000.png", "000001.png", "frames.csv"]
+    earlier = (
+        "file,time_ns,frame,timestamp_ns,driven_deg\n000000.png,0,0,0,1.5\n"  # as versions before wrote it
+    )
+    (folder / "frames.csv").write_text(earlier)
+    export(make_job(drive, folder, 0, 2, format="pictures"))
+    assert len(list(folder.iterdir())) == 4
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(VbpError, match="did not export"):
         export(make_job(drive, folder, 0, 3, force=True, format="pictures"))

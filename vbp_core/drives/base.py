@@ -7,7 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, SupportsIndex, overload
 
@@ -42,6 +42,18 @@ class OpenOptions:
     steering: str | None = None
     speed: str | None = None
     fps: float | None = None
+
+    def check(self) -> None:
+        """Raises DriveError for a number that cannot be, and for text with characters that no name has."""
+        if self.fps is not None and not 1e-3 <= self.fps <= 1e6:
+            raise DriveError(
+                f"{self.fps:g} frames per second is no rate that can be shown; give one such as 20"
+            )
+        if not self.max_gap_s >= 0:
+            raise DriveError(f"a gap of {self.max_gap_s:g} s cannot be; give 0 or more, such as 0.2")
+        for name, value in asdict(self).items():
+            if isinstance(value, str) and any(c < " " or c == "\x7f" for c in value):
+                raise DriveError(f"the {name.replace('_', ' ')} {value[:60]!r} holds control characters")
 
 
 @dataclass(frozen=True)
@@ -282,9 +294,7 @@ def _count(n: int, thing: str) -> str:
 
 
 def even_times(frames: int, fps: float) -> NDArray[np.int64]:
-    """Time stamps of frames at a fixed rate, (frames,) int64 nanoseconds from 0. Raises DriveError for no rate."""
-    if not 1e-3 <= fps <= 1e6:
-        raise DriveError(f"{fps:g} frames per second is no rate that can be shown; give one such as 20")
+    """Time stamps of frames at a fixed rate, (frames,) int64 nanoseconds from 0."""
     return np.array([round(k * 1e9 / fps) for k in range(frames)], dtype=np.int64)
 
 

@@ -85,6 +85,7 @@ def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
         raise DriveError(f"no recording is given; accepted: {accepted()}")
     path = Path(path).expanduser()
     options = options or OpenOptions()
+    options.check()
     try:
         if not path.exists():
             raise DriveError(f"{path} does not exist; give the path of a recording: {accepted()}")

@@ -18,7 +18,8 @@ from vbp.frames import table
 
 LIST = "frames.csv"
 FIRST, LAST = "file", "time_ns"  # beside the columns of a frame; time_ns: in the clip, from 0
-HEAD = f"{FIRST},{table.HEAD.decode()}"
+# How the list begins, of this version and of those before it.
+HEADS = (f"{FIRST},{table.HEAD.decode()}", "file,time_ns,frame,timestamp_ns,driven_deg")
 
 
 def write(job: Job, progress: Progress) -> Path:
@@ -103,4 +104,4 @@ def is_ours(folder: Path) -> bool:
     with (folder / LIST).open("rb") as file:
         header = file.readline(200).decode("utf-8", "replace").strip()
     stems = {n.removesuffix(".part").removesuffix(".png") for n in names - {LIST}}
-    return header.startswith(HEAD) and all(s.isascii() and s.isdecimal() and len(s) == 6 for s in stems)
+    return header.startswith(HEADS) and all(s.isascii() and s.isdecimal() and len(s) == 6 for s in stems)
