@@ -213,7 +213,7 @@ def test_the_command_line_writes_reference_results(checkpoint, shared, reference
     assert main([*command, "-o", str(out)]) == 0
     angles, masks = reference
     with np.load(out, allow_pickle=False) as data:
-        assert sorted(data) == ["frame", "lrp", "predicted_rad", "timestamp_ns", "visualbackprop"]
+        assert {"frame", "lrp", "predicted_rad", "timestamp_ns", "visualbackprop"} <= set(data)
         np.testing.assert_array_equal(data["frame"], np.arange(22))  # img2 before img10
         np.testing.assert_allclose(data["predicted_rad"], angles, atol=1e-6)
         np.testing.assert_allclose(data["visualbackprop"], masks, atol=1e-5)
