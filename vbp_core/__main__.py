@@ -2,6 +2,13 @@
 
 import sys
 
-from vbp.cli import main
+from vbp import ends
 
-sys.exit(main())
+
+def run() -> int:
+    from vbp.cli import main  # here, where Ctrl-C has its answer already
+
+    return main()
+
+
+sys.exit(ends.run(run))

@@ -1,11 +1,16 @@
-"""Processes of our own: Python that imports nothing from the folder in which it is started."""
+"""Processes of our own: Python that imports nothing from the folder in which it is started, and ends with us."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from vbp.ends import SIGNALS
 
 _SAFE_PATH = "PYTHONSAFEPATH"
 
@@ -18,14 +23,35 @@ def python_command(module: str, *arguments: str) -> list[str]:
 
 
 @contextmanager
-def safe_path() -> Iterator[None]:
-    """What multiprocessing starts meanwhile imports nothing from the current folder, as `python_command`'s."""
+def starting() -> Iterator[None]:
+    """What multiprocessing starts meanwhile imports nothing from the current folder, as `python_command`'s.
+
+    And it does not hear the signals that ask the program to end, which go to all of a terminal's or a service's
+    processes; it is to call `end_with_parent`.
+    """
     before = os.environ.get(_SAFE_PATH)
     os.environ[_SAFE_PATH] = "1"
+    can_block = hasattr(signal, "pthread_sigmask")
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if can_block else set()
     try:
         yield
     finally:
+        if can_block:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if before is None:
             del os.environ[_SAFE_PATH]
         else:
             os.environ[_SAFE_PATH] = before
+
+
+def end_with_parent() -> None:
+    """For a process of multiprocessing: end when the one that started it does, however that ends, and not before."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_wait_for_parent, name="vbp-parent", daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)

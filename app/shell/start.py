@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vbp.app.player.threads import let_openmp_sleep
 from vbp.app.state.document import SUFFIX
 from vbp.drives.base import OpenOptions
+from vbp.ends import answered_by, leave
+
+if TYPE_CHECKING:
+    from vbp.app.shell.window import MainWindow
 
 
 def prepare_qt() -> None:
@@ -37,22 +41,37 @@ def options_of(args: argparse.Namespace) -> OpenOptions:
 
 def open_window(args: argparse.Namespace) -> int:
     """Show what the command line asks for, until the window is closed; the program's exit status."""
-    prepare_qt()
-    from PySide6.QtWidgets import QApplication
+    with answered_by(leave):  # Qt would swallow a KeyboardInterrupt while it loads
+        prepare_qt()
+        from PySide6.QtWidgets import QApplication
 
+        from vbp.app.shell.trouble import Hooks
+        from vbp.app.shell.window import MainWindow
+
+        app = QApplication(["vbp"])
+        app.setApplicationName("vbp")
+        app.setApplicationDisplayName("vbp")
+        app.setDesktopFileName("vbp")
+        window = MainWindow(scheme=args.scheme)
+    hooks = Hooks(window.unexpected.emit, interrupt=window.close_soon)
+    try:
+        # The window's status timer lets Python look for signals a few times a second.
+        with answered_by(window.close_soon):
+            _show(window, args)
+            return app.exec()
+    finally:
+        hooks.remove()
+        if window.threads_left:
+            # One of them is deep inside a library: it must not keep the program.
+            sys.stderr.write(f"vbp: still busy at the end: {', '.join(window.threads_left)}\n")
+            sys.stderr.flush()
+            os._exit(0)
+
+
+def _show(window: MainWindow, args: argparse.Namespace) -> None:
     from vbp.app.control.network import DEFAULT_NETWORK
     from vbp.app.shell import camera_command
-    from vbp.app.shell.trouble import Hooks
-    from vbp.app.shell.window import MainWindow
 
-    app = QApplication(["vbp"])
-    app.setApplicationName("vbp")
-    app.setApplicationDisplayName("vbp")
-    app.setDesktopFileName("vbp")
-    window = MainWindow(scheme=args.scheme)
-    hooks = Hooks(window.unexpected.emit, interrupt=window.close_soon)
-    # The window's status timer lets Python look for signals a few times a second.
-    signal.signal(signal.SIGINT, lambda *_: window.close_soon())
     geometry = window.settings.bytes("window/geometry")
     if args.size is not None:
         window.resize(*args.size)
@@ -73,12 +92,3 @@ def open_window(args: argparse.Namespace) -> int:
         window.source.play_demo()
     if args.run is not None:
         window.run.show(args.run)
-    try:
-        return app.exec()
-    finally:
-        hooks.remove()
-        if window.threads_left:
-            # One of them is deep inside a library: it must not keep the program.
-            sys.stderr.write(f"vbp: still busy at the end: {', '.join(window.threads_left)}\n")
-            sys.stderr.flush()
-            os._exit(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from exportmaker import HEIGHT, WIDTH, boxes, ffprobe, frame_times, frames_of, m
 from vbp.drives import open_drive
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
-from vbp.export import interrupts
 from vbp.export.compose import Composer
 from vbp.export.encoders import choose, works
 from vbp.export.facts import Facts, facts_of
@@ -315,29 +313,6 @@ def test_ctrl_c_waits_for_the_frame_under_way(drive: Path, tmp_path: Path) -> No
             export(make_job(drive, tmp_path / name, 0, N - 1), stop)
         assert signal.getsignal(signal.SIGINT) is handler
         assert int(ffprobe(tmp_path / name.replace("clip", "clip.part"))["streams"][0]["nb_read_frames"]) == 9
-
-
-def test_ctrl_c_a_while_after_the_first_interrupts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interrupts, "PATIENCE_S", 0.01)
-    with pytest.raises(KeyboardInterrupt), interrupts.held_interrupts() as interrupted:
-        assert not interrupted()
-        signal.raise_signal(signal.SIGINT)
-        assert interrupted()
-        time.sleep(0.02)
-        signal.raise_signal(signal.SIGINT)
-
-
-def test_ctrl_c_is_left_alone_in_other_threads() -> None:
-    handler, seen = signal.getsignal(signal.SIGINT), []
-
-    def run() -> None:
-        with interrupts.held_interrupts() as interrupted:
-            seen.extend((signal.getsignal(signal.SIGINT), interrupted()))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    assert seen == [handler, False]
 
 
 def test_progress_counts_every_picture(drive: Path, tmp_path: Path) -> None:

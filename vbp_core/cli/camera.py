@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from vbp.cli.common import add_crop, add_network, number
 from vbp.cli.main import print_json
+from vbp.ends import held
 from vbp.errors import VbpError
 
 if TYPE_CHECKING:
@@ -124,19 +125,22 @@ def _session(args: argparse.Namespace) -> int:
         session.record(args.record)
     line = StatusLine(args.json)
     started = time.monotonic()
-    session.start()
-    try:
-        while (left := (args.seconds or math.inf) - (time.monotonic() - started)) > 0 and session.is_alive():
-            session.run_newest([engine], timeout_s=min(line.every_s, left))
-            if line.is_due:
-                line.show(status(session))
-    except KeyboardInterrupt:
-        pass  # the usual end of it
-    finally:
-        seconds, last = time.monotonic() - started, session.camera
-        threads = session.end()
-        engine.close()
-        line.end()
+    with held() as asked:  # the usual end of it
+        session.start()
+        try:
+            while (
+                left := (args.seconds or math.inf) - (time.monotonic() - started)
+            ) > 0 and session.is_alive():
+                session.run_newest([engine], timeout_s=min(line.every_s, left))
+                if asked():
+                    break
+                if line.is_due:
+                    line.show(status(session))
+        finally:
+            seconds, last = time.monotonic() - started, session.camera
+            threads = session.end()
+            engine.close()
+            line.end()
     if session.failure:
         raise VbpError(session.failure)
     summary = summarise(session, seconds)

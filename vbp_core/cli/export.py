@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import signal
 import sys
 import threading
 import time
@@ -337,7 +338,7 @@ class Reporter(logging.Handler):
             except OSError:
                 data = b""
             if not data:
-                _thread.interrupt_main()  # who asked for this is gone: stop, and leave the part
+                _thread.interrupt_main(signal.SIGTERM)  # who asked for this is gone: stop, and leave the part
                 return
             heard += data
         self._cancelled.set()

@@ -13,6 +13,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn, TextIO
 
+from vbp import ends
 from vbp.errors import VbpError
 from vbp.readable import printable
 
@@ -63,7 +64,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 USER_ERROR = 2
-INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -89,11 +89,14 @@ def _say(message: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0, 2 for a user's error, 130 for Ctrl-C. What is logged as a warning is a line on stderr."""
+    """Run one command; 0, 2 for a user's error, 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
+
+    What is logged as a warning is a line on stderr.
+    """
     logger, warnings = logging.getLogger("vbp"), _Warnings(logging.WARNING)
     logger.addHandler(warnings)
     try:
-        return _main(argv)
+        return ends.run(lambda: _main(argv))
     finally:
         logger.removeHandler(warnings)
 
@@ -117,9 +120,6 @@ def _main(argv: Sequence[str] | None) -> int:
         return status
     except VbpError as error:
         return fail(str(error))
-    except KeyboardInterrupt:
-        _say("stopped")
-        return INTERRUPTED
     except MemoryError:
         return fail("there is not enough memory for this; use --frames to select a part of the drive")
     except BrokenPipeError:

@@ -10,9 +10,9 @@ from typing import Any
 import av
 
 from vbp.drives.base import Image
+from vbp.ends import held
 from vbp.errors import VbpError
 from vbp.export.encoders import TICKS, Converter, Encoding, add_stream, check_codec, choose
-from vbp.export.interrupts import held_interrupts
 from vbp.export.job import Job
 from vbp.export.part_file import Growing, check_part, growing, reason
 from vbp.export.registry import CancelledError, Progress, format_of
@@ -64,7 +64,7 @@ def encode(
     timeline, packets = clip.timeline, 0
     try:
         with (
-            held_interrupts() as interrupted,
+            held() as interrupted,
             av.open(
                 part.path, "w", format=muxer, options={"flush_packets": "1", **PART_OPTIONS[muxer]}
             ) as out,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.errors import VbpError
-from vbp.processes import safe_path
+from vbp.processes import end_with_parent, starting
 from vbp.simulate import png
 from vbp.simulate.classes import palette
 from vbp.simulate.frame import render
@@ -56,7 +55,7 @@ _world: World | None = None  # of a worker process
 
 def _start(settings: Settings) -> None:
     global _world
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the process that waits for us
+    end_with_parent()
     cv2.setNumThreads(1)
     _world = World(settings)
 
@@ -75,7 +74,7 @@ def frames(world: World, job: Job, workers: int) -> Iterator[Encoded]:
         return
     size = 4  # frames to a task: less to hand over, and no long wait at the end
     tasks = iter([range(i, min(i + size, n)) for i in range(0, n, size)])
-    with safe_path():  # it starts the process that looks after shared memory
+    with starting():  # it starts the process that looks after shared memory
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(world.settings,))
     waiting: deque[Future[list[Encoded]]] = deque()
@@ -83,7 +82,7 @@ def frames(world: World, job: Job, workers: int) -> Iterator[Encoded]:
         while True:
             # a few tasks ahead and no more: pictures of a long drive do not fit in memory
             while len(waiting) < 3 * workers and (task := next(tasks, None)) is not None:
-                with safe_path():  # a task may start a process
+                with starting():  # a task may start a process
                     waiting.append(pool.submit(_work, task, job))
             if not waiting:
                 break

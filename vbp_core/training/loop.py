@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from vbp.drives import Drive, open_drive
+from vbp.ends import held
 from vbp.errors import VbpError
 from vbp.models.network import load_checkpoint
 from vbp.models.spec import NetworkSpec
@@ -26,7 +27,6 @@ from vbp.training.frames import decode, is_decoded, load
 from vbp.training.group import Group, joined
 from vbp.training.lock import lock_run
 from vbp.training.recipe import Recipe
-from vbp.training.stopping import stopping
 from vbp.training.task import task_of
 from vbp.training.trainer import Trainer
 
@@ -152,7 +152,7 @@ def _run(trainer: Trainer, listener: Listener) -> None:
         listener.say(MISSING)
     saved = time.monotonic()
     try:
-        with stopping() as stop:
+        with held() as asked:
             while not trainer.finished:
                 trainer.step()
                 at = trainer.progress.step
@@ -165,7 +165,7 @@ def _run(trainer: Trainer, listener: Listener) -> None:
                         listener.measured(row)
                 late = time.monotonic() - saved > SAVE_EVERY_S
                 # All processes must stop after the same step.
-                requested = trainer.group.sum([float(stop.requested)])[0] > 0
+                requested = trainer.group.sum([float(asked())])[0] > 0
                 if requested or late or trainer.finished or at % trainer.steps_per_epoch == 0:
                     trainer.save()
                     saved = time.monotonic()
