@@ -41,13 +41,15 @@ class Network:
     """A network and what is needed to use it.
 
     spec: what goes in and comes out. module: of torch, in eval mode, (N, C, H, W) -> (N, outputs). path: the file that
-    it was read from, None where there is none. trained: False for fresh weights.
+    it was read from, None where there is none. trained: False for fresh weights. assumed: of a file without a
+    specification, in a sentence or two, what its specification only assumes; else "".
     """
 
     spec: NetworkSpec
     module: nn.Module
     path: Path | None = None
     trained: bool = True
+    assumed: str = ""
 
 
 def build(spec: NetworkSpec, seed: int = 0) -> Network:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vbp.errors import ModelError
 from vbp.models.factory import load_factory
+from vbp.models.keras_sniff import is_keras
 from vbp.models.network import Network, build, load_checkpoint
 from vbp.models.pilotnet import pilotnet
 from vbp.models.pt2 import is_pt2, load_pt2
@@ -56,7 +57,7 @@ def available() -> list[NetworkEntry]:
 
 
 def load_network(source: str | Path | NetworkSource) -> Network:
-    """A network by name ("NetSVF", any case), from a .safetensors or .pt2 file, or of the user's own code.
+    """A network by name ("NetSVF", any case), from a .safetensors, .pt2 or Keras file, or of the user's own code.
 
     Text is read as NetworkSource.parse does: MODEL?weights=FILE&spec=FILE. Raises ModelError.
     """
@@ -77,11 +78,15 @@ def load_network(source: str | Path | NetworkSource) -> Network:
     if not source.model or not path.exists():
         names = ", ".join(SPECS)
         raise ModelError(
-            f"there is no network {source.model or 'without a name'}; give the path of a .safetensors or .pt2 file, "
+            f"there is no network {source.model or 'without a name'}; give the path of a .safetensors, .pt2 or Keras file, "
             f"package.module:factory of your own code, or one of: {names}"
         )
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give the .safetensors file in it")
+    if is_keras(path):
+        from vbp.models.keras import load_keras  # HDF5 takes a while to load
+
+        return load_keras(path, source)
     if is_pt2(path) or path.suffix.lower() == ".pt2":
         return load_pt2(path, source)
     _refuse_extra_files(source)

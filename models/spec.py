@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -86,6 +87,8 @@ class CropRule:
 OUTPUTS = ("steering_wheel_angle", "class")
 UNITS = ("rad", "deg", "1/m")
 COLOURS = ("rgb", "bgr", "yuv")
+READINGS = ("expected", "largest")
+MAX_BINS = 1000
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,14 @@ class NetworkSpec:
 
     output "steering_wheel_angle": output number `output_index` times `output_scale` is the angle in `output_unit` "rad"
     or "deg", or, in "1/m", the inverse turning radius, which becomes the angle steering_ratio * atan(wheelbase_m / r);
-    `output_sign` is the side that is positive. output "class": a score for each of `classes` (logits, or their
-    logarithms of probabilities); the names may be left out.
+    `output_sign` is the side that is positive. `output_offset` is taken off first: what the output is when the wheel is
+    straight. Where the angle is one of several (bins), `output_bins` says what each stands for, from output number
+    `output_index` on, which are scores (logits, or logarithms of probabilities; a softmax is left out); `output_reading`
+    "expected" is their mean by probability, "largest" the likeliest one.
+
+    output "class": a score for each of `classes`, of the same kind; the names may be left out.
+
+    layers: what layers of a Keras file compute that hold code, by their names: scale, offset, crop, resize.
     """
 
     name: str
@@ -120,13 +129,19 @@ class NetworkSpec:
     wheelbase_m: float = 0.0
     steering_ratio: float = 0.0
     classes: tuple[str, ...] = ()
+    layers: dict[str, Any] = field(default_factory=dict)
+    output_offset: float = 0.0
+    output_bins: tuple[float, ...] = ()
+    output_reading: str = "expected"
 
     def __post_init__(self) -> None:
-        _check_types(self, "name architecture output output_unit output_sign trained_on colour", str)
+        _check_types(
+            self, "name architecture output output_unit output_sign trained_on colour output_reading", str
+        )
         _check_types(self, "input_height input_width channels output_index", int)
-        _check_types(self, "output_scale wheelbase_m steering_ratio", float)
-        _check_types(self, "arguments", dict)
-        for name in ("mean", "std", "classes"):  # lists in files
+        _check_types(self, "output_scale wheelbase_m steering_ratio output_offset", float)
+        _check_types(self, "arguments layers", dict)
+        for name in ("mean", "std", "classes", "output_bins"):  # lists in files
             value = getattr(self, name)
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
@@ -173,6 +188,7 @@ class NetworkSpec:
                 f"output_scale of the specification is {self.output_scale}; a number above 0 is accepted, and "
                 "output_sign says which side is positive"
             )
+        self._check_bins()
         turning = (self.wheelbase_m, self.steering_ratio)
         if self.output_unit == "1/m" and not all(math.isfinite(v) and v > 0 for v in turning):
             raise ModelError(
@@ -191,9 +207,39 @@ class NetworkSpec:
         if not all(isinstance(name, str) for name in self.classes):
             raise ModelError("classes of the specification holds something that is no text")
 
+    def _check_bins(self) -> None:
+        _check_one_of(self, "output_reading", READINGS)
+        if not math.isfinite(self.output_offset):
+            raise ModelError(
+                f"output_offset of the specification is {self.output_offset}; a number is accepted"
+            )
+        bins = self.output_bins
+        good = isinstance(bins, tuple) and len(bins) <= MAX_BINS and len(bins) != 1
+        if not good or not all(
+            isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in bins
+        ):
+            raise ModelError(
+                f"output_bins of the specification is {str(bins)[:40]}; how many there are from -1 to 1, or a list of 2 or "
+                "more numbers, is accepted"
+            )
+        if bins and self.output == "class":
+            raise ModelError(
+                "output_bins are those of an angle; leave them out of a classifier's specification"
+            )
+
     @property
     def is_classifier(self) -> bool:
         return self.output == "class"
+
+    @property
+    def takes_scores(self) -> bool:
+        """The outputs are scores, of classes or of bins, and what turns them into probabilities is not part of the network."""
+        return self.is_classifier or bool(self.output_bins)
+
+    @property
+    def outputs_needed(self) -> int:
+        """How many numbers the network has to put out at least."""
+        return self.output_index + max(1, len(self.output_bins))
 
     @property
     def output_to_radians(self) -> float:
@@ -204,10 +250,24 @@ class NetworkSpec:
 
     def angle(self, output: float) -> float:
         """The steering wheel angle in radians, left positive, that one number of the network's output means."""
+        output -= self.output_offset
         if self.output_unit != "1/m":
             return output * self.output_to_radians
         bent = self.steering_ratio * math.atan(self.wheelbase_m * output * self.output_scale)
         return bent if self.output_sign == "left" else -bent
+
+    def angle_of(self, outputs: Sequence[float]) -> float:
+        """The angle in radians, left positive, that the network's outputs for one frame mean; NaN where one is not finite."""
+        found = outputs[self.output_index : self.outputs_needed]
+        if not self.output_bins:
+            return self.angle(found[0])
+        if not all(map(math.isfinite, found)):
+            return math.nan
+        top = max(found)
+        weights = [math.exp(v - top) for v in found]
+        if self.output_reading == "largest":
+            return self.angle(self.output_bins[found.index(top)])
+        return self.angle(sum(w * v for w, v in zip(weights, self.output_bins, strict=True)) / sum(weights))
 
     def to_json(self) -> str:
         return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from vbp.errors import ModelError
-from vbp.models.spec import CropRule, NetworkSpec
+from vbp.models.spec import MAX_BINS, CropRule, NetworkSpec
+from vbp.models.spec_layers import check_said
 
 MAX_BYTES = 1_000_000
 NOT_IN_FILE = ("architecture", "arguments")
@@ -18,11 +19,13 @@ ACCEPTED = tuple(f.name for f in fields(NetworkSpec) if f.name not in NOT_IN_FIL
 CROP_FIELDS = tuple(f.name for f in fields(CropRule))
 
 
-def read_spec(path: str | Path, name: str = "", known: dict[str, int] | None = None) -> NetworkSpec:
+def read_spec(
+    path: str | Path, name: str = "", known: dict[str, int] | None = None, of_keras: bool = False
+) -> NetworkSpec:
     """The specification in a TOML file. name: the network's, where the file gives none.
 
     known: fields that the network itself says (input_height, input_width, channels of a .pt2 file); the file may leave
-    them out. input_range = [low, high] stands for mean and std: what black and white become. The unit and the
+    them out. of_keras: it may say what layers compute. input_range = [low, high] stands for mean and std: what black and white become; output_bins = 15 for as many numbers from -1 to 1. The unit and the
     side of an angle have to be there: they are never guessed. Raises ModelError of one sentence.
     """
     path = Path(path).expanduser()
@@ -45,6 +48,12 @@ def read_spec(path: str | Path, name: str = "", known: dict[str, int] | None = N
             raise ModelError("a crop of kind rect needs rect = [x, y, width, height], fractions of the frame")
         if "classes" in data and data.get("output") != "class":
             raise ModelError('classes are those of a classifier, which says output = "class"; leave them out')
+        if "layers" in data:
+            if not of_keras:
+                raise ModelError("layers are those of a Keras file that hold code; leave them out")
+            data["layers"] = check_said(data["layers"])
+        if isinstance(bins := data.get("output_bins"), int) and 1 < bins <= MAX_BINS:
+            data["output_bins"] = [2 * i / (bins - 1) - 1 for i in range(bins)]
         _normalise(data)
         _check_complete(data)
         data.setdefault("name", name or path.stem)

@@ -106,8 +106,10 @@ class Engine:
         self._device = pick_device(device, dtype)
         self._dtype = dtype
         self._warned = False
+        if network.assumed:
+            log.warning(network.assumed)
         shape = (self.spec.channels, self.spec.input_height, self.spec.input_width)
-        graph = read_network(network.module, shape, dtype, scores=self.spec.is_classifier)
+        graph = read_network(network.module, shape, dtype, scores=self.spec.takes_scores)
         self._forward = Forward(graph.to(self._device, dtype))
 
     @property
@@ -254,13 +256,13 @@ class Engine:
         """Predicted steering wheel angles (N,) of a trace, radians, left positive; NaN of a classifier."""
         if self.spec.is_classifier:
             return np.full(len(trace.output), np.nan)
-        if self.spec.output_index >= trace.output.shape[1]:
+        if self.spec.outputs_needed > trace.output.shape[1]:
+            bins = f" with {len(self.spec.output_bins)} bins" if self.spec.output_bins else ""
             raise ModelError(
                 f"{self.spec.name} has {trace.output.shape[1]} outputs, so its specification's output_index "
-                f"{self.spec.output_index} is none of them"
+                f"{self.spec.output_index}{bins} is none of them"
             )
-        output: Tensor = trace.output[:, self.spec.output_index]
-        return np.array([self.spec.angle(v) for v in output.cpu().double().tolist()])
+        return np.array([self.spec.angle_of(row) for row in trace.output.cpu().double().tolist()])
 
     def probabilities(self, trace: Trace) -> NDArray[np.float64]:
         """Of a classifier, (N, classes): the softmax of its scores. Raises ModelError where the classes are others."""
@@ -294,9 +296,15 @@ class Engine:
                 "accepted: output, negative, magnitude, error, error-magnitude"
             )
         factor = self.spec.output_to_radians
+        sign = float(np.sign(factor))
         driven = torch.as_tensor(np.asarray(driven_rad, dtype=np.float64) / abs(factor))
-        index = self.spec.output_index if chosen.index is None else chosen.index
-        return replace(chosen, index=index, sign=float(np.sign(factor)), driven=driven)
+        driven = driven + sign * self.spec.output_offset
+        if chosen.index is not None:
+            return replace(chosen, sign=sign, driven=driven)
+        bins, largest = self.spec.output_bins, self.spec.output_reading == "largest"
+        return replace(
+            chosen, index=self.spec.output_index, sign=sign, driven=driven, bins=bins, largest=largest
+        )
 
     def _of_classes(self, chosen: Target) -> Target:
         if chosen.kind == "output" and chosen.index is None:

@@ -85,7 +85,11 @@ def check_model(engine: Engine, frames: Sequence[Image] = ()) -> ModelCheck:
         layers_of(traces[0]),
         tuple(_method(engine, shown[0], name, forward) for name in METHODS),
         forward,
-        (*_crop_notes(engine, shown), *_notes(engine, traces, outputs, bool(frames))),
+        (
+            *filter(None, [engine.network.assumed]),
+            *_crop_notes(engine, shown),
+            *_notes(engine, traces, outputs, bool(frames)),
+        ),
         tuple((float(low), float(high)) for low, high in zip(outputs.min(0), outputs.max(0), strict=True)),
     )
 
@@ -217,9 +221,9 @@ def _notes(engine: Engine, traces: list[Trace], outputs: NDArray[np.float64], re
             found.append(f"layer {stage.name}: {dead} of {channels} channels output only zeros on {pictures}")
     spec = engine.spec
     if not spec.is_classifier and real:
-        if spec.output_index >= outputs.shape[1]:
+        if spec.outputs_needed > outputs.shape[1]:
             return found
-        degrees = np.degrees([spec.angle(float(v)) for v in outputs[:, spec.output_index]])
+        degrees = np.degrees([spec.angle_of(row) for row in outputs.tolist()])
         found.append(f"the angle goes from {degrees.min():+.1f}° to {degrees.max():+.1f}° on {pictures}")
         if np.abs(degrees).max() > FULL_TURN_DEG:
             found.append(

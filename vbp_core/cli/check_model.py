@@ -76,6 +76,8 @@ def summary(engine: Engine, found: ModelCheck) -> dict[str, Any]:
             "sign": spec.output_sign,
             "index": spec.output_index,
             "scale": spec.output_scale,
+            "offset": spec.output_offset,
+            "bins": list(spec.output_bins),
             "ranges": [list(r) for r in found.outputs],
         },
         "forward_ms": found.forward_ms,
@@ -137,6 +139,11 @@ def _output(spec: NetworkSpec, count: int) -> str:
         return f"the scores of {count} classes" + (f": {', '.join(spec.classes[:6])}" if spec.classes else "")
     scale = f" times {spec.output_scale:g}" if spec.output_scale != 1 else ""
     which = f"number {spec.output_index} of {count}" if count > 1 else "one number"
+    if spec.output_bins:
+        reading = {"expected": "the mean", "largest": "the likeliest"}[spec.output_reading]
+        which = f"{reading} of {len(spec.output_bins)} bins, from number {spec.output_index} of {count} on,"
+    if spec.output_offset:
+        which += f" less {spec.output_offset:g}"
     meaning = (
         "the inverse turning radius in 1/m"
         if spec.output_unit == "1/m"

@@ -86,7 +86,7 @@ class Subject:
         device = torch.device(engine.device)
         self.images = to_tensor(frames.inputs, self.spec, device)
         shape = (self.spec.channels, self.spec.input_height, self.spec.input_width)
-        graph = read_network(network.module, shape, torch.float32, scores=self.spec.is_classifier)
+        graph = read_network(network.module, shape, torch.float32, scores=self.spec.takes_scores)
         self.graph: Graph = graph.to(device, torch.float32)
         self.run = Forward(self.graph)
         self.refused: dict[str, str] = {}  # methods that cannot explain this network, and why
@@ -167,4 +167,4 @@ class Subject:
         if self.spec.is_classifier:
             predicted = int(self.outputs[n].argmax())
             return 100.0 * float(torch.softmax(output.double(), 1)[0, predicted])
-        return float(np.degrees(self.spec.angle(float(output[0, self.spec.output_index]))))
+        return float(np.degrees(self.spec.angle_of(output[0].double().tolist())))

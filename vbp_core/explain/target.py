@@ -24,12 +24,17 @@ class Target:
     index: the output, or the class; None is the first (of a class: the predicted one). sign: -1 where the output
     counts to the other side than what is explained (a network whose right is positive). driven: (N,) in the
     unit of v, NaN where it is not known; a single value counts for all frames.
+
+    bins: what len(bins) outputs from `index` on stand for, which are scores; v is then sign times their mean, weighted by
+    the softmax of the scores, or with `largest` the likeliest of them. What explains the likeliest is its score.
     """
 
     kind: str = "output"
     index: int | None = None
     sign: float = 1.0
     driven: Tensor | None = None
+    bins: tuple[float, ...] = ()
+    largest: bool = False
 
     def frame(self, n: int) -> Target:
         """The target of frame `n` of a batch alone."""
@@ -69,7 +74,7 @@ def as_target(target: TargetLike) -> Target:
 def value(output: Tensor, target: TargetLike) -> Tensor:
     """s(y): (N,) of output (N, outputs). Raises ExplainError for an output that is not there."""
     chosen = as_target(target)
-    v = chosen.sign * output.gather(1, index_of(output, chosen)).squeeze(1)
+    v = chosen.sign * _reading(output, chosen)[0]
     if chosen.kind == "negative":
         return -v
     if chosen.kind == "magnitude":
@@ -87,8 +92,8 @@ def gradient(output: Tensor, target: TargetLike) -> Tensor:
     Raises ExplainError for an output that is not there, or an error without a driven angle.
     """
     chosen = as_target(target)
-    index = index_of(output, chosen)
-    v = chosen.sign * output.gather(1, index).squeeze(1)
+    read, by = _reading(output, chosen)
+    v = chosen.sign * read
     if chosen.kind == "negative":
         slope = -torch.ones_like(v)
     elif chosen.kind == "magnitude":
@@ -99,7 +104,23 @@ def gradient(output: Tensor, target: TargetLike) -> Tensor:
         slope = (v - _driven(chosen, v)).nan_to_num(0.0).sign()
     else:
         slope = torch.ones_like(v)
-    return torch.zeros_like(output).scatter_(1, index, (chosen.sign * slope)[:, None])
+    return by * (chosen.sign * slope)[:, None]
+
+
+def _reading(output: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+    """What the outputs say, (N,), and how much each of them raises it, (N, outputs)."""
+    index, by = index_of(output, target), torch.zeros_like(output)
+    if not target.bins:
+        return output.gather(1, index).squeeze(1), by.scatter_(1, index, 1.0)
+    first = target.index or 0
+    centres = torch.as_tensor(target.bins, dtype=output.dtype, device=output.device)
+    if target.largest:
+        likeliest = centres[index.squeeze(1) - first]
+        return likeliest, by.scatter_(1, index, torch.where(likeliest < 0, -1.0, 1.0).to(by.dtype)[:, None])
+    shares = torch.softmax(output[:, first : first + len(centres)], 1)
+    mean = (shares * centres).sum(1)
+    by[:, first : first + len(centres)] = shares * (centres - mean[:, None])
+    return mean, by
 
 
 def relevance(output: Tensor, target: TargetLike) -> Tensor:
@@ -112,8 +133,15 @@ def relevance(output: Tensor, target: TargetLike) -> Tensor:
 
 
 def index_of(output: Tensor, target: Target) -> Tensor:
-    """Which output of each frame, (N, 1) int64. Raises ExplainError for one that is not there."""
+    """Which output of each frame, (N, 1) int64; of bins the likeliest. Raises ExplainError for one that is not there."""
     n, outputs = output.shape
+    if target.bins:
+        first, last = target.index or 0, (target.index or 0) + len(target.bins)
+        if last > outputs:
+            raise ExplainError(
+                f"there are no {len(target.bins)} bins from output {first} on: the network has {outputs} outputs"
+            )
+        return first + output[:, first:last].argmax(1, keepdim=True)
     if target.index is None:
         if target.kind == "class" and outputs > 1:
             return output.argmax(1, keepdim=True)

@@ -1,0 +1,130 @@
+"""Networks by Keras 1, 2 and 3, opened without Keras: nothing in the file is run, not even its Lambda layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vbp.errors import ModelError
+from vbp.models.keras_config import Model, Ref, input_shape, read_model
+from vbp.models.keras_file import read_keras
+from vbp.models.keras_program import build, is_channels_first
+from vbp.models.network import Network
+from vbp.models.source import NetworkSource
+from vbp.models.spec import MAX_BINS, NetworkSpec
+from vbp.models.spec_file import read_spec
+
+
+def load_keras(path: Path, source: NetworkSource) -> Network:
+    """The network in the file, with the specification that `source.spec` names, or the .toml file beside it.
+
+    Without one, what the file does not say is assumed, and `Network.assumed` says what. Raises ModelError.
+    """
+    file = read_keras(path, Path(source.weights).expanduser() if source.weights else None)
+    beside = path.with_suffix(".toml")
+    spec_file = source.spec or (str(beside) if beside.is_file() else "")
+    try:
+        model = read_model(file.config)
+        shape = _picture(model)
+        known = {k: n for k, n in zip(("input_height", "input_width", "channels"), shape, strict=True) if n}
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    if spec_file:
+        spec, assumed = read_spec(spec_file, name=path.stem, known=known, of_keras=True), ""
+    elif len(known) < 3:
+        raise ModelError(
+            f"{path} takes pictures of any size: give --spec FILE.toml that says input_height and input_width, or put "
+            f"{beside.name} beside it"
+        )
+    else:
+        spec, assumed = assume(path.stem, model, known)
+    try:
+        program = build(file, model, (spec.channels, spec.input_height, spec.input_width), spec.layers)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return Network(spec, program, path, trained=True, assumed=assumed)
+
+
+def _picture(model: Model) -> tuple[int | None, int | None, int | None]:
+    """Rows, columns and channels of the one picture that the model takes. Raises ModelError that names its inputs."""
+    shapes = {ref.layer: _input(model, ref) for ref in model.inputs}
+    named = ", ".join(f"{name} ({_text(shape)})" for name, shape in shapes.items())
+    if len(shapes) != 1:
+        raise ModelError(f"it takes {len(shapes)} inputs, {named}; vbp gives it one picture")
+    (shape,) = shapes.values()
+    if shape is None:
+        raise ModelError("its configuration does not say how large its input is")
+    if len(shape) == 4 and shape[0] == 1:
+        shape = shape[1:]
+    if len(shape) == 4 and shape[0] != 1:
+        frames = shape[0] if shape[0] is not None else "several"
+        raise ModelError(f"it takes {frames} pictures at once, {named}; vbp gives it one")
+    if len(shape) != 3:
+        raise ModelError(f"it takes {named}, which is no picture of rows, columns and channels")
+    rows, columns, channels = shape if not is_channels_first(shape) else (*shape[1:], shape[0])
+    if channels not in (1, 3):
+        raise ModelError(
+            f"it takes {named}: pictures of {channels or 'any number of'} channels; 1 (grey) or 3 are known"
+        )
+    return rows, columns, channels
+
+
+def _input(model: Model, ref: Ref) -> tuple[int | None, ...] | None:
+    return input_shape(Model(model.name, model.layers, [ref], []))
+
+
+def _text(shape: tuple[int | None, ...] | None) -> str:
+    return "x".join("any" if n is None else str(n) for n in shape) if shape else "of unknown size"
+
+
+def assume(name: str, model: Model, known: dict[str, int]) -> tuple[NetworkSpec, str]:
+    """A specification of what the file does not say, and a sentence that says so."""
+    scales = _scales_itself(model)
+    names = [ref.layer for ref in model.outputs]
+    steers = next(
+        (i for i, v in enumerate(names) if any(word in v.lower() for word in ("steer", "angle"))), 0
+    )
+    last = [next(layer for layer in model.layers if layer.name == v) for v in names[: steers + 1]]
+    units = [layer.config.get("units", 1) for layer in last]
+    bins: tuple[float, ...] = ()
+    if (
+        isinstance(units[-1], int)
+        and 2 < units[-1] <= MAX_BINS
+        and last[-1].config.get("activation") == "softmax"
+    ):
+        bins = tuple(2 * i / (units[-1] - 1) - 1 for i in range(units[-1]))
+    spec = NetworkSpec(
+        name=name,
+        architecture="",
+        arguments={},
+        input_height=known["input_height"],
+        input_width=known["input_width"],
+        channels=known["channels"],
+        std=1 / 255 if scales else 1.0,
+        output_unit="deg",
+        output_sign="right",
+        output_scale=25.0,
+        output_index=sum(n for n in units[:-1] if isinstance(n, int)),
+        output_bins=bins,
+    )
+    colour = "RGB" if spec.channels == 3 else "grey"
+    values = "0 to 255, as the network scales them itself" if scales else "0 to 1"
+    which = f"output {names[steers]}" if len(names) > 1 else "its output"
+    which += f", {len(bins)} bins from -1 to 1," if bins else ""
+    return spec, (
+        f"{name} does not say how its pictures and its output are meant. Assumed: the whole picture in {colour}, from "
+        f"{values}; {which} times 25 degrees to the right is the angle. Where that is wrong, so is the angle: say it in a "
+        f"specification, --spec FILE.toml or {name}.toml beside the file"
+    )
+
+
+def _scales_itself(model: Model) -> bool:
+    """Before the first convolution stands what scales, so that it is given pictures as they are."""
+    layers = model.layers
+    while layers and layers[0].model is not None:
+        layers = layers[0].model.layers
+    for layer in layers[:5]:
+        if layer.kind in ("Lambda", "Rescaling", "Normalization", "BatchNormalization"):
+            return True
+        if layer.model is not None or layer.kind.startswith(("Conv", "Dense")):
+            break
+    return False

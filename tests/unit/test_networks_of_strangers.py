@@ -1,0 +1,151 @@
+"""Networks of strangers, as they lie in public repositories: each opens and computes what it computed there, or is refused in words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vbp.engine import Engine
+from vbp.errors import ModelError
+from vbp.explain.exported import read_network
+from vbp.explain.registry import explain
+from vbp.explain.target import Target, value
+from vbp.graph.trace import trace
+from vbp.models.program import Program
+from vbp.models.registry import load_network
+
+pytestmark = pytest.mark.shared
+
+OPENS = {
+    "carnd-functional-elu-bgr": ("model.hdf5", "model.json"),
+    "carnd-keras-zip": ("model.keras",),
+    "carnd-keras2-crop-two-lambdas": ("model.h5",),
+    "carnd-nvidia-elu-yuv": ("model.h5",),
+    "donkey-categorical-crop-bn": ("pilot_Cropped",),
+    "donkey-linear": ("mypilot.h5",),
+    "dronet-residual-json": ("model_struct.json", "model_weights.h5"),
+    "lane-navigation-servo-degrees": ("lane_navigation_final.h5",),
+    "thunderhill-crop-first-two-outputs": ("thunderhill.h5",),
+    "tiny-63-parameters-json": ("model.json", "model.h5"),
+}
+FILES = [(folder, file) for folder, files in OPENS.items() for file in files]
+CENTRES = np.linspace(-1, 1, 15)
+
+
+@pytest.fixture(scope="module")
+def networks(shared):
+    return shared / "data" / "networks"
+
+
+def fed(folder: Path) -> tuple[torch.Tensor, dict]:
+    golden = dict(np.load(folder / "golden.npz"))
+    images = golden["inputs"].astype(np.float32) * np.float32(golden["scale"]) + np.float32(golden["offset"])
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))), golden
+
+
+def in_keras_order(values: np.ndarray, like: tuple[int, ...]) -> np.ndarray:
+    """A flattened map (N, C, H, W) as Keras flattens it; like: (channels, rows, columns)."""
+    return values.reshape(len(values), *like).transpose(0, 2, 3, 1).reshape(len(values), -1)
+
+
+@pytest.mark.parametrize("name, file", FILES)
+def test_a_network_computes_what_it_computed_where_it_is_from(networks, name, file):
+    folder = networks / name
+    images, golden = fed(folder)
+    program = load_network(folder / file).module
+    found = program(images)
+    for i, output in enumerate(found if isinstance(found, tuple) else (found,)):
+        np.testing.assert_allclose(output.numpy(), golden[f"out{i}"], rtol=1e-4, atol=1e-4)
+    layer = json.loads((folder / "facts.json").read_text())["golden"]["hidden"]
+    last = [node for node in program.nodes if node.outputs[0] == layer or node.layer.startswith(f"{layer}.")][
+        -1
+    ]
+    hidden = Program(program.nodes, program.tensors, program.input_name, program.input_shape, last.outputs)(
+        images
+    )
+    values = hidden.numpy()
+    maps = {"activation_7": (128, 7, 7), "flatten_1": (64, 2, 33), "flatten_5": (2, 3, 7)}
+    if layer in maps:
+        values = in_keras_order(values, maps[layer])
+    np.testing.assert_allclose(values, golden["hidden"].reshape(values.shape), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", OPENS)
+def test_a_network_is_explained_and_its_gradients_are_those_of_autograd(networks, name):
+    folder = networks / name
+    images, _ = fed(folder)
+    images = images[:2]
+    network = load_network(folder / OPENS[name][0])
+    bins = network.spec.output_bins
+    graph = read_network(network.module, tuple(images.shape[1:]), scores=network.spec.takes_scores)
+    assert not [stage.name for stage in graph.stages if type(stage.op).__name__ == "Opaque"]
+    run = trace(graph, images)
+    target = Target("output", 0, bins=bins)
+    for method in ("visualbackprop", "lrp", "guided-backprop"):
+        maps = explain(run, method, None if method == "visualbackprop" else target)
+        assert maps.shape == (2, *images.shape[2:])
+        assert bool(torch.isfinite(maps).all()) and bool((maps != 0).any())
+    inputs = images.clone().requires_grad_()
+    output = network.module(inputs)
+    output = output[0] if isinstance(output, tuple) else output
+    (output @ torch.tensor(CENTRES).float() if bins else output[:, 0]).sum().backward()
+    gradient = inputs.grad
+    for method, wanted in (
+        ("saliency", gradient.abs().amax(1)),
+        ("gradient-input", (gradient * images).sum(1)),
+    ):
+        largest = wanted.abs().amax((1, 2), keepdim=True)
+        torch.testing.assert_close(explain(run, method, target), wanted / largest, rtol=0, atol=1e-5)
+
+
+def test_bins_become_an_angle_by_their_mean_or_the_likeliest(networks, tmp_path):
+    folder = networks / "donkey-categorical-crop-bn"
+    golden = np.load(folder / "golden.npz")
+    fields = 'output_unit = "deg"\noutput_sign = "right"\ninput_range = [0, 255]\noutput_bins = 15\noutput_scale = 10.0\n'
+    shares = golden["out0"].astype(np.float64)
+    for reading, wanted in (("expected", shares @ CENTRES), ("largest", CENTRES[shares.argmax(1)])):
+        spec = tmp_path / f"{reading}.toml"
+        spec.write_text(f'{fields}output_reading = "{reading}"\n')
+        engine = Engine(load_network(f"{folder / 'pilot_Cropped'}?spec={spec}"), "cpu")
+        angles = np.degrees(engine.angles(engine.trace(golden["inputs"])))
+        np.testing.assert_allclose(angles, -10 * wanted, atol=1e-4)
+
+
+def test_a_servo_whose_middle_is_90_is_straight_there(networks, tmp_path):
+    folder = networks / "lane-navigation-servo-degrees"
+    golden = np.load(folder / "golden.npz")
+    spec = tmp_path / "servo.toml"
+    spec.write_text('output_unit = "deg"\noutput_sign = "right"\ncolour = "yuv"\noutput_offset = 90\n')
+    engine = Engine(load_network(f"{folder / 'lane_navigation_final.h5'}?spec={spec}"), "cpu")
+    run = engine.trace(golden["inputs"])
+    np.testing.assert_allclose(np.degrees(engine.angles(run)), 90 - golden["out0"][:, 0], atol=1e-3)
+    # The error is driven less predicted, and zero where the driven angle is the predicted one.
+    driven = engine.angles(run)
+    target = engine.target("error", driven)
+    np.testing.assert_allclose(value(run.output, target).numpy(), 0, atol=1e-3)
+
+
+def test_what_is_assumed_of_a_file_without_specification_is_said(networks, caplog):
+    network = load_network(networks / "donkey-linear" / "mypilot.h5")
+    assert (network.spec.input_height, network.spec.input_width, network.spec.channels) == (120, 160, 3)
+    for text in ("RGB", "0 to 1", "n_outputs0", "25 degrees to the right", "mypilot.toml"):
+        assert text in network.assumed
+    Engine(network, "cpu")
+    assert network.assumed in caplog.text
+    assert "0 to 255" in load_network(networks / "carnd-nvidia-elu-yuv" / "model.h5").assumed
+
+
+@pytest.mark.parametrize(
+    "file, words",
+    [
+        ("donkey-3-frames-conv3d/pilot_3Dspeedup_4Kernels", "3 pictures at once, img_in .3x120x160x3."),
+        ("deeppicar-tflite-int8/opt-k2-40x30x3-T1.h5", "Quantize.*save"),
+    ],
+)
+def test_what_cannot_be_opened_says_why(networks, file, words):
+    with pytest.raises(ModelError, match=words):
+        load_network(networks / file)
