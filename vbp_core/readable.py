@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections.abc import Sequence
 
 UNKNOWN = "–"
 MINUS = "−"  # as wide as a plus, unlike the hyphen
@@ -32,3 +34,45 @@ def clock(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     head = f"{hours}:" if hours else ""
     return f"{head}{minutes:02d}:{tenths // 10:02d}.{tenths % 10}"
+
+
+def how_long(seconds: float) -> str:
+    """1.5 s, 45 s, 10 min, 1 h 20 min, 3 days 4 h: how long something was, in the two largest units."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    large, small, names = (
+        (*divmod(minutes, 60), ("h", "min"))
+        if minutes < 24 * 60
+        else (*divmod(round(minutes / 60), 24), ("days", "h"))
+    )
+    first = f"{large} {'day' if names[0] == 'days' and large == 1 else names[0]}"
+    return f"{first} {small} {names[1]}" if small else first
+
+
+def clock_ticks(
+    first: float, last: float, step: float, parts: Sequence[tuple[float, float]], apart: float
+) -> list[tuple[float, float]]:
+    """(place, clock) of the round times between two places of an axis of seconds, each at least `apart` from the next.
+
+    parts: of each stretch without a hole, the place where it begins and what the clock says more than the place, in order.
+    """
+    found: list[tuple[float, float]] = []
+    n = max(0, bisect_right(parts, first, key=lambda part: part[0]) - 1)
+    for k in range(n, len(parts)):
+        begin, ahead = parts[k]
+        if begin > last:
+            break
+        end = min(last, parts[k + 1][0]) if k + 1 < len(parts) else last
+        begin = max(begin, first) if k > 0 else first
+        if found:
+            begin = max(begin, found[-1][0] + apart)
+        tick = math.ceil((begin + ahead) / step - 1e-9) * step
+        while tick - ahead <= end + 1e-9:
+            found.append((tick - ahead, tick))
+            tick += step
+    return found

@@ -21,10 +21,9 @@ from vbp.app.player.playback import Player
 from vbp.app.state.marks import Marks
 from vbp.app.state.settings import Settings as WindowSettings
 from vbp.app.widgets.notice import Notice
+from vbp.drives.holes import played_ns
 from vbp.export.job import Job, Settings
 from vbp.results import VBP
-
-REACH_S = 5.0  # seconds around a single picture that its plot shows, as vbp.export.picture has it
 
 
 class ExportControl(QObject):
@@ -70,7 +69,7 @@ class ExportControl(QObject):
         player = self._player
         drive, path = player.drive, player.path
         assert drive is not None and path is not None
-        times = (drive.timestamps_ns - drive.timestamps_ns[0]) / 1e9
+        times = played_ns(drive.timestamps_ns) / 1e9
         kept = Path(self._kept.text("export/folder", ""))
         folder = kept if str(kept) != "." and kept.is_dir() else Path.home()
         return Subject(
@@ -135,10 +134,10 @@ class ExportControl(QObject):
         elif settings.panels:
             first, last = dialog.range()
             if not first <= frame.index <= last or first == last:
-                now = drive.timestamps_ns[frame.index]
-                reach = np.int64(REACH_S * 1e9)
-                a, b = np.searchsorted(drive.timestamps_ns, (now - reach, now + reach + 1))
-                first, last = int(a), int(b) - 1
+                from vbp.export.picture import frames_around  # torch is loaded by now
+
+                around = frames_around(drive, frame.index)
+                first, last = int(around[0]), int(around[-1])
             indices = np.arange(first, last + 1)
             table = self._presenter.predictions.table
             assert table is not None

@@ -59,7 +59,7 @@ LOSSLESS_BITS, GIF_BITS, PNG_BITS = 2.0, 1.8, 3.9
 
 @dataclass(frozen=True)
 class Subject:
-    """What is open: a drive of `frames` frames at `times_s`, the marks, and the frame on the screen.
+    """What is open: a drive of `frames` frames, played at `times_s`, the marks, and the frame on the screen.
 
     methods: name -> title of all that are known; on_screen: the names of those that the window shows.
     """

@@ -8,7 +8,8 @@ import numpy as np
 from PySide6.QtWidgets import QFrame, QTextBrowser, QVBoxLayout, QWidget
 
 from vbp.drives.base import Drive
-from vbp.readable import clock, signed
+from vbp.drives.holes import find_holes, played_ns
+from vbp.readable import clock, how_long, signed
 
 GAPS_LISTED = 50
 
@@ -32,14 +33,14 @@ def describe(drive: Drive, note: str = "") -> str:
     """The drive in words, as simple HTML."""
     info = drive.info
     notes = [*info.notes, note] if note else info.notes
-    stamps = drive.timestamps_ns
-    seconds = float(stamps[-1] - stamps[0]) / 1e9 if len(stamps) else 0.0
+    played, holes = played_ns(drive.timestamps_ns), find_holes(drive.timestamps_ns)
+    seconds = float(played[-1]) / 1e9 if len(played) else 0.0
     labelled = int(np.isfinite(drive.angle_rad).sum())
     rows = [
         ("Recording", str(info.path)),
         ("Kind", info.kind),
         ("Frames", f"{len(drive)}, {info.width}×{info.height}, {info.fps:.1f} per second"),
-        ("Duration", clock(seconds)),
+        ("Duration", clock(seconds) + (", without the holes in time" if holes else "")),
         ("Camera", info.camera + (f" (of {', '.join(info.cameras)})" if len(info.cameras) > 1 else "")),
         ("Classes", f"{len(info.classes)}, a folder each" if info.classes else ""),
         (
@@ -64,6 +65,11 @@ def describe(drive: Drive, note: str = "") -> str:
     parts = [f"<table cellspacing='2'>{cells}</table>"]
     if notes:
         parts.append("<p><b>Notes</b></p>" + "".join(f"<p>{escape(text)}</p>" for text in notes))
+    if holes:
+        parts.append(f"<p><b>Holes in time</b> ({len(holes)}), which playing and clips jump</p>")
+        parts += [f"<p>{how_long(long)} after frame {before}</p>" for before, long in holes[:GAPS_LISTED]]
+        if len(holes) > GAPS_LISTED:
+            parts.append(f"<p>and {len(holes) - GAPS_LISTED} more</p>")
     if info.gaps:
         parts.append(f"<p><b>Gaps</b> ({len(info.gaps)})</p>")
         for gap in info.gaps[:GAPS_LISTED]:

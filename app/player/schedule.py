@@ -6,13 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.drives.base import Drive
+from vbp.drives.holes import played_ns
 from vbp.drives.labels import speed_filter
-
-MAX_JUMP_S = 1.0  # a longer hole in the recording is jumped after this long
 
 
 class Schedule:
-    """A drive's own clock, at a speed, over the frames that are to be played.
+    """A drive's own clock, at a speed, over the frames that are to be played; holes are jumped.
 
     keep: (N,) bool, the frames to play (None: all). Where none is kept, all are.
     """
@@ -21,8 +20,7 @@ class Schedule:
         count = len(timestamps_ns)
         every = np.arange(count)
         self.frames = every if keep is None or not keep.any() else np.flatnonzero(keep)
-        steps = np.diff(timestamps_ns[self.frames]) / 1e9
-        self.at = np.concatenate([[0.0], np.cumsum(np.clip(steps, 0.0, MAX_JUMP_S))])
+        self.at = played_ns(timestamps_ns[self.frames]) / 1e9
         self.speed = 1.0
         self._wall = 0.0
         self._media = 0.0

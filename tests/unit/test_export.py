@@ -230,6 +230,7 @@ def picture_of(settings: Settings) -> np.ndarray:
         5,
         np.arange(40),
         stamps,
+        stamps / 1e9,
         0,
         np.sin(stamps / 1e9),
         2,

@@ -22,6 +22,7 @@ from vbp.cli.common import add_crop, add_network, add_source, number, options_of
 from vbp.cli.main import print_json
 from vbp.cli.targets import add_target, check_target, read_settings
 from vbp.drives import Drive, open_drive
+from vbp.drives.holes import played_ns
 from vbp.errors import VbpError
 from vbp.explain.registry import METHODS
 from vbp.export.job import CODECS, DEFAULT_PANELS, LAYOUTS, PANELS, QUALITIES, Job, Settings
@@ -147,8 +148,10 @@ def run(args: argparse.Namespace) -> int:
             job = replace(job, first=first, last=last)
         frames = range(job.first, min(job.last + 1, len(drive)))
         check_target(job.settings.target, drive, frames)
-        times = drive.timestamps_ns[frames.start : frames.stop]
-        seconds = float(times[-1] - times[0]) / 1e9 if len(times) else 0.0
+        times = played_ns(drive.timestamps_ns)[frames.start : frames.stop]
+        seconds = (
+            float(times[-1] - times[0]) / 1e9 if len(times) else 0.0
+        )  # without the holes, which are jumped
     started = time.monotonic()
     try:
         with Reporter(args.json_progress, heard) as reporter:

@@ -10,9 +10,11 @@ import numpy as np
 from vbp.cli.common import add_source, open_source
 from vbp.cli.main import print_json
 from vbp.drives import Drive
-from vbp.readable import printable
+from vbp.drives.holes import find_holes, played_ns
+from vbp.readable import how_long, printable
 
 CLASSES_LISTED = 50
+LISTED = 20  # of holes, and of gaps
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +33,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def summary(drive: Drive) -> dict[str, Any]:
-    """What `vbp info --json` prints. Angles in degrees of the steering wheel, left positive; times in seconds."""
+    """What `vbp info --json` prints. Angles in degrees of the steering wheel, left positive; times in seconds.
+
+    duration_s: from the first frame to the last, played_s: the same without the holes in time.
+    """
     times, angles, speeds = drive.timestamps_ns, drive.angle_rad, drive.speed_mps
+    played = played_ns(times)
     labelled = np.isfinite(angles)
     known = np.isfinite(speeds)
     degrees = np.degrees(angles[labelled])
@@ -42,6 +48,8 @@ def summary(drive: Drive) -> dict[str, Any]:
         "labelled_frames": int(labelled.sum()),
         "class_frames": class_counts(drive),
         "duration_s": float(int(times[-1]) - int(times[0])) / 1e9 if len(times) else 0.0,
+        "played_s": float(played[-1]) / 1e9 if len(played) else 0.0,
+        "holes": [{"after_frame": i, "seconds": seconds} for i, seconds in find_holes(times)],
         "first_timestamp_ns": int(times[0]) if len(times) else None,
         "last_timestamp_ns": int(times[-1]) if len(times) else None,
         "angle_deg_min": float(degrees.min()) if len(degrees) else None,
@@ -65,7 +73,7 @@ def print_text(facts: dict[str, Any]) -> None:
         ("recording", facts["path"]),
         ("kind", facts["kind"]),
         ("frames", f"{facts['frames']}, {facts['labelled_frames']} with a measured angle"),
-        ("duration", f"{facts['duration_s']:.2f} s at {facts['fps']:.2f} frames per second"),
+        ("duration", duration_text(facts)),
         ("picture", f"{facts['width']} x {facts['height']}"),
     ]
     if counts := facts["class_frames"]:
@@ -90,10 +98,24 @@ def print_text(facts: dict[str, Any]) -> None:
         )
     if facts["speed_mps_min"] is not None:
         rows.append(("speed", f"{facts['speed_mps_min']:.1f} to {facts['speed_mps_max']:.1f} m/s"))
-    for gap in facts["gaps"][:20]:
+    for hole in facts["holes"][:LISTED]:
+        after, long = hole["after_frame"], hole["seconds"]
+        rows.append(
+            ("hole", f"{how_long(long)} ({long:.1f} s) without a frame after frame {after}; it is jumped")
+        )
+    if len(facts["holes"]) > LISTED:
+        rows.append(("holes", f"{len(facts['holes']) - LISTED} more; --json lists them"))
+    for gap in facts["gaps"][:LISTED]:
         rows.append(("gap", f"frames {gap['first']} to {gap['last']}: {gap['reason']}"))
-    if len(facts["gaps"]) > 20:
-        rows.append(("gaps", f"{len(facts['gaps']) - 20} more; --json lists them"))
+    if len(facts["gaps"]) > LISTED:
+        rows.append(("gaps", f"{len(facts['gaps']) - LISTED} more; --json lists them"))
     rows += [("note", note) for note in facts["notes"]]
     for name, value in rows:
         print(f"{name:<10} {printable(str(value))}")
+
+
+def duration_text(facts: dict[str, Any]) -> str:
+    holes = len(facts["holes"])
+    text = f"{facts['played_s']:.2f} s at {facts['fps']:.2f} frames per second"
+    with_all = "the hole" if holes == 1 else f"{holes} holes"
+    return text + (f" ({facts['duration_s']:.2f} s with {with_all} in time)" if holes else "")

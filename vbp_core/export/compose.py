@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 
 import cv2
 import numpy as np
@@ -20,8 +21,10 @@ from vbp.export.tiles import layers_aspect, layers_tile
 from vbp.export.wheel import draw_wheel
 from vbp.overlay import Rect, blend, grey_to_rgb
 from vbp.palette import DRIVEN, ERROR, GAP, MUTED, PANEL, PREDICTED, TEXT, WARNING, WINDOW, rgb
-from vbp.readable import UNKNOWN, clock, signed
+from vbp.readable import UNKNOWN, clock, how_long, signed
 from vbp.results import FrameResult
+
+SAID_S = 2.0  # seconds for which a clip says that a hole was jumped
 
 
 class Composer:
@@ -42,11 +45,8 @@ class Composer:
         self.places: Places = place(settings.layout, settings.size, aspects, with_plot, own)
         self._plot: AnglePlot | None = None
         if self.places.plot is not None:
-            times = (facts.timestamps_ns - facts.start_ns) / 1e9
-            driven = np.degrees(facts.driven_rad)
-            self._plot = AnglePlot(
-                self.places.plot, self.places.unit, times, driven, self._lettering, facts.of_classes
-            )
+            self._plot = AnglePlot(self.places.plot, self.places.unit, facts, self._lettering)
+        self._holes = list(facts.holes)
         self._number = {int(i): n for n, i in enumerate(facts.indices)}
         self._ground = self._make_ground()
 
@@ -98,6 +98,7 @@ class Composer:
         image = self._ground.copy()
         for panel, tile in zip(self.tiles, self.places.tiles, strict=True):
             self._tile(image, panel, tile, frame)
+        self._hole(image, self._number[frame.index])
         inset = self.places.header is None
         if self._plot is not None:
             n = self._number[frame.index]
@@ -175,6 +176,19 @@ class Composer:
             self._lettering.draw(
                 image, frame.gap, x, y + px(24), px(13), rgb(TEXT), align="centre", room=room
             )
+
+    def _hole(self, image: Image, n: int) -> None:
+        """That time was jumped, for a while from the frame after a hole on. n: of those exported."""
+        facts, at = self.facts, bisect_right(self._holes, n)
+        after = self._holes[at - 1] if at else n
+        if not at or not self.tiles or (after < n and facts.played_s[n] - facts.played_s[after] >= SAID_S):
+            return
+        px, text, tile = self._px, f"{how_long(facts.holes[after])} later", self.places.tiles[0]
+        width = min(tile.width, self._lettering.width(text, px(14)) + px(16))
+        box = Rect(tile.x, max(tile.y, tile.y + tile.height - px(54)), width, min(px(26), tile.height))
+        _part(image, box)[:] = _part(image, box) // 4
+        base = box.y + box.height - px(9)
+        self._lettering.draw(image, text, box.x + px(8), base, px(14), rgb(TEXT), room=width - px(12))
 
     # The numbers.
 

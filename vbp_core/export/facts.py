@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vbp.drives.base import Drive
+from vbp.drives.holes import find_holes, played_ns
 from vbp.engine import Engine
 from vbp.errors import VbpError
 from vbp.explain.registry import METHODS, Parameter
@@ -23,7 +24,11 @@ SMALLEST, LARGEST = 160, 7680
 
 @dataclass(frozen=True)
 class Facts:
-    """What stays the same through a clip. Times in ns and angles of the frames that are exported, in order."""
+    """What stays the same through a clip.
+
+    Of the frames that are exported, in order: their numbers, time stamps, when they are played (seconds from the drive's
+    first frame, holes jumped) and angles. holes: place among them -> seconds missing before it. start_ns: of the drive.
+    """
 
     model: str
     drive: str
@@ -32,15 +37,26 @@ class Facts:
     layers: int
     indices: NDArray[np.int64]
     timestamps_ns: NDArray[np.int64]
-    start_ns: int  # of the drive
+    played_s: NDArray[np.float64]
+    start_ns: int
     driven_rad: NDArray[np.float64]
     width_of_index: int  # digits
     of_classes: bool = False  # the network is a classifier, and `driven_rad` is NaN
+    holes: Mapping[int, float] = field(default_factory=dict)
+
+    def ahead_s(self, n: int) -> float:
+        """How much more the recording's clock says of frame `n` of these than the time at which it is played."""
+        return (int(self.timestamps_ns[n]) - self.start_ns) / 1e9 - float(self.played_s[n])
 
 
 def facts_of(drive: Drive, engine: Engine, indices: NDArray[np.int64], layers: int = 0) -> Facts:
     """indices: (N,) of the frames that will be drawn, rising. layers: rows of Figure 2b, where that is shown."""
     spec, info = engine.spec, drive.info
+    holes: dict[int, float] = {}
+    for before, seconds in find_holes(drive.timestamps_ns):
+        at = int(np.searchsorted(indices, before, side="right"))
+        if 0 < at < len(indices):
+            holes[at] = holes.get(at, 0.0) + seconds
     return Facts(
         model=engine.name,
         drive=info.path.name,
@@ -49,10 +65,12 @@ def facts_of(drive: Drive, engine: Engine, indices: NDArray[np.int64], layers: i
         layers=layers,
         indices=indices,
         timestamps_ns=drive.timestamps_ns[indices],
+        played_s=played_ns(drive.timestamps_ns)[indices] / 1e9,
         start_ns=int(drive.timestamps_ns[0]),
         driven_rad=np.full(len(indices), np.nan) if spec.is_classifier else drive.angle_rad[indices],
         width_of_index=len(str(len(drive) - 1)),
         of_classes=spec.is_classifier,
+        holes=holes,
     )
 
 

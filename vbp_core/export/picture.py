@@ -9,8 +9,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from vbp.drives.base import Image
+from vbp.drives.base import Drive, Image
+from vbp.drives.holes import played_ns
 from vbp.errors import VbpError
 from vbp.export.compose import Composer
 from vbp.export.facts import facts_of
@@ -46,10 +48,7 @@ def still(source: Source, index: int, progress: Progress) -> Image:
     job, drive = source.job, source.drive
     around = [index]
     if "plot" in job.settings.panels:
-        reach = np.int64(AROUND_S * 1e9)
-        now = drive.timestamps_ns[index]
-        a, b = np.searchsorted(drive.timestamps_ns, (now - reach, now + reach + 1))
-        around = list(range(int(a), int(b)))
+        around = frames_around(drive, index).tolist()
     composer = Composer(facts_of(drive, source.engine, np.array(around), source.layers), job.settings)
     with closing(source.frames(around, maps=(), layers=False)) as frames:
         for done, frame in enumerate(frames):
@@ -60,6 +59,13 @@ def still(source: Source, index: int, progress: Progress) -> Image:
         picture = composer.draw(next(frames), future=True)
     progress(len(around) + 1, len(around) + 1)
     return picture
+
+
+def frames_around(drive: Drive, index: int) -> NDArray[np.int64]:
+    """The frames that the plot of a single picture shows: those played within AROUND_S of it."""
+    times, reach = played_ns(drive.timestamps_ns), int(AROUND_S * 1e9)
+    a, b = np.searchsorted(times, (times[index] - reach, times[index] + reach + 1))
+    return np.arange(a, b)
 
 
 def to_png(picture: Image) -> bytes:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vbp.drives.base import Image
+from vbp.export.facts import Facts
 from vbp.export.lettering import Lettering
 from vbp.overlay import Rect
 from vbp.palette import BORDER, DRIVEN, ERROR, MUTED, PANEL, PREDICTED, TEXT, rgb
-from vbp.readable import clock
+from vbp.readable import clock, clock_ticks, how_long
 
 WHOLE_S = 20.0  # a clip up to this long is shown whole; of a longer one, so much moves past
 AHEAD = 0.25  # the part of a moving plot that lies ahead of the frame
 SHIFT = 4  # cv2 takes coordinates in 1/16 pixels: lines do not jitter
-BREAK_S = 1.0  # samples farther apart than this are not joined
 LEAST_DEG = 5.0
 STEPS_DEG = (1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 360, 720)
 STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
@@ -26,32 +27,43 @@ STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
 class AnglePlot:
     """Driven angle all along, predicted angle up to the frame that is shown, the error between them.
 
-    times_s: (N,) seconds from the start of the recording, of the frames that are exported; driven_deg: (N,).
-    percent: the predicted values are probabilities, 0 to 100, and nothing is driven.
+    It runs on as the clip does: a hole in the recording is a mark, and the clock below goes on after it. Of a classifier
+    the predicted values are probabilities, 0 to 100, and nothing is driven.
     """
 
-    def __init__(
-        self,
-        rect: Rect,
-        unit: float,
-        times_s: NDArray[np.float64],
-        driven_deg: NDArray[np.float64],
-        lettering: Lettering,
-        percent: bool = False,
-    ) -> None:
+    def __init__(self, rect: Rect, unit: float, facts: Facts, lettering: Lettering) -> None:
         self.rect, self._unit, self._lettering = rect, unit, lettering
+        times_s, driven_deg, percent = facts.played_s, np.degrees(facts.driven_rad), facts.of_classes
         self._times, self._driven = times_s, driven_deg
+        self._lengths, self._holes = facts.holes, list(facts.holes)
+        begins = np.zeros(len(times_s), dtype=np.int64)
+        begins[list(facts.holes)] = 1
+        self._part = np.cumsum(begins)
+        self._clock = [(float(times_s[0]), facts.ahead_s(0))]
+        self._clock += [(self._middle(n), facts.ahead_s(n)) for n in facts.holes]
         self._predicted = np.full(len(times_s), np.nan)
-        self._moving = len(times_s) > 0 and float(times_s[-1] - times_s[0]) > WHOLE_S
+        self._moving = float(times_s[-1] - times_s[0]) > WHOLE_S
         self._percent = percent
         self._top = 100.0 if percent else LEAST_DEG
         for value in driven_deg:
             self._make_room(float(value))
+        size = self._size = max(9, round(12 * unit))
+        left = lettering.width("100 %" if percent else "−00°", size) + round(14 * unit)
+        self.inner = Rect(  # where the curves are
+            rect.x + left,
+            rect.y + round(12 * unit),
+            max(8, rect.width - left - round(14 * unit)),
+            max(8, rect.height - round(12 * unit) - size - round(12 * unit)),
+        )
 
     def set_predicted(self, n: int, degrees: float) -> None:
         """Of the frame `n` of those exported. A value beyond the scale widens it, for good: it never shrinks."""
         self._predicted[n] = degrees
         self._make_room(degrees)
+
+    def _middle(self, n: int) -> float:
+        """Where the mark of a hole before `n` stands, in seconds."""
+        return float(self._times[n - 1] + self._times[n]) / 2
 
     def _make_room(self, degrees: float) -> None:
         if math.isfinite(degrees) and abs(degrees) > self._top:
@@ -59,16 +71,10 @@ class AnglePlot:
 
     def draw(self, image: Image, n: int, future: bool = False) -> None:
         """Into `image`, as it stands at the frame `n` of those exported; `future`: with what is predicted beyond."""
-        u, r, text = self._unit, self.rect, self._lettering
-        size = max(9, round(12 * u))
+        u, r = self._unit, self.rect
+        size = self._size
         cv2.rectangle(image, (r.x, r.y), (r.x + r.width - 1, r.y + r.height - 1), rgb(PANEL), -1)
-        left = text.width("100 %" if self._percent else "−00°", size) + round(14 * u)
-        inner = Rect(
-            r.x + left,
-            r.y + round(12 * u),
-            max(8, r.width - left - round(14 * u)),
-            max(8, r.height - round(12 * u) - size - round(12 * u)),
-        )
+        inner = self.inner
         first, last = self._span(n)
         to_x, to_y = self._scales(inner, first, last)
         self._grid(image, inner, size, to_x, to_y, first, last)
@@ -80,9 +86,12 @@ class AnglePlot:
         part = image[inner.y : inner.y + inner.height, inner.x : inner.x + inner.width]
         x, yd, yp = to_x(t) - inner.x, to_y(driven) - inner.y, to_y(predicted) - inner.y
         thick = max(1, round(1.6 * u))
-        self._fill(part, x, yd, yp, t)
-        _lines(part, x, yd, t, rgb(DRIVEN), thick)
-        _lines(part, x, yp, t, rgb(PREDICTED), thick)
+        of = self._part[a:b]
+        self._fill(part, x, yd, yp, of)
+        _lines(part, x, yd, of, rgb(DRIVEN), thick)
+        _lines(part, x, yp, of, rgb(PREDICTED), thick)
+        holes = self._holes[bisect_right(self._holes, a) : bisect_left(self._holes, b)]
+        self._marks(part, holes, to_x, inner.x, size)
         at = float(to_x(self._times[n : n + 1])[0]) - inner.x
         _line(part, at, 0, at, inner.height, rgb(TEXT), max(1, round(u)))
         for y, colour in (
@@ -127,9 +136,9 @@ class AnglePlot:
         seconds = next(
             (s for s in STEPS_S if (last - first) / s <= max(2, inner.width / (90 * u))), STEPS_S[-1]
         )
-        tick = math.ceil(first / seconds - 1e-9) * seconds
-        while tick <= last + 1e-9:
-            x = round(float(to_x(np.array([tick]))[0]))
+        apart = (last - first) * min(1.0, 60 * u / inner.width)
+        for place, tick in clock_ticks(first, last, seconds, self._clock, apart):
+            x = round(float(to_x(np.array([place]))[0]))
             image[inner.y : inner.y + inner.height, x] = rgb(BORDER)
             label = clock(tick + 1e-6) if seconds < 1 else clock(tick + 1e-6)[:-2]
             if (
@@ -140,7 +149,21 @@ class AnglePlot:
                 text.draw(
                     image, label, x, inner.y + inner.height + size + round(4 * u), size, muted, align="centre"
                 )
-            tick += seconds
+
+    def _marks(self, part: Image, holes: list[int], to_x, left: int, size: int) -> None:  # type: ignore[no-untyped-def]
+        """A dashed line at each hole, and how long it is where there is room for that."""
+        u, free = self._unit, 0.0
+        for n in holes:
+            x = float(to_x(np.array([self._middle(n)]))[0]) - left
+            for y in range(0, part.shape[0], max(4, round(8 * u))):
+                _line(part, x, y, x, min(part.shape[0], y + 4 * u), rgb(MUTED), max(1, round(1.4 * u)))
+            text = how_long(self._lengths[n])
+            width = self._lettering.width(text, size)
+            if free <= x + 4 * u and x + 4 * u + width <= part.shape[1]:
+                self._lettering.draw(
+                    part, text, round(x + 4 * u), part.shape[0] - round(4 * u), size, rgb(MUTED)
+                )
+                free = x + 8 * u + width
 
     def _fill(
         self,
@@ -148,12 +171,12 @@ class AnglePlot:
         x: NDArray[np.float64],
         above: NDArray[np.float64],
         below: NDArray[np.float64],
-        t: NDArray[np.float64],
+        of: NDArray[np.int64],
     ) -> None:
         both = np.isfinite(above) & np.isfinite(below)
         areas = [
             np.concatenate([np.stack([x[run], above[run]], 1), np.stack([x[run], below[run]], 1)[::-1]])
-            for run in _runs(both, t)
+            for run in _runs(both, of)
             if run.stop - run.start > 1
         ]
         if areas:
@@ -167,11 +190,11 @@ def left_of(label: str, text: Lettering, size: int) -> int:
     return text.width(label, size) // 2
 
 
-def _runs(good: NDArray[np.bool_], t: NDArray[np.float64]) -> list[slice]:
-    """Stretches of good samples without a pause between them."""
+def _runs(good: NDArray[np.bool_], of: NDArray[np.int64]) -> list[slice]:
+    """Stretches of good samples without a hole between them. of: which part of the recording each belongs to."""
     if not good.any():
         return []
-    joined = good[1:] & good[:-1] & (np.diff(t) <= BREAK_S)
+    joined = good[1:] & good[:-1] & (of[1:] == of[:-1])
     starts = np.flatnonzero(good & ~np.concatenate([[False], joined]))
     ends = np.flatnonzero(good & ~np.concatenate([joined, [False]])) + 1
     return [slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True)]
@@ -181,12 +204,12 @@ def _lines(
     part: Image,
     x: NDArray[np.float64],
     y: NDArray[np.float64],
-    t: NDArray[np.float64],
+    of: NDArray[np.int64],
     colour: tuple[int, int, int],
     thick: int,
 ) -> None:
     points = np.stack([x, y], 1)
-    for run in _runs(np.isfinite(y), t):
+    for run in _runs(np.isfinite(y), of):
         cv2.polylines(part, [_fixed(points[run])], False, colour, thick, cv2.LINE_AA, SHIFT)
 
 

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 import numpy as np
 
 from vbp.drives.base import Image
+from vbp.drives.holes import played_ns
 from vbp.export.compose import Composer
 from vbp.export.facts import facts_of
 from vbp.export.frames import Source, open_source
@@ -22,7 +23,7 @@ class Clip:
     def __init__(self, source: Source) -> None:
         settings, frames = source.job.settings, np.array(source.indices, dtype=np.int64)
         self.source = source
-        self.timeline: Timeline = timeline(source.drive.timestamps_ns[frames], settings.fps)
+        self.timeline: Timeline = timeline(played_ns(source.drive.timestamps_ns)[frames], settings.fps)
         self.indices = frames[self.timeline.picks]  # of the drive, one for each picture
         self.composer = Composer(
             facts_of(source.drive, source.engine, np.unique(self.indices), source.layers), settings

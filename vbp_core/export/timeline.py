@@ -39,12 +39,12 @@ class Timeline:
         return np.asarray(np.maximum.accumulate(ticks - steps) + steps, dtype=np.int64)
 
 
-def timeline(timestamps_ns: NDArray[np.int64], fps: float | None) -> Timeline:
-    """Of the frames with these times (N,), N > 0: each at its own time, or with `fps` the nearest at each step.
+def timeline(times_ns: NDArray[np.int64], fps: float | None) -> Timeline:
+    """Of the frames that are played at these times (N,), N > 0: each at its own, or with `fps` the nearest at each step.
 
     Raises VbpError for an fps that cannot be.
     """
-    times = timestamps_ns - timestamps_ns[0]
+    times = times_ns - times_ns[0]
     steps = np.diff(times)
     steps = steps[steps > 0]
     step = int(np.median(steps)) if len(steps) else DEFAULT_STEP_NS
