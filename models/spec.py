@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vbp.errors import ModelError
+from vbp.readable import clean, printable
 
 FORMAT = 1
 MAX_NUMBER = 1_000_000  # of pixels along a side, far beyond any camera
@@ -141,6 +142,8 @@ class NetworkSpec:
         _check_types(self, "input_height input_width channels output_index", int)
         _check_types(self, "output_scale wheelbase_m steering_ratio output_offset", float)
         _check_types(self, "arguments layers", dict)
+        object.__setattr__(self, "name", clean(self.name))
+        object.__setattr__(self, "trained_on", printable(self.trained_on))  # may be long
         for name in ("mean", "std", "classes", "output_bins"):  # lists in files
             value = getattr(self, name)
             if isinstance(value, list):
@@ -206,6 +209,7 @@ class NetworkSpec:
             )
         if not all(isinstance(name, str) for name in self.classes):
             raise ModelError("classes of the specification holds something that is no text")
+        object.__setattr__(self, "classes", tuple(clean(name) for name in self.classes))
 
     def _check_bins(self) -> None:
         _check_one_of(self, "output_reading", READINGS)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.drives.base import Image
+from vbp.readable import clean
 
 SUPERSAMPLED = 4
 
@@ -17,6 +18,7 @@ def write(image: Image, text: str, x: int, baseline: int, size: int, colour: tup
     OpenCV 5 brings a typeface of its own. OpenCV 4 has only strokes, drawn at four times the size here and
     averaged, and only ASCII.
     """
+    text = clean(text)  # half a character ends OpenCV 5 in a segmentation fault
     if hasattr(cv2, "FontFace"):
         cv2.putText(image, text, (x, baseline), colour, cv2.FontFace("sans"), size, 450)
         return

@@ -5,14 +5,29 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import Any
 
 UNKNOWN = "–"
+MOST = 200  # letters of a name
 MINUS = "−"  # as wide as a plus, unlike the hyphen
 
 
 def printable(text: str) -> str:
     """On one line, and without what a terminal would obey: names of files and networks may hold anything."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def clean(name: str) -> str:
+    """`printable`, and not too long to be shown: for what files call a network, a class, a topic, and for their own names."""
+    return printable(name if len(name) <= MOST else f"{name[: MOST - 1]}…")
+
+
+def cell(value: Any) -> Any:
+    """A value as it is written into a CSV: a text that a spreadsheet would take for a formula begins with an apostrophe."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def signed(value: float, decimals: int = 1) -> str:

@@ -163,7 +163,7 @@ class SourceControl(QObject):
             self._settings.add_recent(str(self._player.path))
         self._picture.setToolTip("")
         info = drive.info
-        self._window.setWindowTitle(f"{info.path.name} – {info.kind}, {len(drive)} frames – vbp")
+        self._window.setWindowTitle(f"{info.name} – {info.kind}, {len(drive)} frames – vbp")
         self.enable_actions(True)
 
     def on_open_failed(self, failed: DriveFailed) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +67,22 @@ def test_a_part_is_exported_in_the_background(qtbot, open_window, tmp_path) -> N
     assert decoded(tmp_path / "clip.mp4") == 8
     assert export.total == 8 and not window.export.line.isVisible()
     assert "clip.mp4 is exported" in window.notice.label.text()
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are text there")
+def test_a_drive_in_a_folder_whose_name_is_no_text(qtbot, open_window, drive_folder, tmp_path) -> None:
+    os.rename(drive_folder, os.fsencode(tmp_path) + b"/\xff\x1b[31m")
+    window = open_window(tmp_path / os.fsdecode(b"\xff\x1b[31m"), network="NetSVF", frame=2)
+    assert window.windowTitle().startswith("��[31m – ")
+    window.marks.set_part(2, 4)
+    dialog = ask(qtbot, window, tmp_path / "clip.mp4")
+    qtbot.waitUntil(lambda: dialog.preview._rgb is not None, timeout=WAIT)
+    qtbot.mouseClick(dialog.export_button, Qt.MouseButton.LeftButton)
+    export = window.export.queue.running
+    assert export is not None
+    qtbot.waitUntil(lambda: export.state in (DONE, FAILED), timeout=LONG)
+    assert export.state == DONE, export.text
+    assert decoded(tmp_path / "clip.mp4") == 3
 
 
 def test_the_preview_follows_the_choices(qtbot, open_window) -> None:

@@ -27,6 +27,7 @@ from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
 from vbp.frames.outcomes import Outcomes
 from vbp.frames.table import HEAD, columns_of, row_of
+from vbp.readable import cell
 from vbp.results import FrameRequest
 from vbp.scores import score
 
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
             outcomes = Outcomes()
             with closing(run_frames(drive, [engine], FrameRequest(maps=()), indices)) as found:
                 for frame in found:
-                    writer.writerow(row_of(frame, drive.info.path.name, engine.name, engine.spec))
+                    writer.writerow(map(cell, row_of(frame, drive.info.name, engine.name, engine.spec)))
                     outcomes.add(frame)
                     bar.update()
         scores = score(drive.angle_rad[indices], outcomes.predicted_rad)

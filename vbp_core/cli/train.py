@@ -19,6 +19,7 @@ from vbp.errors import VbpError
 from vbp.models.network import load_checkpoint
 from vbp.models.registry import SPECS
 from vbp.models.spec import NetworkSpec
+from vbp.readable import printable
 from vbp.training.classes import CLASSES
 from vbp.training.folder import LAST, Row, Run, Source
 from vbp.training.loop import Listener, resume, train
@@ -262,7 +263,7 @@ class Bars(Listener):
 
     def say(self, text: str) -> None:
         if not self._silent:
-            tqdm.write(text, file=sys.stderr if self._quiet else sys.stdout)
+            tqdm.write(printable(text), file=sys.stderr if self._quiet else sys.stdout)
 
     def decoded(self, done: int, total: int) -> None:
         self._to("preparing", "frame", done, total)

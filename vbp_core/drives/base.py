@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.errors import DriveError, FrameError
+from vbp.readable import clean
 
 Image = NDArray[np.uint8]  # RGB, (H, W, 3)
 
@@ -89,6 +90,11 @@ class DriveInfo:
     notes: list[str] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     classes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the recording is called, in files and pictures: of a path that may hold anything."""
+        return clean(self.path.name)
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values for a JSON file: the path as text, each gap as a dict."""

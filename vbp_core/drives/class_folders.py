@@ -14,6 +14,7 @@ from vbp.drives.images import named_picture, note_sizes, why_none
 from vbp.drives.paths import is_file, natural_key
 from vbp.drives.picture_files import PictureDrive
 from vbp.errors import DriveError
+from vbp.readable import clean
 
 KIND = "class-folders"
 NOMINAL_HZ = 5  # the pictures are no sequence: slow enough to be looked at
@@ -31,7 +32,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
     if options.camera is not None:
         raise DriveError(f"{path} is a folder of class images without cameras; leave out --camera")
     folders = _classes(path)
-    info = DriveInfo(KIND, path, 0, 0, 0.0, classes=tuple(folder.name for folder in folders))
+    info = DriveInfo(KIND, path, 0, 0, 0.0, classes=tuple(clean(folder.name) for folder in folders))
     listed = [(label, file) for label, folder in enumerate(folders) for file in _pictures(folder)]
     files = [str(file) for _, file in listed]
     names = [os.path.relpath(file, path) for file in files]

@@ -18,6 +18,7 @@ from vbp.drives.convention import Convention
 from vbp.drives.video_drive import VideoDrive
 from vbp.drives.video_index import VideoIndex, build_index
 from vbp.errors import DriveError
+from vbp.readable import clean
 
 FORMAT, VERSION = "vbp-recording", 2
 HEAD, VIDEO, ROWS = "vbp-recording.json", "video.mkv", "frames.csv"
@@ -187,7 +188,7 @@ def pauses(timestamps_ns: NDArray[np.int64]) -> list[str]:
 
 
 def _word(value: Any) -> str:
-    return " ".join(value.split())[:200] if isinstance(value, str) else ""
+    return clean(" ".join(value.split())) if isinstance(value, str) else ""
 
 
 @dataclass

@@ -20,6 +20,7 @@ from vbp.drives.ros_fields import (
 )
 from vbp.drives.ros_images import decode_compressed, decode_raw
 from vbp.drives.ros_video import codec_of
+from vbp.readable import clean
 
 _RAW_FIELDS = {"height", "width", "encoding", "step", "data"}
 _ENCODINGS = ("ros1", "cdr")
@@ -203,11 +204,6 @@ def _element(values: Any, element: str, names: Any) -> float:
 def short_type(msgtype: str) -> str:
     """The type as ROS 1 writes it and people say it: sensor_msgs/Image."""
     return msgtype.replace("/msg/", "/")
-
-
-def clean(name: str) -> str:
-    """A name out of a recording as it can stand in a message: on one line, and not too long."""
-    return "".join(c if c.isprintable() else "?" for c in name[:200])
 
 
 def long_type(msgtype: str) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 import zstandard
 
 from vbp.drives.message_file import DamagedError, Head, MessageFile
-from vbp.drives.ros_messages import Topic, clean
+from vbp.drives.ros_messages import Topic
 from vbp.errors import DriveError
+from vbp.readable import clean
 
 MAGIC = b"SQLite format 3\0"
 

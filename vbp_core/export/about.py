@@ -6,6 +6,7 @@ import json
 import os
 
 from vbp.export.frames import Source
+from vbp.readable import printable
 from vbp.version import made_by
 
 
@@ -15,7 +16,7 @@ def about(source: Source) -> dict[str, str]:
 
     job, info, spec = source.job, source.drive.info, source.engine.spec
     crop = job.crop
-    return {
+    facts = {
         "made_by": made_by(),
         "torch": str(torch.__version__),
         "drive": os.path.realpath(job.drive_path),
@@ -32,3 +33,4 @@ def about(source: Source) -> dict[str, str]:
         "crop": f"{crop.x},{crop.y},{crop.width},{crop.height}" if crop else "by the network's own rule",
         "device": source.engine.device,
     }
+    return {name: printable(text) for name, text in facts.items()}

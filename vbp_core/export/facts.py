@@ -59,7 +59,7 @@ def facts_of(drive: Drive, engine: Engine, indices: NDArray[np.int64], layers: i
             holes[at] = holes.get(at, 0.0) + seconds
     return Facts(
         model=engine.name,
-        drive=info.path.name,
+        drive=info.name,
         frame_size=(info.width, info.height),
         input_size=(spec.input_width, spec.input_height),
         layers=layers,

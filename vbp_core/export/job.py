@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -130,9 +131,9 @@ def _read(kind: Any, value: Any, name: str) -> Any:
 
 
 def _is_text(value: str) -> bool:
-    """No NUL, and no half of a character."""
+    """No NUL, and no half of a character but those that stand for a byte of a file's name."""
     try:
-        return "\0" not in value and bool(value.encode() or True)
+        return "\0" not in value and bool(os.fsencode(value) or True)
     except UnicodeEncodeError:
         return False
 

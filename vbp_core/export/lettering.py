@@ -9,6 +9,7 @@ import cv2
 from vbp.drives.base import Image
 from vbp.lettering import write
 from vbp.palette import Rgb
+from vbp.readable import clean
 
 REGULAR, MEDIUM, BOLD = 400, 500, 600
 ELLIPSIS = "…"
@@ -25,6 +26,7 @@ class Lettering:
 
     def width(self, text: str, size: int, weight: int = REGULAR) -> int:
         """Pixels from the first letter's origin to where the next one would stand."""
+        text = clean(text)  # half a character ends OpenCV 5 in a segmentation fault
         if self._face is None:
             return int(cv2.getTextSize(_plain(text), cv2.FONT_HERSHEY_SIMPLEX, size / 30, 1)[0][0])
         x, _, width, _ = cv2.getTextSize((1 << 14, 1 << 14), text, (0, 0), self._face, size, weight)
@@ -46,6 +48,7 @@ class Lettering:
 
         Returns the width drawn.
         """
+        text = clean(text)
         if room is not None:
             text = self._shorten(text, size, weight, room)
         width = self.width(text, size, weight)

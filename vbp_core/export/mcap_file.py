@@ -50,6 +50,7 @@ from vbp.export.ros2_messages import (
 )
 from vbp.files import check_target
 from vbp.overlay import Rect, blend
+from vbp.readable import printable
 from vbp.results import FrameResult
 from vbp.version import made_by
 
@@ -168,9 +169,9 @@ class _File:
             message = self._messages.diagnosis(
                 self._at,
                 "vbp: frame",
-                text or "fine",
+                printable(text) or "fine",
                 WARN if text else OK,
-                self._source.drive.info.path.name,
+                self._source.drive.info.name,
                 {"frame": str(frame.index), "gap": str(bool(frame.gap)).lower()},
             )
             self._put("/diagnostics", DIAGNOSTICS, message)

@@ -17,6 +17,7 @@ from vbp.export.part_file import growing
 from vbp.export.registry import CancelledError, Progress, format_of
 from vbp.files import check_target
 from vbp.frames.table import HEAD, Row, columns_of, row_of
+from vbp.readable import cell
 
 METADATA = b"vbp"  # the key of a Parquet file's metadata under which `about` is, as JSON
 
@@ -46,7 +47,7 @@ def write(job: Job, progress: Progress) -> Path:
 
 
 def _rows(source: Source) -> Generator[Row, None, None]:
-    drive, engine = source.drive.info.path.name, source.engine
+    drive, engine = source.drive.info.name, source.engine
     with closing(source.frames(maps=(), layers=False)) as frames:
         for frame in frames:
             yield row_of(frame, drive, engine.name, engine.spec)
@@ -62,7 +63,9 @@ class _CsvTable:
         self._writer.writerow(columns)
 
     def add(self, row: Row) -> None:
-        self._writer.writerow(row)  # floats by their shortest form that reads back the same; None empty
+        self._writer.writerow(
+            map(cell, row)
+        )  # floats by their shortest form that reads back the same; None empty
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from vbp.export.picture import to_png
 from vbp.export.registry import CancelledError, Progress
 from vbp.export.render import Clip, open_clip
 from vbp.frames import table
+from vbp.readable import cell
 
 LIST = "frames.csv"
 FIRST, LAST = "file", "time_ns"  # beside the columns of a frame; time_ns: in the clip, from 0
@@ -63,7 +64,7 @@ def _check(target: Path, job: Job) -> None:
 
 
 def _write_all(part: Path, clip: Clip, progress: Progress) -> None:
-    drive, engine, timeline = clip.source.drive.info.path.name, clip.source.engine, clip.timeline
+    drive, engine, timeline = clip.source.drive.info.name, clip.source.engine, clip.timeline
     with (part / LIST).open("w", newline="", encoding="utf-8") as file, closing(clip.pictures()) as pictures:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow((FIRST, *table.columns_of(engine.spec), LAST))
@@ -73,7 +74,7 @@ def _write_all(part: Path, clip: Clip, progress: Progress) -> None:
             unfinished.write_bytes(to_png(picture))
             unfinished.replace(part / name)
             row = table.row_of(frame, drive, engine.name, engine.spec)
-            rows.writerow((name, *row, int(timeline.times_ns[at])))
+            rows.writerow((name, *map(cell, row), int(timeline.times_ns[at])))
             if not progress(at + 1, len(timeline)):
                 raise CancelledError("the export was cancelled")
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vbp.classes import UNKNOWN, labels_for
 from vbp.drives.base import Drive
 from vbp.models.spec import NetworkSpec
+from vbp.readable import printable
 from vbp.results import FrameResult
 from vbp.version import made_by
 
@@ -60,9 +61,9 @@ def row_of(frame: FrameResult, drive: str, model: str, spec: NetworkSpec) -> Row
         *(_known(math.degrees(v)) for v in angles),
         _known(frame.speed_mps),
         *(_known(v) for v in angles),
-        frame.picture or None,
-        frame.gap or None,
-        (frame.result.warning if frame.result is not None else "") or None,
+        printable(frame.picture) or None,
+        printable(frame.gap) or None,
+        printable(frame.result.warning if frame.result is not None else "") or None,
         drive,
         model,
         made_by(),

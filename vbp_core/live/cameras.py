@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vbp.readable import clean
+
 _ASK_S = 2.0  # for all devices together: one that hangs in its driver holds up nobody
 _INDICES = 4  # tried where the system has no list
 
@@ -95,7 +97,7 @@ def _ask_linux(path: Path) -> CameraInfo | None:
             errno.EBUSY: "another program uses it",
         }.get(error.errno or 0, f"it cannot be opened: {error.strerror or error}")
         return CameraInfo(_stable_id(path), str(path), name, problem=problem)
-    return CameraInfo(_stable_id(path), str(path), own_name or name, tuple(sizes), tuple(rates))
+    return CameraInfo(_stable_id(path), str(path), clean(own_name or name), tuple(sizes), tuple(rates))
 
 
 def _name_in_sysfs(path: Path) -> str:

@@ -29,6 +29,7 @@ from vbp.drives.recording import COLUMNS, FORMAT, HEAD, ROWS, VERSION, VIDEO
 from vbp.errors import VbpError
 from vbp.live.records import LiveFrame
 from vbp.models.atomic import atomic_write
+from vbp.readable import cell
 
 _CLUSTER_MS = 250
 _MILLISECOND = Fraction(1, 1000)
@@ -205,7 +206,7 @@ def row(number: int, frame: LiveFrame) -> bytes:
     if classes is None:
         cells += ["", "", ""]
     else:
-        cells += [str(classes.number), _number(classes.probability), " ".join(classes.name.split())]
+        cells += [str(classes.number), _number(classes.probability), cell(" ".join(classes.name.split()))]
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
     return line.getvalue().encode()
