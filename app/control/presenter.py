@@ -18,6 +18,7 @@ from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.plot_parts import CLASSES, STEERING, UNKNOWN_CLASSES
 from vbp.classes import unknown_folders
 from vbp.drives.base import Drive
+from vbp.drives.holes import find_holes, played_ns
 from vbp.readable import clock
 
 VBP = "visualbackprop"
@@ -43,6 +44,7 @@ class Presenter(QObject):
         self.seen: set[str] = set()
         self.layers_frame: Frame | None = None
         self._of_classes = False
+        self._gaps: list[tuple[int, int, str]] = []
         self.methods = MethodPanels(player, explanations, panels.methods, panels.status, self)
         self.methods.changed.connect(self.ask)
         self.live = LiveStatus(player, panels, self)
@@ -77,8 +79,9 @@ class Presenter(QObject):
         p = self.panels
         self.drive = drive
         times = (drive.timestamps_ns - drive.timestamps_ns[0]) / 1e9
+        self._gaps = [(g.first, g.last, g.reason) for g in drive.info.gaps]
         self._show_known()
-        p.transport.timeline.set_drive(times, [(g.first, g.last, g.reason) for g in drive.info.gaps])
+        p.transport.timeline.set_drive(times, self._gaps, find_holes(drive.timestamps_ns))
         p.compare.set_live(False)
         p.status.forget_measured()
         self._clear_predicted()
@@ -95,7 +98,13 @@ class Presenter(QObject):
         meaning = STEERING if not table.of_classes else CLASSES if labelled else UNKNOWN_CLASSES
         self.panels.angle.set_meaning(meaning)
         self.panels.transport.timeline.set_unit(meaning.unit)
-        self.panels.angle.set_drive((drive.timestamps_ns - drive.timestamps_ns[0]) / 1e9, table.driven)
+        played, holes = played_ns(drive.timestamps_ns) / 1e9, find_holes(drive.timestamps_ns)
+        self.panels.angle.set_drive(played, table.driven, holes)
+        self._show_gaps()
+
+    def _show_gaps(self) -> None:
+        self.panels.transport.timeline.set_gaps(self._gaps)
+        self.panels.angle.set_gaps([(first, last) for first, last, _ in self._gaps])
 
     def clear(self) -> None:
         """No recording is open."""
@@ -171,6 +180,9 @@ class Presenter(QObject):
         if live:
             self.live.add(frame, place.seconds)
         else:
+            if record.gap and not p.transport.timeline.gap_at(frame.index):  # found while playing
+                self._gaps.append((frame.index, frame.index, record.gap))
+                self._show_gaps()
             p.angle.set_cursor(frame.index)
             p.transport.timeline.set_position(frame.index)
         self._measure_stages(frame)

@@ -7,6 +7,8 @@ from PySide6.QtWidgets import QWidget
 
 from vbp.app.panels.live_history import History
 from vbp.app.widgets.plot import AnglePlot
+from vbp.app.widgets.plot_holes import parts_of
+from vbp.drives.holes import find_holes
 
 SPAN_S = 60.0
 
@@ -66,6 +68,8 @@ class LivePlot(AnglePlot):
         n = len(self._times)
         step = float(self._times[-1] - self._times[0]) / (n - 1) if n > 1 else 0.0
         self._bridge = max(2, min(n, round(0.7 / step))) if step > 0 else 1
+        outages = find_holes(np.round(self._times * 1e9).astype(np.int64))
+        self._parts = self._seen_parts = parts_of(n, [i + 1 for i, _ in outages])
         self._peaks = [_peak(v) for v in (self._driven, self._predicted, self._error)]
         labelled = self._with_driven
         if labelled != self._labelled or empty != (n == 0):

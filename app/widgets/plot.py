@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from vbp.app import theme
+from vbp.app.widgets.plot_holes import HoleMarks, Holes, parts_of
 from vbp.app.widgets.plot_parts import (
     STEERING,
     DegreeAxis,
@@ -24,6 +26,7 @@ from vbp.app.widgets.plot_parts import (
     add_zero,
     dress_axes,
     legend_entry,
+    single_shot,
     thin_pen,
 )
 from vbp.app.widgets.series import Floats, nearest, nice_limit, peak, visible_curve
@@ -85,11 +88,12 @@ class AnglePlot(QWidget):
         self._zeros = [add_zero(plot) for plot in (self._upper, self._lower)]
         self._regions = [add_region(plot) for plot in (self._upper, self._lower)]
         self._lines = [add_cursor(plot, self._dragged, self._dropped) for plot in (self._upper, self._lower)]
+        self._hole_marks = HoleMarks((self._upper, self._lower))
         self._say = [add_text(plot) for plot in (self._upper, self._lower)]
 
-        self._data_timer = self._timer(DATA_MS, self._draw_curves)
-        self._view_timer = self._timer(VIEW_MS, self._draw_curves)
-        self._cursor_timer = self._timer(VIEW_MS, self._draw_cursor)
+        self._data_timer = single_shot(self, DATA_MS, self._draw_curves)
+        self._view_timer = single_shot(self, VIEW_MS, self._draw_curves)
+        self._cursor_timer = single_shot(self, VIEW_MS, self._draw_cursor)
         self._view.scene().sigMouseClicked.connect(self._clicked)
         self._upper.vb.sigXRangeChanged.connect(lambda *_: self._soon(self._view_timer))
         self._upper.vb.sigResized.connect(lambda *_: self._soon(self._view_timer))
@@ -115,8 +119,11 @@ class AnglePlot(QWidget):
         self._write()
         self._soon(self._view_timer)
 
-    def set_drive(self, times_s: Floats | None, driven_deg: Floats) -> None:
-        """`times_s` (N,) sorted seconds, or None to count frames; `driven_deg` (N,), NaN where unlabelled."""
+    def set_drive(self, times_s: Floats | None, driven_deg: Floats, holes: Holes = ()) -> None:
+        """`times_s` (N,) sorted seconds, or None to count frames; `driven_deg` (N,), NaN where unlabelled.
+
+        holes: in the recording's time, which `times_s` jumps; the clock below does not.
+        """
         self._driven = np.asarray(driven_deg, dtype=np.float64)
         n = len(self._driven)
         times = np.arange(n, dtype=np.float64) if times_s is None else np.asarray(times_s, dtype=np.float64)
@@ -125,6 +132,8 @@ class AnglePlot(QWidget):
             times = np.arange(n, dtype=np.float64)
         self._time_axis.in_frames = in_frames
         self._times = times - times[0] if n else times
+        self._time_axis.set_parts(self._hole_marks.set_holes(self._times, holes))
+        self._parts = self._seen_parts = parts_of(n, [i + 1 for i, _ in holes])
         step = float(self._times[-1]) / (n - 1) if n > 1 else 0.0
         # a second of frames that playing skipped is drawn through
         self._bridge = 10 if in_frames or step <= 0 else max(2, min(n, round(1.0 / step)))
@@ -138,6 +147,11 @@ class AnglePlot(QWidget):
         self._place_regions()
         self._write()
         self.fit()
+
+    def set_gaps(self, gaps: Sequence[tuple[int, int]]) -> None:
+        """First and last frames of what has no picture: no prediction is drawn across it."""
+        self._seen_parts = self._parts + parts_of(len(self._times), [first for first, _ in gaps])
+        self._soon(self._data_timer)
 
     def set_predicted(self, i: int, deg: float) -> None:
         """The prediction of frame `i`; drawn soon, together with the others that arrive meanwhile."""
@@ -263,13 +277,6 @@ class AnglePlot(QWidget):
         if not timer.isActive():
             timer.start()
 
-    def _timer(self, ms: int, call: Any) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(ms)
-        timer.timeout.connect(call)
-        return timer
-
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._soon(self._view_timer)
@@ -287,13 +294,13 @@ class AnglePlot(QWidget):
             self._fit_degrees()
         x0, x1 = self.view_range()
         columns = int(self._upper.vb.width() * self.devicePixelRatioF())
-        for name, values, bridge in (
-            ("driven", self._driven, 1),
-            ("predicted", self._predicted, self._bridge),
-            ("error", self._error, self._bridge),
+        for name, values, bridge, parts in (
+            ("driven", self._driven, 1, self._parts),
+            ("predicted", self._predicted, self._bridge, self._seen_parts),
+            ("error", self._error, self._bridge, self._seen_parts),
         ):
-            xs, ys = visible_curve(self._times, values, x0, x1, columns, bridge)
-            self._curves[name].setData(xs, ys)
+            self._curves[name].setData(*visible_curve(self._times, values, x0, x1, columns, bridge, parts))
+        self._hole_marks.place(x0, x1, self._upper.vb.width())
 
     def _fit_degrees(self) -> None:
         if self._meaning.percent:
@@ -355,6 +362,7 @@ class AnglePlot(QWidget):
             line.setHoverPen(pg.mkPen(c.accent, width=3))
         for plot in (self._upper, self._lower):
             dress_axes(plot)
+        self._hole_marks.dress()
         for name, curve in self._curves.items():
             curve.setPen(thin_pen(getattr(c, name)))
         self._write()

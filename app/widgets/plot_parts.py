@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import html
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtGui import QColor, QPen
 
 from vbp.app import theme
-from vbp.readable import MINUS, clock
+from vbp.readable import MINUS, clock, clock_ticks
 
 SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 PERCENT = (5, 10, 25, 50)
@@ -49,6 +50,19 @@ class TimeAxis(pg.AxisItem):
     def __init__(self) -> None:
         super().__init__("bottom", maxTickLength=-4)
         self.setStyle(tickTextOffset=3)
+        self._parts = [(0.0, 0.0)]
+
+    def set_parts(self, parts: list[tuple[float, float]]) -> None:
+        """What the clock says more than the axis, from each place on (see `clock_ticks`): it jumps holes."""
+        self._parts = parts
+        self.picture = None
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
+        if self.in_frames or len(self._parts) == 1:
+            return list(super().tickValues(minVal, maxVal, size))
+        spacing = self.tickSpacing(minVal, maxVal, size)[0][0]
+        apart = (maxVal - minVal) * 70 / max(70.0, size)
+        return [(spacing, [v for v, _ in clock_ticks(minVal, maxVal, spacing, self._parts, apart)])]
 
     def tickSpacing(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, float]]:
         if self.in_frames:
@@ -60,7 +74,9 @@ class TimeAxis(pg.AxisItem):
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         if self.in_frames:
             return [f"{v:.0f}" if v >= 0 and float(v).is_integer() else "" for v in values]
-        return ["" if v < 0 else clock(v) if spacing < 1 else clock(v)[:-2] for v in values]
+        ahead = [self._parts[bisect_right(self._parts, v, key=lambda p: p[0]) - 1][1] for v in values]
+        texts = [clock(v + more + 1e-6) for v, more in zip(values, ahead, strict=True)]
+        return ["" if v < 0 else t if spacing < 1 else t[:-2] for v, t in zip(values, texts, strict=True)]
 
 
 class DegreeAxis(pg.AxisItem):
@@ -180,3 +196,12 @@ def add_text(plot: Any) -> Any:
     label.anchor(itemPos=(0.5, 0.5), parentPos=(0.5, 0.5))
     label.setZValue(30)
     return label
+
+
+def single_shot(parent: QObject, ms: int, call: Callable[[], None]) -> QTimer:
+    """A timer that calls once, so long after it was started."""
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(ms)
+    timer.timeout.connect(call)
+    return timer

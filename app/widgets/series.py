@@ -13,13 +13,20 @@ _LIMITS = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 270, 360, 540, 720)
 
 
 def visible_curve(
-    x: Floats, y: Floats, x0: float, x1: float, columns: int, bridge: int = 1
+    x: Floats,
+    y: Floats,
+    x0: float,
+    x1: float,
+    columns: int,
+    bridge: int = 1,
+    parts: NDArray[np.int64] | None = None,
 ) -> tuple[Floats, Floats]:
     """The curve (x sorted; y with NaN where unknown) between x0 and x1, at most ~4 points per column.
 
     Where many samples fall on a column, its smallest and largest stay: no peak is lost. Up to `bridge`
     steps between known samples are drawn through (frames that playing skipped); a longer gap becomes
-    a NaN, which breaks the line. A sample alone becomes a short dash, for a line of one point is none.
+    a NaN, which breaks the line, as does the step from one part to another (`parts`: the number of each sample's). A
+    sample alone becomes a short dash, for a line of one point is none.
     """
     columns = max(1, columns)
     first = max(0, int(np.searchsorted(x, x0, "left")) - bridge)
@@ -36,22 +43,28 @@ def visible_curve(
         step = np.repeat(np.arange(len(starts)), 2)
         xs = np.repeat(x[first:last][starts], 2)
         ys = np.stack((low, high), axis=1).ravel()
+        of = None if parts is None else np.repeat(parts[first:last][starts], 2)
         bridge = -(-bridge // per_bin)
     else:
         step, xs, ys = np.arange(last - first), x[first:last], y[first:last]
+        of = None if parts is None else parts[first:last]
     known = np.isfinite(ys)
     if not known.all():
         step, xs, ys = step[known], xs[known], ys[known]
-    return _break(step, xs, ys, bridge, dash=(x1 - x0) / columns * 2)
+        of = None if of is None else of[known]
+    parted = np.diff(step) > bridge
+    if of is not None:
+        parted |= np.diff(of) != 0
+    return _break(step, xs, ys, parted, dash=(x1 - x0) / columns * 2)
 
 
 def _break(
-    step: NDArray[np.int64], xs: Floats, ys: Floats, bridge: int, dash: float
+    step: NDArray[np.int64], xs: Floats, ys: Floats, parted: NDArray[np.bool_], dash: float
 ) -> tuple[Floats, Floats]:
-    """Part the line where more than `bridge` steps are missing; lengthen what is one step short."""
+    """Break the line after each point that is `parted` from the next; lengthen what is one step short."""
     if not len(xs):
         return np.zeros(0), np.zeros(0)
-    last = np.append(np.diff(step) > bridge, True)  # of its stretch
+    last = np.append(parted, True)  # of its stretch
     first = np.concatenate(([True], last[:-1]))
     begun = step[first][np.cumsum(first) - 1]  # the step with which each point's stretch begins
     alone = last & (begun == step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from vbp.app import theme
 from vbp.app.widgets.series import nice_limit
 from vbp.app.widgets.timeline_strip import gap_runs, paint_strip
-from vbp.readable import clock
+from vbp.readable import clock, how_long
 
 PAD = 12.0
 LANE = 13.0  # above the strip: bookmarks and the handles of A and B
@@ -35,6 +36,7 @@ class Timeline(QWidget):
         self._times: Floats = np.zeros(0)
         self._gaps: list[tuple[int, int, str]] = []
         self._errors: Floats = np.zeros(0)
+        self._holes: dict[int, float] = {}  # frame after it -> seconds
         self._unit = "°"
         self._peak = 0.0
         self._bookmarks: list[int] = []
@@ -57,8 +59,11 @@ class Timeline(QWidget):
 
     # -- what it shows
 
-    def set_drive(self, times_s: Floats, gaps: list[tuple[int, int, str]]) -> None:
-        """A new drive: its frames' times in seconds, and (first, last, reason) of what is missing."""
+    def set_drive(
+        self, times_s: Floats, gaps: list[tuple[int, int, str]], holes: Sequence[tuple[int, float]] = ()
+    ) -> None:
+        """A new drive: its frames' times in seconds, (first, last, reason) of what is missing, and holes in its time, each as
+        the frame before it and its seconds."""
         self._times = np.asarray(times_s, dtype=np.float64)
         self._errors = np.full(len(self._times), np.nan)
         self._peak = 0.0
@@ -66,6 +71,7 @@ class Timeline(QWidget):
         self._marks = [None, None]
         self._position = 0
         self._held = None
+        self._holes = {before + 1: seconds for before, seconds in holes}
         self.set_gaps(gaps)
 
     def set_gaps(self, gaps: list[tuple[int, int, str]]) -> None:
@@ -141,6 +147,8 @@ class Timeline(QWidget):
             parts.append(f"error {self._errors[i]:.1f}{self._unit}")
         if i in self._bookmarks:
             parts.append("bookmark")
+        if i in self._holes:
+            parts.append(f"{how_long(self._holes[i])} after the frame before")
         if gap := self.gap_at(i):
             parts.append(gap)
         return "\n".join(parts)
@@ -254,12 +262,18 @@ class Timeline(QWidget):
         painter.setPen(QPen(c.border, 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRoundedRect(t.adjusted(-0.5, -0.5, 0.5, 0.5), 2, 2)
+        self._paint_holes(painter, t)
         if len(self._times):
             self._paint_marks(painter, t)
             self._paint_bookmarks(painter)
             self._paint_position(painter, t)
             self._paint_text(painter)
         painter.end()
+
+    def _paint_holes(self, painter: QPainter, t: QRectF) -> None:
+        """The parts of a recording that was put together lie apart."""
+        for x in sorted({round(self.x_of(i) + self.x_of(i - 1)) / 2 for i in self._holes}):
+            painter.fillRect(QRectF(x - 1.5, t.top() - 1, 3, t.height() + 2), theme.colours().window)
 
     def _paint_marks(self, painter: QPainter, t: QRectF) -> None:
         a, b = self._marks

@@ -16,6 +16,7 @@ from PySide6.QtGui import QImage
 
 from livemaker import draw_clock, jpeg, read_clock
 from vbp.app.panels.live_history import History
+from vbp.app.panels.live_plot import LivePlot
 from vbp.live.address import parse_address
 from vbp.live.records import LiveRequest
 from vbp.overlay import Rect
@@ -318,3 +319,19 @@ def test_the_clock_of_the_test_can_be_read():
         77,
         123,
     )
+
+
+def test_the_live_curve_breaks_at_an_outage(qtbot):
+    plot = LivePlot()
+    qtbot.addWidget(plot)
+    plot.resize(600, 200)
+    with qtbot.waitExposed(plot):
+        plot.show()
+    plot.begin(with_driven=True)
+    for seconds in (*np.arange(0, 2, 0.1), *np.arange(8, 9, 0.1)):
+        plot.history.add(float(seconds), 5.0, 4.0)
+    plot.refresh()
+    qtbot.waitUntil(lambda: len(plot._times) == 30)
+    for name in ("driven", "predicted", "error"):
+        xs, ys = plot._curves[name].getData()
+        assert [xs[k - 1] for k in np.flatnonzero(np.isnan(ys))] == pytest.approx([1.9, 8.9], abs=0.2)

@@ -286,3 +286,58 @@ def test_times_read_as_a_clock(qapp):
     assert axis.tickStrings([0.5], 1, 0.5) == ["00:00.5"]
     axis.in_frames = True
     assert axis.tickStrings([10, 20.5], 1, 10) == ["10", ""]
+
+
+# -- holes in time, and what is missing
+
+
+@pytest.mark.parametrize("columns", [4, 100])
+def test_a_line_is_not_drawn_from_one_part_to_the_next(columns):
+    x, y = np.arange(20.0), np.full(20, 3.0)
+    parts = (np.arange(20) >= 12).astype(np.int64)
+    xs, ys = visible_curve(x, y, 0, 19, columns, bridge=5, parts=parts)
+    assert np.isnan(ys).sum() == 2  # of the hole, and at the end
+    before = xs[: int(np.flatnonzero(np.isnan(ys))[0])]
+    assert before.max() < 12
+
+
+def test_a_hole_is_a_gap_with_a_mark_and_the_clock_goes_on_after_it(plot, qtbot):
+    times = np.arange(40) / 10.0
+    plot.set_drive(times, np.sin(times) * 20, [(19, 600.1), (29, 3600.0)])
+    plot.set_predicted_many(0, np.sin(times) * 10)
+    settle(qtbot, plot)
+    for name in ("driven", "predicted", "error"):
+        xs, ys = drawn(plot, name)
+        ends = [xs[k - 1] for k in np.flatnonzero(np.isnan(ys))]
+        assert ends == pytest.approx([1.9, 2.9, 3.9], abs=0.02)
+    assert plot._hole_marks.shown() == ["10 min", "1 h"]
+    lines, _ = plot._hole_marks._lines[0].getData()
+    assert lines.tolist() == pytest.approx([1.95, 1.95, 2.95, 2.95])
+    (spacing, places), *_ = plot._time_axis.tickValues(0, 3.9, 900)
+    texts = plot._time_axis.tickStrings(places, 1, spacing)
+    assert texts[0] == "00:00.0" and any(t.startswith("10:0") for t in texts)
+    assert texts[-1].startswith("1:10:0")
+    plot.set_drive(times, np.zeros(40))  # another drive, without any
+    settle(qtbot, plot)
+    assert plot._hole_marks.shown() == [] and not len(plot._hole_marks._lines[0].getData()[0])
+
+
+def test_predictions_are_not_drawn_across_missing_pictures(plot, qtbot):
+    n = 100
+    plot.set_drive(np.arange(n) / 20.0, np.zeros(n))
+    values = np.full(n, 5.0)
+    values[[30, 60]] = np.nan  # one has no picture, one was skipped in playing
+    plot.set_predicted_many(0, values)
+    plot.set_gaps([(30, 30)])
+    settle(qtbot, plot)
+    xs, ys = drawn(plot, "predicted")
+    breaks = [xs[k - 1] for k in np.flatnonzero(np.isnan(ys))]
+    assert breaks == pytest.approx([29 / 20, 99 / 20])
+
+
+def test_many_holes_are_few_lines(plot, qtbot):
+    n = 20_000
+    plot.set_drive(np.arange(n, dtype=float), np.zeros(n), [(i, 100.0) for i in range(n - 1)])
+    settle(qtbot, plot)
+    assert 0 < len(plot._hole_marks._lines[0].getData()[0]) < 2 * 900
+    assert len(plot._hole_marks.shown()) <= 12

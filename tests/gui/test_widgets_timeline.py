@@ -185,3 +185,17 @@ def test_the_time_text_does_not_move_the_track(line):
         assert line.track() == track
     assert texts == {"00:00.0 / 09:12", "03:30.5 / 09:12", "09:12.0 / 09:12"}
     assert line.focusPolicy() == Qt.FocusPolicy.NoFocus
+
+
+def test_the_parts_of_a_recording_lie_apart(line):
+    drive(line, 100)
+    line.set_errors(np.full(100, 10.0))
+    whole = line.grab().toImage()
+    line.set_drive(np.arange(100) / 20.0, [], [(49, 600.1)])
+    line.set_errors(np.full(100, 10.0))
+    parted = line.grab().toImage()
+    between = QPoint(round((line.x_of(49) + line.x_of(50)) / 2), 35)
+    assert whole.pixelColor(between) != theme.colours().window
+    assert parted.pixelColor(between) == theme.colours().window
+    assert "10 min after the frame before" in line.describe(50)
+    assert "after the frame before" not in line.describe(49) + line.describe(51)
