@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import socket
 import threading
 import time
@@ -63,10 +64,11 @@ class MjpegServer:
     `kill` ends it as a power cut does, `start` brings it back at the same port. `status` other than 200 refuses.
     """
 
-    def __init__(self, status: int = 200, credentials: str = "") -> None:
-        """credentials: "user:password" that are asked for; without, everybody is let in."""
+    def __init__(self, status: int = 200, credentials: str = "", scheme: str = "Basic") -> None:
+        """credentials: "user:password" that are asked for by `scheme`, Basic or Digest; without, everybody is let in."""
         self.status = status
-        self._credentials = credentials
+        self._credentials, self._scheme = credentials, scheme
+        self.heard: list[str | None] = []  # what each request said of a password
         self.accepts = True  # False: a client is let in and told nothing
         self.port = 0
         self._clients: list[socket.socket] = []
@@ -103,10 +105,12 @@ class MjpegServer:
         return self
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
-        wanted = f"Basic {base64.b64encode(self._credentials.encode()).decode()}"
-        if self._credentials and handler.headers.get("Authorization") != wanted:
+        said = handler.headers.get("Authorization")
+        self.heard.append(said)
+        if self._credentials and not self._is_let_in(handler.path, said or ""):
             handler.send_response(401)
-            handler.send_header("WWW-Authenticate", 'Basic realm="camera"')
+            more = ', nonce="abc"' if self._scheme == "Digest" else ""
+            handler.send_header("WWW-Authenticate", f'{self._scheme} realm="camera"{more}')
             handler.send_header("Content-Length", "0")
             handler.end_headers()
             return
@@ -123,6 +127,15 @@ class MjpegServer:
             self._clients.append(connection)
         while connection.fileno() >= 0 and connection in self._clients:
             time.sleep(0.02)
+
+    def _is_let_in(self, path: str, said: str) -> bool:
+        user, _, password = self._credentials.partition(":")
+        if self._scheme == "Basic":
+            return said == f"Basic {base64.b64encode(self._credentials.encode()).decode()}"
+        first = hashlib.md5(f"{user}:camera:{password}".encode()).hexdigest()
+        second = hashlib.md5(f"GET:{path}".encode()).hexdigest()
+        whole = hashlib.md5(f"{first}:abc:{second}".encode()).hexdigest()
+        return said.startswith("Digest ") and f'response="{whole}"' in said
 
     @property
     def clients(self) -> int:

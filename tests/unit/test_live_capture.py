@@ -172,8 +172,9 @@ def test_a_server_that_refuses_is_told_by_its_reason(
         assert "secret" not in "".join(s.text for s in watched.states)
 
 
-def test_a_camera_with_a_password_is_opened_with_it(watch) -> None:
-    with MjpegServer(credentials="me:se/cret") as server:
+@pytest.mark.parametrize("scheme", ["Basic", "Digest"])
+def test_a_camera_with_a_password_is_opened_with_it(watch, scheme: str) -> None:
+    with MjpegServer(credentials="me:se/cret", scheme=scheme) as server:
         refused = watch(server.url)
         until(lambda: "asks for a user and a password" in refused.capture.state.text)
         refused.capture.stop()
@@ -182,6 +183,24 @@ def test_a_camera_with_a_password_is_opened_with_it(watch) -> None:
         server.play([PICTURE], fps=30)
         until(lambda: len(watched.frames) > 5)
         assert "cret" not in watched.capture.state.text and "***@127.0.0.1" in watched.capture.state.text
+        assert server.heard[-2] is None and server.heard[-1].startswith(scheme)
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "Digest"])
+def test_a_wrong_password_is_sent_as_it_is_asked_for_and_not_before(scheme: str) -> None:
+    with MjpegServer(credentials="me:right", scheme=scheme) as server:
+        address = parse_address(server.url.replace("://", "://me:wrong@"))
+        assert "does not accept the user and the password" in diagnose.open_failure_reason(address)
+        first, *others = server.heard
+        assert first is None and any(others)
+        assert all(said is None or said.startswith(scheme) for said in others)
+
+
+def test_a_server_that_asks_for_no_password_hears_none() -> None:
+    with MjpegServer(404) as server:
+        address = parse_address(server.url.replace("://", "://me:secret@"))
+        assert "knows no such path" in diagnose.open_failure_reason(address)
+        assert server.heard == [None]
 
 
 def test_a_host_that_is_none_and_a_port_where_nothing_listens() -> None:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TextIO
 
 from vbp import ends
 from vbp.errors import VbpError
+from vbp.live.address import mask
 from vbp.readable import printable
 
 # name -> (module with `add_arguments(parser)` and `run(args) -> int`, help)
@@ -82,7 +83,7 @@ def fail(message: str) -> int:
 
 def _say(message: str) -> None:
     try:
-        print(f"vbp: {printable(message)}", file=sys.stderr)
+        print(f"vbp: {printable(mask(message))}", file=sys.stderr)
         _flush(sys.stderr)
     except OSError:
         _discard(sys.stderr)  # closed or full, which changes nothing about the status
@@ -107,7 +108,7 @@ class _Warnings(logging.Handler):
 
         with suppress(OSError):  # closed, as in `_say`
             tqdm.write(
-                f"vbp: {printable(self.format(record))}", file=sys.stderr
+                f"vbp: {printable(mask(self.format(record)))}", file=sys.stderr
             )  # beside a bar, not through it
 
 

@@ -86,13 +86,25 @@ def _stream(text: str) -> Address:
 
 
 # Up to the last @ before the path: a password may hold an @ of its own. The second form is of passwords that
-# should have been escaped: there a colon is followed by no port.
-_CREDENTIALS = re.compile(r"(?<=://)(?:[^/?#\s]*@|[^/?#\s@]*:(?!\d+(?:[/?#]|$))\S*@)")
-_SECRET_QUERY = re.compile(
-    r"(?i)([?&](?:user|usr|username|login|pass|passwd|password|pwd|token|auth|key|secret)=)[^&#\s]*"
+# should have been escaped: there a colon is followed by no port. One slash: as a path has it that was none.
+_CREDENTIALS = re.compile(
+    r"(?i)\b([a-z][a-z0-9+.-]+:/{1,2})(?:[^/?#\s]*@|[^/?#\s@]*:(?!\d+(?:[/?#]|$))\S*@)",
+)
+_URL = re.compile(r"(?i)\b(?:rtsps?|https?):/{1,2}\S+")
+# Cameras have passwords and tokens in the query and in the path (`/user=admin&password=x&channel=1`), under any name.
+_VALUE = re.compile(r"=[^&;?#\s]+|(?<=[?&;#])[^=&;?#\s]+(?=[&;?#\s]|$)|(?<=#).+")
+_HARMLESS = re.compile(
+    r"(?i)\b(?:channel|subtype|stream|fps|width|height|resolution)=\d{1,4}(?:x\d{1,4})?(?=[&;?#\s]|$)"
 )
 
 
 def mask(text: str) -> str:
-    """Any text with the credentials of the URLs in it replaced: `rtsp://***@host/path?pwd=***`."""
-    return _SECRET_QUERY.sub(r"\1***", _CREDENTIALS.sub("***@", text))
+    """Any text with what may be secret in its URLs replaced: `rtsp://***@host/path?channel=1&pwd=***`."""
+    return _URL.sub(lambda found: _without_values(found[0]), _CREDENTIALS.sub(r"\1***@", text))
+
+
+def _without_values(url: str) -> str:
+    kept = {found.end() for found in _HARMLESS.finditer(url)}
+    return _VALUE.sub(
+        lambda found: found[0] if found.end() in kept else "=***" if found[0][0] == "=" else "***", url
+    )

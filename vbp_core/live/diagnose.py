@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import socket
 import ssl
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+
+import av
 
 from vbp.live.address import Address
+from vbp.live.opencv import STREAM_OPTIONS
 
 _TIMEOUT_S = 2.0
 
@@ -50,7 +52,9 @@ def _stream(address: Address) -> str:
         return f"{address.name} cannot be reached: {error.strerror or error}"
     if status in (401, 403):
         if urlsplit(address.text).username is None:
-            return f"{address.name} asks for a user and a password: SCHEME://USER:PASSWORD@HOST/PATH"
+            return f"{address.name} asks for a user and a password: write USER:PASSWORD@ before the host"
+        status = _status_with_password(address)
+    if status in (401, 403):
         return f"{address.name} does not accept the user and the password"
     if status == 404:
         return f"{address.name} is not there: {where} knows no such path"
@@ -60,7 +64,11 @@ def _stream(address: Address) -> str:
 
 
 def _status(address: Address, host: str, plain: socket.socket) -> int | None:
-    """The status that the server answers a request with; None where it says nothing that can be understood."""
+    """The status that the server answers a request with; None where it says nothing that can be understood.
+
+    The request holds no password: a server that asks for a Digest of it is not to hear the password itself, nor is
+    whoever listens on the way to one that asks for none.
+    """
     parts = urlsplit(address.text)
     scheme = parts.scheme.lower()
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -70,9 +78,6 @@ def _status(address: Address, host: str, plain: socket.socket) -> int | None:
         if scheme.startswith("rtsp")
         else [f"GET {path} HTTP/1.1", f"Host: {netloc}", "Connection: close"]
     )
-    if parts.username is not None:
-        words = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        lines.append(f"Authorization: Basic {base64.b64encode(words.encode()).decode()}")
     connection = plain
     if scheme in ("https", "rtsps"):
         connection = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
@@ -85,3 +90,18 @@ def _status(address: Address, host: str, plain: socket.socket) -> int | None:
         if connection is not plain:
             connection.close()
     return int(answer[1]) if len(answer) > 1 and answer[1].isdigit() else None
+
+
+def _status_with_password(address: Address) -> int | None:
+    """The same of libav's request, which answers the server's question for a password as it is asked, Basic or Digest."""
+    try:
+        av.open(address.text, timeout=_TIMEOUT_S, options=STREAM_OPTIONS).close()
+    except av.HTTPUnauthorizedError:
+        return 401
+    except av.HTTPForbiddenError:
+        return 403
+    except av.HTTPNotFoundError:
+        return 404
+    except av.FFmpegError:
+        return None
+    return None

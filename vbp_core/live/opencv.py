@@ -15,7 +15,7 @@ READ_TIMEOUT_MS = 4000
 
 # For libav inside OpenCV, which takes them from the environment only. RTSP over TCP where the camera has it
 # (UDP loses slices); no protocol that reaches files; nothing held back.
-_STREAM_OPTIONS = {
+STREAM_OPTIONS = {
     "rtsp_flags": "prefer_tcp",
     "protocol_whitelist": "http,https,httpproxy,tcp,tls,rtsp,rtsps,rtp,srtp,udp",
     "fflags": "nobuffer",
@@ -48,7 +48,7 @@ def open_camera(request: LiveRequest) -> cv2.VideoCapture:
 
 def _be_quiet() -> None:
     """The capture says in words what goes wrong; a user's own settings are left."""
-    options = "|".join(f"{name};{value}" for name, value in _STREAM_OPTIONS.items())
+    options = "|".join(f"{name};{value}" for name, value in STREAM_OPTIONS.items())
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", options)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")  # seconds; 10 otherwise
