@@ -14,6 +14,7 @@ import h5py
 from vbp.errors import ModelError
 from vbp.models.keras_sniff import CONFIG, HDF5_SUFFIXES, SIGNATURE, WEIGHTS, is_hdf5, names_layers
 from vbp.models.keras_weights import Store, attribute
+from vbp.reading import open_file
 
 MAX_JSON = 64_000_000  # bytes; those in public files have up to 30 000
 MAX_WEIGHTS = 4_000_000_000  # bytes
@@ -54,7 +55,7 @@ def read_keras(path: Path, weights: Path | None = None) -> KerasFile:
 
 
 def _read(path: Path, weights: Path | None) -> KerasFile:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = file.read(2)
     if head == b"PK":
         _no_weights_beside(path, weights)
@@ -94,7 +95,7 @@ def _beside(path: Path, fits: Any) -> Path | None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         text = file.read(MAX_JSON + 1)
     return parse(text, path.name)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from vbp.reading import open_file
+
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -22,7 +24,7 @@ def is_keras(path: Path) -> bool:
 def is_hdf5(path: Path) -> bool:
     """The signature may stand behind a block of the user's own, of 512, 1024, ... bytes."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             for offset in BLOCKS:
                 file.seek(offset)
                 if file.read(8) == SIGNATURE:
@@ -35,7 +37,7 @@ def is_hdf5(path: Path) -> bool:
 def names_layers(path: Path) -> bool:
     """JSON, also inside a JSON string, with layers of Keras in it."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             head = file.read(65536)
     except OSError:
         return False
@@ -44,7 +46,7 @@ def names_layers(path: Path) -> bool:
 
 def _is_zip(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             if file.read(2) != b"PK":
                 return False
         with zipfile.ZipFile(path) as archive:

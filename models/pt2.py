@@ -22,6 +22,7 @@ from vbp.models.program import Node, Program, Ref, layer_name
 from vbp.models.safe_ops import allowed
 from vbp.models.source import NetworkSource
 from vbp.models.spec_file import HINT, read_spec
+from vbp.reading import open_file
 
 MAX_JSON = 64_000_000  # bytes; ResNet-200 has 1 million
 MAX_NODES = 100_000
@@ -31,15 +32,14 @@ DTYPES = {
     7: torch.float32, 8: torch.float64, 12: torch.bool, 13: torch.bfloat16,
 }  # fmt: skip
 FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 4: torch.preserve_format}
-DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
 
 
 def is_pt2(path: Path) -> bool:
     """By what is in it: a zip archive with a program's JSON."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             return any(_is_model(name) or name == OLD_MODEL for name in archive.namelist())
-    except (OSError, zipfile.BadZipFile, *DAMAGED):
+    except Exception:  # whatever a damaged archive makes of zipfile
         return path.suffix.lower() == ".pt2"
 
 
@@ -78,16 +78,16 @@ def read_pt2(path: str | Path) -> Program:
     """The program in a .pt2 file, its weights on the CPU. Raises ModelError of one sentence."""
     path = Path(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             return _read(_Archive(archive))
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, *DAMAGED) as error:
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:
         raise ModelError(
             f"{path} is no program by torch.export.save, or it is damaged ({type(error).__name__}: {str(error)[:80]})"
         ) from error
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 class _Archive:

@@ -18,6 +18,7 @@ from vbp.models.source import NetworkSource
 from vbp.models.spec import NetworkSpec
 from vbp.models.steering import nethvf, netsvf
 from vbp.models.vgg import vgg16
+from vbp.reading import damaged
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -83,14 +84,15 @@ def load_network(source: str | Path | NetworkSource) -> Network:
         )
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give the .safetensors file in it")
-    if is_keras(path):
-        from vbp.models.keras import load_keras  # HDF5 takes a while to load
+    with damaged(path, ModelError):
+        if is_keras(path):
+            from vbp.models.keras import load_keras  # HDF5 takes a while to load
 
-        return load_keras(path, source)
-    if is_pt2(path) or path.suffix.lower() == ".pt2":
-        return load_pt2(path, source)
-    _refuse_extra_files(source)
-    return load_checkpoint(path)
+            return load_keras(path, source)
+        if is_pt2(path) or path.suffix.lower() == ".pt2":
+            return load_pt2(path, source)
+        _refuse_extra_files(source)
+        return load_checkpoint(path)
 
 
 def _refuse_extra_files(source: NetworkSource) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from vbp.errors import ModelError
 from vbp.models.spec import MAX_BINS, CropRule, NetworkSpec
 from vbp.models.spec_layers import check_said
+from vbp.reading import read_file
 
 MAX_BYTES = 1_000_000
 NOT_IN_FILE = ("architecture", "arguments")
@@ -64,16 +65,13 @@ def read_spec(
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
+        text = read_file(path, MAX_BYTES)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ModelError(f"the specification {path} cannot be read: {reason}") from error
-    if len(text) > MAX_BYTES:
-        raise ModelError(f"{path} is larger than a specification ever is; give a TOML file")
     try:
         return tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is no TOML file: {error}") from error
 
 

@@ -19,6 +19,7 @@ from vbp.errors import ModelError
 from vbp.models.network import Network, build
 from vbp.models.spec import CropRule, NetworkSpec
 from vbp.models.weights import put_weights
+from vbp.reading import open_file
 
 MAX_DIMENSIONS = 8
 MAX_DEPTH = 50
@@ -54,8 +55,12 @@ def read_layers(path: Path) -> list[tuple[str, Any]]:
 
     A container that is no Sequential stands before what is in it. Raises ModelError.
     """
-    if not path.is_file():
-        raise ModelError(f"{path} is not a file; give a Torch7 network (.t7, .t7b)")
+    try:
+        open_file(path).close()
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be read: {error.strerror or error}; give a Torch7 network (.t7, .t7b)"
+        ) from error
     try:
         return list(_leaves(torchfile.load(str(path)), 0))
     except Exception as error:  # the reader raises whatever its bytes lead to

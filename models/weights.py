@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vbp.errors import ModelError
+from vbp.reading import open_file, read_head
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "ema")
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
@@ -72,18 +75,27 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def holds_pickle(path: Path) -> bool:
     """Whether it is a file by torch.save, or another pickle. Raises ModelError where there is no file that can be read."""
     try:
-        if not path.is_file():
-            raise ModelError(f"{path} is not a file; there are no weights in it")
-        with path.open("rb") as file:
-            head = file.read(16)
+        head = read_head(path, 16)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     # A safetensors file begins with the length of its header, which may begin as a pickle does; then comes the header.
     return head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:9] != b"{")
 
 
+def _check_size(path: Path) -> None:
+    """torch.save packs nothing: members that are more than the file are there to fill the memory."""
+    with open_file(path) as file:
+        if not zipfile.is_zipfile(file):
+            return  # an older one, which is no archive
+        with zipfile.ZipFile(file) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > file.seek(0, os.SEEK_END):
+            raise ValueError("its members are larger than the file")
+
+
 def _state_dict(path: Path) -> dict[str, Tensor]:
     try:
+        _check_size(path)
         with warnings.catch_warnings():  # of what it takes the file for; the sentence below says it
             warnings.simplefilter("ignore")
             data: Any = torch.load(path, map_location="cpu", weights_only=True)

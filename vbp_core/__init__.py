@@ -7,6 +7,7 @@ asked for: `import vbp` takes no time, and torch takes seconds.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,10 @@ _MODULE_OF = {
     "open_drive": "vbp.drives",
     "open_network": "vbp.engine",
 }
+
+# OpenCV reads this once, when it is loaded. Files are looked at before it decodes them (drives/picture_header.py);
+# this is for what that has not thought of: 200 MB as RGB.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**26))
 
 # Importing a package binds its name here, the first time: before the function of that name, so that the function stays.
 import_module("vbp.explain")

@@ -16,6 +16,7 @@ from vbp.app.player.source import Route
 from vbp.app.player.threads import Abandoned
 from vbp.drives.base import Drive, OpenOptions
 from vbp.drives.opening import open_drive
+from vbp.drives.patience import unless
 from vbp.errors import NeedsAngleUnitError, VbpError
 from vbp.frames import read_frame
 from vbp.results import FrameResult
@@ -137,7 +138,8 @@ class DriveThread(threading.Thread):
 
     def _open_and_serve(self) -> None:
         try:
-            drive = open_drive(self.path, self._options)
+            with unless(lambda: self._stopped):
+                drive = open_drive(self.path, self._options)
         except NeedsAngleUnitError as error:
             self._tell(DriveFailed(self.generation, self.path, str(error), needs_unit=True))
         except VbpError as error:

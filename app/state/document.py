@@ -14,6 +14,7 @@ from vbp.drives.base import OpenOptions
 from vbp.errors import VbpError
 from vbp.files import whole_file
 from vbp.overlay import Rect
+from vbp.reading import read_file
 
 FORMAT, VERSION = "vbp session", 1
 SUFFIX = ".vbp"
@@ -87,12 +88,9 @@ def save(document: Document, path: Path, force: bool = False) -> None:
 def load(path: Path) -> Document:
     """Raises VbpError where the file cannot be read or is no session."""
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+        data = read_file(path, LARGEST)
     except OSError as error:
         raise VbpError(f"{path} cannot be read: {error.strerror or error}") from error
-    if len(data) > LARGEST:
-        raise VbpError(f"{path} is no session of vbp: it is larger than {LARGEST >> 20} MiB")
     try:
         text = data.decode("ascii")
     except ValueError as error:

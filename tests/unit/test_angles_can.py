@@ -322,7 +322,7 @@ def test_the_command_shows_angle_and_speed(
         ("can:virtual:x?dbc=DBC&signal=a&bitrate=fast", "bitrate=fast is no number"),
         ("can:virtual:x?dbc=DBC&signal=a&side=left", "the option 'side' is not known; accepted: dbc, signal"),
         ("can:sockcan:x?dbc=DBC&signal=a", r"no interface 'sockcan' \(did you mean socketcan"),
-        ("can:virtual:x?dbc=DBC.no&signal=a", "is no file; give the DBC file"),
+        ("can:virtual:x?dbc=DBC.no&signal=a", "cannot be read: No such file"),
         ("can:virtual:x?dbc=DBC&signal=stwhl_angle", r"no signal stwhl_angle \(did you mean StWhl_Angl"),
         ("can:virtual:x?dbc=DBC&signal=WHEELS.StWhl_Angl", "no signal WHEELS.StWhl_Angl"),
         ("can:virtual:x?dbc=DBC&signal=zzz", "it has Deep, Inner, Other, Overlapping_Angle, Page"),

@@ -146,7 +146,7 @@ def test_what_is_no_text_or_no_file_is_one_sentence(tmp_path):
     with pytest.raises(VbpError, match="no text in ASCII"):
         load(path)
     path.write_bytes(b" " * (16 * 2**20 + 1))
-    with pytest.raises(VbpError, match="larger than 16 MiB"):
+    with pytest.raises(VbpError, match="larger than the 16 MiB"):
         load(path)
     for wrong in (tmp_path, tmp_path / "missing"):
         with pytest.raises(VbpError, match="cannot be read"):

@@ -134,7 +134,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 def test_a_small_file_that_claims_a_huge_picture() -> None:
-    with pytest.raises(PictureError, match="claims 100000 x 100000 pixels; up to 134 million"):
+    with pytest.raises(PictureError, match="claims 100000 x 100000 pixels; up to 44 million"):
         decode_picture(bomb(100_000, 100_000))
     with pytest.raises(PictureError, match="claims"):
         decode_picture(bomb(2**31 - 1, 2**31 - 1))
@@ -151,8 +151,8 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         ("text.jpg", "is not a picture of a known format; accepted: JPEG"),
         ("pipe.jpg", "is not a file"),
         ("absent.jpg", "is missing"),
-        ("x" * 5000, "is missing"),
-        ("nul\0.jpg", "is missing"),
+        ("x" * 5000, "cannot be read"),
+        ("nul\0.jpg", "cannot be read"),
     ]:
         with pytest.raises(PictureError, match=said):
             read_picture(tmp_path / name)

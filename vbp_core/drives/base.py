@@ -14,7 +14,7 @@ from typing import Any, SupportsIndex, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp.errors import DriveError, FrameError
+from vbp.errors import DriveError, FrameError, VbpError
 from vbp.readable import clean
 
 Image = NDArray[np.uint8]  # RGB, (H, W, 3)
@@ -244,7 +244,14 @@ class Drive(ABC):
             if hit is not None:
                 self._cache.move_to_end(i)
                 return hit
-        image = self._decode(i)
+        try:
+            image = self._decode(i)
+        except (VbpError, MemoryError):
+            raise
+        except Exception as error:  # whatever damaged data make of a decoder
+            raise FrameError(
+                f"frame {i} cannot be shown: its data are damaged ({type(error).__name__})"
+            ) from error
         self._remember(i, image)
         return image
 

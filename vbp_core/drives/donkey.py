@@ -21,9 +21,11 @@ from vbp.drives.paths import FolderIndex, natural_key
 from vbp.drives.picture_files import PictureDrive, locate
 from vbp.drives.tables import read_text
 from vbp.errors import DriveError
+from vbp.reading import read_file, read_head
 
 KIND = "donkey"
 KEYS = ("user/angle", "user/steering")  # the second in a version of 2023; then any other, such as pilot/angle
+MOST_BYTES = 2**24  # of a record, which is a few hundred
 NOMINAL_HZ = 20.0  # Donkeycar's DRIVE_LOOP_HZ
 
 CONVENTION = Convention(
@@ -80,8 +82,7 @@ def _folder(path: Path) -> Path:
 def _is_tub(folder: Path) -> bool:
     for file in (folder / "manifest.json", *_catalogs(folder)[:1]):  # some tubs have lost their manifest
         try:
-            with file.open("rb") as stream:
-                head = stream.read(2**16)
+            head = read_head(file, 2**16)
         except OSError:
             continue
         if b"cam/image_array" in head or b".catalog" in head:
@@ -147,7 +148,7 @@ def _old_records(folder: Path, info: DriveInfo) -> list[_Record]:
     bad = 0
     for file in sorted(_record_files(folder), key=lambda file: natural_key(file.name)):
         try:
-            record = _record(_json(file.read_text("utf-8", errors="replace")), "")
+            record = _record(_json(read_file(file, MOST_BYTES).decode("utf-8", "replace")), "")
         except OSError:
             record = None
         if record is None:
@@ -164,7 +165,7 @@ def _record_files(folder: Path) -> Iterator[Path]:
     try:
         files = folder.glob("record_*.json") if folder.is_dir() else iter(())
         first = list(islice(files, 3))
-        if any(b"cam/image_array" in file.read_bytes()[: 2**16] for file in first if file.is_file()):
+        if any(b"cam/image_array" in read_head(file, 2**16) for file in first if file.is_file()):
             yield from first
             yield from files
     except OSError:

@@ -19,6 +19,7 @@ from vbp.drives.picture_header import read_header
 from vbp.drives.tables import first_columns
 from vbp.drives.video_labels import read_labels
 from vbp.errors import DriveError, NeedsAngleUnitError
+from vbp.reading import read_head
 
 KIND = "images"
 NOMINAL_HZ = 20
@@ -49,7 +50,7 @@ def open(path: Path, options: OpenOptions, steering: Path | None = None) -> Driv
         files = list(islice(_walk(str(root)), MAX_PICTURES))
         if len(files) == MAX_PICTURES:
             info.notes.append(
-                f"the folder has more than {MAX_PICTURES} pictures; only only only the first of them are shown"
+                f"the folder has more than {MAX_PICTURES} pictures; only the first of them are shown"
             )
     else:
         if options.camera is not None:
@@ -171,8 +172,7 @@ def named_picture(name: str) -> bool:
 def _head(file: str | Path) -> bytes:
     """Enough of a file for its size to be known; a JPEG may carry 64 KiB of other things before it."""
     try:
-        with Path(file).open("rb") as stream:
-            return stream.read(2**18)
+        return read_head(file, 2**18)
     except OSError:
         return b""
 

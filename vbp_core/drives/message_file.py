@@ -7,7 +7,6 @@ at a time, and keeps those of the last frames while it plays.
 
 from __future__ import annotations
 
-import bz2
 import os
 import struct
 from abc import ABC, abstractmethod
@@ -18,13 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import lz4.frame  # type: ignore[import-untyped]
-import zstandard
-
 from vbp.drives.ros_messages import Topic
+from vbp.reading import open_file
+from vbp.reading import unpack as unpack_bytes
 
 CHUNK_CACHE_BYTES = 32 * 2**20
-_MAX_CHUNK = 2**31  # a chunk that claims to be larger is damaged
+_MAX_CHUNK = 2**27  # a compressed chunk that claims to be larger is left out; recorders make them of some MB
 
 
 class DamagedError(Exception):
@@ -177,7 +175,7 @@ class ChunkedFile(MessageFile):
     @property
     def file(self) -> BinaryIO:
         if self._handle is None:
-            self._handle = self.path.open("rb")
+            self._handle = open_file(self.path)
             self._size = os.fstat(self._handle.fileno()).st_size
         return self._handle
 
@@ -214,7 +212,7 @@ class ChunkedFile(MessageFile):
                 lost += 1
         if lost:
             self.notes.append(
-                f"{self.path.name}: {lost} of its {len(self.chunks)} chunks are damaged and left out"
+                f"{self.path.name}: {lost} of its {len(self.chunks)} chunks are damaged, or unpack to more than {_MAX_CHUNK // 2**20} MiB, and left out"
             )
 
     def read(self, place: tuple[int, int]) -> bytes:
@@ -277,7 +275,11 @@ class ChunkedFile(MessageFile):
                         ahead.append((number, FileView(self.file, chunk.pos, chunk.size)))
                 except (DamagedError, struct.error):
                     ahead.append((number, None))
-                while len(ahead) > (workers if chunk.compression else 0):
+                # Large ones one at a time
+                some = (
+                    workers if 0 < chunk.raw_size < CHUNK_CACHE_BYTES // workers and chunk.compression else 0
+                )
+                while len(ahead) > some:
                     yield self._resolved(*ahead.popleft())
             while ahead:
                 yield self._resolved(*ahead.popleft())
@@ -304,13 +306,6 @@ def unpack(compression: str, data: bytes, raw_size: int) -> bytes:
     if not 0 <= raw_size <= _MAX_CHUNK:
         raise DamagedError("its size is impossible")
     try:
-        if compression == "bz2":
-            return bz2.BZ2Decompressor().decompress(data, raw_size)
-        if compression == "lz4":
-            return bytes(lz4.frame.LZ4FrameDecompressor().decompress(data, raw_size))
-        if compression == "zstd":
-            with zstandard.ZstdDecompressor().stream_reader(data) as stream:
-                return stream.read(raw_size)
-    except (OSError, EOFError, ValueError, RuntimeError, MemoryError, zstandard.ZstdError) as error:
+        return unpack_bytes(compression, data, raw_size)
+    except ValueError as error:
         raise DamagedError("it does not decompress") from error
-    raise DamagedError(f"its compression {compression!r} is not known")

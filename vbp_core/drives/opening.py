@@ -14,6 +14,7 @@ from vbp.drives.paths import LINK_OUT, leads_out
 from vbp.drives.tables import first_columns, read_table, texts_read
 from vbp.drives.unread import note_unread
 from vbp.errors import DriveError, NeedsAngleUnitError
+from vbp.reading import damaged
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,11 @@ def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
     path = Path(path).expanduser()
     options = options or OpenOptions()
     options.check()
+    with damaged(path, DriveError):
+        return _open(path, options)
+
+
+def _open(path: Path, options: OpenOptions) -> Drive:
     try:
         if not path.exists():
             raise DriveError(f"{path} does not exist; give the path of a recording: {accepted()}")

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from vbp.drives.paths import leads_out, natural_key
+from vbp.reading import read_head
 
 # As a whole: the recorders and `rosbag compress` compress parts of a file, which is read as it is
 _UNPACK = {
@@ -47,10 +48,7 @@ def _deep(place: str, root: Path, below: list[str]) -> bool:
 def has_magic(path: Path, magic: bytes) -> bool:
     """Whether a file starts with `magic`; False for anything that is no readable file."""
     try:
-        if not path.is_file():
-            return False  # reading a pipe or a device could block
-        with path.open("rb") as file:
-            return file.read(len(magic)) == magic
+        return read_head(path, len(magic)) == magic
     except (OSError, ValueError):
         return False
 

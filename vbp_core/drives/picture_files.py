@@ -18,11 +18,14 @@ from vbp.drives.part_files import LFS, LFS_ADVICE
 from vbp.drives.paths import FolderIndex
 from vbp.drives.picture_header import read_header
 from vbp.errors import FrameError
+from vbp.reading import read_file
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp"})
 ACCEPTED = "JPEG, PNG, WebP, BMP, TIFF, PPM and PGM"
-MAX_PIXELS = 2**27  # 134 million, 400 MB as RGB
-MAX_FILE_BYTES = 2**29
+MOST_BYTES = 2**27  # of the decoded picture: 44 million pixels of 8 bits; decoding takes a few times that
+MAX_PIXELS = MOST_BYTES // 3
+MOST_PASSES = 2**30  # pixels gone over; a JPEG of a few bytes may ask for any number
+MAX_FILE_BYTES = 2**28
 PROBES = 5
 TRIES = 50
 
@@ -50,9 +53,15 @@ def decode_picture(data: bytes) -> Image:
         )
     if not header.whole:
         raise PictureError(f"is a truncated {header.kind} file")
-    if header.width * header.height > MAX_PIXELS:
+    pixels = header.width * header.height
+    if pixels * header.bytes > MAX_PIXELS:
+        of = f" of {8 * header.bytes} bits" if header.bytes > 1 else ""
         raise PictureError(
-            f"claims {header.width} x {header.height} pixels; up to {MAX_PIXELS // 10**6} million are read"
+            f"claims {header.width} x {header.height} pixels{of}; up to {MAX_PIXELS // 10**6} million of 8 bits are read"
+        )
+    if pixels * header.passes > MOST_PASSES:
+        raise PictureError(
+            f"is a {header.kind} file that is to be gone over {header.passes} times, which takes too long"
         )
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
@@ -70,12 +79,9 @@ def decode_picture(data: bytes) -> Image:
 def read_picture(path: str | Path) -> Image:
     """A picture file -> uint8 RGB (H, W, 3); any name the system allows. Raises PictureError."""
     try:
-        if not os.path.isfile(path):  # opening a pipe would wait for ever
-            raise PictureError("is not a file" if os.path.exists(path) else "is missing")
-        if os.path.getsize(path) > MAX_FILE_BYTES:
-            raise PictureError(f"is larger than the {MAX_FILE_BYTES // 2**20} MiB that are read")
-        with open(path, "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        data = read_file(path, MAX_FILE_BYTES)
+    except FileNotFoundError as error:
+        raise PictureError("is missing") from error
     except (OSError, ValueError) as error:
         raise PictureError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     return decode_picture(data)
@@ -219,7 +225,7 @@ class PictureDrive(Drive):
         super().encoded(i)
         self.frame(i)  # raises what there is to raise
         try:
-            data = Path(self.files[i] or "").read_bytes()
+            data = read_file(self.files[i] or "", MAX_FILE_BYTES)
         except OSError:
             return None  # gone since; the frame itself is at hand
         return data if shown_alike(data) else None

@@ -6,6 +6,7 @@ It may have been cut off at any byte, by a full disk or a lost battery: what is 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from vbp.drives.video_drive import VideoDrive
 from vbp.drives.video_index import VideoIndex, build_index
 from vbp.errors import DriveError
 from vbp.readable import clean
+from vbp.reading import open_file, read_file
 
 FORMAT, VERSION = "vbp-recording", 2
 HEAD, VIDEO, ROWS = "vbp-recording.json", "video.mkv", "frames.csv"
@@ -140,9 +142,7 @@ class Head:
 def read_head(path: Path) -> Head:
     """Raises DriveError for a newer version alone: a note says what is damaged."""
     try:
-        if path.stat().st_size > _MAX_HEAD_BYTES:
-            raise ValueError("it is too long")
-        data = json.loads(path.read_bytes())
+        data = json.loads(read_file(path, _MAX_HEAD_BYTES))
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ValueError("it is not of a recording")
         version = data.get("version")
@@ -216,9 +216,9 @@ def read_rows(path: Path) -> Rows:
     found: list[Row] = []
     damaged, current = 0, False
     try:
-        if path.stat().st_size > MAX_ROWS_BYTES:
-            raise OSError(0, "it is too long")
-        with path.open("rb") as file:
+        with open_file(path) as file:
+            if os.fstat(file.fileno()).st_size > MAX_ROWS_BYTES:
+                raise OSError(0, "it is too long")
             for number, line in enumerate(file):
                 if not line.endswith(b"\n"):
                     break  # cut in the middle; the video has lost more than this line

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,8 @@ _LETTERS = {
 }
 _IDL_RULE = "=" * 80 + "\n"
 _MAX_DEPTH = 16
+_MAX_STEPS = 10_000  # over the fields of a message; those of the standard ones are some hundred
+_MAX_TEXT = 2**20  # characters of a definition
 
 Types = Mapping[str, Any]  # type name -> (constants, fields), as rosbags' parser gives them
 
@@ -60,6 +63,8 @@ def parse_definition(text: str, msgtype: str, syntax: str, encoding: str) -> dic
         if msgtype not in types:
             raise MessageError(f"the recording carries no definition of {msgtype}")
         return types
+    if len(text) > _MAX_TEXT:
+        raise MessageError(f"the definition of {msgtype} in the recording is too long")
     try:
         if syntax == "idl":
             parts = text.split(_IDL_RULE)[1:] if text.startswith(_IDL_RULE + "IDL: ") else ["\n" + text]
@@ -166,7 +171,7 @@ class FieldReader:
     def __init__(self, types: Types, msgtype: str, paths: Iterable[str], encoding: str) -> None:
         self._cdr = encoding == "cdr"
         left = set(paths)
-        self._steps = _until_last(_steps(types, msgtype, "", left, 0))
+        self._steps = _until_last(_steps(types, msgtype, "", left, 0, count()))
         if left:
             known = ", ".join(field_names(types, msgtype)) or "none"
             raise MessageError(f"{msgtype} has no field {', '.join(sorted(left))} (its fields: {known})")
@@ -193,9 +198,12 @@ class FieldReader:
         return out
 
 
-def _steps(types: Types, msgtype: str, prefix: str, left: set[str] | None, depth: int) -> tuple[_Step, ...]:
+def _steps(
+    types: Types, msgtype: str, prefix: str, left: set[str] | None, depth: int, made: Iterator[int]
+) -> tuple[_Step, ...]:
     """The steps over the fields of a type. Paths found are taken out of `left`, and once it is empty
-    the rest is left out: it need not be understood. None: all fields, none of them wanted."""
+    the rest is left out: it need not be understood. None: all fields, none of them wanted. made: counts them all, for
+    a few types that hold each other several times make billions."""
     if depth > _MAX_DEPTH:
         raise MessageError(f"the definition of {msgtype} refers to itself")
     if msgtype not in types:
@@ -204,16 +212,18 @@ def _steps(types: Types, msgtype: str, prefix: str, left: set[str] | None, depth
     for name, description in types[msgtype][1]:
         if left is not None and not left:
             break
+        if next(made) >= _MAX_STEPS:
+            raise MessageError(f"the definition of {msgtype} has more than {_MAX_STEPS} fields")
         path = prefix + name
         many = description[0] in (Nodetype.ARRAY, Nodetype.SEQUENCE)
         (node, what), size = description[1] if many else (description, 0)
-        count = size if description[0] == Nodetype.ARRAY else -1
+        length = size if description[0] == Nodetype.ARRAY else -1
         if node == Nodetype.NAME:
-            nested = _steps(types, what, path + ".", None if many else left, depth + 1)
-            out.append(_Step("group", count=count if many else 1, steps=nested))
+            nested = _steps(types, what, path + ".", None if many else left, depth + 1, made)
+            out.append(_Step("group", count=length if many else 1, steps=nested))
             continue
         key = path if left is not None and path in left else None
-        step = _primitive(what[0], many, count, key)
+        step = _primitive(what[0], many, length, key)
         if left is not None and _has_key(step):
             left.discard(path)
         out.append(step)

@@ -17,11 +17,13 @@ from vbp.drives.message_file import MessageFile
 from vbp.drives.part_files import compressed_parts, has_magic, how_to_unpack, parts_of
 from vbp.drives.rosbag2_db import MAGIC, Rosbag2Db
 from vbp.errors import DriveError
+from vbp.reading import read_head
 
 METADATA = "metadata.yaml"
 SUFFIXES = (".db3", ".db3.active")
 
 _MAX_METADATA = 2**24
+_SHOWN = 20  # names in a message
 
 
 def sniff(path: Path) -> bool:
@@ -45,7 +47,10 @@ def open(path: Path, options: OpenOptions) -> Drive:
     missing = [name for name in _listed(_metadata(path) or "") if name.removesuffix(".zstd") not in have]
     drive = open_files("rosbag2", path, parts, _make, options)
     if missing:
-        drive.info.notes.append(f"{METADATA} lists files that are missing or damaged: {', '.join(missing)}")
+        listed = ", ".join(missing[:_SHOWN]) + (
+            f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        )
+        drive.info.notes.append(f"{METADATA} lists files that are missing or damaged: {listed}")
     return drive
 
 
@@ -70,8 +75,7 @@ def _listed(metadata: str) -> list[str]:
 def _metadata(folder: Path) -> str | None:
     """Text of a ROS2 bag's metadata.yaml; None where there is none."""
     try:
-        with (folder / METADATA).open("rb") as file:
-            text = file.read(_MAX_METADATA).decode("utf-8", "replace")
+        text = read_head(folder / METADATA, _MAX_METADATA).decode("utf-8", "replace")
     except OSError:
         return None
     return text if "rosbag2_bagfile_information" in text else None

@@ -7,17 +7,20 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import zstandard
-
 from vbp.drives.message_file import DamagedError, Head, MessageFile
 from vbp.drives.ros_messages import Topic
 from vbp.errors import DriveError
 from vbp.readable import clean
+from vbp.reading import read_head, unpack
 
 MAGIC = b"SQLite format 3\0"
 
 _ZSTD = b"\x28\xb5\x2f\xfd"  # a plain message starts with 0
-_MAX_MESSAGE = 2**30
+_MOST_BYTES = 2**27  # of a message, and of any value that SQLite makes
+_MOST_LABEL = (
+    2**20
+)  # of a message that is read whole before any picture is: a steering report has some hundred
+_MOST_TOPICS = 10_000
 _SYNTAX = {"ros2msg": "msg", "ros2idl": "idl"}
 
 
@@ -48,6 +51,7 @@ class Rosbag2Db(MessageFile):
         return self._handle
 
     def _read_topics(self) -> None:
+        self._check_stored()
         tables = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not {"topics", "messages"} <= tables:
             raise DriveError(
@@ -60,7 +64,7 @@ class Rosbag2Db(MessageFile):
             )
             definitions = {str(name): (_SYNTAX.get(str(how), ""), str(text)) for name, how, text in rows}
         for number, name, msgtype, encoding in self._db.execute(
-            "SELECT id, name, type, serialization_format FROM topics"
+            f"SELECT id, name, type, serialization_format FROM topics LIMIT {_MOST_TOPICS}"
         ):
             syntax, text = definitions.get(str(msgtype), ("", ""))
             self.topics[int(number)] = Topic.declared(str(name), str(msgtype), text, syntax, str(encoding))
@@ -69,6 +73,17 @@ class Rosbag2Db(MessageFile):
             self.counts = {int(number): int(n) for number, n in rows}
         except sqlite3.Error:
             pass  # cut off; what is there is found by `heads`
+
+    def _check_stored(self) -> None:
+        """A table may compute its columns, as long and as large as it likes; a recorder's never does."""
+        for name, sql in self._db.execute(
+            "SELECT name, sql FROM sqlite_master WHERE name IN ('topics', 'messages', 'message_definitions')"
+        ):
+            rows = self._db.execute("SELECT hidden FROM pragma_table_xinfo(?)", (name,)).fetchall()
+            if any(hidden for (hidden,) in rows) or not str(sql).upper().startswith("CREATE TABLE"):
+                raise DriveError(
+                    f"{self.path} is no ROS2 bag: what its table {name} holds is computed, not recorded"
+                )
 
     def heads(self, wanted: Mapping[int, int]) -> Iterator[Head]:
         lost = 0
@@ -80,7 +95,7 @@ class Rosbag2Db(MessageFile):
             )
             for row, channel, time in rows:
                 try:
-                    data = self._data(row, wanted[channel])
+                    data = self._data(row, wanted[channel] if wanted[channel] >= 0 else _MOST_LABEL)
                     head = Head(int(channel), int(time), (0, int(row)), data)
                 except (DamagedError, sqlite3.Error, KeyError, TypeError, ValueError):
                     lost += 1  # SQLite holds a column to no type
@@ -94,16 +109,16 @@ class Rosbag2Db(MessageFile):
             self.notes.append(f"{self.path.name}: {lost} messages are damaged and left out")
 
     def _data(self, row: int, size: int) -> bytes:
-        """The first bytes of a message (-1: all), without reading the rest of it."""
+        """The first bytes of a message, without reading the rest of it."""
         with self._db.blobopen("messages", "data", row, readonly=True) as blob:
             start = blob.read(4)
-            if start == _ZSTD:  # compressed one by one; a few bytes of it cannot be taken
-                return _unzip(start + blob.read())
-            return start + (blob.read() if size < 0 else blob.read(max(0, size - len(start))))
+            if start == _ZSTD:  # compressed one by one
+                return _unzip(start + blob.read(), size)
+            return start + blob.read(size - len(start) if size > len(start) else 0)
 
     def read(self, place: tuple[int, int]) -> bytes:
         try:
-            return self._data(place[1], -1)
+            return self._data(place[1], _MOST_BYTES)
         except sqlite3.Error as error:
             raise DamagedError(str(error)) from None
 
@@ -120,8 +135,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     write otherwise, leaves there. https://www.sqlite.org/wal.html#noshm
     """
     log, shared = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
-    with path.open("rb") as file:
-        keeps_log = file.read(20)[18:20] == b"\2\2"  # https://www.sqlite.org/fileformat.html
+    keeps_log = read_head(path, 20)[18:20] == b"\2\2"  # https://www.sqlite.org/fileformat.html
     if not keeps_log or shared.exists():  # a recorder may be at work
         how = "mode=ro"
     elif log.exists() and log.stat().st_size:
@@ -130,6 +144,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         how = "immutable=1"
     # The drive may be opened in one thread and read in another, one at a time
     db = sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, check_same_thread=False)
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
     try:
         if "vfs" in how:
             db.execute("PRAGMA locking_mode = exclusive")
@@ -138,12 +153,12 @@ def _connect(path: Path) -> sqlite3.Connection:
         # A bag with an open journal on a medium that cannot be written to
         db.close()
         db = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True, check_same_thread=False)
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
     return db
 
 
-def _unzip(data: bytes) -> bytes:
+def _unzip(data: bytes, most: int) -> bytes:
     try:
-        with zstandard.ZstdDecompressor().stream_reader(data) as stream:
-            return stream.read(_MAX_MESSAGE)
-    except (zstandard.ZstdError, ValueError, MemoryError) as error:
+        return unpack("zstd", data, most)
+    except ValueError as error:
         raise DamagedError("it does not decompress") from error

@@ -16,6 +16,7 @@ from vbp.drives.paths import FolderIndex, natural_key
 from vbp.drives.picture_files import EXTENSIONS, PictureDrive, locate
 from vbp.drives.tables import PEEK_BYTES, read_text
 from vbp.errors import DriveError
+from vbp.reading import read_head
 
 KIND = "sullychen"
 LIST_NAME = "data.txt"
@@ -49,8 +50,7 @@ def sniff(path: Path) -> bool:
     if listed is None:
         return False
     try:
-        with listed.open("rb") as file:
-            head = file.read(PEEK_BYTES).decode("utf-8", errors="replace").lstrip("\ufeff")
+        head = read_head(listed, PEEK_BYTES).decode("utf-8", errors="replace").lstrip("\ufeff")
     except OSError:
         return False
     lines = list(islice((line for line in head.splitlines() if line.strip()), 5))

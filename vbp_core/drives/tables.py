@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from vbp.drives.paths import LINK_OUT, leads_out
 from vbp.errors import DriveError
+from vbp.reading import read_file, read_head
 
 MAX_BYTES = 2**30  # a drive of a million frames has a CSV of some 200 MB
 PEEK_BYTES = 2**16
@@ -177,10 +178,7 @@ def _without_decimal_commas(row: list[str], width: int, path: Path) -> list[str]
 def first_rows(path: Path, count: int = 2) -> list[list[str]]:
     """The first rows of a CSV, cells stripped; [] for anything that is no text file. Never raises."""
     try:
-        if not path.is_file():
-            return []
-        with path.open("rb") as file:
-            data = file.read(PEEK_BYTES)
+        data = read_head(path, PEEK_BYTES)
         text = _decode(data, path, cut=len(data) == PEEK_BYTES)
         rows = (row for row in _Rows(text) if any(cell.strip() for cell in row))
         return [[cell.strip() for cell in row] for row in islice(rows, count)]
@@ -204,12 +202,7 @@ def read_text(path: Path) -> str:
     if reading is not None and path != reading.named and leads_out(path, reading.root):
         raise DriveError(f"{path} {LINK_OUT}; open what it leads to, or copy it there")
     try:
-        if not path.is_file():
-            raise DriveError(f"{path} is not a file; give a text file")
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise DriveError(f"{path} has {size / 2**20:.0f} MiB; the limit for text files is 1024 MiB")
-        data = path.read_bytes()
+        data = read_file(path, MAX_BYTES)
     except OSError as error:
         raise DriveError(f"{path} cannot be read: {error.strerror or error}") from error
     note_read(path)

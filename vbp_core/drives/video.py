@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from vbp.drives.video_files import csv_for, looks_like_video, video_for, videos_
 from vbp.drives.video_index import build_index
 from vbp.drives.video_labels import read_labels
 from vbp.errors import DriveError
+from vbp.reading import read_file
 
 NOMINAL_HZ = 25
 FRAME_TIMES = "frame_times"  # comma2k19: seconds, as a NumPy array, beside the video or in global_pose
@@ -90,10 +92,10 @@ def _frame_times(video: Path, frames: int) -> NDArray[np.int64] | None:
     """The time of each frame, (frames,) int64 nanoseconds, from a file beside the video; None where that has others."""
     for file in (video.parent / FRAME_TIMES, video.parent / "global_pose" / FRAME_TIMES):
         try:
-            if not file.is_file() or file.stat().st_size > MOST_BYTES or leads_out(file, video.parent):
+            if leads_out(file, video.parent):
                 continue
-            seconds = np.load(file, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            seconds = np.load(io.BytesIO(read_file(file, MOST_BYTES)), allow_pickle=False)
+        except (OSError, ValueError, EOFError, MemoryError, RecursionError):
             continue
         if not isinstance(seconds, np.ndarray) or seconds.shape != (frames,) or seconds.dtype.kind != "f":
             continue

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.drives.base import CACHE_BYTES, Drive, DriveInfo, Gap, Image, median_fps
-from vbp.drives.video_index import ACCEPTED, VideoIndex
+from vbp.drives.video_index import ACCEPTED, VideoIndex, in_time
 from vbp.drives.video_reader import VideoReader
 from vbp.errors import DriveError, FrameError
 
@@ -29,7 +29,7 @@ class VideoDrive(Drive):
         self.timestamps_ns = index.times_ns
         self.angle_rad = np.full(len(index.order), np.nan)
         self.speed_mps = np.full(len(index.order), np.nan)
-        height, width = self._probe(index)
+        height, width = in_time(index.path, lambda: self._probe(index))
         self.info = DriveInfo("video", index.path, width, height, median_fps(index.times_ns))
         self.info.notes.extend(index.notes)
         self._note_gaps()

@@ -11,6 +11,7 @@ from vbp.drives.csv_layout import has_layout, require_layout
 from vbp.drives.paths import leads_out, natural_key
 from vbp.drives.tables import first_columns, read_table
 from vbp.errors import DriveError
+from vbp.reading import read_head
 
 VIDEO_SUFFIXES = frozenset(
     [
@@ -68,10 +69,7 @@ _MANY = 20_000  # files of a folder that are looked at
 def looks_like_video(path: Path) -> bool:
     """By the first bytes; by the name alone only for what is no picture. Never raises."""
     try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            head = file.read(600)
+        head = read_head(path, 600)
     except (OSError, ValueError):
         return False
     if head[4:8] in _BOXES:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from array import array
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import av
 import av.logging
@@ -17,6 +19,8 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from vbp.drives.patience import within
+from vbp.drives.picture_files import MAX_PIXELS
 from vbp.errors import DriveError
 
 av.logging.set_level(None)  # libav writes to stderr by itself otherwise
@@ -29,6 +33,10 @@ _OPEN_OPTIONS = {
     "h264,hevc,m4v,mxf,nut,rm,dv,obu",
 }
 
+_PATIENCE_S = 4.0  # of a processor; to open a good file takes some hundredths
+_BYTES_PER_S = 20 * 2**20
+
+T = TypeVar("T")
 VideoPacket: TypeAlias = "av.Packet[VideoStream]"
 
 ACCEPTED = "MP4, MOV, MKV, WebM, AVI, MPEG, TS, FLV, WMV and the like are accepted"
@@ -97,7 +105,12 @@ def open_container(path: Path) -> InputContainer:
     """Open a local file with libav. Raises DriveError with one sentence."""
     try:
         # "file:" keeps a name such as "concat:x" from being taken for a protocol
-        return av.open(f"file:{path.absolute()}", container_options=_OPEN_OPTIONS, metadata_errors="replace")
+        return av.open(
+            f"file:{path.absolute()}",
+            options={"max_pixels": str(MAX_PIXELS)},
+            container_options=_OPEN_OPTIONS,
+            metadata_errors="replace",
+        )
     except (av.FFmpegError, ValueError, OSError) as error:
         raise DriveError(f"{path} is not a video that can be read ({_reason(error)}); {ACCEPTED}") from error
 
@@ -117,8 +130,23 @@ def pick_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
+def in_time(path: Path, work: Callable[[], T]) -> T:
+    """What libav makes of the file, unless it takes longer than a file of that size can. Raises DriveError."""
+    size = path.stat().st_size if path.is_file() else 0
+    return within(
+        _PATIENCE_S + size / _BYTES_PER_S,
+        work,
+        f"{path} is damaged: libav is at work on it far longer than a file of its size takes; "
+        f"`ffmpeg -i {shlex.quote(path.name)} -c copy NEW.mkv` may repair it",
+    )
+
+
 def build_index(path: Path) -> VideoIndex:
     """Index a video file. Time and memory grow with the number of packets only. Raises DriveError."""
+    return in_time(path, lambda: _build_index(path))
+
+
+def _build_index(path: Path) -> VideoIndex:
     with open_container(path) as container:
         stream = pick_stream(container, path)
         notes: list[str] = []

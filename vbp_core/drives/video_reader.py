@@ -13,6 +13,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from vbp.drives.base import Image
+from vbp.drives.picture_files import MAX_PIXELS
 from vbp.drives.picture_turn import Turn, turn_of, turned
 from vbp.drives.video_index import DEEPEST, VideoIndex, VideoPacket, ident_of, open_container, seek_time
 from vbp.errors import DriveError, FrameError
@@ -319,6 +320,7 @@ class VideoReader:
         self._threads = self._threads or _threads_for(stream)
         stream.codec_context.thread_type = "AUTO" if self._threads > 1 else "NONE"
         stream.codec_context.thread_count = self._threads
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         packets = iter(self._container.demux(stream))
         return packets, None, 0
 

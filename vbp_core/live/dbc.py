@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vbp.errors import VbpError
 from vbp.live.options import near
 from vbp.live.receiver import BadSampleError
+from vbp.reading import read_file
 
 if TYPE_CHECKING:
     from cantools.database.can import Database, Message
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 * 2**20
 _LISTED = 12
+_LARGE = re.compile(r"\d[\d.]*[eE]\+?0*[1-9]\d{3,}|\d{1000,}")  # numbers that take for ever, as whole ones
 
 
 @dataclass(frozen=True)
@@ -100,22 +103,20 @@ def load_dbc(path: Path) -> Database:
     from cantools.errors import Error
 
     try:
-        if not path.is_file():
-            raise VbpError(f"{path} is no file; give the DBC file that describes the bus")
-        if path.stat().st_size > MAX_BYTES:
-            raise VbpError(f"{path} is larger than {MAX_BYTES // 2**20} MB, which no DBC file is")
-        data = path.read_bytes()
+        data = read_file(path, MAX_BYTES)
     except OSError as error:
         raise VbpError(f"{path} cannot be read: {error.strerror or error}") from error
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("cp1252", "replace")  # what the format's own editor writes
+    if number := _LARGE.search(text):
+        raise VbpError(f"{path} holds the number {number[0][:40]}, which is too large for a DBC file")
     try:
         # Not strict: files of real cars have signals that overlap
         return load_string(text, database_format="dbc", strict=False)  # type: ignore[return-value]
-    except (Error, ValueError, KeyError, RecursionError) as error:
-        why = " ".join(str(error).split())[:200]
+    except Exception as error:  # whatever cantools makes of a damaged file
+        why = " ".join(str(error).split())[:200] if isinstance(error, Error) else type(error).__name__
         raise VbpError(f"{path} is no DBC file that can be read ({why})") from error
 
 

@@ -11,6 +11,8 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp.reading import unpack
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -53,11 +55,11 @@ def decode(data: bytes) -> NDArray[np.uint8]:
         elif kind == b"IDAT":
             packed += body
         at += 12 + length
-    try:
-        rows = np.frombuffer(zlib.decompress(packed), np.uint8)
-    except zlib.error as error:
-        raise ValueError("is a damaged PNG") from error
     height, width = size
+    try:
+        rows = np.frombuffer(unpack("zlib", packed, height * (width + 1) + 1), np.uint8)
+    except ValueError as error:
+        raise ValueError("is a damaged PNG") from error
     if not height or len(rows) != height * (width + 1):
         raise ValueError("is a truncated PNG")
     rows = rows.reshape(height, width + 1)

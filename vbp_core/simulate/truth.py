@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.errors import VbpError
+from vbp.reading import damaged, open_file, read_file, read_member
 from vbp.simulate import png
 from vbp.simulate.classes import CLASS_BITS, SHADOW_BIT
 from vbp.simulate.geometry import FORMAT
+
+MOST_BYTES = 2**26  # of a member; truth.json has some KB a frame
 
 
 class Truth:
@@ -54,22 +57,21 @@ class Truth:
                 f"{self.place} has no ground truth of frame {i}; it has that of {len(self.frames)} frames"
             )
         name = f"classes/{i:06d}.png"
-        try:
-            return png.decode(_bytes(self.place, name))
-        except (OSError, KeyError, zipfile.BadZipFile) as error:
-            raise VbpError(
-                f"the ground truth of frame {i} cannot be read from {self.place}: {error}"
-            ) from error
-        except ValueError as error:
-            raise VbpError(f"the ground truth of frame {i} in {self.place}: {name} {error}") from error
+        with damaged(self.place):
+            try:
+                return png.decode(_bytes(self.place, name))
+            except (OSError, ValueError) as error:
+                raise VbpError(
+                    f"the ground truth of frame {i} cannot be read from {self.place}: {name} {error}"
+                ) from error
 
 
 def _bytes(place: Path, name: str) -> bytes:
     """A file of the truth, which is a folder or a zip of one. Raises OSError, KeyError, BadZipFile."""
     if place.is_dir():
-        return (place / name).read_bytes()
-    with zipfile.ZipFile(place) as archive:
-        return archive.read(name)
+        return read_file(place / name, MOST_BYTES)
+    with open_file(place) as file, zipfile.ZipFile(file) as archive:
+        return read_member(archive, name, MOST_BYTES)
 
 
 def load_truth(path: str | Path) -> Truth:
@@ -89,9 +91,14 @@ def load_truth(path: str | Path) -> Truth:
         )
     file = place / "truth.json"
     try:
-        facts = json.loads(_bytes(place, "truth.json"))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise VbpError(f"{file} cannot be read: {error}") from error
+        with damaged(file):
+            return _truth(place, file)
+    except OSError as error:
+        raise VbpError(f"{file} cannot be read: {error.strerror or error}") from error
+
+
+def _truth(place: Path, file: Path) -> Truth:
+    facts = json.loads(_bytes(place, "truth.json"))
     needed = ("format", "classes", "lane_markings", "classes_of_frames", "frames")
     if not isinstance(facts, dict) or any(name not in facts for name in needed):
         raise VbpError(

@@ -15,6 +15,7 @@ from vbp.drives.base import OpenOptions
 from vbp.errors import ModelError, VbpError
 from vbp.models.network import Network, load_checkpoint
 from vbp.models.spec import NetworkSpec
+from vbp.reading import damaged, read_file
 from vbp.training.files import write_json, write_text
 from vbp.training.recipe import Recipe
 from vbp.training.task import Task, task_of
@@ -22,6 +23,7 @@ from vbp.training.task import Task, task_of
 FORMAT = 1
 KIND = "vbp training run"
 CONFIG, METRICS, CHECKPOINTS, STATE = "config.json", "metrics.csv", "checkpoints", "state"
+MAX_BYTES = 2**26  # of either of its texts
 LAST, BEST = "last.safetensors", "best.safetensors"
 NAME = re.compile(r"epoch-(\d+(?:\.\d+)?)\.safetensors")
 
@@ -117,7 +119,8 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser()
-        self.config = _read_config(self.path)
+        with damaged(self.path / CONFIG):
+            self.config = _read_config(self.path)
         self._seen = self._signature()
 
     def checkpoints(self) -> list[Checkpoint]:
@@ -131,7 +134,7 @@ class Run:
     def metrics(self) -> list[Row]:
         """All rows of metrics.csv; none before the first is written. Raises VbpError for a damaged file."""
         try:
-            text = (self.path / METRICS).read_text(encoding="utf-8")
+            text = read_file(self.path / METRICS, MAX_BYTES).decode("utf-8")
         except FileNotFoundError:
             return []
         except (OSError, UnicodeDecodeError) as error:
@@ -210,7 +213,7 @@ def _read_config(path: Path) -> Config:
         raise VbpError(f"{path} is no folder; give the folder that vbp train wrote (-o)")
     file = path / CONFIG
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads(read_file(file, MAX_BYTES))
     except FileNotFoundError:
         raise VbpError(
             f"{path} is no training run (it has no {CONFIG}); give the folder that vbp train wrote"

@@ -1,0 +1,108 @@
+"""Files that others made: read as far as a limit, unpacked as far as a limit, and damaged in any way whatever."""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from vbp.errors import VbpError
+
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def open_file(path: str | Path) -> BinaryIO:
+    """A regular file, for reading. Raises OSError, also for a pipe (which could wait for ever), a device or a folder."""
+    _check_regular(os.stat(path).st_mode, path)  # before it is opened, which may do something to a device
+    handle = os.open(path, _FLAGS)
+    try:
+        _check_regular(os.fstat(handle).st_mode, path)  # another may have been put there meanwhile
+    except OSError:
+        os.close(handle)
+        raise
+    return os.fdopen(handle, "rb")
+
+
+def _check_regular(mode: int, path: str | Path) -> None:
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a device"
+        raise OSError(errno.EINVAL, f"it is not a file but {what}", str(path))
+
+
+def read_file(path: str | Path, most: int) -> bytes:
+    """All of a regular file. Raises OSError, also for one of more than `most` bytes."""
+    with open_file(path) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(
+            errno.EFBIG, f"it is larger than the {_size(most)} that are read of such a file", str(path)
+        )
+    return data
+
+
+def read_head(path: str | Path, most: int) -> bytes:
+    """The first bytes of a regular file, at most `most`. Raises OSError."""
+    with open_file(path) as file:
+        return file.read(most)
+
+
+def _size(count: int) -> str:
+    return f"{count // 2**20} MiB" if count >= 2**20 else f"{count // 2**10} KiB"
+
+
+def unpack(compression: str, data: bytes, most: int) -> bytes:
+    """The first `most` bytes of what "bz2", "lz4", "zlib" or "zstd" data hold, fewer where they end before; as far as it
+    goes where their end is missing. Raises ValueError for damaged ones, and for another compression."""
+    try:
+        if compression == "bz2":
+            return bz2.BZ2Decompressor().decompress(data, most)
+        if compression == "zlib":
+            return zlib.decompressobj().decompress(data, most) if most else b""  # to which 0 is no limit
+        if compression == "lz4":
+            import lz4.frame  # type: ignore[import-untyped]
+
+            return bytes(lz4.frame.LZ4FrameDecompressor().decompress(data, most))
+        if compression == "zstd":
+            import zstandard
+
+            try:
+                with zstandard.ZstdDecompressor().stream_reader(data) as stream:
+                    return stream.read(most)
+            except zstandard.ZstdError as error:
+                raise ValueError(str(error)) from error
+    except (OSError, EOFError, RuntimeError, MemoryError, zlib.error) as error:
+        raise ValueError(str(error)) from error
+    raise ValueError(f"its compression {compression!r} is not known")
+
+
+def read_member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """A member of a zip archive. Raises ValueError for one of more than `most` bytes, KeyError where there is none."""
+    with archive.open(name) as member:
+        data = member.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"{name[:60]} in it unpacks to more than {_size(most)}")
+    return data
+
+
+@contextmanager
+def damaged(path: str | Path, kind: type[VbpError] = VbpError) -> Iterator[None]:
+    """What a file that is not as it should be makes of its reader, whatever that is, is one sentence: a `kind`.
+
+    What is no fault of the file passes: our own errors, OSError (which names what the system says), MemoryError.
+    """
+    try:
+        yield
+    except (VbpError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        name = type(error).__qualname__
+        if type(error).__module__ != "builtins":
+            name = f"{type(error).__module__}.{name}"  # struct.error and zlib.error are called "error"
+        raise kind(f"{path} is damaged: it cannot be understood ({name})") from error
