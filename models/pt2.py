@@ -21,7 +21,7 @@ from vbp.models.network import Network
 from vbp.models.program import Node, Program, Ref, layer_name
 from vbp.models.safe_ops import allowed
 from vbp.models.source import NetworkSource
-from vbp.models.spec_file import HINT, read_spec
+from vbp.models.spec_file import spec_of_file
 from vbp.reading import open_file
 
 MAX_JSON = 64_000_000  # bytes; ResNet-200 has 1 million
@@ -48,21 +48,7 @@ def load_pt2(path: Path, source: NetworkSource) -> Network:
     if source.weights:
         raise ModelError(f"{path} has weights of its own, and {source.weights} was given too; leave it out")
     program = read_pt2(path)
-    known = {
-        name: size
-        for name, size in zip(
-            ("channels", "input_height", "input_width"), program.input_shape[1:], strict=False
-        )
-        if size is not None
-    }
-    beside = path.with_suffix(".toml")
-    spec_file = source.spec or (str(beside) if beside.is_file() else "")
-    if not spec_file:
-        shape = "x".join("any" if n is None else str(n) for n in program.input_shape[1:])
-        raise ModelError(
-            f"{path} takes an input of {shape} and does not say what its output means: give --spec FILE.toml, or put {beside.name} beside it: {HINT}"
-        )
-    spec = read_spec(spec_file, name=path.stem, known=known)
+    spec = spec_of_file(path, source.spec, program.input_shape[1:])
     return Network(spec, program, path, trained=True)
 
 

@@ -10,6 +10,7 @@ from vbp.errors import ModelError
 from vbp.models.factory import load_factory
 from vbp.models.keras_sniff import is_keras
 from vbp.models.network import Network, build, load_checkpoint
+from vbp.models.onnx_file import is_onnx, load_onnx
 from vbp.models.pilotnet import pilotnet
 from vbp.models.pt2 import is_pt2, load_pt2
 from vbp.models.resnet import resnet, resnet200, resnetv2
@@ -58,7 +59,7 @@ def available() -> list[NetworkEntry]:
 
 
 def load_network(source: str | Path | NetworkSource) -> Network:
-    """A network by name ("NetSVF", any case), from a .safetensors, .pt2 or Keras file, or of the user's own code.
+    """A network by name ("NetSVF", any case), from a .safetensors, .onnx, .pt2 or Keras file, or of the user's own code.
 
     Text is read as NetworkSource.parse does: MODEL?weights=FILE&spec=FILE. Raises ModelError.
     """
@@ -79,7 +80,7 @@ def load_network(source: str | Path | NetworkSource) -> Network:
     if not source.model or not path.exists():
         names = ", ".join(SPECS)
         raise ModelError(
-            f"there is no network {source.model or 'without a name'}; give the path of a .safetensors, .pt2 or Keras file, "
+            f"there is no network {source.model or 'without a name'}; give the path of a .safetensors, .onnx, .pt2 or Keras file, "
             f"package.module:factory of your own code, or one of: {names}"
         )
     if path.is_dir():
@@ -91,6 +92,8 @@ def load_network(source: str | Path | NetworkSource) -> Network:
             return load_keras(path, source)
         if is_pt2(path) or path.suffix.lower() == ".pt2":
             return load_pt2(path, source)
+        if is_onnx(path):
+            return load_onnx(path, source)
         _refuse_extra_files(source)
         return load_checkpoint(path)
 

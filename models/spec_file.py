@@ -63,6 +63,24 @@ def read_spec(
         raise ModelError(f"{path}: {error}") from error
 
 
+def spec_of_file(path: Path, spec: str, sizes: tuple[int | None, ...]) -> NetworkSpec:
+    """The specification of a network in a file that does not say what its output means: in the file `spec`, or beside it.
+
+    sizes: (channels, height, width) that the network itself says; None where any will do. Raises ModelError.
+    """
+    names = ("channels", "input_height", "input_width")
+    known = {name: size for name, size in zip(names, sizes, strict=False) if size is not None}
+    beside = path.with_suffix(".toml")
+    found = spec or (str(beside) if beside.is_file() else "")
+    if not found:
+        shape = "x".join("any" if n is None else str(n) for n in sizes)
+        raise ModelError(
+            f"{path} takes an input of {shape} and does not say what its output means: give --spec FILE.toml, "
+            f"or put {beside.name} beside it: {HINT}"
+        )
+    return read_spec(found, name=path.stem, known=known)
+
+
 def _load(path: Path) -> dict[str, Any]:
     try:
         text = read_file(path, MAX_BYTES)
