@@ -165,7 +165,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _check_network(text: str) -> None:
     network = NetworkSource.parse(text)
-    file = network.model.endswith((".safetensors", ".pt2")) or os.sep in network.model
+    file = network.model.endswith((".safetensors", ".onnx", ".pt2")) or os.sep in network.model
     for what, path in (
         ("network", network.model if file else ""),
         ("weights", network.weights),

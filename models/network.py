@@ -148,7 +148,7 @@ def load_checkpoint(path: str | Path) -> Network:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(
-            f"{path} is no network file that vbp knows; accepted: .safetensors by vbp, and .pt2 by torch.export.save"
+            f"{path} is no network file that vbp knows; accepted: .safetensors by vbp, .onnx, and .pt2 by torch.export.save"
         ) from error
     try:
         spec = NetworkSpec.from_json(metadata[SPEC_KEY])

@@ -173,6 +173,8 @@ def _read(
         return Program(builder.nodes, builder.tensors, "input", (batch, *size), outputs)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
+    except (TypeError, ValueError) as error:  # names that are no texts
+        raise ModelError(f"{path} is damaged ({type(error).__name__})") from error
 
 
 def _found(values: dict[str, Value], name: str) -> Value:
@@ -202,8 +204,9 @@ class _Reader:
             self.count += 1
             if self.count > MAX_NODES:
                 raise ModelError(f"holds more than {MAX_NODES} nodes")
-            self.builder.layer = _layer(node)
+            self.builder.layer = "without a name"
             try:
+                self.builder.layer = _layer(node)
                 results = self._node(node, values, depth)
             except ModelError as error:
                 raise ModelError(f"{node.op_type} {self.builder.layer}: {error}") from error
@@ -225,9 +228,7 @@ class _Reader:
             return self._chosen(node, inputs, values, depth)
         rule = RULES.get(node.op_type)
         if rule is None:
-            raise ModelError(
-                "this operator is not read; see vbp check-model of the network in PyTorch instead"
-            )
+            raise ModelError("this operator is not known to vbp, so the network cannot be read")
         attributes = {a.name: self.attribute(a) for a in node.attribute}
         found = rule(self.builder, OnnxNode(node.op_type, inputs, tuple(node.output), attributes, self.opset))
         return found if isinstance(found, tuple) else (found,)
@@ -311,6 +312,6 @@ def _layer(node: onnx.NodeProto) -> str:
     """What the layer is called: by its weight in the network that was exported, else by the node's own name."""
     for name in node.input:
         if name.endswith(".weight") and "/" not in name:
-            return name.removesuffix(".weight")[:120]
-    own = node.name or (node.output[0] if node.output else "") or "without a name"
+            return str(name.removesuffix(".weight"))[:120]
+    own = str(node.name or (node.output[0] if node.output else "") or "without a name")
     return own.strip("/").replace("/", ".")[:120]

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from vbp.errors import ModelError
+from vbp.models.onnx_math import binary
 from vbp.models.onnx_node import OnnxNode, Rule
-from vbp.models.onnx_shapes import axes_of, padded, raw
-from vbp.models.onnx_values import Builder, Data, Known, Value, known
+from vbp.models.onnx_shapes import axes_of, padded
+from vbp.models.onnx_values import Builder, Data, Known, Value, known, raw
 
 
 def _sides(
@@ -83,7 +84,9 @@ def _conv_transpose(b: Builder, n: OnnxNode) -> Value:
     shape = n.attribute("output_shape")
     if shape or n.attribute("auto_pad", "NOTSET") not in ("NOTSET", "", "VALID"):
         wanted = list(shape)[-2:] if shape else [size[i] * stride[i] for i in range(2)]
-        total = [max(full[i] - wanted[i], 0) for i in range(2)]
+        total = [full[i] - wanted[i] for i in range(2)]
+        if min(total) < 0:
+            raise ModelError(f"is to put out {wanted}, and its windows cover {full}")
         upper = n.attribute("auto_pad", "NOTSET") == "SAME_UPPER"
         sides = [(t // 2, t - t // 2) if upper else (t - t // 2, t // 2) for t in total]
     else:
@@ -127,10 +130,12 @@ def _gemm(b: Builder, n: OnnxNode) -> Value:
         )
     matrix = known(weight, "a weight")
     matrix = (matrix if n.attribute("transB", 0) else matrix.T) * alpha
-    added = None
-    if bias is not None:
-        added = (known(bias, "a bias") * beta).reshape(-1).expand(matrix.shape[0]).contiguous()
-    return _linear(b, x, matrix, added)
+    if bias is None:
+        return _linear(b, x, matrix, None)
+    added = known(bias, "a bias") * beta
+    if added.numel() in (1, matrix.shape[0]) and added.shape[-1:] in ((), (added.numel(),)):
+        return _linear(b, x, matrix, added.reshape(-1).expand(matrix.shape[0]).contiguous())
+    return binary(b, "add.Tensor", _linear(b, x, matrix, None), Known(tuple(added for _ in b.batches)))
 
 
 def _matmul(b: Builder, n: OnnxNode) -> Value:
@@ -225,8 +230,10 @@ def _pool(b: Builder, n: OnnxNode) -> Value:
     ceil = bool(n.attribute("ceil_mode", 0))
     most = n.op == "MaxPool"
     counted = most or bool(n.attribute("count_include_pad", 0))
+    if not most and dilation != [1] * axes:
+        raise ModelError("averages with gaps in between, which is not read")
     arguments: dict[str, Any] = {"kernel_size": kernel, "stride": stride, "ceil_mode": ceil}
-    if any(near != far for near, far in sides):
+    if any(near != far or near > reach // 2 for (near, far), reach in zip(sides, kernel, strict=True)):
         partial = all(
             near == 0
             and (most or far == 0 or not counted)
@@ -244,8 +251,6 @@ def _pool(b: Builder, n: OnnxNode) -> Value:
     if most:
         arguments["dilation"] = dilation
     else:
-        if dilation != [1] * axes:
-            raise ModelError("averages with gaps in between, which is not read")
         arguments["count_include_pad"] = counted
     out: Value = b.call(f"{'max' if most else 'avg'}_pool{axes}d.default", self=x, **arguments)
     return out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,8 +10,8 @@ from torch import Tensor
 
 from vbp.errors import ModelError
 from vbp.models.onnx_node import OnnxNode, Rule
-from vbp.models.onnx_shapes import along, raw, reshaped
-from vbp.models.onnx_values import Builder, Data, Known, Value, known
+from vbp.models.onnx_shapes import along, reshaped
+from vbp.models.onnx_values import Builder, Data, Known, Value, known, raw
 
 
 def unary(b: Builder, op: str, x: Value, **arguments: Any) -> Value:
@@ -245,6 +244,8 @@ def _where(b: Builder, n: OnnxNode) -> Value:
 def _argument(op: str) -> Rule:
     def rule(b: Builder, n: OnnxNode) -> Value:
         x = b.materialised(n.value(0))
+        if n.attribute("select_last_index", 0):
+            raise ModelError("takes the last of equal numbers, which is not read")
         out: Value = b.call(
             op, self=x, dim=int(n.attribute("axis", 0)), keepdim=bool(n.attribute("keepdims", 1))
         )
@@ -258,7 +259,7 @@ def _not(b: Builder, n: OnnxNode) -> Value:
 
 
 def _constant(b: Builder, n: OnnxNode) -> Value:
-    found: Callable[[Any], Tensor] = lambda v: torch.as_tensor(v)  # noqa: E731
+    held = n.attribute("value")
     for name, kind in (
         ("value_float", torch.float32),
         ("value_floats", torch.float32),
@@ -266,11 +267,10 @@ def _constant(b: Builder, n: OnnxNode) -> Value:
         ("value_ints", torch.int64),
     ):
         if n.attribute(name) is not None:
-            return Known(tuple(torch.tensor(n.attribute(name), dtype=kind) for _ in b.batches))
-    value = n.attribute("value")
-    if not isinstance(value, Tensor):
+            held = torch.tensor(n.attribute(name), dtype=kind)
+    if not isinstance(held, Tensor):
         raise ModelError("is a constant of a kind that is not read (text, or sparse)")
-    return Known(tuple(found(value) for _ in b.batches))
+    return Known(tuple(held for _ in b.batches))
 
 
 RULES: dict[str, Rule] = {

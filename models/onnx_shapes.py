@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vbp.errors import ModelError
 from vbp.models.onnx_node import OnnxNode, Rule
-from vbp.models.onnx_values import Builder, Data, Known, Value, known, numbers, sequence
+from vbp.models.onnx_resize import resize
+from vbp.models.onnx_values import Builder, Data, Known, Value, known, numbers, raw, sequence
 
 
 def reshaped(b: Builder, x: Value, sizes: Sequence[Sequence[int]]) -> Value:
@@ -120,7 +121,7 @@ def _transpose(b: Builder, n: OnnxNode) -> Value:
     if isinstance(x, Known):
         return Known(tuple(v.permute(order).contiguous() for v in x.values))
     if x.order is not None:
-        x = b.materialised(x)  # type: ignore[assignment]
+        x = b.materialised(x)
     assert isinstance(x, Data)
     return Data(x.name, x.meta, tuple(x.axes[a] for a in order))
 
@@ -141,11 +142,6 @@ def _concat(b: Builder, n: OnnxNode) -> Value:
         return out
     result: Value = b.call("cat.default", tensors=[b.materialised(v) for v in values], dim=axis)
     return result
-
-
-def raw(x: Data) -> Data:
-    """The tensor as it lies there."""
-    return Data(x.name, x.meta, tuple(range(len(x.axes))))
 
 
 def along(b: Builder, x: Value, axis: int) -> tuple[Value, int, Data | None]:
@@ -234,16 +230,15 @@ def _gather(b: Builder, n: OnnxNode) -> Value:
             flat = value.index_select(at, places.reshape(-1).long() % max(value.shape[at], 1))
             found.append(flat.reshape([*value.shape[:at], *places.shape, *value.shape[at + 1 :]]))
         return Known(tuple(found))
-    places = index.fixed
-    if places.dim() > 1:
+    chosen = index.fixed
+    if chosen.dim() > 1:
         raise ModelError("chooses by a table of places, which is not read")
-    if places.dim() == 0:
-        plain = b.materialised(x)
-        chosen: Value = b.call("select.int", self=plain, dim=axis, index=int(places))
-        return chosen
-    value, at, like = along(b, x, axis)
+    if chosen.dim() == 0:
+        one: Value = b.call("select.int", self=b.materialised(x), dim=axis, index=int(chosen))
+        return one
+    lying, at, like = along(b, x, axis)
     picked: Value = b.call(
-        "index_select.default", like=like, self=value, dim=at, index=places.long() % value.shapes[0][at]
+        "index_select.default", like=like, self=lying, dim=at, index=chosen.long() % lying.shapes[0][at]
     )
     return picked
 
@@ -313,7 +308,7 @@ def _expand(b: Builder, n: OnnxNode) -> Value:
     if not isinstance(wanted, Known):
         raise ModelError("takes a shape that depends on the picture, which cannot be followed")
     sizes = [
-        list(torch.broadcast_shapes(old, tuple(int(v) for v in target.tolist())))
+        list(np.broadcast_shapes(old, tuple(int(v) for v in target.tolist())))
         for old, target in zip(x.shapes, wanted.values, strict=True)
     ]
     if isinstance(x, Known):
@@ -371,61 +366,6 @@ def _depth_to_space(b: Builder, n: OnnxNode) -> Value:
     return out
 
 
-def _resize(b: Builder, n: OnnxNode) -> Value:
-    """Upsample of old files, and Resize: to sizes, or by scales, of the two last axes of (N, C, H, W)."""
-    x = n.value(0)
-    if isinstance(x, Known) or len(x.shapes[0]) != 4:
-        raise ModelError("resizes something other than a map of (N, C, H, W), which is not read")
-    shape = x.shapes[0]
-    mode = n.attribute("mode", "nearest")
-    where = n.attribute(
-        "coordinate_transformation_mode", "asymmetric" if n.op == "Upsample" else "half_pixel"
-    )
-    scales = n.attribute("scales")
-    last = n.inputs[-1]
-    if n.op == "Upsample" or n.opset < 11:
-        scales = known(n.value(1), "scales").tolist() if scales is None else list(scales)
-        where = "asymmetric"
-    elif n.optional(3) is None and n.optional(2) is not None:
-        scales = known(n.value(2), "scales").tolist()
-    axes = n.attribute("axes") or range(4)
-    if scales is not None:
-        factor = dict(zip((a % 4 for a in axes), scales, strict=False))
-        size = [math.floor(shape[i] * factor.get(i, 1.0)) for i in range(4)]
-    else:
-        if not isinstance(last, Known):
-            raise ModelError("takes a size that depends on the picture, which cannot be followed")
-        wanted = dict(zip((a % 4 for a in axes), (int(v) for v in last.values[0].tolist()), strict=False))
-        size = [wanted.get(i, shape[i]) for i in range(4)]
-    changed = [axis for axis in range(4) if size[axis] != shape[axis]]
-    spatial = sorted(axis for axis in range(4) if x.axes[axis] >= 2)
-    if not set(changed) <= set(spatial) or x.order is not None:
-        raise ModelError("resizes the channels or the batch, which is not read")
-    placed = [0, 0]
-    for axis in spatial:
-        placed[x.axes[axis] - 2] = size[axis]
-    return _resized(b, n, x, placed, mode, where)
-
-
-def _resized(b: Builder, n: OnnxNode, x: Data, size: list[int], mode: str, where: str) -> Value:
-    before = list(x.meta[0].shape[2:])
-    whole = all(new % old == 0 for new, old in zip(size, before, strict=True))
-    arguments: dict[str, Any] = {"self": raw(x), "output_size": size}
-    if mode == "nearest" and (whole or where == "asymmetric"):
-        op = "upsample_nearest2d.default"
-    elif mode == "nearest":
-        op = "_upsample_nearest_exact2d.default"
-    elif mode in ("linear", "cubic") and where in ("half_pixel", "pytorch_half_pixel", "align_corners"):
-        op = "upsample_bilinear2d.default" if mode == "linear" else "upsample_bicubic2d.default"
-        arguments["align_corners"] = where == "align_corners"
-        if mode == "cubic" and abs(float(n.attribute("cubic_coeff_a", -0.75)) + 0.75) > 1e-6:
-            raise ModelError("has another cubic coefficient than PyTorch's -0.75, which is not read")
-    else:
-        raise ModelError(f"resizes by {mode} with coordinates {where}, which is not read")
-    out: Value = b.call(op, like=x, **arguments)
-    return out
-
-
 RULES: dict[str, Rule] = {
     "Reshape": _reshape,
     "Flatten": _flatten,
@@ -444,6 +384,6 @@ RULES: dict[str, Rule] = {
     "ConstantOfShape": _constant_of_shape,
     "Range": _range,
     "DepthToSpace": _depth_to_space,
-    "Resize": _resize,
-    "Upsample": _resize,
+    "Resize": resize,
+    "Upsample": resize,
 }

@@ -60,6 +60,11 @@ class Data:
 Value: TypeAlias = Known | Data
 
 
+def raw(x: Data) -> Data:
+    """The tensor as it lies there."""
+    return Data(x.name, x.meta, tuple(range(len(x.axes))))
+
+
 @dataclass
 class Builder:
     """Collects the nodes of a Program. batches: the batch sizes followed; what differs between them depends on it."""
@@ -139,15 +144,6 @@ class Builder:
         name = f"constant_{len(self.tensors)}"
         self.tensors[name] = tensor
         return Ref(name)
-
-    def folded(self, op: str, /, shape_limit: int = LARGEST, **arguments: Any) -> Known:
-        """Constants alone, after it was looked how large the result is."""
-        for k in range(len(self.batches)):
-            size = call(f"aten.{op}", self._at(arguments, k, meta=True))
-            if size.numel() > shape_limit:
-                raise ModelError(f"makes a constant of {size.numel():,} numbers, which is too many")
-        made: Known = self.call(op, **arguments)
-        return made
 
 
 def _each(value: Any, function: Any) -> Any:

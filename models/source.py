@@ -13,7 +13,7 @@ PLAIN = "/:\\ "  # of what is in names of files; ? & = % + and the rest are writ
 
 @dataclass(frozen=True)
 class NetworkSource:
-    """What names a network. model: a known name, a .safetensors or .pt2 file, or package.module:factory.
+    """What names a network. model: a known name, a .safetensors, .onnx or .pt2 file, or package.module:factory.
 
     weights: a file with the weights of what a factory makes. spec: a TOML file that says what goes in and comes out.
     As text, wherever a network is named by one: MODEL?weights=FILE&spec=FILE, with % before odd characters.

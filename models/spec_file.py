@@ -25,8 +25,9 @@ def read_spec(
 ) -> NetworkSpec:
     """The specification in a TOML file. name: the network's, where the file gives none.
 
-    known: fields that the network itself says (input_height, input_width, channels of a .pt2 file); the file may leave
-    them out. of_keras: it may say what layers compute. input_range = [low, high] stands for mean and std: what black and white become; output_bins = 15 for as many numbers from -1 to 1. The unit and the
+    known: fields that the network itself says (input_height, input_width, channels of an .onnx or .pt2 file); the file
+    may leave them out. of_keras: it may say what layers compute. input_range = [low, high] stands for mean and std: what
+    black and white become; output_bins = 15 for as many numbers from -1 to 1. The unit and the
     side of an angle have to be there: they are never guessed. Raises ModelError of one sentence.
     """
     path = Path(path).expanduser()

@@ -85,15 +85,15 @@ class NetworkControl:
     def open_file(self) -> None:
         start = self._settings.last_folder("networks")
         name, _ = QFileDialog.getOpenFileName(
-            self._window, "Open a network", start, "Networks (*.safetensors *.pt2);;All files (*)"
+            self._window, "Open a network", start, "Networks (*.safetensors *.onnx *.pt2);;All files (*)"
         )
         if name:
             self.open(Path(name))
 
     def open(self, path: Path) -> None:
-        """A network's file; of a .pt2 file without a specification beside it, that is asked for."""
+        """A network's file; of an .onnx or .pt2 file without a specification beside it, that is asked for."""
         source = NetworkSource(str(path))
-        if path.suffix == ".pt2" and not path.with_suffix(".toml").is_file():
+        if path.suffix in (".onnx", ".pt2") and not path.with_suffix(".toml").is_file():
             title = f"The specification of {path.name}: what goes in and comes out"
             spec, _ = QFileDialog.getOpenFileName(
                 self._window, title, str(path.parent), "Specifications (*.toml)"

@@ -272,7 +272,7 @@ class MainWindow(QMainWindow):
     def drop(self, path: Path) -> None:
         if path.suffix == SUFFIX and path.is_file():
             self.session.open(path)
-        elif path.suffix in (".safetensors", ".pt2"):
+        elif path.suffix in (".safetensors", ".onnx", ".pt2"):
             self.network.open(path)
         elif looks_like_run(path):
             self.run.show(path)

@@ -14,7 +14,7 @@ def add_network(parser: argparse.ArgumentParser, default: str | None = "NetSVF")
         default=default,
         action=_NetworkPart,
         metavar="M",
-        help="a network's name, a .safetensors or .pt2 file, or package.module:factory, your own code, which is run",
+        help="a network's name, a .safetensors, .onnx or .pt2 file, or package.module:factory, your own code, which is run",
     )
     parser.add_argument(
         "--weights",
@@ -28,7 +28,7 @@ def add_network(parser: argparse.ArgumentParser, default: str | None = "NetSVF")
         action=_NetworkPart,
         default=argparse.SUPPRESS,
         metavar="FILE.toml",
-        help="the specification of input and output for a .pt2 file or a factory's network",
+        help="the specification of input and output for an .onnx or .pt2 file or a factory's network",
     )
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
 
