@@ -23,6 +23,7 @@ from vbp.models.onnx_values import MAX_NODES, Builder, Data, Known, Value
 from vbp.models.program import Program
 from vbp.models.source import NetworkSource
 from vbp.models.spec_file import spec_of_file
+from vbp.reading import open_file, read_file, read_head
 
 if TYPE_CHECKING:
     import onnx
@@ -39,8 +40,7 @@ def is_onnx(path: Path) -> bool:
     if path.suffix.lower() == ".onnx":
         return True
     try:
-        with path.open("rb") as file:
-            head = file.read(3)
+        head = read_head(path, 3)
     except OSError:
         return False
     # field 1 (ir_version) and a small number; then the producer's name, the opsets, the graph or the like
@@ -89,11 +89,7 @@ def _parse(path: Path) -> onnx.ModelProto:
     from google.protobuf.message import DecodeError
 
     try:
-        if not path.is_file():
-            raise ModelError(f"{path} is no file")
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelError(f"{path} is larger than an ONNX file can be (2 GiB)")
-        model = onnx.load_model_from_string(path.read_bytes())
+        model = onnx.load_model_from_string(read_file(path, MAX_BYTES))
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     except (DecodeError, ValueError, RuntimeError) as error:
@@ -297,7 +293,7 @@ class _Reader:
         count = math.prod(proto.dims)
         if offset < 0 or not 0 <= length <= most or count > length * 2:
             raise ModelError(f"{name[:200]!r} is too short for the weight {proto.name[:80]!r}")
-        with path.open("rb") as file:
+        with open_file(path) as file:
             file.seek(offset)
             data = file.read(length)
         whole = onnx.TensorProto()
