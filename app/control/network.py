@@ -18,7 +18,6 @@ from vbp.app.widgets.notice import Notice
 from vbp.models.source import NetworkSource
 
 DEFAULT_NETWORK = "NetSVF"
-TALL = 0.6  # of an input's width
 
 
 class NetworkControl:
@@ -110,7 +109,7 @@ class NetworkControl:
         self._top.set_network(ready.name)
         self._view.name_docks(spec.is_classifier)
         self._top.target.set_spec(spec)
-        self._view.arrange_maps(spec.input_height > TALL * spec.input_width)
+        self._view.arrange_maps(spec.input_width / spec.input_height)
         if self._owned_by_run(ready.name):
             return  # passed through on the way; the network that is remembered is the one before
         source = NetworkSource.parse(ready.name)

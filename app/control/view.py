@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from PySide6.QtCore import QByteArray, QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QObject, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QDialog, QDockWidget, QMainWindow, QVBoxLayout
 
@@ -21,6 +21,7 @@ from vbp.app.state.actions import PANELS, keys_table
 from vbp.app.state.overlay import STYLE_TITLES, Overlay
 from vbp.app.state.settings import Settings
 
+OTHER_SHAPE = 1.5  # times as wide or as narrow: maps are arranged anew
 FLOATS_MS = 150  # a window manager has placed the panels that float
 
 
@@ -46,12 +47,15 @@ class ViewControl(QObject):
         self._presenter, self._settings, self._actions, self._top = presenter, settings, actions, top
         self._keep_scheme = keep_scheme
         self._with_panels: QByteArray | None = None  # the layout to go back to while the picture is alone
-        self._tall = False  # the network's input; the kept layout is that for a wide one
+        self._aspect = layout.WIDE  # of the network's input; the kept layout is that for a wide one
         self.keys: QDialog | None = None
         self.placed = False  # before that, the window has no layout worth keeping
         for name, dock in docks.items():
             # Also tells of a tab that is chosen or left; isVisible is true for panels behind others.
             dock.visibilityChanged.connect(partial(presenter.set_seen, name))
+            title = dock.titleBarWidget()
+            if isinstance(title, PanelTitle) and name in layout.maps(docks):
+                title.close_button.clicked.connect(self._fill)
         panels.picture.activated.connect(self.toggle_alone)
         top.overlay_changed.connect(self.set_overlay)
         self.set_overlay(
@@ -101,14 +105,18 @@ class ViewControl(QObject):
         self._actions[f"panel-{name}"].setChecked(dock.isVisible())
         if dock.isVisible():
             dock.raise_()
+        if name in layout.maps(self._docks):
+            self._fill()
+
+    def _fill(self) -> None:
+        """There are more or fewer maps than before: they get the room there is."""
+        layout.arrange_maps(self._window, self._docks, self._aspect)
 
     def add_method(self) -> None:
         """One more panel with a method, as long as there are some left."""
         for name in self._panels.methods:
             if not self._docks[name].isVisible():
                 self.toggle_panel(name, True)
-                strips = [self._docks[n] for n in ("visualbackprop", *self._panels.methods)]
-                QTimer.singleShot(0, partial(layout.share, self._window, strips))  # when it has its place
                 return
 
     def name_docks(self, of_classes: bool) -> None:
@@ -135,42 +143,48 @@ class ViewControl(QObject):
         """The kept layout, when the window is shown: before, panels get other sizes."""
         layout.place_docks(self._window, self._docks)
         layout.restore(self._window, self._settings.bytes("window/state"))
-        tall, self._tall = self._tall, False
-        self.arrange_maps(tall)  # of a network that was there before
+        aspect, self._aspect = self._aspect, layout.WIDE
+        self.arrange_maps(aspect)  # of a network that was there before
         self.place_bars()
         self.docks_placed.emit()
         places = {dock: dock.pos() for dock in self._docks.values() if dock.isFloating()}
-        QTimer.singleShot(FLOATS_MS, lambda: layout.move_back(places))
+        QTimer.singleShot(FLOATS_MS, self, lambda: layout.move_back(places))
         self.placed = True
 
     def remember(self) -> None:
         """Keep the layout, that for a wide input, with its panels."""
         if self.placed:
-            self.arrange_maps(False)
+            self.arrange_maps(layout.WIDE)
             self._settings.set("window/geometry", self._window.saveGeometry())
             self._settings.set("window/state", self._with_panels or self._window.saveState(layout.VERSION))
             self._presenter.methods.remember(self._settings)
 
     def state(self) -> str:
         """The layout for a wide input, in base64."""
-        tall = self._tall
-        self.arrange_maps(False)
+        aspect = self._aspect
+        self.arrange_maps(layout.WIDE)
         state = self._with_panels or self._window.saveState(layout.VERSION)
-        self.arrange_maps(tall)
+        self.arrange_maps(aspect)
         return bytes(state.toBase64().data()).decode()
 
     def restore(self, state: str) -> None:
         """A layout that `state` gave; one that is damaged or of another version changes nothing."""
-        tall, self._tall = self._tall, False
+        aspect, self._aspect = self._aspect, layout.WIDE
         self._with_panels = None
         layout.restore(self._window, QByteArray.fromBase64(state.encode()))
-        self.arrange_maps(tall)
+        self.arrange_maps(aspect)
         self.place_bars()
 
-    def arrange_maps(self, tall: bool) -> None:
-        if tall != self._tall and self._with_panels is None:
-            self._tall = tall
-            layout.arrange_maps(self._window, self._docks, tall)
+    def arrange_maps(self, aspect: float) -> None:
+        """For another network: width by height of its input. A little more or less changes nothing."""
+        if self._with_panels is None and not 1 / OTHER_SHAPE < aspect / self._aspect < OTHER_SHAPE:
+            self._aspect = aspect
+            layout.arrange_maps(self._window, self._docks, aspect)
+
+    def follow(self, before: QSize) -> None:
+        """The window was made larger or smaller; before: its size till then."""
+        if self.placed and self._with_panels is None:
+            layout.follow(self._window, self._docks, before)
 
     def toggle_alone(self) -> None:
         """The picture alone, and back."""
@@ -191,11 +205,9 @@ class ViewControl(QObject):
         for bar in (self._panels.transport, self._panels.live_bar):
             window.addToolBar(Qt.ToolBarArea.BottomToolBarArea, bar)
         self.place_bars()
-        layout.place_docks(window, self._docks)
-        tall, self._tall = self._tall, False
-        QTimer.singleShot(0, lambda: layout.place_docks(window, self._docks))
-        QTimer.singleShot(0, lambda: self.arrange_maps(tall))
-        QTimer.singleShot(0, self.docks_placed.emit)
+        layout.place_docks(window, self._docks, self._aspect)
+        QTimer.singleShot(0, self, lambda: layout.place_docks(window, self._docks, self._aspect))
+        QTimer.singleShot(0, self, self.docks_placed.emit)
 
     # Help.
 

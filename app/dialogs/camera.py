@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
-    QComboBox,
     QDialog,
-    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -23,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from vbp.app import theme
+from vbp.app.widgets.boxes import ComboBox, NumberBox
 from vbp.errors import VbpError
 from vbp.live.address import parse_address
 from vbp.live.cameras import CameraInfo, list_cameras
@@ -74,10 +73,10 @@ class CameraDialog(QDialog):
         self.address = _editable("0, /dev/video0, rtsp://HOST/PATH or http://HOST:PORT/PATH", "Address")
         self.size_box = _editable("automatic", "Size")
         self.rate_box = _editable("automatic", "Rate")
-        self.exposure = QDoubleSpinBox()
+        self.exposure = NumberBox()
         self.exposure.setRange(0.0, 1000.0)
         self.exposure.setDecimals(1)
-        self.exposure.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.exposure.setButtonSymbols(NumberBox.ButtonSymbols.NoButtons)
         self.exposure.setSuffix(" ms")
         self.exposure.setSpecialValueText("automatic")
         self.exposure.setAccessibleName("Exposure")
@@ -312,10 +311,10 @@ def parse_rate(text: str) -> float | None:
     return rate
 
 
-def _editable(hint: str, name: str) -> QComboBox:
-    box = QComboBox()
+def _editable(hint: str, name: str) -> ComboBox:
+    box = ComboBox()
     box.setEditable(True)
-    box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+    box.setInsertPolicy(ComboBox.InsertPolicy.NoInsert)
     box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     box.setMinimumWidth(90)
     box.setAccessibleName(name)

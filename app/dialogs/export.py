@@ -9,7 +9,6 @@ from pathlib import Path
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDialog,
     QFileDialog,
     QFormLayout,
@@ -39,6 +38,7 @@ from vbp.app.dialogs.export_form import (
 )
 from vbp.app.dialogs.export_panels import PanelBoxes
 from vbp.app.state.overlay import STYLE_TITLES
+from vbp.app.widgets.boxes import ComboBox
 from vbp.app.widgets.picture import PictureView
 from vbp.drives.base import Image
 from vbp.export.job import Settings
@@ -362,8 +362,8 @@ def _length(s: Subject, first: int, last: int) -> str:
     return f"{last - first + 1} frames, {clock(s.times_s[last] - s.times_s[first])}"
 
 
-def _combo(name: str, items: Sequence[tuple[str, object]]) -> QComboBox:
-    box = QComboBox()
+def _combo(name: str, items: Sequence[tuple[str, object]]) -> ComboBox:
+    box = ComboBox()
     box.setAccessibleName(name)
     box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     for title, value in items:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QGridLayout, QWidget
 
+from vbp.app.widgets.boxes import ComboBox
 from vbp.export.job import DEFAULT_PANELS
 
 # Before and after the methods.
@@ -23,7 +24,7 @@ class PanelBoxes(QWidget):
         self._titles: Mapping[str, str] = {}
         self._on_screen: tuple[str, ...] = ()
         self._added: list[str] = []  # methods that the user chose beside those on the screen
-        self.others = QComboBox()
+        self.others = ComboBox()
         self.others.setAccessibleName("Another method")
         self.others.activated.connect(lambda row: self.add_method(self.others.itemData(row)))
         self._grid = QGridLayout(self)

@@ -4,102 +4,133 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from PySide6.QtCore import QByteArray, QPoint, Qt
+from PySide6.QtCore import QByteArray, QPoint, QSize, Qt
 from PySide6.QtWidgets import QDockWidget, QMainWindow
 
 VERSION = 1
 RIGHT, BOTTOM = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
 LARGE_HEIGHT = 860  # from here on the layers have a place of their own
+WIDE = 640 / 125  # width by height of the paper's input; the layout that is kept is that for such maps
+TITLE = 26  # pixels of height of a panel's title
+NARROW = 430  # pixels of width; below, a method's numbers take a second line
+ABOVE = 154  # pixels that what stands over the maps keeps: a title, the wheel with its numbers, tabs
+GAP = 5  # pixels between two panels
+CHROME = 124  # pixels of bars and titles over and under the picture
+FIRST_HIDDEN = ("run", "evidence", "method-2", "method-3", "method-4", "method-5", "method-6")
 
 
-def place_docks(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
-    """The default. The picture keeps the left; what explains it stands at its right, the drive below both."""
+def place_docks(window: QMainWindow, docks: dict[str, QDockWidget], aspect: float = WIDE) -> None:
+    """The default. The picture keeps the left; what explains it stands at its right, the drive below both.
+
+    aspect: width by height of the network's input.
+    """
     window.setCorner(Qt.Corner.BottomRightCorner, BOTTOM)
     window.setCorner(Qt.Corner.BottomLeftCorner, BOTTOM)
-    for dock in docks.values():
+    for dock in docks.values():  # one that is shown has its height added to the window's least one
         dock.setFloating(False)
-    # Of use only with a run, which shows it; the others are shown one by one, when asked for. Hidden before they are
-    # placed: a column of all of them would make the window higher.
-    hidden = ["run", "evidence", *(name for name in docks if name.startswith("method-"))]
-    for name in hidden:
-        docks[name].hide()
+        dock.hide()
     large = window.height() >= LARGE_HEIGHT
     window.addDockWidget(RIGHT, docks["steering"])
-    window.splitDockWidget(docks["steering"], docks["visualbackprop"], Qt.Orientation.Vertical)
-    window.splitDockWidget(docks["visualbackprop"], docks["lrp"], Qt.Orientation.Vertical)
     if large:
         window.splitDockWidget(docks["steering"], docks["layers"], Qt.Orientation.Horizontal)
-        rest = ["layers", "compare", "run", "evidence", "info"]
+        group = ["layers", "compare", "run", "evidence", "info"]
     else:
-        rest = ["steering", "layers", "compare", "run", "evidence", "info"]
-    for first, second in pairwise(rest):
+        group = ["steering", "layers", "compare", "run", "evidence", "info"]
+    for first, second in pairwise(group):
         window.tabifyDockWidget(docks[first], docks[second])
     window.addDockWidget(BOTTOM, docks["angle"])
+    for name in maps(docks):
+        window.addDockWidget(RIGHT, docks[name], Qt.Orientation.Vertical)
     for name, dock in docks.items():
-        dock.setVisible(name not in hidden)
-    _place_methods(window, [docks["lrp"], *(docks[name] for name in hidden[2:])], columns=2)
-    docks[rest[0]].raise_()
-    size_docks(window, docks, large)
-
-
-def arrange_maps(window: QMainWindow, docks: dict[str, QDockWidget], tall: bool) -> None:
-    """Maps of a tall input stand beside each other, those of a wide one below: so they are largest.
-
-    Panels that the user took apart stay where they are.
-    """
-    first, second = docks["visualbackprop"], docks["lrp"]
-    if any(d.isFloating() or d.isHidden() or window.dockWidgetArea(d) != RIGHT for d in (first, second)):
-        return
-    width, height = first.width(), docks["steering"].height() + first.height() + second.height()
-    if tall:
-        window.splitDockWidget(first, second, Qt.Orientation.Horizontal)
-        window.resizeDocks([first, second], [width // 2] * 2, Qt.Orientation.Horizontal)
-        column, parts = [docks["steering"], first], [150, height - 150]
-    else:
-        window.splitDockWidget(first, second, Qt.Orientation.Vertical)
-        strip = int(width * 125 / 640) + 26
-        column, parts = [docks["steering"], first, second], [max(150, height - 2 * strip), strip, strip]
-    window.resizeDocks(column, parts, Qt.Orientation.Vertical)
-
-
-def size_docks(window: QMainWindow, docks: dict[str, QDockWidget], large: bool) -> None:
-    """Give the picture (4:3, most often) the height that is there, and its panels the rest of the width."""
-    plot = 190 if large else 140
-    height = max(300, window.height() - plot - 124)
+        dock.setVisible(name not in FIRST_HIDDEN)
+    docks[group[0]].raise_()
+    plot = 190 if large else 140 if window.height() >= 640 else 126
+    height = max(300, window.height() - plot - CHROME)
     width = window.width()
+    # The picture (4:3, most often) gets the height that is there, and its panels the rest of the width.
     right = int(min(max(width - height * 4 / 3 - 16, width * 0.34), width * 0.52))
-    strip = int(right * 125 / 640) + 26  # the network's input is 640x125, its title comes on top
-    column = [docks["steering"], docks["visualbackprop"], docks["lrp"]]
     window.resizeDocks([docks["angle"]], [plot], Qt.Orientation.Vertical)
     window.resizeDocks([docks["steering"]], [right], Qt.Orientation.Horizontal)
     if large:
         parts = [int(right * 0.42), int(right * 0.58)]
         window.resizeDocks([docks["steering"], docks["layers"]], parts, Qt.Orientation.Horizontal)
-    window.resizeDocks(column, [max(150, height - 2 * strip), strip, strip], Qt.Orientation.Vertical)
+    _place_maps(window, docks, aspect, right, height)
 
 
-def _place_methods(window: QMainWindow, docks: list[QDockWidget], columns: int) -> None:
-    """Rows of panels below each other."""
-    rows = [docks[k : k + columns] for k in range(0, len(docks), columns)]
-    for above, below in pairwise(rows):
-        window.splitDockWidget(above[0], below[0], Qt.Orientation.Vertical)
+def maps(docks: dict[str, QDockWidget]) -> list[str]:
+    """The panels that show maps."""
+    return ["visualbackprop", "lrp", *(name for name in docks if name.startswith("method-"))]
+
+
+def arrange_maps(window: QMainWindow, docks: dict[str, QDockWidget], aspect: float) -> None:
+    """Another number of maps, or maps of another shape: they stand so that they are largest.
+
+    Panels that the user took away from the right or laid over each other stay where they are.
+    """
+    centre = window.centralWidget()
+    here = [docks[name] for name in maps(docks) if _on_the_right(window, docks[name])]
+    if here and not any(window.tabifiedDockWidgets(dock) for dock in here):
+        right = max(window.width() - centre.geometry().right() - 6, here[0].width())
+        _place_maps(window, docks, aspect, right, centre.height())
+
+
+def follow(window: QMainWindow, docks: dict[str, QDockWidget], before: QSize) -> None:
+    """The window had another size: the panels on the right keep their share of its width, and their maps their shape."""
+    right = [dock for dock in docks.values() if _on_the_right(window, dock)]
+    here = [
+        dock for dock in right if dock.geometry().right() > 0
+    ]  # not behind another tab, which Qt moves away
+    times = window.width() / max(1, before.width())
+    widths = [int(min(dock.width() * times, window.width() * 0.52)) for dock in here]
+    window.resizeDocks(here, widths, Qt.Orientation.Horizontal)
+    shown = [docks[name] for name in maps(docks) if docks[name] in here]
+    heights = [int((dock.height() - TITLE) * times + TITLE) for dock in shown]
+    window.resizeDocks(shown, heights, Qt.Orientation.Vertical)
+
+
+def _on_the_right(window: QMainWindow, dock: QDockWidget) -> bool:
+    return not (dock.isHidden() or dock.isFloating()) and window.dockWidgetArea(dock) == RIGHT
+
+
+def _place_maps(
+    window: QMainWindow, docks: dict[str, QDockWidget], aspect: float, width: int, height: int
+) -> None:
+    """Rows of maps below what else stands on the right, which keeps what they leave, in a column of this size."""
+    here = [docks[name] for name in maps(docks) if _on_the_right(window, docks[name])]
+    above = next((d for n, d in docks.items() if n not in maps(docks) and _on_the_right(window, d)), None)
+    least = ABOVE + GAP if above is not None else 0
+    room = height - least
+    columns, strip = grid(len(here), width, room, aspect)
+    rows = [here[k : k + columns] for k in range(0, len(here), columns)]
+    for dock in here:  # into a row of its own first: within a row, a panel could not be put below all of it
+        window.removeDockWidget(dock)
+        window.addDockWidget(RIGHT, dock, Qt.Orientation.Vertical)
+        dock.show()
     for row in rows:
         for left, right in pairwise(row):
             window.splitDockWidget(left, right, Qt.Orientation.Horizontal)
+    column, heights = [row[0] for row in rows], [strip] * len(rows)
+    if above is not None:
+        column, heights = [above, *column], [height - (strip + GAP) * len(rows), *heights]
+    window.resizeDocks(column, heights, Qt.Orientation.Vertical)
+    for row in rows:
+        each = (width - GAP * (len(row) - 1)) // len(row)
+        window.resizeDocks(row, [each] * len(row), Qt.Orientation.Horizontal)
 
 
-def share(window: QMainWindow, docks: list[QDockWidget]) -> None:
-    """Panels that stand below each other get the same height, and those beside each other the same width."""
-    here = [dock for dock in docks if dock.isVisible() and not dock.isFloating()]
-    rows: dict[int, list[QDockWidget]] = {}
-    for dock in here:
-        rows.setdefault(dock.y(), []).append(dock)
-    height = sum(row[0].height() for row in rows.values()) // max(1, len(rows))
-    window.resizeDocks(here, [height] * len(here), Qt.Orientation.Vertical)
-    for row in rows.values():
-        window.resizeDocks(
-            row, [sum(d.width() for d in row) // len(row)] * len(row), Qt.Orientation.Horizontal
-        )
+def grid(count: int, width: int, height: int, aspect: float) -> tuple[int, int]:
+    """In how many columns that many maps are largest, and how high a row is, with its title."""
+
+    def title(columns: int) -> int:
+        return GAP + (TITLE if width / columns >= NARROW else 2 * TITLE)
+
+    def side(columns: int) -> float:
+        """The height of a map."""
+        rows = -(-count // columns)
+        return min(width / columns / aspect, height / rows - title(columns))
+
+    columns = max(range(1, count + 1), key=side, default=1)
+    return columns, int(max(36, side(columns)) + title(columns)) - GAP if count else 0
 
 
 def restore(window: QMainWindow, state: QByteArray) -> bool:

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from vbp.app import theme
 from vbp.app.panels.masked import MaskedView
 from vbp.app.panels.title import Caption
 from vbp.app.state.overlay import Overlay
+from vbp.app.widgets.boxes import ComboBox
 from vbp.results import MapRequest
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class MethodPanel(QWidget):
         self._controls: dict[str, _Slider | QCheckBox] = {}
         self._narrow = False
         self.header = QWidget()  # for the panel's title line
-        self.chooser = QComboBox() if chooser else None
+        self.chooser = ComboBox() if chooser else None
         self._left = Caption(Qt.AlignmentFlag.AlignLeft)
         self._right = Caption(Qt.AlignmentFlag.AlignRight)
         self._row = QHBoxLayout(self.header)
@@ -56,7 +57,7 @@ class MethodPanel(QWidget):
         if self.chooser is not None:
             self.chooser.setToolTip("The attribution method of this panel")
             self.chooser.setAccessibleName("Method")
-            self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            self.chooser.setSizeAdjustPolicy(ComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             self.chooser.setMinimumContentsLength(CHARACTERS)
             self.chooser.setMaximumHeight(self.chooser.fontMetrics().height() + 4)
             self.chooser.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # the keys belong to playing

@@ -26,6 +26,7 @@ class StatusLine(QStatusBar):
         self.device = self._label(DEVICE_TIP)
         self.rate = self._label(RATE_TIP)
         self.stages = self._label("Milliseconds per frame and stage, smoothed")
+        self.stages.setMinimumWidth(1)  # on a narrow screen it gives way
         self.skipped = self._label("Frames skipped since playback started, to keep real time")
         self.progress = QProgressBar()
         self.progress.setFixedWidth(160)

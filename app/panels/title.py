@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from vbp.app import theme
 
 BUTTON = 14
+AWAY = 28  # pixels that a panel moves when it is undocked: its neighbours are seen again, and that it floats
 
 
 class Caption(QWidget):
@@ -57,11 +58,11 @@ class PanelTitle(QWidget):
             row.addWidget(header, 1)
         else:
             row.addStretch(1)
-        for icon, tip, slot in (
-            ("fit", "Undock the panel, or dock it again", self._float),
-            ("close", "Close the panel; the Panels menu shows it again", dock.close),
+        self.float_button, self.close_button = QToolButton(), QToolButton()
+        for button, icon, tip, slot in (
+            (self.float_button, "float", "Undock the panel, or dock it again", self._float),
+            (self.close_button, "close", "Close the panel; the Panels menu shows it again", dock.close),
         ):
-            button = QToolButton()
             button.setToolTip(tip)
             button.setAccessibleName(f"{self.name.text()}: {tip}")
             button.setAutoRaise(True)
@@ -77,3 +78,17 @@ class PanelTitle(QWidget):
 
     def _float(self) -> None:
         self._dock.setFloating(not self._dock.isFloating())
+        if self._dock.isFloating():
+            self._dock.move(self._dock.pos() + QPoint(-AWAY, AWAY))
+
+
+class PanelDock(QDockWidget):
+    """Floating, it has a frame: with a title of its own, a panel gets none from the desktop."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self.isFloating():
+            painter = QPainter(self)
+            painter.setPen(theme.colours().accent)
+            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+            painter.end()

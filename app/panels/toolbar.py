@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSlider, QToolBar, QToolButton, QWidget
+from PySide6.QtWidgets import QLabel, QMenu, QSizePolicy, QSlider, QToolBar, QToolButton, QWidget
 
 from vbp.app import theme
 from vbp.app.player.messages import Choices
 from vbp.app.state.actions import PANELS
 from vbp.app.state.overlay import STYLE_TITLES, Overlay
+from vbp.app.widgets.boxes import ComboBox
 from vbp.app.widgets.target_box import TargetBox
 from vbp.models.source import NetworkSource
 
+SPACING = 4  # pixels between two things on the bar
 OPEN_OTHER = "\0open"  # no path holds it
 
 
@@ -31,12 +33,12 @@ class TopBar(QToolBar):
         self._overlay = Overlay()
         self._wanted = ""
         self._built_in: set[str] = set()
+        self._given_up: list[tuple[QAction, QWidget]] = []  # where it is narrow; the first goes first
         self.addAction(actions["open"])
-        self.addAction(actions["open-folder"])
         self.addAction(actions["camera"])
         self.addAction(actions["export"])
         self.addSeparator()
-        self.network = self._combo("Network", "The network that predicts and that the maps explain", 170)
+        self.network = self._combo("Network", "The network that predicts and that the maps explain", 150)
         self.device = self._combo("Device", "The device that the network runs on", 80)
         self.addSeparator()
         self.style_box = self._combo("Overlay", "Style of the mask over the picture (S)", 100)
@@ -52,7 +54,7 @@ class TopBar(QToolBar):
         self.percent = QLabel()
         self.percent.setFont(theme.number_font())
         self.percent.setFixedWidth(self.percent.fontMetrics().horizontalAdvance("100 %") + 10)
-        self.addWidget(self.percent)
+        percent = self.addWidget(self.percent)
         self.addSeparator()
         self.target = TargetBox()
         self._add_combo(
@@ -73,6 +75,8 @@ class TopBar(QToolBar):
         theme.set_icon(self.panels, "panels")
         self.panels.setMenu(panels_menu)
         self.addWidget(self.panels)
+        self._given_up.reverse()
+        self._given_up.append((percent, self.percent))
         self.device.addItem("Automatic", "auto")
         self.set_overlay(self._overlay)
         self.network.activated.connect(self._network_picked)
@@ -81,21 +85,38 @@ class TopBar(QToolBar):
         self.opacity.valueChanged.connect(self._touched)
         self.target.chosen.connect(self.target_chosen)
 
-    def _combo(self, title: str, tip: str, width: int) -> QComboBox:
-        box = QComboBox()
+    def _combo(self, title: str, tip: str, width: int) -> ComboBox:
+        box = ComboBox()
         self._add_combo(title, tip, width, box)
         return box
 
-    def _add_combo(self, title: str, tip: str, width: int, box: QComboBox) -> None:
+    def _add_combo(self, title: str, tip: str, width: int, box: ComboBox) -> None:
         label = QLabel(title)
         label.setContentsMargins(4, 0, 2, 0)
         box.setToolTip(tip)
         box.setAccessibleName(title)
         box.setMinimumWidth(width)
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        box.setSizeAdjustPolicy(ComboBox.SizeAdjustPolicy.AdjustToContents)
         box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.addWidget(label)
+        self._given_up.append((self.addWidget(label), label))
         self.addWidget(box)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest):
+            self._fit()
+        return super().event(event)
+
+    def _fit(self) -> None:
+        """Where there is no room for all, the labels go first, of boxes that say in a tip what they are."""
+        widgets = [w for w in map(self.widgetForAction, self.actions()) if w is not None]
+        spare = self.width() - sum(map(_width, widgets)) - 2 * SPACING
+        text, icon = Qt.ToolButtonStyle.ToolButtonTextBesideIcon, Qt.ToolButtonStyle.ToolButtonIconOnly
+        if self.panels.toolButtonStyle() == icon:
+            spare -= self.fontMetrics().horizontalAdvance(self.panels.text())
+        self.panels.setToolButtonStyle(text if spare >= 0 else icon)
+        for action, widget in self._given_up:
+            action.setVisible(spare >= 0)
+            spare += 0 if spare >= 0 else _width(widget)
 
     # The network and the device.
 
@@ -178,6 +199,10 @@ class TopBar(QToolBar):
         overlay = Overlay(str(self.style_box.currentData()), self.opacity.value() / 100, self._overlay.shown)
         self._overlay = overlay
         self.overlay_changed.emit(overlay)
+
+
+def _width(widget: QWidget) -> int:
+    return max(widget.sizeHint().width(), widget.minimumWidth()) + SPACING
 
 
 def _label(name: str) -> str:

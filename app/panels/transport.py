@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QComboBox, QToolBar
+from PySide6.QtWidgets import QToolBar
 
 from vbp.app import theme
 from vbp.app.player.playback import SPEEDS
+from vbp.app.widgets.boxes import ComboBox
 from vbp.app.widgets.timeline import Timeline
 
 
@@ -18,7 +19,7 @@ class Transport(QToolBar):
         self._realtime = actions["realtime"]
         for name in ("first", "back", "play", "forward", "last"):
             self.addAction(actions[name])
-        self.speed = QComboBox()
+        self.speed = ComboBox()
         self.speed.setToolTip("Speed (+ and −, 0 for normal)")
         for speed in SPEEDS:
             self.speed.addItem(f"{speed:g}×", speed)

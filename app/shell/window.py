@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
+from PySide6.QtGui import QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractScrollArea,
     QApplication,
@@ -36,7 +36,7 @@ from vbp.app.jobs.run_folder import looks_like_run
 from vbp.app.panels import layout
 from vbp.app.panels.masked import MaskedView
 from vbp.app.panels.panels import Panels, make_panels
-from vbp.app.panels.title import PanelTitle
+from vbp.app.panels.title import PanelDock, PanelTitle
 from vbp.app.panels.toolbar import TopBar
 from vbp.app.player.playback import Player
 from vbp.app.state.actions import ACTIONS, GROUPS, PANELS, build_actions, connect_actions
@@ -49,6 +49,7 @@ from vbp.app.widgets.start_page import StartPage
 
 ICON_SIZE = QSize(18, 18)
 DEFAULT_SIZE = QSize(1280, 720)
+FRAME = QSize(8, 44)  # that a desktop puts around a window, more or less
 
 
 class MainWindow(QMainWindow):
@@ -88,7 +89,7 @@ class MainWindow(QMainWindow):
         for area in self.findChildren(QAbstractScrollArea):
             area.setAcceptDrops(False)  # a recording may be dropped anywhere: let the window have it
             area.viewport().setAcceptDrops(False)
-        self.resize(DEFAULT_SIZE)
+        self.resize(DEFAULT_SIZE.boundedTo(self.screen().availableSize() - FRAME))
         self.source.show_start()
 
     # What stands in it.
@@ -130,6 +131,8 @@ class MainWindow(QMainWindow):
     def _build_panels(self) -> Panels:
         panels = make_panels(self.actions_by_id, self.picture)
         self.top = TopBar(self.actions_by_id, self.menus["Panels"])
+        self.explain_menu = self.menus["Analysis"].addMenu("&Explain")
+        self.explain_menu.aboutToShow.connect(lambda: self.top.target.fill_menu(self.explain_menu))
         self.addToolBar(Qt.ToolBarArea.TopToolBarArea, self.top)
         self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, panels.transport)
         self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, panels.live_bar)
@@ -146,7 +149,7 @@ class MainWindow(QMainWindow):
     def _build_docks(self) -> dict[str, QDockWidget]:
         docks = {}
         for name, title, tip in PANELS:
-            dock = QDockWidget(title, self)
+            dock = PanelDock(title, self)
             dock.setObjectName(f"dock-{name}")
             dock.setWidget(self.panels.widget(name))
             title_line = PanelTitle(dock, getattr(dock.widget(), "header", None))
@@ -257,7 +260,11 @@ class MainWindow(QMainWindow):
         super().showEvent(event)
         if not self._shown_before:
             self._shown_before = True
-            QTimer.singleShot(0, self.view.place)
+            QTimer.singleShot(0, self, self.view.place)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.view.follow(event.oldSize())
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):

@@ -14,23 +14,24 @@ def stylesheet(c: Colours, icons: Path) -> str:
     }
     hover = c.raised.lighter(118) if c.dark else c.raised.darker(105)
     faint = c.muted.darker(150) if c.dark else c.muted.lighter(155)
-    return _SHEET.format(**names, hover=hover.name(), faint=faint.name(), icons=icons.as_posix())
+    grips = {"across": _grip("x2: 1, y2: 0", c), "along": _grip("x2: 0, y2: 1", c)}
+    return _SHEET.format(**names, **grips, hover=hover.name(), faint=faint.name(), icons=icons.as_posix())
+
+
+def _grip(end: str, c: Colours) -> str:
+    """The middle of the line between two panels, where it asks to be dragged."""
+    window, grip = c.window.name(), c.border.name()
+    stops = f"stop: 0.39 {window}, stop: 0.4 {grip}, stop: 0.6 {grip}, stop: 0.61 {window}"
+    return f"background: qlineargradient(x1: 0, y1: 0, {end}, {stops});"
 
 
 _SHEET = """
 QToolTip {{ background: {raised}; color: {text}; border: 1px solid {border}; padding: 4px 6px; }}
-QMainWindow::separator {{ background: {window}; width: 5px; height: 5px; }}
-QMainWindow::separator:hover {{ background: {border}; }}
-QDockWidget {{
-    color: {muted};
-    titlebar-close-icon: url("{icons}/dock-close.svg");
-    titlebar-normal-icon: url("{icons}/dock-float.svg");
-}}
-QDockWidget::title {{ background: {window}; padding: 5px 8px; text-align: left; }}
-QDockWidget::close-button, QDockWidget::float-button {{
-    background: transparent; border: none; border-radius: 3px; padding: 0; icon-size: 16px;
-}}
-QDockWidget::close-button:hover, QDockWidget::float-button:hover {{ background: {hover}; }}
+QMainWindow::separator {{ width: 5px; height: 5px; }}
+QMainWindow::separator:horizontal {{ {across} }}
+QMainWindow::separator:vertical {{ {along} }}
+QMainWindow::separator:hover {{ background: {accent}; }}
+QDockWidget {{ color: {muted}; }}
 QTabBar::tab {{
     background: transparent; color: {muted}; padding: 5px 10px; border: none;
     border-bottom: 2px solid transparent;
@@ -44,6 +45,7 @@ QToolButton:hover {{ background: {hover}; }}
 QToolButton:checked {{ background: {raised}; border-color: {accent}; }}
 QToolButton:pressed {{ background: {border}; }}
 QToolButton:focus {{ border-color: {accent}; }}
+QToolBarExtension {{ qproperty-icon: url("{icons}/more.svg"); padding: 1px; min-width: 16px; }}
 QPushButton {{
     background: {raised}; border: 1px solid {border}; border-radius: 4px; padding: 5px 14px; color: {text};
 }}
@@ -60,6 +62,8 @@ QComboBox:disabled {{ color: {faint}; background: {window}; }}
 QComboBox::drop-down {{ border: none; width: 18px; }}
 QComboBox::down-arrow {{ image: url("{icons}/combo-down.svg"); width: 14px; height: 14px; }}
 QComboBox QAbstractItemView {{ background: {panel}; border: 1px solid {border}; padding: 3px; outline: none; }}
+QSlider {{ border: 1px solid transparent; border-radius: 4px; }}
+QSlider:focus {{ border-color: {accent}; }}
 QSlider::groove:horizontal {{ background: {border}; height: 4px; border-radius: 2px; }}
 QSlider::sub-page:horizontal {{ background: {accent}; border-radius: 2px; }}
 QSlider::sub-page:horizontal:disabled {{ background: {border}; }}
@@ -67,7 +71,6 @@ QSlider::handle:horizontal {{
     background: {text}; border: none; width: 12px; height: 12px; margin: -4px 0; border-radius: 6px;
 }}
 QSlider::handle:horizontal:disabled {{ background: {faint}; }}
-QSlider::handle:horizontal:focus {{ border: 2px solid {accent}; width: 8px; height: 8px; }}
 QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
 QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 0; }}
 QScrollBar::handle {{ background: {border}; border-radius: 3px; margin: 2px; min-height: 24px; min-width: 24px; }}

@@ -26,7 +26,7 @@ class ClassView(QWidget):
         self._rows: list[tuple[str, float, bool]] = []
         self._truth = ""
         self._right = True
-        self.setMinimumSize(150, 150)
+        self.setMinimumSize(150, round(5.5 * self.fontMetrics().height()))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         theme.changed.connect(self.update)
 

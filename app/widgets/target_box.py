@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox
+from PySide6.QtWidgets import QMenu
 
+from vbp.app.widgets.boxes import ComboBox
 from vbp.classes import class_name
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ ANGLE = (
 )
 
 
-class TargetBox(QComboBox):
+class TargetBox(ComboBox):
     """Keeps a choice for angles and one for classes, whichever network is at work."""
 
     chosen = Signal(str)
@@ -58,6 +59,19 @@ class TargetBox(QComboBox):
         self.setCurrentIndex(max(0, self.findData(self._wanted[self._of_classes])))
         self.setEnabled(True)
         self.chosen.emit(self.target())
+
+    def fill_menu(self, menu: QMenu) -> None:
+        """The same choice, for who looks for it in a menu."""
+        menu.clear()
+        for row in range(self.count()):
+            action = menu.addAction(self.itemText(row), lambda row=row: self._pick(row))
+            action.setCheckable(True)
+            action.setChecked(row == self.currentIndex())
+        menu.setToolTipsVisible(True)
+
+    def _pick(self, row: int) -> None:
+        self.setCurrentIndex(row)
+        self._picked()
 
     def _picked(self) -> None:
         self._wanted[self._of_classes] = self.target()

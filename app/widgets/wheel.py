@@ -12,6 +12,7 @@ from vbp.app import theme
 from vbp.readable import UNKNOWN, signed
 
 NAN = float("nan")
+ROW = 1.1  # of the letters' height, at least
 
 
 class SteeringView(QWidget):
@@ -22,7 +23,7 @@ class SteeringView(QWidget):
         self._driven = self._predicted = self._speed = NAN
         self._frame = ""
         self._time = ""
-        self.setMinimumSize(150, 150)
+        self.setMinimumSize(150, round(ROW * 5 * self.fontMetrics().height()))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         theme.changed.connect(self.update)
 
@@ -67,14 +68,13 @@ class SteeringView(QWidget):
     def _areas(self) -> tuple[QRectF, QRectF]:
         """Of the wheel and of the numbers: below each other, or beside where the widget is wide."""
         m = 10.0
-        row = self.fontMetrics().height() * 1.5
-        numbers = row * 5
         w, h = float(self.width()), float(self.height())
+        numbers = min(self.fontMetrics().height() * 1.5 * 5, h)
         column = self.fontMetrics().averageCharWidth() * 30.0
         if w - column > h - numbers and w > column + 80:
             side = min(w - column - 3 * m, h - 2 * m)
             left = (w - side - 3 * m - column) / 2 + m  # the two as one group in the middle
-            top = max(m, (h - numbers) / 2)
+            top = (h - numbers) / 2
             return QRectF(left, m, side, h - 2 * m), QRectF(left + side + 2 * m, top, column - m, numbers)
         return QRectF(m, m, w - 2 * m, h - numbers - 2 * m), QRectF(
             m, h - numbers - m / 2, w - 2 * m, numbers

@@ -23,7 +23,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the program does, befo
 
 from cameramaker import PICTURE, shown
 from drivemaker import WAIT, our_threads, settled, wait_shown, write_drive
-from PySide6.QtCore import QSettings
+from PySide6.QtCore import QCoreApplication, QEvent, QSettings
 
 from livemaker import MjpegServer
 from vbp.app.shell.window import MainWindow
@@ -72,6 +72,8 @@ def make_window(qtbot, settings: Settings) -> Iterator[Callable[..., MainWindow]
         window.close()
         assert window.threads_left == []
         window.deleteLater()
+    # At once: of windows that live on, every widget is dressed again whenever a later test makes one.
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 @pytest.fixture
