@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,3 +53,39 @@ def whole_file(
             yield temporary
     except OSError as error:
         raise VbpError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def lock_file(path: Path, busy: str) -> Iterator[None]:
+    """Hold the file `path`, which is made, while in here. The system lets go of it also when the process is killed.
+
+    Raises VbpError, which says `busy`, where somebody else holds it, OSError where it cannot be written. Where the file
+    system knows no locks, it is not held.
+    """
+    with path.open("a+b") as file:
+        try:
+            _lock(file.fileno())
+            # Who held it until now may have moved it away.
+            if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                raise BlockingIOError
+        except (BlockingIOError, FileNotFoundError) as error:
+            raise VbpError(busy) from error
+        except OSError:
+            pass
+        yield
+
+
+def _lock(descriptor: int) -> None:
+    """Raises BlockingIOError where somebody else has it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError(*error.args) from error
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

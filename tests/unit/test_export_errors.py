@@ -137,6 +137,33 @@ def small_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+def test_two_exports_of_pictures_to_one_name_do_not_mix(drive: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    first, second = (make_job(drive, folder, 0, last, format="pictures") for last in (3, 5))
+
+    def meanwhile(done: int, total: int) -> bool:
+        with pytest.raises(VbpError, match="is being written by another export"):
+            export(second)
+        return True
+
+    export(first, meanwhile)
+    files = ["000000.png", "000001.png", "000002.png", "000003.png", "frames.csv"]
+    assert sorted(os.listdir(folder)) == files
+    export(second)
+    assert len(os.listdir(folder)) == 7 and os.listdir(tmp_path) == ["pictures"]
+
+    def stop(done: int, total: int) -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(first, stop)
+    part = tmp_path / "pictures.part"
+    assert sorted(os.listdir(part)) == ["000000.png", "frames.csv"]
+    (part / ".vbp-lock").touch()  # of a process that was killed
+    export(first)
+    assert sorted(os.listdir(folder)) == files and not part.exists()
+
+
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.gif", "clip.png", "folder"])
 def test_a_write_that_fails_is_one_sentence_and_leaves_nothing(
     drive: Path, tmp_path: Path, small_files: None, name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from vbp.errors import VbpError
@@ -14,10 +14,12 @@ from vbp.export.part_file import part_name, reason
 from vbp.export.picture import to_png
 from vbp.export.registry import CancelledError, Progress
 from vbp.export.render import Clip, open_clip
+from vbp.files import lock_file
 from vbp.frames import table
 from vbp.readable import cell
 
 LIST = "frames.csv"
+LOCK = ".vbp-lock"  # while they are being written
 FIRST, LAST = "file", "time_ns"  # beside the columns of a frame; time_ns: in the clip, from 0
 # How the list begins, of this version and of those before it.
 HEADS = (f"{FIRST},{table.HEAD.decode()}", "file,time_ns,frame,timestamp_ns,driven_deg")
@@ -34,19 +36,26 @@ def write(job: Job, progress: Progress) -> Path:
     part = part_name(target)
     if part.exists() and not is_ours(part):
         raise VbpError(f"{part} is in the way and was not written by vbp; move it, or choose another name")
+    busy = f"{job.output} is being written by another export; wait for it, or choose another name"
     with open_clip(job) as clip:
         try:
-            if part.exists():
-                shutil.rmtree(part)
-            part.mkdir()
-            try:
-                _write_all(part, clip, progress)
+            part.mkdir(exist_ok=True)
+            with lock_file(part / LOCK, busy):
+                try:
+                    for left in part.iterdir():  # of an export that was stopped
+                        if left.name != LOCK:
+                            left.unlink()
+                    _write_all(part, clip, progress)
+                except (KeyboardInterrupt, SystemExit):
+                    _remove_lock(part)
+                    raise
+                except BaseException:
+                    shutil.rmtree(part, ignore_errors=True)
+                    raise
+                if os.name != "nt":  # there, the folder of an open file cannot be moved
+                    _put(part, target)
+            if os.name == "nt":
                 _put(part, target)
-            except (KeyboardInterrupt, SystemExit):
-                raise
-            except BaseException:
-                shutil.rmtree(part, ignore_errors=True)
-                raise
         except OSError as error:
             raise VbpError(f"{job.output} cannot be written: {reason(error)}") from error
     return job.output
@@ -68,6 +77,7 @@ def _write_all(part: Path, clip: Clip, progress: Progress) -> None:
     with (part / LIST).open("w", newline="", encoding="utf-8") as file, closing(clip.pictures()) as pictures:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow((FIRST, *table.columns_of(engine.spec), LAST))
+        file.flush()  # by which what is left of a killed export is known
         for at, frame, picture in pictures:
             name = f"{at:06d}.png"
             unfinished = part / f"{name}.part"
@@ -90,14 +100,20 @@ def _put(part: Path, target: Path) -> None:
         if old.exists():
             old.rename(target)
         raise
+    _remove_lock(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_lock(folder: Path) -> None:
+    with suppress(OSError):  # on Windows, while it is held
+        (folder / LOCK).unlink()
 
 
 def is_ours(folder: Path) -> bool:
     """Whether a folder is empty, or holds the pictures of an export and nothing else."""
     if not folder.is_dir():
         return False
-    names = {p.name for p in folder.iterdir()}
+    names = {p.name for p in folder.iterdir()} - {LOCK}
     if not names:
         return True
     if LIST not in names:

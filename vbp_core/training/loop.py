@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 from vbp.drives import Drive, open_drive
 from vbp.ends import held
 from vbp.errors import VbpError
+from vbp.files import lock_file
 from vbp.models.network import load_checkpoint
 from vbp.models.spec import NetworkSpec
 from vbp.preprocess import crop_warning
@@ -25,7 +26,6 @@ from vbp.training.files import clear_parts, reporting_disk_errors
 from vbp.training.folder import Config, Row, Run, Source, start_folder
 from vbp.training.frames import decode, is_decoded, load
 from vbp.training.group import Group, joined
-from vbp.training.lock import lock_run
 from vbp.training.recipe import Recipe
 from vbp.training.task import task_of
 from vbp.training.trainer import Trainer
@@ -88,7 +88,7 @@ def train(
                 config = Config(spec, recipe, tuple(described), init, torch.get_num_threads())
                 with reporting_disk_errors(folder):
                     start_folder(folder, config)
-                    hold.enter_context(lock_run(folder))
+                    hold.enter_context(_alone(folder))
                 _warn(drives, chosen, spec, listener)
                 _prepare(drives, chosen, spec, folder, listener)
         group.wait()
@@ -109,7 +109,7 @@ def resume(
     with joined(device) as group, ExitStack() as hold:
         if group.first:
             with ExitStack() as stack, reporting_disk_errors(folder):
-                hold.enter_context(lock_run(folder))
+                hold.enter_context(_alone(folder))
                 clear_parts(folder)
                 if not is_decoded(folder / FRAMES):
                     drives = _open(run.config.sources, stack)
@@ -135,6 +135,12 @@ def _train(folder: Path, group: Group, listener: Listener, keep_frames: bool) ->
     if group.first and not keep_frames:
         shutil.rmtree(folder / FRAMES, ignore_errors=True)
     return Run(folder)
+
+
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    """One process trains a run: two at once would write over each other's state."""
+    busy = f"{folder} is being trained by another process; wait for it, or train into another folder"
+    return lock_file(folder / "lock", busy)
 
 
 def _prepare(
