@@ -109,6 +109,31 @@ def test_every_map_and_every_mean_is_that_of_float64(library, case, threads):
             assert done.means[k] is not None
 
 
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 2), (1, 3), (2, 3)])
+def test_rows_that_a_stride_leaves_out_where_two_threads_meet_are_computed(library, threads, kernel, stride):
+    random = torch.Generator().manual_seed(0)
+    first = Conv(
+        torch.randn((48, 1, 3, 3), generator=random), torch.zeros(48), Window((3, 3), (1, 1), (0, 0))
+    )
+    square, steps = (kernel, kernel), (stride, stride)
+    second = Conv(
+        torch.randn((8, 48, *square), generator=random), torch.zeros(8), Window(square, steps, (0, 0))
+    )
+    graph = Graph((Stage("first", first, relu=True), Stage("second", second, relu=True)))
+    pictures = torch.rand((1, 1, 84, 170), generator=random)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        done = NativeForward(library, graph)(pictures)
+    finally:
+        torch.set_num_threads(before)
+    for got, wanted in zip(
+        done.values, trace(graph.to("cpu", torch.float64), pictures.double()).values, strict=True
+    ):
+        close(got, wanted)
+
+
 @settings(max_examples=40)
 @given(graphs(), st.sampled_from([1e-3, 1.0, 100.0, 1e6, 1e30]))
 def test_lrp_is_that_of_float64(library, case, eps):

@@ -48,6 +48,15 @@ static void advance(const layer *layers, long at, long frame, long *done, long u
     }
 }
 
+/* The first row of each layer that a share looks at which begins with this unit of the last layer's rows. */
+static void begin(const layer *layers, long count, long unit, long *rows) {
+    rows[count - 1] = unit * step_of(layers + count - 1);
+    for (long k = count - 1; k > 0; k--) {
+        const long need = layers[k].first + rows[k] * layers[k].stride, step = step_of(layers + k - 1);
+        rows[k - 1] = need < 0 ? 0 : need / step * step;
+    }
+}
+
 #define DEEPEST 8
 /* Layers that follow one another, a row at a time, so that what one puts out is still in the cache when the next takes
    it. Where the threads' shares meet, both compute the few rows that both need, to the same bits.
@@ -69,18 +78,16 @@ void run(const layer *layers, long count, int threads, float *scratch) {
                 continue;
             }
             const long end = units < unit + stop - at ? units : unit + stop - at;
-            long done[DEEPEST];
-            done[count - 1] = unit * step_of(last);
-            for (long k = count - 1; k > 0; k--) {
-                const long need = layers[k].first + done[k] * layers[k].stride, step = step_of(layers + k - 1);
-                done[k - 1] = need < 0 ? 0 : need / step * step;
-            }
+            long done[DEEPEST], next[DEEPEST];
+            begin(layers, count, unit, done);
             /* The first share of a frame also has the rows that no later layer looks at, before and after. */
             if (unit == 0) memset(done, 0, sizeof done);
             const long rows = end * step_of(last);
             advance(layers, count - 1, frame, done, rows < last->h ? rows : last->h, own);
-            if (end == units)
-                for (long k = 0; k < count - 1; k++) advance(layers, k, frame, done, layers[k].h, own);
+            /* What a stride leaves out before the next share, and at the end, is nobody's but ours. */
+            begin(layers, count, end, next);
+            for (long k = 0; k < count - 1; k++)
+                advance(layers, k, frame, done, end == units || next[k] > layers[k].h ? layers[k].h : next[k], own);
             at += end - unit;
         }
     }
