@@ -216,7 +216,7 @@ def test_a_quarter_of_a_million_rows(tmp_path: Path) -> None:
         (b"\xff\xfe" + "a,b\n1,2".encode("utf-16-le") + b"\0", "UTF-16"),
         (bytes(range(256)) * 4, "not a text file"),
         (b'a,b\n1,"2\n3,4\n5,6\n', "line"),
-        (b"a,b\n1," + b"x" * 200_000 + b"\n", "field larger"),
+        (b"a,b\n1," + b"x" * 200_000 + b"\n", "longer than"),
     ],
 )
 def test_refused_with_one_sentence(tmp_path: Path, data: bytes, said: str) -> None:

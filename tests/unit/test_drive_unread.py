@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,76 @@ def test_tables_folders_and_pictures_beside(tmp_path: Path) -> None:
         assert any(
             f"labels.csv in the folder above lists steering: open {tmp_path}" in n for n in drive.info.notes
         )
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        ("filename,angle_deg\n0.png,\x001\n", "it is not a text file; give a CSV in UTF-8"),
+        ("fi\x00lename,angle_deg\n0.png,1\n", "it is not a text file; give a CSV in UTF-8"),
+        (
+            'filename,angle_deg\n"0.png,1\n1.png,2\n',
+            "it is not a CSV that can be read (line 3: a quote that was opened is never closed)",
+        ),
+        (
+            f"filename,angle_deg,{'x' * 3_000_000}\n0.png,1,2\n",
+            "it is not a CSV that can be read (line 1: a cell is longer than 131072 letters)",
+        ),
+        ("filename,angle_deg\n", "it has no rows below its header; its columns: filename, angle_deg"),
+        ("", "it is empty"),
+    ],
+)
+def test_a_table_that_cannot_be_read_says_why(tmp_path: Path, data: str, why: str) -> None:
+    for name in ("0.png", "1.png"):
+        grey_picture(tmp_path / "drive" / name)
+    (tmp_path / "drive/labels.csv").write_text(data)
+    assert unread(tmp_path / "drive") == f"labels.csv ({why})"
+
+
+def test_what_vbp_predicted_is_not_offered_as_steering(tmp_path: Path) -> None:
+    for name in ("0.png", "1.png"):
+        grey_picture(tmp_path / "drive" / name)
+    head = "frame,timestamp_ns,driven_deg,predicted_deg"
+    write_table(tmp_path / "drive.csv", head, ["0,0,,3.5", "1,50000000,,3.6"])
+    with open_drive(tmp_path / "drive") as drive:
+        assert not any("steering" in note for note in drive.info.notes)
+    (tmp_path / "drive.csv").rename(tmp_path / "drive/drive.csv")
+    assert unread(tmp_path / "drive") == "drive.csv"
+
+
+@pytest.mark.shared
+def test_what_lies_around_the_one_recording_in_a_folder(tmp_path: Path, shared: Path) -> None:
+    shutil.copytree(shared / "data/udacity-simulator", tmp_path / "all/drive")
+    write_table(tmp_path / "all/gps.csv", "a,b", ["1,2"])
+    with open_drive(tmp_path / "all") as drive:
+        notes = [note for note in drive.info.notes if note.startswith("not read")]
+    assert notes == ["not read, though beside drive: gps.csv"]
+
+
+# Of each recording below ../shared/cases: looked up by hand.
+BESIDE_CASES = {
+    "01_donkey_user_steering": "not read, though beside tub: make.py",
+    "01_donkey_user_steering/tub/images": "the folder above is a Donkeycar tub (manifest.json)",
+    "02_donkey_tubs/a_empty_catalog": SAID + "2 pictures",
+    "02_donkey_tubs/d_no_manifest/images": "the folder above is a Donkeycar tub (manifest.json)",
+    "04_decimal_comma/b_semicolon": SAID + "20 pictures",
+    "04_decimal_comma/b_semicolon/IMG": "the folder above is a simulator drive (driving_log.csv)",
+    "05_cil_csv/c_filename_angle_deg/IMG": "labels.csv in the folder above lists steering",
+    "09_ros_steering/twist": "",
+    "12_airsim/a_old": "",
+    "12_airsim/c_many": SAID + "24 pictures",
+    "13_datasets/nuscenes": SAID + "can_bus/, samples/CAM_BACK/, samples/CAM_FRONT_LEFT/, "
+    "samples/CAM_FRONT_RIGHT/, samples/LIDAR_TOP/",
+    "20_videos/two_cameras.mp4": SAID + "jpeg_track_first.mkv",
+    "23_hole_in_time/8h": "",
+    "23_hole_in_time/8h/IMG": "the folder above is a simulator drive (driving_log.csv)",
+}
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", BESIDE_CASES)
+def test_every_case_says_what_is_not_read(shared: Path, name: str) -> None:
+    with open_drive(shared / "cases" / name) as drive:
+        said = [n for n in drive.info.notes if n.startswith("not read") or "the folder above" in n]
+    assert len(said) == bool(BESIDE_CASES[name])
+    assert not said or said[0].startswith(BESIDE_CASES[name])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vbp.drives.base import OpenOptions
 from vbp.drives.convention import Convention
-from vbp.drives.tables import column_key
+from vbp.drives.tables import column_key, first_columns, first_rows
 from vbp.errors import DriveError, NeedsAngleUnitError
 
 _SEPARATOR = r"[\s_\-.(\[]*"
@@ -27,6 +27,8 @@ _SPEED = re.compile(
 )
 _TIME_SCALE = {"n": 1, "u": 1_000, "mi": 1_000, "ms": 1_000_000, "mill": 1_000_000, "s": 1_000_000_000}
 _SPEED_SCALE = {"k": 1 / 3.6, "mph": 0.44704, "m": 1.0}
+
+VBP_ROWS = 1_000  # of a table by vbp, in which an angle is looked for
 
 ACCEPTED = (
     "a steering CSV needs an angle column (angle_deg, angle_rad, steering_wheel_angle, ...) and the frame's "
@@ -56,6 +58,19 @@ def has_layout(columns: Collection[str]) -> bool:
     """Can these columns (keys) be a steering CSV?"""
     layout = find_layout(columns)
     return layout is not None and bool(layout.frame or layout.time)
+
+
+def lists_steering(path: Path) -> bool:
+    """Can this file be a steering CSV? One that vbp wrote is none where no angle was measured. Never raises."""
+    columns = first_columns(path)
+    if not has_layout(columns):
+        return False
+    layout = find_layout(columns)
+    if layout is None or layout.name != "vbp":
+        return True
+    head, *rows = first_rows(path, VBP_ROWS)
+    at = [column_key(name) for name in head].index(layout.angle)
+    return any(row[at] for row in rows if at < len(row))
 
 
 def find_layout(columns: Collection[str]) -> Layout | None:

@@ -12,11 +12,10 @@ import numpy as np
 from vbp.drives.base import Drive, DriveInfo, OpenOptions, even_times, median_fps
 from vbp.drives.camera_choice import choose_camera
 from vbp.drives.camera_folders import camera_folders
-from vbp.drives.csv_layout import has_layout
+from vbp.drives.csv_layout import lists_steering
 from vbp.drives.paths import is_file, natural_key
 from vbp.drives.picture_files import ACCEPTED, EXTENSIONS, PictureDrive, PictureError, read_picture
 from vbp.drives.picture_header import read_header
-from vbp.drives.tables import first_columns
 from vbp.drives.video_labels import read_labels
 from vbp.errors import DriveError, NeedsAngleUnitError
 from vbp.reading import read_head
@@ -72,7 +71,7 @@ def open(path: Path, options: OpenOptions, steering: Path | None = None) -> Driv
 
 def _labelled(drive: Drive, folder: Path, options: OpenOptions, steering: Path | None) -> bool:
     """Takes the angles of a table that numbers the pictures; whether their times are known from it, too."""
-    tables = [steering] if steering else [p for p in folder.glob("*.csv") if has_layout(first_columns(p))]
+    tables = [steering] if steering else [p for p in folder.glob("*.csv") if lists_steering(p)]
     if len(tables) != 1:
         return False
     nominal = drive.timestamps_ns

@@ -23,6 +23,7 @@ from vbp.reading import read_file, read_head
 
 MAX_BYTES = 2**30  # a drive of a million frames has a CSV of some 200 MB
 PEEK_BYTES = 2**16
+WHY_BYTES = 2**24  # of a table that is read for the sake of its fault
 INT64 = np.iinfo(np.int64)
 
 _CELL = "\x1f"  # the unit separator: between cells that spaces, or commas with a space, keep apart
@@ -41,6 +42,11 @@ class _Reading:
 
 
 _read: ContextVar[_Reading | None] = ContextVar("read", default=None)
+
+_TROUBLE = (  # what Python's csv says, in other words
+    ("unexpected end of data", "a quote that was opened is never closed"),
+    ("field larger than field limit", f"a cell is longer than {csv.field_size_limit()} letters"),
+)
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -145,7 +151,8 @@ def read_table(path: Path, keep: Collection[str] | None = None, names: Sequence[
             for cells, index in slots:
                 cells.append(row[index].strip() if index < n else "")
     except csv.Error as error:
-        raise DriveError(f"{path} is not a CSV that can be read (line {rows.line_num}: {error})") from error
+        why = next((words for start, words in _TROUBLE if str(error).startswith(start)), str(error))
+        raise DriveError(f"{path} is not a CSV that can be read (line {rows.line_num}: {why})") from error
     if not columns or not any(column.strip() for column in columns):
         raise DriveError(f"{path} has no header line with column names")
     if not any_rows:
@@ -184,6 +191,18 @@ def first_rows(path: Path, count: int = 2) -> list[list[str]]:
         return [[cell.strip() for cell in row] for row in islice(rows, count)]
     except (OSError, ValueError, csv.Error, DriveError):
         return []
+
+
+def why_unreadable(path: Path) -> str:
+    """What keeps a table from being read, without its path; "" where nothing does, or where that would take long."""
+    try:
+        if len(first_rows(path, 2)) < 2 and path.is_file() and path.stat().st_size <= WHY_BYTES:
+            read_table(path, keep=())
+    except DriveError as error:
+        return f"it {str(error).removeprefix(f'{path} ')}"
+    except OSError as error:
+        return f"it cannot be read: {error.strerror or error}"
+    return ""
 
 
 def first_columns(path: Path) -> set[str]:

@@ -14,7 +14,7 @@ from vbp.drives.csv_layout import find_layout
 from vbp.drives.images import named_picture
 from vbp.drives.part_files import LFS, LFS_ADVICE, has_magic
 from vbp.drives.paths import LINK_OUT, leads_out, natural_key
-from vbp.drives.tables import first_columns
+from vbp.drives.tables import first_columns, why_unreadable
 from vbp.drives.video_files import VIDEO_SUFFIXES
 
 # What may be of a recording that was named by its file, as a folder of downloads holds other things as well
@@ -47,11 +47,17 @@ _DATA |= {
     ".ass",
 }
 _SHOWN = 6
+_OF_PICTURES = (
+    "udacity-csv",
+    "udacity-simulator",
+    "donkey",
+    "sullychen",
+)  # formats with pictures in a folder
 _MANY = 50_000  # entries that are looked at
 
 
 def note_unread(drive: Drive, path: Path, own: Collection[str], texts: Collection[Path]) -> None:
-    """Adds to the drive's notes what is in its folder and was not read.
+    """Adds to the drive's notes what is in its folder and was not read; of a recording in a folder below, around that.
 
     own: patterns of the names that its format reads in a folder. texts: the text files that were read.
     """
@@ -60,6 +66,7 @@ def note_unread(drive: Drive, path: Path, own: Collection[str], texts: Collectio
     real = {place: os.path.realpath(place) for place in set(map(os.path.dirname, used))}
     read = {os.path.join(real[os.path.dirname(file)], os.path.basename(file)) for file in used}
     folders = _with_parents(set(real.values()), folder)
+    within = os.path.realpath(drive.info.path)  # it was opened, and spoke for itself
     unread: list[str] = []
     pictures = looked_at = 0
     for place, below, names in os.walk(folder):
@@ -82,7 +89,9 @@ def note_unread(drive: Drive, path: Path, own: Collection[str], texts: Collectio
                 for name in below
                 if name[0] != "." and os.path.join(place, name) not in folders and name not in own
             ]
-        below[:] = [name for name in below if path.is_dir() and os.path.join(place, name) in folders]
+        below[:] = [
+            name for name in below if path.is_dir() and os.path.join(place, name) in folders - {within}
+        ]
     unread.sort(key=lambda name: (os.path.splitext(name)[1].casefold() not in _DATA, natural_key(name)))
     listed = [name + _why(Path(folder, name), folder) for name in unread[:_SHOWN]]
     if len(unread) > _SHOWN:
@@ -90,7 +99,8 @@ def note_unread(drive: Drive, path: Path, own: Collection[str], texts: Collectio
     if pictures:
         listed.append(f"{pictures} picture{'s' if pictures > 1 else ''}")
     if listed:
-        drive.info.notes.append(f"not read, though beside it: {', '.join(listed)}")
+        beside = "it" if within == folder or path.is_file() else drive.info.path.name
+        drive.info.notes.append(f"not read, though beside {beside}: {', '.join(listed)}")
     if path.is_dir() and not np.isfinite(drive.angle_rad).any():
         _note_steering_above(drive, path)
 
@@ -98,11 +108,16 @@ def note_unread(drive: Drive, path: Path, own: Collection[str], texts: Collectio
 def _why(path: Path, folder: str) -> str:
     if leads_out(path, folder):
         return f" ({LINK_OUT})"
-    return f" ({LFS_ADVICE})" if has_magic(path, LFS) else ""
+    if has_magic(path, LFS):
+        return f" ({LFS_ADVICE})"
+    table = path.suffix.casefold() in (".csv", ".tsv", ".tab")
+    return f" ({why})" if table and (why := why_unreadable(path)) else ""
 
 
 def _note_steering_above(drive: Drive, path: Path) -> None:
-    """Who opens the folder of the pictures alone is told of the list in the folder above."""
+    """Who opens the folder of the pictures alone is told of the list in the folder above; not of what vbp made of them."""
+    from vbp.drives.opening import FORMATS  # which asks this module, too
+
     try:
         names = [
             name
@@ -112,9 +127,13 @@ def _note_steering_above(drive: Drive, path: Path) -> None:
     except OSError:
         return
     for name in sorted(names)[:_SHOWN]:
-        if find_layout(first_columns(path.parent / name)) is not None:
+        layout = find_layout(first_columns(path.parent / name))
+        if layout is not None and layout.name != "vbp":
             drive.info.notes.append(f"{name} in the folder above lists steering: open {path.parent} for it")
             return
+    above = next((fmt for fmt in FORMATS if fmt.name in _OF_PICTURES and fmt.sniff(path.parent)), None)
+    if above is not None:
+        drive.info.notes.append(f"the folder above is {above.accepts}: open {path.parent} for its steering")
 
 
 def _with_parents(folders: set[str], root: str) -> set[str]:

@@ -7,7 +7,7 @@ import re
 from itertools import islice
 from pathlib import Path
 
-from vbp.drives.csv_layout import has_layout, require_layout
+from vbp.drives.csv_layout import lists_steering, require_layout
 from vbp.drives.paths import leads_out, natural_key
 from vbp.drives.tables import first_columns, read_table
 from vbp.errors import DriveError
@@ -104,7 +104,7 @@ def videos_in(folder: Path) -> list[Path]:
 
 def csv_for(video: Path) -> tuple[Path | None, list[str]]:
     """(the steering CSV that belongs to `video`, notes). Raises DriveError where that cannot be told."""
-    beside = [p for p in _files(video.parent, {".csv"}) if has_layout(first_columns(p))]
+    beside = [p for p in _files(video.parent, {".csv"}) if lists_steering(p)]
     fits = {p: _fit(video, p) for p in beside}
     best = max(fits.values(), default=0)
     if best == 0:
