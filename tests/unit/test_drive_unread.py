@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from exportmaker import make_drive
 from picturemaker import grey_picture, write_table
 from vbp.drives.base import OpenOptions
 from vbp.drives.opening import open_drive
@@ -109,8 +110,10 @@ def test_what_vbp_predicted_is_not_offered_as_steering(tmp_path: Path) -> None:
     write_table(tmp_path / "drive.csv", head, ["0,0,,3.5", "1,50000000,,3.6"])
     with open_drive(tmp_path / "drive") as drive:
         assert not any("steering" in note for note in drive.info.notes)
-    (tmp_path / "drive.csv").rename(tmp_path / "drive/drive.csv")
-    assert unread(tmp_path / "drive") == "drive.csv"
+    video = make_drive(tmp_path / "clip", 3)
+    video.with_suffix(".csv").unlink()
+    (tmp_path / "drive.csv").rename(video.with_name("predicted.csv"))
+    assert unread(video) == "predicted.csv"
 
 
 @pytest.mark.shared

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
+
 from vbp.drives.base import Drive, OpenOptions
+from vbp.drives.csv_layout import find_layout
 from vbp.drives.part_files import LFS_ADVICE, compressed_parts, how_to_unpack, lfs_pointer
 from vbp.drives.paths import LINK_OUT, leads_out
 from vbp.drives.tables import first_columns, read_table, texts_read
@@ -71,6 +74,13 @@ FORMATS: tuple[Format, ...] = (
     Format("images", "vbp.drives.images", "a picture or a folder of pictures"),
 )
 
+_OF_PICTURES = (
+    "udacity-csv",
+    "udacity-simulator",
+    "donkey",
+    "sullychen",
+)  # formats with pictures in a folder
+_TABLES_ABOVE = 6  # that are looked at
 _WITH_TOPICS = ("rosbag1", "rosbag2", "mcap")
 _WITHOUT_TIMES = ("images", "picture-list", "video", "several")  # formats whose recordings may have none
 
@@ -117,6 +127,8 @@ def _open(path: Path, options: OpenOptions) -> Drive:
                         "--steering and --speed were not used: they name topics, and the recording has none"
                     )
                 note_unread(drive, path, fmt.own, texts)
+                if path.is_dir() and not np.isfinite(drive.angle_rad).any():
+                    _note_steering_above(drive, path)
                 return drive
         raise DriveError(_unknown(path))
     except NeedsAngleUnitError:
@@ -128,6 +140,26 @@ def _open(path: Path, options: OpenOptions) -> Drive:
         raise DriveError(f"{pointer} {LFS_ADVICE}") from error
     except OSError as error:
         raise DriveError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _note_steering_above(drive: Drive, path: Path) -> None:
+    """Who opens the folder of the pictures alone is told of the list in the folder above; not of what vbp made of them."""
+    try:
+        names = [
+            name
+            for name in os.listdir(path.parent)
+            if os.path.splitext(name)[1].casefold() in (".csv", ".txt")
+        ]
+    except OSError:
+        return
+    for name in sorted(names)[:_TABLES_ABOVE]:
+        layout = find_layout(first_columns(path.parent / name))
+        if layout is not None and layout.name != "vbp":
+            drive.info.notes.append(f"{name} in the folder above lists steering: open {path.parent} for it")
+            return
+    above = next((fmt for fmt in FORMATS if fmt.name in _OF_PICTURES and fmt.sniff(path.parent)), None)
+    if above is not None:
+        drive.info.notes.append(f"the folder above is {above.accepts}: open {path.parent} for its steering")
 
 
 def _unknown(path: Path) -> str:

@@ -7,14 +7,11 @@ from collections.abc import Collection
 from fnmatch import fnmatch
 from pathlib import Path
 
-import numpy as np
-
 from vbp.drives.base import Drive
-from vbp.drives.csv_layout import find_layout
 from vbp.drives.images import named_picture
 from vbp.drives.part_files import LFS, LFS_ADVICE, has_magic
 from vbp.drives.paths import LINK_OUT, leads_out, natural_key
-from vbp.drives.tables import first_columns, why_unreadable
+from vbp.drives.tables import why_unreadable
 from vbp.drives.video_files import VIDEO_SUFFIXES
 
 # What may be of a recording that was named by its file, as a folder of downloads holds other things as well
@@ -47,12 +44,6 @@ _DATA |= {
     ".ass",
 }
 _SHOWN = 6
-_OF_PICTURES = (
-    "udacity-csv",
-    "udacity-simulator",
-    "donkey",
-    "sullychen",
-)  # formats with pictures in a folder
 _MANY = 50_000  # entries that are looked at
 
 
@@ -101,8 +92,6 @@ def note_unread(drive: Drive, path: Path, own: Collection[str], texts: Collectio
     if listed:
         beside = "it" if within == folder or path.is_file() else drive.info.path.name
         drive.info.notes.append(f"not read, though beside {beside}: {', '.join(listed)}")
-    if path.is_dir() and not np.isfinite(drive.angle_rad).any():
-        _note_steering_above(drive, path)
 
 
 def _why(path: Path, folder: str) -> str:
@@ -112,28 +101,6 @@ def _why(path: Path, folder: str) -> str:
         return f" ({LFS_ADVICE})"
     table = path.suffix.casefold() in (".csv", ".tsv", ".tab")
     return f" ({why})" if table and (why := why_unreadable(path)) else ""
-
-
-def _note_steering_above(drive: Drive, path: Path) -> None:
-    """Who opens the folder of the pictures alone is told of the list in the folder above; not of what vbp made of them."""
-    from vbp.drives.opening import FORMATS  # which asks this module, too
-
-    try:
-        names = [
-            name
-            for name in os.listdir(path.parent)
-            if os.path.splitext(name)[1].casefold() in (".csv", ".txt")
-        ]
-    except OSError:
-        return
-    for name in sorted(names)[:_SHOWN]:
-        layout = find_layout(first_columns(path.parent / name))
-        if layout is not None and layout.name != "vbp":
-            drive.info.notes.append(f"{name} in the folder above lists steering: open {path.parent} for it")
-            return
-    above = next((fmt for fmt in FORMATS if fmt.name in _OF_PICTURES and fmt.sniff(path.parent)), None)
-    if above is not None:
-        drive.info.notes.append(f"the folder above is {above.accepts}: open {path.parent} for its steering")
 
 
 def _with_parents(folders: set[str], root: str) -> set[str]:
