@@ -18,7 +18,7 @@ from vbp.cli.network import add_network
 from vbp.cli.numbers import number
 from vbp.cli.topics import add_topics
 from vbp.errors import VbpError
-from vbp.models.source import NetworkSource
+from vbp.models.source import SUFFIXES, NetworkSource
 
 DESCRIPTION = "See, live, which pixels drive a steering network's prediction."
 
@@ -165,7 +165,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _check_network(text: str) -> None:
     network = NetworkSource.parse(text)
-    file = network.model.endswith((".safetensors", ".onnx", ".pt2")) or os.sep in network.model
+    file = network.model.endswith(SUFFIXES) or os.sep in network.model
     for what, path in (
         ("network", network.model if file else ""),
         ("weights", network.weights),

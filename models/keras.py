@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vbp.errors import ModelError
@@ -12,6 +14,7 @@ from vbp.models.network import Network
 from vbp.models.source import NetworkSource
 from vbp.models.spec import MAX_BINS, NetworkSpec
 from vbp.models.spec_file import read_spec
+from vbp.reading import damaged
 
 
 def load_keras(path: Path, source: NetworkSource) -> Network:
@@ -19,29 +22,46 @@ def load_keras(path: Path, source: NetworkSource) -> Network:
 
     Without one, what the file does not say is assumed, and `Network.assumed` says what. Raises ModelError.
     """
-    file = read_keras(path, Path(source.weights).expanduser() if source.weights else None)
+    weights = Path(source.weights).expanduser() if source.weights else None
+    try:
+        with damaged(path, ModelError), _named(path), read_keras(path, weights) as file:
+            model = read_model(file.config)
+            sizes = _picture(model)
+            known = {
+                k: n for k, n in zip(("input_height", "input_width", "channels"), sizes, strict=True) if n
+            }
+            spec, assumed = _specification(path, source, model, known)
+            program = build(file, model, (spec.channels, spec.input_height, spec.input_width), spec.layers)
+    except OSError as error:  # h5py's, too, of what is damaged
+        raise ModelError(
+            f"{path} cannot be read, or it is damaged: {error.strerror or str(error)[:100]}"
+        ) from error
+    return Network(spec, program, path, trained=True, assumed=assumed)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """A ModelError names the file, if it does not."""
+    try:
+        yield
+    except ModelError as error:
+        raise error if str(path.with_suffix("")) in str(error) else ModelError(f"{path}: {error}") from error
+
+
+def _specification(
+    path: Path, source: NetworkSource, model: Model, known: dict[str, int]
+) -> tuple[NetworkSpec, str]:
+    """That in a file, or what is assumed and a sentence that says so."""
     beside = path.with_suffix(".toml")
     spec_file = source.spec or (str(beside) if beside.is_file() else "")
-    try:
-        model = read_model(file.config)
-        shape = _picture(model)
-        known = {k: n for k, n in zip(("input_height", "input_width", "channels"), shape, strict=True) if n}
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
     if spec_file:
-        spec, assumed = read_spec(spec_file, name=path.stem, known=known, of_keras=True), ""
-    elif len(known) < 3:
+        return read_spec(spec_file, name=path.stem, known=known, of_keras=True), ""
+    if len(known) < 3:
         raise ModelError(
-            f"{path} takes pictures of any size: give --spec FILE.toml that says input_height and input_width, or put "
+            f"it takes pictures of any size: give --spec FILE.toml that says input_height and input_width, or put "
             f"{beside.name} beside it"
         )
-    else:
-        spec, assumed = assume(path.stem, model, known)
-    try:
-        program = build(file, model, (spec.channels, spec.input_height, spec.input_width), spec.layers)
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
-    return Network(spec, program, path, trained=True, assumed=assumed)
+    return assume(path.stem, model, known)
 
 
 def _picture(model: Model) -> tuple[int | None, int | None, int | None]:

@@ -114,7 +114,14 @@ def read_model(data: Any, depth: int = 0) -> Model:
         if layer.kind == "InputLayer":
             layer.calls = [[]]
     _unique(layers)
-    return Model(name, layers, _refs(config.get("input_layers")), _refs(config.get("output_layers")))
+    model = Model(name, layers, _refs(config.get("input_layers")), _refs(config.get("output_layers")))
+    there = {layer.name for layer in layers}
+    for what, refs in (("input", model.inputs), ("output", model.outputs)):
+        if not refs:
+            raise ModelError(f"its configuration does not say which layer is the {what}")
+        if lost := [ref.layer for ref in refs if ref.layer not in there]:
+            raise ModelError(f"its {what} {lost[0][:60]} is computed nowhere")
+    return model
 
 
 def input_shape(model: Model) -> tuple[int | None, ...] | None:
@@ -188,6 +195,7 @@ def _layer(entry: Any, depth: int) -> Layer:
     layer = Layer(name or written.lower(), CLASSES.get(written, written), _modern(config), written_as=written)
     if isinstance(inside := config.get("layer"), dict):
         layer.inner = _layer(inside, depth + 1)
+        layer.inner.name = f"{layer.name}.{layer.inner.name}"
     return layer
 
 

@@ -14,50 +14,34 @@ import h5py
 from vbp.errors import ModelError
 from vbp.models.keras_sniff import CONFIG, HDF5_SUFFIXES, SIGNATURE, WEIGHTS, is_hdf5, names_layers
 from vbp.models.keras_weights import Store, attribute
-from vbp.reading import open_file
+from vbp.reading import read_file, read_head, read_member
 
 MAX_JSON = 64_000_000  # bytes; those in public files have up to 30 000
 MAX_WEIGHTS = 4_000_000_000  # bytes
-RATIO = 1000  # of what deflate unpacks to what is stored; more is no honest file
-DAMAGED = (
-    KeyError,
-    IndexError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    RecursionError,
-    OverflowError,
-    RuntimeError,
-)
+RATIO = 200  # of what deflate unpacks to what is stored; more is no honest file
 
 
 @dataclass
 class KerasFile:
-    """config: the architecture, as the JSON in the file. weights: where the numbers are. version: of Keras, as text."""
+    """config: the architecture, as the JSON in the file. weights: where the numbers are, which are read while it is open. version: of Keras, as text."""
 
     config: dict[str, Any]
     weights: Store
     version: str
 
+    def __enter__(self) -> KerasFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.weights.file.close()
+
 
 def read_keras(path: Path, weights: Path | None = None) -> KerasFile:
-    """What is in the file. weights: a file with the weights of an architecture in JSON. Raises ModelError."""
-    try:
-        return _read(path, weights)
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, *DAMAGED) as error:
-        raise ModelError(
-            f"{path} is no Keras file, or it is damaged ({type(error).__name__}: {str(error)[:80]})"
-        ) from error
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or str(error)[:100]}") from error
+    """What is in the file, open. weights: a file with the weights of an architecture in JSON.
 
-
-def _read(path: Path, weights: Path | None) -> KerasFile:
-    with open_file(path) as file:
-        head = file.read(2)
-    if head == b"PK":
+    Raises ModelError, OSError, and whatever a damaged file makes of its reading.
+    """
+    if read_head(path, 2) == b"PK":
         _no_weights_beside(path, weights)
         return _zip(path)
     if is_hdf5(path):
@@ -95,16 +79,12 @@ def _beside(path: Path, fits: Any) -> Path | None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    with open_file(path) as file:
-        text = file.read(MAX_JSON + 1)
-    return parse(text, path.name)
+    return parse(read_file(path, MAX_JSON), path.name)
 
 
 def parse(text: Any, where: str) -> dict[str, Any]:
     """JSON, also inside a JSON string. Raises ModelError."""
     if isinstance(text, bytes):
-        if len(text) > MAX_JSON:
-            raise ModelError(f"the configuration in {where} is larger than one ever is")
         text = text.decode("utf-8", "replace")
     for _ in range(3):
         if not isinstance(text, str):
@@ -121,8 +101,8 @@ def parse(text: Any, where: str) -> dict[str, Any]:
 
 
 def _hdf5(path: Path, weights: Path | None) -> KerasFile:
-    file = h5py.File(path, "r")
-    text = attribute(file, "model_config")
+    with h5py.File(path, "r") as file:
+        text, version = attribute(file, "model_config"), attribute(file, "keras_version")
     if text is None:
         config = _beside(path, _is_architecture) if weights is None else None
         if config is None:
@@ -130,10 +110,9 @@ def _hdf5(path: Path, weights: Path | None) -> KerasFile:
                 "it holds weights and no architecture: open the model.json that belongs to it (--model model.json "
                 f"--weights {path.name}), or save the whole model from Keras with model.save"
             )
-        file.close()
         return _with_weights(_json(config), path, "")
     _no_weights_beside(path, weights)
-    return KerasFile(parse(text, "model_config"), Store(file), str(attribute(file, "keras_version") or ""))
+    return KerasFile(parse(text, "model_config"), Store(h5py.File(path, "r")), str(version or ""))
 
 
 def _is_architecture(path: Path) -> bool:
@@ -175,4 +154,4 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> bytes
         raise ModelError(
             f"{info.filename} in it unpacks to {info.file_size:,} bytes, which is too large to be true"
         )
-    return archive.read(info)
+    return read_member(archive, info.filename, most)

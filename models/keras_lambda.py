@@ -41,6 +41,8 @@ def _slices(b: Build, layer: Layer, x: Value, step: Slices) -> Value:
         raise ModelError(f"its slices do not fit {size_text(x)}")
     for k, part in enumerate(step.parts):
         size = x.shape[k]
+        if part.step == 0:
+            raise ModelError("it slices by steps of 0")
         start, end, every = part.indices(size)
         if (start, end, every) == (0, size, 1):
             continue

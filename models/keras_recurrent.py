@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -155,9 +154,8 @@ def time_distributed(b: Build, layer: Layer, x: Value, run: Callable[[Layer, Val
     x = b.placed(x, (0, *(k + 1 for k in inside)), layer.name)
     steps, rest = x.meta.shape[1], list(x.meta.shape[2:])
     each = b.make(f"{layer.name}.steps", "reshape.default", inside, self=x, shape=[-1, *rest])
-    inner = replace(layer.inner, name=f"{layer.name}.{layer.inner.name}")
-    b.arrays[id(inner)] = b.arrays.get(id(layer), [])
-    out = run(inner, each)
+    b.arrays[id(layer.inner)] = b.arrays.get(id(layer), [])
+    out = run(layer.inner, each)
     out = b.plain(out, layer.name)
     shape = [-1, steps, *out.meta.shape[1:]]
     return b.make(layer.name, "reshape.default", (0, *(k + 1 for k in out.axes)), self=out, shape=shape)

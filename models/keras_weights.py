@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vbp.errors import ModelError
 from vbp.models.keras_config import Layer
 
-RATIO = 1000  # of what gzip unpacks to what is stored
+RATIO = 200  # of what gzip unpacks to what is stored
 PARTS = ("vars", "cell/vars", "layer/vars", "layer/cell/vars")  # of one layer's group, in Keras 3's files
 FOLDERS = ("layers", "_layer_checkpoint_dependencies")
 MAX_ARRAYS = 100  # of one layer

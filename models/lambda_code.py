@@ -37,6 +37,7 @@ class Resize:
     how: str
 
 
+MORE = "it is more than arithmetic with numbers and slices"
 Step: TypeAlias = Affine | Slices | Resize
 
 
@@ -62,20 +63,21 @@ def read_lambda(config: dict[str, Any]) -> list[Step]:
     if isinstance(arguments := config.get("arguments"), dict) and arguments:
         raise NotRecognisedError("it has further arguments", _numbers(codes[0]))
     found: list[list[Step]] = []
-    reason = ""
+    reasons: list[str] = []
     for code in codes:
         for version in VERSIONS[code.layout]:
             try:
                 steps = _Reader(code, version, values[0], values[1]).steps()
-            except (NotRecognisedError, IndexError, TypeError, ValueError, OverflowError) as error:
-                reason = reason or (str(error) if isinstance(error, NotRecognisedError) else "")
+            except NotRecognisedError as error:
+                reasons.append(str(error))
+                continue
+            except (IndexError, TypeError, ValueError, OverflowError):  # instructions of another version
                 continue
             if steps not in found:
                 found.append(steps)
     if len(found) != 1:
-        raise NotRecognisedError(
-            reason or "it is more than arithmetic with numbers and slices", _numbers(codes[0])
-        )
+        telling = [reason for reason in reasons if reason != MORE]
+        raise NotRecognisedError((telling or [MORE])[0], _numbers(codes[0]))
     return found[0]
 
 
@@ -98,7 +100,9 @@ def _codes(text: str) -> list[Code]:
 def _numbers(code: Code) -> tuple[float, ...]:
     """The numbers in the code, those in tuples too."""
     flat = [v for c in code.constants for v in (c if isinstance(c, tuple) else (c,))]
-    return tuple(v for v in flat if isinstance(v, int | float) and not isinstance(v, bool))
+    return tuple(
+        v for v in flat if isinstance(v, int | float) and not isinstance(v, bool) and -1e15 < v < 1e15
+    )
 
 
 # The instructions that are followed, by the numbers that the versions of Python give them.
@@ -192,7 +196,7 @@ class _Reader:
             else:
                 argument, at = 0, at + 1
             if op not in names:
-                raise NotRecognisedError("it is more than arithmetic with numbers and slices")
+                raise NotRecognisedError(MORE)
             yield names[op], argument
 
     def _follow(self, name: str, n: int) -> None:
@@ -311,7 +315,7 @@ def _number(value: Any) -> float:
     if isinstance(value, Name):
         raise NotRecognisedError(f"it uses {value.path[:60]}, which stands outside of it")
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise NotRecognisedError("it is more than arithmetic with numbers and slices")
+        raise NotRecognisedError(MORE)
     return float(value)
 
 
@@ -339,14 +343,14 @@ def _line(op: str, picture: Picture, number: float, reverse: bool) -> Picture:
         return _affine(picture, number, 0.0)
     if op == "-":
         return _affine(picture, -1.0, number) if reverse else _affine(picture, 1.0, -number)
-    raise NotRecognisedError("it is more than arithmetic with numbers and slices")
+    raise NotRecognisedError(MORE)
 
 
 def _affine(picture: Picture, scale: float, offset: float) -> Picture:
     *before, last = picture.steps or (None,)
-    if isinstance(last, Affine):
-        return Picture((*before, Affine(last.scale * scale, last.offset * scale + offset)))
-    return Picture((*picture.steps, Affine(scale, offset)))
+    if not isinstance(last, Affine):
+        before, last = list(picture.steps), Affine(1.0, 0.0)
+    return Picture((*before, Affine(_number(last.scale * scale), _number(last.offset * scale + offset))))
 
 
 def _subscript(owner: Any, index: Any) -> Any:

@@ -87,7 +87,7 @@ class CropRule:
 
 OUTPUTS = ("steering_wheel_angle", "class")
 UNITS = ("rad", "deg", "1/m")
-COLOURS = ("rgb", "bgr", "yuv")
+COLOURS = ("rgb", "bgr", "yuv", "yuv-bgr")
 READINGS = ("expected", "largest")
 MAX_BINS = 1000
 
@@ -97,7 +97,7 @@ class NetworkSpec:
     """Architecture and its arguments, the input, the crop, the meaning of the output, the training data.
 
     Input: float32 NCHW, `channels` 1 (grey) or 3 (in the order of `colour`), scaled to [0, 1], then (x - mean) / std,
-    each one number or one for each channel.
+    each one number or one for each channel. colour "yuv-bgr" is what OpenCV up to 3.1 made of RGB: YUV with red and blue exchanged.
 
     output "steering_wheel_angle": output number `output_index` times `output_scale` is the angle in `output_unit` "rad"
     or "deg", or, in "1/m", the inverse turning radius, which becomes the angle steering_ratio * atan(wheelbase_m / r);

@@ -85,11 +85,7 @@ def check_model(engine: Engine, frames: Sequence[Image] = ()) -> ModelCheck:
         layers_of(traces[0]),
         tuple(_method(engine, shown[0], name, forward) for name in METHODS),
         forward,
-        (
-            *filter(None, [engine.network.assumed]),
-            *_crop_notes(engine, shown),
-            *_notes(engine, traces, outputs, bool(frames)),
-        ),
+        (*_crop_notes(engine, shown), *_notes(engine, traces, outputs, bool(frames))),
         tuple((float(low), float(high)) for low, high in zip(outputs.min(0), outputs.max(0), strict=True)),
     )
 

@@ -69,7 +69,7 @@ def prepare(frame: Image, spec: NetworkSpec, crop: Rect | None = None) -> tuple[
     if spec.channels == 1:
         part = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     elif spec.colour != "rgb":
-        code = {"bgr": cv2.COLOR_RGB2BGR, "yuv": cv2.COLOR_RGB2YUV}[spec.colour]
+        code = {"bgr": cv2.COLOR_RGB2BGR, "yuv": cv2.COLOR_RGB2YUV, "yuv-bgr": cv2.COLOR_BGR2YUV}[spec.colour]
         part = np.asarray(cv2.cvtColor(part, code), dtype=np.uint8)
     size = (spec.input_width, spec.input_height)
     if (rect.width, rect.height) != size:
@@ -105,5 +105,5 @@ def to_display_rgb(inputs: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.u
     """A network's input as people see it: RGB where the network takes other colours. Shaped as `inputs`."""
     if spec.channels == 1 or spec.colour == "rgb":
         return inputs
-    code = {"bgr": cv2.COLOR_BGR2RGB, "yuv": cv2.COLOR_YUV2RGB}[spec.colour]
+    code = {"bgr": cv2.COLOR_BGR2RGB, "yuv": cv2.COLOR_YUV2RGB, "yuv-bgr": cv2.COLOR_YUV2BGR}[spec.colour]
     return np.asarray(cv2.cvtColor(inputs, code), dtype=np.uint8)

@@ -15,7 +15,7 @@ from vbp.app.player.messages import Choices, NetworkFailed, NetworkReady
 from vbp.app.player.playback import Player
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
-from vbp.models.source import NetworkSource
+from vbp.models.source import SUFFIXES, NetworkSource
 
 DEFAULT_NETWORK = "NetSVF"
 
@@ -84,7 +84,10 @@ class NetworkControl:
     def open_file(self) -> None:
         start = self._settings.last_folder("networks")
         name, _ = QFileDialog.getOpenFileName(
-            self._window, "Open a network", start, "Networks (*.safetensors *.onnx *.pt2);;All files (*)"
+            self._window,
+            "Open a network",
+            start,
+            f"Networks ({' '.join(f'*{suffix}' for suffix in (*SUFFIXES, '.json'))});;All files (*)",
         )
         if name:
             self.open(Path(name))
@@ -109,6 +112,8 @@ class NetworkControl:
         self._top.set_network(ready.name)
         self._view.name_docks(spec.is_classifier)
         self._top.target.set_spec(spec)
+        if ready.network.assumed:
+            self._notice.show_message(ready.network.assumed, "warning")
         self._view.arrange_maps(spec.input_width / spec.input_height)
         if self._owned_by_run(ready.name):
             return  # passed through on the way; the network that is remembered is the one before

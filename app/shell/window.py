@@ -46,6 +46,7 @@ from vbp.app.state.settings import Settings
 from vbp.app.widgets.crop_editor import CropEditor
 from vbp.app.widgets.notice import Notice
 from vbp.app.widgets.start_page import StartPage
+from vbp.models.source import looks_like_network
 
 ICON_SIZE = QSize(18, 18)
 DEFAULT_SIZE = QSize(1280, 720)
@@ -279,7 +280,7 @@ class MainWindow(QMainWindow):
     def drop(self, path: Path) -> None:
         if path.suffix == SUFFIX and path.is_file():
             self.session.open(path)
-        elif path.suffix in (".safetensors", ".onnx", ".pt2"):
+        elif looks_like_network(path):
             self.network.open(path)
         elif looks_like_run(path):
             self.run.show(path)

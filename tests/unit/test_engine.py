@@ -18,7 +18,7 @@ from vbp.graph.trace import Trace
 from vbp.models.network import build
 from vbp.models.spec import CropRule, NetworkSpec
 from vbp.overlay import STYLES, Rect, blend
-from vbp.preprocess import parse_crop, prepare, to_tensor
+from vbp.preprocess import parse_crop, prepare, to_display_rgb, to_tensor
 from vbp.results import MapRequest
 from vbp.scores import score
 
@@ -300,3 +300,15 @@ def test_a_frame_that_may_not_be_written_is_taken_without_a_warning(recwarn):
     inputs.flags.writeable = False
     images = to_tensor(inputs, spec, torch.device("cpu"))
     assert images.max() == pytest.approx(0.2) and not recwarn.list
+
+
+def test_the_yuv_of_before_december_2016_has_red_and_blue_exchanged() -> None:
+    """OpenCV issue 4946: U = .492 (R - Y) + 128, V = .877 (B - Y) + 128, and R weighs .114 in Y."""
+    picture = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    spec = NetworkSpec("n", "", {}, 4, 5, channels=3, colour="yuv-bgr")
+    found, _ = prepare(picture, spec)
+    r, g, b = picture.astype(float).transpose(2, 0, 1)
+    y = 0.114 * r + 0.587 * g + 0.299 * b
+    wanted = np.stack([y, 0.492 * (r - y) + 128, 0.877 * (b - y) + 128], -1).clip(0, 255)
+    assert np.abs(found - wanted).max() < 1.5
+    assert np.abs(to_display_rgb(found, spec).astype(float) - picture).mean() < 4

@@ -27,6 +27,26 @@ def test_the_gradient_is_that_of_the_value(kind: str, sign: float) -> None:
     torch.testing.assert_close(relevance(output.detach(), target), expected * output.detach())
 
 
+@pytest.mark.parametrize("kind", ["output", "negative", "magnitude", "error", "error-magnitude"])
+def test_the_gradient_of_bins_is_that_of_their_mean(kind: str) -> None:
+    """Of the mean by probability, of scores 1 to 3 of five; what explains the likeliest bin is its score."""
+    scores = torch.tensor(
+        [[0.1, 0.7, -0.4, 1.3, 2.0], [0.0, -0.9, 0.1, 0.2, -5.0]], dtype=torch.float64, requires_grad=True
+    )
+    bins = (-0.8, 0.1, 0.5)
+    target = Target(kind, 1, -1.0, DRIVEN, bins=bins)
+    mean = torch.softmax(scores[:, 1:4], 1) @ torch.tensor(bins, dtype=torch.float64)
+    if kind == "output":
+        torch.testing.assert_close(value(scores, target), -mean)
+    (expected,) = torch.autograd.grad(value(scores, target).sum(), scores)
+    torch.testing.assert_close(gradient(scores.detach(), target), expected)
+    largest = Target("output", 1, bins=bins, largest=True)
+    assert value(scores, largest).tolist() == [0.5, 0.5]
+    assert gradient(scores.detach(), largest).tolist() == [[0, 0, 0, 1, 0]] * 2
+    with pytest.raises(ExplainError, match="no 3 bins from output 3 on: the network has 5"):
+        value(scores, Target("output", 3, bins=bins))
+
+
 def test_values() -> None:
     output = torch.tensor([[0.7], [-0.9]])
     v = {k: value(output, Target(k, driven=DRIVEN)).tolist() for k in KINDS}

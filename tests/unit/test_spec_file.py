@@ -37,6 +37,33 @@ def test_what_is_left_out_is_the_plainest(tmp_path):
     assert read_spec(write(tmp_path, WHOLE), name="mine").name == "mine"
 
 
+def test_an_angle_may_be_one_of_several_or_count_from_another_middle(tmp_path):
+    spec = read_spec(write(tmp_path, WHOLE + "output_bins = 15\noutput_index = 1\n"))
+    assert spec.output_bins == pytest.approx([k / 7 - 1 for k in range(15)])
+    assert (spec.outputs_needed, spec.takes_scores) == (16, True)
+    spec = read_spec(write(tmp_path, WHOLE + "output_bins = [-30, 0, 30]\n"))
+    shares = [0.2, 0.3, 0.5]
+    scores = [math.log(v) for v in shares]
+    assert math.degrees(spec.angle_of(scores)) == pytest.approx(9)
+    likeliest = read_spec(write(tmp_path, WHOLE + 'output_bins = [-30, 0, 30]\noutput_reading = "largest"\n'))
+    assert math.degrees(likeliest.angle_of(scores)) == pytest.approx(30)
+    assert math.isnan(spec.angle_of([1.0, math.nan, 0.0]))
+    servo = read_spec(write(tmp_path, WHOLE + "output_offset = 90\noutput_scale = 2.0\n"))
+    assert math.degrees(servo.angle_of([95.0])) == pytest.approx(10)
+    for field, words in (
+        ("output_bins = 1", "output_bins"),
+        ("output_bins = [1]", "output_bins"),
+        ('output_bins = ["a", "b"]', "output_bins"),
+        ("output_bins = 2000", "output_bins"),
+        ('output_reading = "middle"', "expected, largest"),
+        ("output_offset = inf", "output_offset"),
+        ("layers = { a = { scale = 1 } }", "layers are those of a Keras file"),
+        ('output = "class"\noutput_bins = 3', "leave them out"),
+    ):
+        with pytest.raises(ModelError, match=words):
+            read_spec(write(tmp_path, f"{WHOLE}{field}\n"))
+
+
 @pytest.mark.parametrize("low, high", [(-1, 1), (0, 255), (-0.5, 0.5)])
 def test_an_input_range_is_what_black_and_white_become(tmp_path, low, high):
     spec = read_spec(write(tmp_path, WHOLE + f"input_range = [{low}, {high}]\n"))
@@ -59,9 +86,10 @@ def test_an_inverse_radius_becomes_an_angle_of_the_steering_wheel(tmp_path):
 
 def test_the_examples_of_the_readme_are_whole(tmp_path):
     blocks = README.read_text(encoding="utf-8").split("```toml\n")[1:]
-    assert len(blocks) == 2
-    for block in blocks:
-        spec = read_spec(write(tmp_path, block.split("```")[0]))
+    assert len(blocks) == 3
+    of_keras = {"input_height": 66, "input_width": 200, "channels": 3}  # the file says it
+    for block, known in zip(blocks, (of_keras, {}, {})):
+        spec = read_spec(write(tmp_path, block.split("```")[0]), known=known)
         assert spec.channels == 3 and spec.angle(0.0) == 0.0
 
 

@@ -60,6 +60,7 @@ def summary(engine: Engine, found: ModelCheck) -> dict[str, Any]:
         "name": spec.name,
         "file": str(engine.network.path) if engine.network.path else None,
         "trained": engine.network.trained,
+        "assumed": engine.network.assumed,
         "device": engine.device,
         "input": {
             "channels": spec.channels,

@@ -14,21 +14,21 @@ def add_network(parser: argparse.ArgumentParser, default: str | None = "NetSVF")
         default=default,
         action=_NetworkPart,
         metavar="M",
-        help="a network's name, a .safetensors, .onnx or .pt2 file, or package.module:factory, your own code, which is run",
+        help="a network's name, a .safetensors, .onnx, .pt2 or Keras file (.h5, .keras, model.json), or package.module:factory, your own code, which is run",
     )
     parser.add_argument(
         "--weights",
         action=_NetworkPart,
         default=argparse.SUPPRESS,
         metavar="FILE",
-        help="weights for a factory's network: .safetensors, or a state dict by torch.save",
+        help="weights for a factory's network (.safetensors, or a state dict by torch.save) or for a Keras model.json (.h5)",
     )
     parser.add_argument(
         "--spec",
         action=_NetworkPart,
         default=argparse.SUPPRESS,
         metavar="FILE.toml",
-        help="the specification of input and output for an .onnx or .pt2 file or a factory's network",
+        help="the specification of input and output for an .onnx, .pt2 or Keras file or a factory's network",
     )
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
 
