@@ -48,15 +48,6 @@ def crop_warning(spec: NetworkSpec, height: int, width: int) -> str:
     )
 
 
-def parse_crop(text: str) -> Rect:
-    """ "X,Y,WIDTH,HEIGHT" in whole pixels of the frame. Raises VbpError."""
-    parts = [part.strip() for part in text.split(",")]
-    numbers = [int(part) for part in parts if part.isascii() and part.isdecimal() and len(part) < 8]
-    if len(numbers) != 4 or len(parts) != 4 or not (numbers[2] and numbers[3]):
-        raise VbpError(f"{text!r} is no crop; give X,Y,WIDTH,HEIGHT in pixels of the frame, as 0,355,640,125")
-    return Rect(*numbers)
-
-
 def prepare(frame: Image, spec: NetworkSpec, crop: Rect | None = None) -> tuple[NDArray[np.uint8], Rect]:
     """Frame (H, W, 3) uint8 RGB -> the network's input as uint8, (h, w) grey or (h, w, 3) in the spec's colours, and the crop.
 

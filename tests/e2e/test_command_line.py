@@ -281,7 +281,7 @@ def test_a_network_without_numbers_is_not_called_a_gap(vbp, drive, tmp_path):
         assert "not a number on 2 frames" in vbp(command, *common, *options, "-o", tmp_path / name).stdout
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(drive, tmp_path):
+def test_a_full_disk_is_told_and_leaves_nothing(vbp, drive, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
@@ -291,7 +291,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(drive, tmp_path):
         methods = ["--method", "visualbackprop", "--method", "lrp"]
         for options in (methods, methods[:2], [*methods, "--frames", "0:2"]):
             out = disk / "m.npz"
-            result = python("-m", "vbp", "explain", drive, "--model", "NetHVF", *options, "-o", out)
+            result = vbp("explain", drive, "--model", "NetHVF", *options, "-o", out)
             if options == methods or result.returncode:
                 assert "m.npz cannot be written: No space left" in said(result)
                 assert not list(disk.iterdir())
@@ -307,9 +307,9 @@ def test_a_full_disk_is_told_and_leaves_nothing(drive, tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_what_cannot_be_said_does_not_change_the_status(drive, tmp_path):
     with open("/dev/full", "wb") as full:
-        assert said(python("-m", "vbp", "models", stdout=full))
+        assert said(python("-m", "vbp", "info", drive, stdout=full))
         assert python("-m", "vbp", "info", tmp_path / "nowhere", stderr=full).returncode == 2
-    for arguments in (["models"], ["info", drive, "--json"], ["--help"]):
+    for arguments in (["info", drive, "--json"], ["--help"]):
         reading, writing = os.pipe()
         os.close(reading)
         result = python("-m", "vbp", *arguments, stdout=writing)

@@ -241,7 +241,7 @@ def test_closing_while_it_plays_ends_every_thread(qtbot, settings, drive_folder)
     from vbp.app.shell.window import MainWindow
 
     before = set(threading.enumerate())
-    for _ in range(20):
+    for _ in range(6):
         window = MainWindow(settings, scheme="dark")
         window.show()
         window.network.start("NetSVF", "cpu")

@@ -70,11 +70,11 @@ def test_errors_are_one_line_and_status_2(tmp_path):
     assert not png.exists()
 
 
-def test_a_command_needs_no_qt(tmp_path):
+def test_what_a_recording_holds_needs_neither_qt_nor_torch(tmp_path):
     drive = write_drive(tmp_path / "drive", frames=3)
     code = (
         "import sys; from vbp.app.main import main; status = main(sys.argv[1:]);"
-        "assert not [m for m in sys.modules if m.startswith('PySide6')]; sys.exit(status)"
+        "assert not {'PySide6', 'torch'} & {m.split('.')[0] for m in sys.modules}; sys.exit(status)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "info", str(drive), "--json"],

@@ -1,5 +1,6 @@
 """Preprocessing, overlay and the engine's contract."""
 
+import argparse
 import threading
 
 import cv2
@@ -9,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vbp.cli.common import crop as read_crop
 from vbp.devices import describe_device, devices, pick_device
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
@@ -18,7 +20,7 @@ from vbp.graph.trace import Trace
 from vbp.models.network import build
 from vbp.models.spec import CropRule, NetworkSpec
 from vbp.overlay import STYLES, Rect, blend
-from vbp.preprocess import parse_crop, prepare, to_display_rgb, to_tensor
+from vbp.preprocess import prepare, to_display_rgb, to_tensor
 from vbp.results import MapRequest
 from vbp.scores import score
 
@@ -108,15 +110,15 @@ def test_a_crop_outside_the_frame_is_refused(picture, crop):
 
 
 def test_crops_are_read():
-    assert parse_crop("0,355,640,125") == Rect(0, 355, 640, 125)
-    assert parse_crop(" 1, 2 ,3,4") == Rect(1, 2, 3, 4)
+    assert read_crop("0,355,640,125") == Rect(0, 355, 640, 125)
+    assert read_crop(" 1, 2 ,3,4") == Rect(1, 2, 3, 4)
 
 
 @given(st.text(max_size=20) | st.lists(st.integers(-5, 50), max_size=6).map(lambda v: ",".join(map(str, v))))
 def test_what_is_no_crop_is_refused_in_one_sentence(text):
     try:
-        rect = parse_crop(text)
-    except VbpError as error:
+        rect = read_crop(text)
+    except argparse.ArgumentTypeError as error:
         assert "X,Y,WIDTH,HEIGHT" in str(error)
     else:
         assert min(rect.x, rect.y) >= 0

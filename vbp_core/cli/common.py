@@ -16,7 +16,6 @@ from vbp.drives.base import Image
 from vbp.errors import VbpError
 from vbp.files import whole_file as whole_file
 from vbp.overlay import Rect
-from vbp.preprocess import parse_crop
 
 
 def add_source(parser: argparse.ArgumentParser, needed: bool = True, rate: str = "--fps") -> None:
@@ -61,10 +60,14 @@ def add_crop(parser: argparse.ArgumentParser) -> None:
 
 
 def crop(text: str) -> Rect:
-    try:
-        return parse_crop(text)
-    except VbpError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    """ "X,Y,WIDTH,HEIGHT" in whole pixels of the frame."""
+    parts = [part.strip() for part in text.split(",")]
+    numbers = [int(part) for part in parts if part.isascii() and part.isdecimal() and len(part) < 8]
+    if len(numbers) != 4 or len(parts) != 4 or not (numbers[2] and numbers[3]):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no crop; give X,Y,WIDTH,HEIGHT in pixels of the frame, as 0,355,640,125"
+        )
+    return Rect(*numbers)
 
 
 def add_frames(parser: argparse.ArgumentParser) -> None:
