@@ -19,7 +19,7 @@ from vbp.models.source import NetworkSource
 from vbp.models.spec import NetworkSpec
 from vbp.models.steering import nethvf, netsvf
 from vbp.models.vgg import vgg16
-from vbp.reading import damaged
+from vbp.reading import damaged, inside
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -85,7 +85,7 @@ def load_network(source: str | Path | NetworkSource) -> Network:
         )
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give the .safetensors file in it")
-    with damaged(path, ModelError):
+    with damaged(path, ModelError), inside(path.parent, path, *filter(None, (source.weights, source.spec))):
         if is_keras(path):
             from vbp.models.keras import load_keras  # HDF5 takes a while to load
 

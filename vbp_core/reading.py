@@ -10,16 +10,51 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO
 
 from vbp.errors import VbpError
 
+_inside: ContextVar[tuple[str, ...]] = ContextVar("inside", default=())
+
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
+@contextmanager
+def inside(folder: str | Path, *named: str | Path) -> Iterator[None]:
+    """What is read meanwhile, in this thread, lies in the folder, or is what the user named: a link in a stranger's folder
+    that leads out of it is not followed, and reading it is an OSError."""
+    token = _inside.set(tuple(_real(path) for path in (folder, *named)))
+    try:
+        yield
+    finally:
+        _inside.reset(token)
+
+
+def _real(path: str | Path) -> str:
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # a name that no file can have
+        return str(path)
+
+
+def check_inside(path: str | Path) -> None:
+    """For what is not read by `open_file`. Raises OSError, see `inside`."""
+    places = _inside.get()
+    if not places:
+        return
+    real = _real(path)
+    if real not in places and not real.startswith(places[0].rstrip(os.sep) + os.sep):
+        raise OSError(
+            errno.EACCES, "it is a link that leads out of its folder and is not followed", str(path)
+        )
+
+
 def open_file(path: str | Path) -> BinaryIO:
-    """A regular file, for reading. Raises OSError, also for a pipe (which could wait for ever), a device or a folder."""
+    """A regular file, for reading. Raises OSError, also for a pipe (which could wait for ever), a device or a folder, and
+    outside of what is `inside`."""
+    check_inside(path)
     _check_regular(os.stat(path).st_mode, path)  # before it is opened, which may do something to a device
     handle = os.open(path, _FLAGS)
     try:

@@ -59,6 +59,8 @@ class Worker:
         answer = process.stdout.readline()
         if answer:
             found = json.loads(answer)
+            if found["last"]:
+                self.close()
             return found["done"], found["wrong"]
         code = process.wait()
         name = signal.Signals(-code).name if code < 0 else f"status {code}"

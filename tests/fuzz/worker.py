@@ -238,9 +238,9 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_PROF, CPU_S)  # of this process; its signal is the end of it
         wrong = attempt(asked["kind"], folder / asked["name"], watch)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        print(json.dumps({"done": done, "wrong": wrong}), file=answers, flush=True)
-        if any(thread.name == "vbp reads" for thread in threading.enumerate()):
-            return  # what was left to itself would be counted as the next input's
+        # What was left to itself would be counted as the next input's
+        last = any(thread.name == "vbp reads" for thread in threading.enumerate())
+        print(json.dumps({"done": done, "wrong": wrong, "last": last}), file=answers, flush=True)
 
 
 if __name__ == "__main__":

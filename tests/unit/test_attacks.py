@@ -26,6 +26,7 @@ from vbp.drives.ros_fields import FieldReader, MessageError, parse_definition
 from vbp.errors import DriveError, VbpError
 from vbp.reading import damaged, open_file, read_file, read_head, unpack
 from vbp.simulate import load_truth
+from vbp.training import Run
 
 MEMORY = 1200 * 2**20  # of addresses, of which Python and its libraries have some 700 MiB
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -325,3 +326,40 @@ def test_work_that_does_not_end_is_left_to_itself():
     assert within(1e9, lambda: 5, "") == 5
     with pytest.raises(KeyError):
         within(1e9, lambda: {}["a"], "")
+
+
+def test_a_link_that_leads_out_of_its_folder_is_not_read_not_even_its_first_bytes(tmp_path, monkeypatch):
+    """Of every file that a reader looks at, of a drive, a truth and a training run; what the user names may be a link."""
+    secret = write(tmp_path / "elsewhere" / "secret", b"keep it")
+    looked_at: list[str] = []
+    real_open = os.open
+    monkeypatch.setattr(
+        os,
+        "open",
+        lambda path, *more, **how: (looked_at.append(os.path.realpath(path)), real_open(path, *more, **how))[
+            1
+        ],
+    )
+    names = "video.mkv data.txt driving_log.csv manifest.json record_1.json a.csv a.db3 a.mcap metadata.yaml"
+    for name in names.split():
+        folder = tmp_path / name
+        picture(folder / "1.png")
+        (folder / name).symlink_to(secret)
+        try:
+            with open_drive(folder) as drive:
+                assert len(drive) == 1
+        except DriveError as error:  # of one without which nothing is known
+            assert "leads out of" in str(error)
+    truth = tmp_path / "simulated" / "truth" / "truth.json"
+    truth.parent.mkdir(parents=True)
+    truth.symlink_to(secret)
+    with pytest.raises(VbpError, match="leads out of its folder"):
+        load_truth(tmp_path / "simulated")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").symlink_to(secret)
+    with pytest.raises(VbpError, match="leads out of its folder"):
+        Run(tmp_path / "run")
+    assert str(secret) not in looked_at
+    (tmp_path / "mine.png").symlink_to(picture(tmp_path / "elsewhere" / "1.png"))
+    with open_drive(tmp_path / "mine.png") as drive:
+        assert len(drive) == 1

@@ -17,7 +17,7 @@ from vbp.drives.paths import LINK_OUT, leads_out
 from vbp.drives.tables import first_columns, read_table, texts_read
 from vbp.drives.unread import note_unread
 from vbp.errors import DriveError, NeedsAngleUnitError
-from vbp.reading import damaged
+from vbp.reading import damaged, inside
 
 
 @dataclass(frozen=True)
@@ -114,27 +114,17 @@ def _open(path: Path, options: OpenOptions) -> Drive:
             raise DriveError(f"{path} is neither a file nor a folder; accepted: {accepted()}")
         elif path.stat().st_size == 0:
             raise DriveError(f"{path} is an empty file; accepted: {accepted()}")
-        for fmt in FORMATS:
-            if fmt.sniff(path):
-                with texts_read(path) as texts:
-                    drive = fmt.open(path, options)
-                if options.fps is not None and fmt.name not in _WITHOUT_TIMES:
-                    drive.info.notes.append(
-                        "--fps was not used: the recording has times, or a rate, of its own"
-                    )
-                if (options.steering or options.speed) and fmt.name not in _WITH_TOPICS:
-                    drive.info.notes.append(
-                        "--steering and --speed were not used: they name topics, and the recording has none"
-                    )
-                note_unread(drive, path, fmt.own, texts)
-                if path.is_dir() and not np.isfinite(drive.angle_rad).any():
-                    _note_steering_above(drive, path)
-                return drive
-        raise DriveError(_unknown(path))
+        with inside(_folder(path), path):
+            drive = _recognised(path, options)
+        if path.is_dir() and not np.isfinite(drive.angle_rad).any():
+            with inside(path.parent):
+                _note_steering_above(drive, path)
+        return drive
     except NeedsAngleUnitError:
         raise
     except DriveError as error:
-        pointer = lfs_pointer(path)
+        with inside(_folder(path), path):
+            pointer = lfs_pointer(path)
         if pointer is None:
             raise
         raise DriveError(f"{pointer} {LFS_ADVICE}") from error
@@ -160,6 +150,26 @@ def _note_steering_above(drive: Drive, path: Path) -> None:
     above = next((fmt for fmt in FORMATS if fmt.name in _OF_PICTURES and fmt.sniff(path.parent)), None)
     if above is not None:
         drive.info.notes.append(f"the folder above is {above.accepts}: open {path.parent} for its steering")
+
+
+def _folder(path: Path) -> Path:
+    return path if path.is_dir() else path.parent
+
+
+def _recognised(path: Path, options: OpenOptions) -> Drive:
+    for fmt in FORMATS:
+        if fmt.sniff(path):
+            with texts_read(path) as texts:
+                drive = fmt.open(path, options)
+            if options.fps is not None and fmt.name not in _WITHOUT_TIMES:
+                drive.info.notes.append("--fps was not used: the recording has times, or a rate, of its own")
+            if (options.steering or options.speed) and fmt.name not in _WITH_TOPICS:
+                drive.info.notes.append(
+                    "--steering and --speed were not used: they name topics, and the recording has none"
+                )
+            note_unread(drive, path, fmt.own, texts)
+            return drive
+    raise DriveError(_unknown(path))
 
 
 def _unknown(path: Path) -> str:

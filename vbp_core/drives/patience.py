@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TypeVar
 
 from vbp.errors import DriveError
@@ -36,12 +36,13 @@ def within(cpu_s: float, work: Callable[[], T], sentence: str) -> T:
     result: list[T] = []
     errors: list[BaseException] = []
     clocks: list[int] = []
+    context = copy_context()
 
     def run() -> None:
         try:
             if hasattr(time, "pthread_getcpuclockid"):
                 clocks.append(time.pthread_getcpuclockid(threading.get_ident()))
-            result.append(work())
+            result.append(context.run(work))
         except BaseException as error:
             errors.append(error)
         finally:

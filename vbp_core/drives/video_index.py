@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from vbp.drives.patience import within
 from vbp.drives.picture_files import MAX_PIXELS
 from vbp.errors import DriveError
+from vbp.reading import check_inside
 
 av.logging.set_level(None)  # libav writes to stderr by itself otherwise
 
@@ -104,6 +105,7 @@ def seek_time(index: VideoIndex, packet: int) -> int | None:
 def open_container(path: Path) -> InputContainer:
     """Open a local file with libav. Raises DriveError with one sentence."""
     try:
+        check_inside(path)
         # "file:" keeps a name such as "concat:x" from being taken for a protocol
         return av.open(
             f"file:{path.absolute()}",

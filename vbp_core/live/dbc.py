@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vbp.errors import VbpError
 from vbp.live.options import near
 from vbp.live.receiver import BadSampleError
-from vbp.reading import read_file
+from vbp.reading import damaged, read_file
 
 if TYPE_CHECKING:
     from cantools.database.can import Database, Message
@@ -54,7 +54,10 @@ class Signal:
                 if next(iter(_decoded(multiplexer, data, scaling=False).values())) not in numbers:
                     return None
             value = _decoded(self.message, data, scaling=True)[self.name]
-        except (Error, ValueError) as error:
+            value = (
+                float(value) if isinstance(value, int) else value
+            )  # which a whole number may be too large for
+        except (Error, ValueError, ArithmeticError) as error:
             raise BadSampleError(f"message {self.message.name} does not fit the DBC file: {error}") from None
         if isinstance(value, NamedSignalValue):  # names stand for "not available", "error", ...
             raise BadSampleError(f"{self.name} says {str(value)[:40]}")
@@ -122,6 +125,11 @@ def load_dbc(path: Path) -> Database:
 
 def find_signal(database: Database, name: str, path: Path) -> Signal:
     """The signal called NAME or MESSAGE.NAME. Raises VbpError, which lists names that are like it."""
+    with damaged(path):  # numbers too large for a float, and the like
+        return _find_signal(database, name, path)
+
+
+def _find_signal(database: Database, name: str, path: Path) -> Signal:
     wanted, _, short = name.rpartition(".")
     found = [
         (message, signal)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.errors import VbpError
-from vbp.reading import damaged, open_file, read_file, read_member
+from vbp.reading import damaged, inside, open_file, read_file, read_member
 from vbp.simulate import png
 from vbp.simulate.classes import CLASS_BITS, SHADOW_BIT
 from vbp.simulate.geometry import FORMAT
@@ -57,7 +57,7 @@ class Truth:
                 f"{self.place} has no ground truth of frame {i}; it has that of {len(self.frames)} frames"
             )
         name = f"classes/{i:06d}.png"
-        with damaged(self.place):
+        with damaged(self.place), inside(self.place if self.place.is_dir() else self.place.parent):
             try:
                 return png.decode(_bytes(self.place, name))
             except (OSError, ValueError) as error:
@@ -91,7 +91,7 @@ def load_truth(path: str | Path) -> Truth:
         )
     file = place / "truth.json"
     try:
-        with damaged(file):
+        with damaged(file), inside(folder, given):
             return _truth(place, file)
     except OSError as error:
         raise VbpError(f"{file} cannot be read: {error.strerror or error}") from error

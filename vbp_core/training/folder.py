@@ -15,7 +15,7 @@ from vbp.drives.base import OpenOptions
 from vbp.errors import ModelError, VbpError
 from vbp.models.network import Network, load_checkpoint
 from vbp.models.spec import NetworkSpec
-from vbp.reading import damaged, read_file
+from vbp.reading import damaged, inside, read_file
 from vbp.training.files import write_json, write_text
 from vbp.training.recipe import Recipe
 from vbp.training.task import Task, task_of
@@ -56,7 +56,8 @@ class Checkpoint:
 
     def load(self) -> Network:
         """Raises ModelError."""
-        return load_checkpoint(self.path)
+        with damaged(self.path, ModelError), inside(self.path.parent):
+            return load_checkpoint(self.path)
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser()
-        with damaged(self.path / CONFIG):
+        with damaged(self.path / CONFIG), inside(self.path):
             self.config = _read_config(self.path)
         self._seen = self._signature()
 
@@ -134,7 +135,8 @@ class Run:
     def metrics(self) -> list[Row]:
         """All rows of metrics.csv; none before the first is written. Raises VbpError for a damaged file."""
         try:
-            text = read_file(self.path / METRICS, MAX_BYTES).decode("utf-8")
+            with inside(self.path):
+                text = read_file(self.path / METRICS, MAX_BYTES).decode("utf-8")
         except FileNotFoundError:
             return []
         except (OSError, UnicodeDecodeError) as error:
@@ -143,7 +145,7 @@ class Run:
             columns = _columns(self.config.task)
             return [_row(line, columns) for line in csv.DictReader(io.StringIO(text))]
         except (KeyError, TypeError, ValueError) as error:
-            raise VbpError(f"{self.path / METRICS} is damaged ({error})") from error
+            raise VbpError(f"{self.path / METRICS} is damaged ({str(error)[:100]})") from error
 
     @property
     def finished(self) -> bool:
@@ -233,4 +235,4 @@ def _read_config(path: Path) -> Config:
             threads=int(data["threads"]),
         )
     except (KeyError, TypeError, ValueError, ModelError) as error:
-        raise VbpError(f"{file} is damaged ({error})") from error
+        raise VbpError(f"{file} is damaged ({str(error)[:100]})") from error
