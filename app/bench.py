@@ -63,7 +63,7 @@ def main() -> int:
                 }
             facts["rss_mib"] = peak_mib()
         finally:
-            window.close()
+            window.end()
     print(json.dumps(facts), flush=True)
     return 0
 

@@ -47,6 +47,10 @@ class EvidenceControl(QObject):
         methods, player = tuple(self._methods()), self._player
         self.worker.ask(EvidenceRequest(frame, engine, methods, busy=lambda: player.playing))
 
+    def under_way(self) -> str:
+        """What becomes of the test when the window is closed; "" where there is none."""
+        return "the test of the maps, which is not kept" if self._frame is not None else ""
+
     def cancel(self) -> None:
         self.worker.cancel()
         self._frame = None

@@ -23,6 +23,7 @@ from vbp.app.state.settings import Settings as WindowSettings
 from vbp.app.widgets.notice import Notice
 from vbp.drives.holes import played_ns
 from vbp.export.job import Job, Settings
+from vbp.export.part_file import keeps_part, part_name
 from vbp.results import VBP
 
 
@@ -190,6 +191,16 @@ class ExportControl(QObject):
             )
         elif export.state == FAILED:
             self._notice.show_message(f"{export.name} was not exported: {export.text}", "error")
+
+    def under_way(self) -> str:
+        """What runs and waits, and what becomes of it when the window is closed; "" where there is nothing."""
+        running, waiting = self.queue.running, len(self.queue.exports) - 1
+        if running is None:
+            return ""
+        output, asked = running.job.output, running.job.settings.format
+        kept = f"kept as {part_name(output).name}" if keeps_part(asked or output.suffix) else "not kept"
+        words = f"the export of {running.name}, of which the part done so far is {kept}"
+        return f"{words}; {waiting} more that wait{'s' * (waiting == 1)}, not begun" if waiting else words
 
     def close(self) -> list[str]:
         """Stop what runs; its part stays, named as one. Names of threads that did not end."""

@@ -66,6 +66,10 @@ class Predictions(QObject):
         self.worker.cancel()
         self._end("")
 
+    def under_way(self) -> str:
+        """What becomes of the predictions when the window is closed; "" where none are being made."""
+        return "the prediction of the whole drive, which is not kept" if self.running else ""
+
     def _on_superseded(self) -> None:
         self.stop()
         if self._player.drive is None:

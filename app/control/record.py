@@ -57,6 +57,13 @@ class RecordControl:
             self._action.setChecked(True)
             self._show(RecordingState(folder))
 
+    def under_way(self) -> str:
+        """What becomes of the recording when the window is closed; "" where there is none."""
+        if self.current is None:
+            return ""
+        folder = self.current.folder
+        return f"the recording{f' {folder.name}' if folder else ''}, which ends here and is kept"
+
     def _show(self, recording: RecordingState | None) -> None:
         """None: nothing is recorded."""
         self.current = recording

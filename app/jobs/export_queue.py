@@ -19,7 +19,7 @@ from vbp.processes import python_command
 log = logging.getLogger(__name__)
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 PATIENCE_MS = 15_000  # for a cancelled export to end by itself: it may be importing torch
-FAREWELL_MS = 3_000  # for one that runs when the window is closed
+FAREWELL_MS = 15_000  # for one that runs when the window is closed, to write what it has encoded
 
 
 @dataclass

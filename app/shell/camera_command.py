@@ -35,7 +35,7 @@ def begin(window: MainWindow, args: argparse.Namespace) -> None:
     from PySide6.QtCore import QTimer  # not before: `vbp camera --list` needs no Qt
 
     if args.seconds is not None:
-        QTimer.singleShot(round(args.seconds * 1000), window.close)
+        QTimer.singleShot(round(args.seconds * 1000), window.end)
     at: Address | None = args.at
     if at is None:
         window.camera.choose()

@@ -49,7 +49,7 @@ def take(args: argparse.Namespace) -> int:
             _show(app, window, frame)
             _save(window.grab(), args.screenshot)
         finally:
-            window.close()
+            window.end()
             hooks.remove()
     return 0
 

@@ -53,10 +53,10 @@ def open_window(args: argparse.Namespace) -> int:
         app.setApplicationDisplayName("vbp")
         app.setDesktopFileName("vbp")
         window = MainWindow(scheme=args.scheme)
-    hooks = Hooks(window.unexpected.emit, interrupt=window.close_soon)
+    hooks = Hooks(window.unexpected.emit, interrupt=window.end_soon)
     try:
         # The window's status timer lets Python look for signals a few times a second.
-        with answered_by(window.close_soon):
+        with answered_by(window.end_soon):
             _show(window, args)
             return app.exec()
     finally:

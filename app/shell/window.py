@@ -32,6 +32,7 @@ from vbp.app.control.session import SessionControl
 from vbp.app.control.snapshot import SnapshotControl
 from vbp.app.control.source import SourceControl
 from vbp.app.control.view import ViewControl
+from vbp.app.dialogs.quit import QuitQuestion
 from vbp.app.jobs.run_folder import looks_like_run
 from vbp.app.panels import layout
 from vbp.app.panels.masked import MaskedView
@@ -70,7 +71,7 @@ class MainWindow(QMainWindow):
         if isinstance(app, QApplication):
             theme.apply(app, scheme or self.settings.text("scheme", "system", theme.SCHEMES))
         self._keep_scheme = scheme is None
-        self._shown_before = False
+        self._shown_before = self._ending = False
         self._said: set[str] = set()
         self.threads_left: list[str] = []
         self.player = Player(self)
@@ -79,6 +80,7 @@ class MainWindow(QMainWindow):
         self.addActions(list(self.actions_by_id.values()))
         self._build_menus()
         self._build_centre()
+        self.question = QuitQuestion(self, self.end)
         self.panels = self._build_panels()
         self.docks = self._build_docks()
         self._build_controls()
@@ -287,11 +289,23 @@ class MainWindow(QMainWindow):
         else:
             self.source.open_drive(path)
 
-    def close_soon(self) -> None:
+    def end_soon(self) -> None:
         """For a signal, which can come in the middle of a paint event: there, a window must not be hidden."""
-        QTimer.singleShot(0, self.close)
+        QTimer.singleShot(0, self.end)
+
+    def end(self) -> None:
+        """Close, whatever is under way, without a question."""
+        self._ending = True
+        self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
+        controls = (self.export, self.record, self.predictions, self.evidence)
+        under_way = [words for control in controls if (words := control.under_way())]
+        if under_way and not self._ending:
+            event.ignore()
+            self.question.ask(under_way)
+            return
+        self.question.hide()
         self.session.remember()
         self.view.remember()
         self.settings.flush()

@@ -69,7 +69,7 @@ def make_window(qtbot, settings: Settings) -> Iterator[Callable[..., MainWindow]
 
     yield make
     for window in made:
-        window.close()
+        window.end()
         assert window.threads_left == []
         window.deleteLater()
     # At once: of windows that live on, every widget is dressed again whenever a later test makes one.

@@ -205,10 +205,23 @@ def test_cancelled_nothing_is_left(qtbot, long_export, tmp_path) -> None:
     wait_shown(qtbot, window, 3)
 
 
-def test_closing_the_window_leaves_a_part_that_plays(qtbot, long_export, tmp_path) -> None:
-    window, _ = long_export
+def test_closing_the_window_asks_and_leaves_a_part_that_plays(qtbot, long_export, tmp_path) -> None:
+    window, export = long_export
+    waiting = window.export.queue.add(replace(export.job, output=tmp_path / "later.csv"))
     window.close()
-    assert window.threads_left == []
+    assert window.isVisible() and window.question.isVisible()
+    assert window.question.text() == (
+        "Still under way: the export of long.mp4, of which the part done so far is kept as long.part.mp4; "
+        "1 more that waits, not begun."
+    )
+    qtbot.keyClick(window.question, Qt.Key.Key_Escape)  # go on
+    assert window.isVisible() and not window.question.isVisible()
+    done = export.done
+    qtbot.waitUntil(lambda: export.done > done, timeout=LONG)
+    window.close()
+    qtbot.mouseClick(window.question.stop, Qt.MouseButton.LeftButton)
+    assert not window.isVisible() and not window.question.isVisible()
+    assert window.threads_left == [] and waiting.state == WAITING
     assert [p.name for p in tmp_path.glob("*long*")] == ["long.part.mp4"]
     assert decoded(tmp_path / "long.part.mp4") >= 1
 

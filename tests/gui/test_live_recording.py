@@ -58,9 +58,14 @@ def test_closing_the_window_ends_a_recording_well(qtbot, live, settings, tmp_pat
     qtbot.waitUntil(
         lambda: window.record.current is not None and window.record.current.frames >= 5, timeout=WAIT
     )
-    window.close()
-    assert window.threads_left == []
     (folder,) = (tmp_path / "vbp").iterdir()
+    window.close()
+    assert window.isVisible()
+    expected = f"Still under way: the recording {folder.name}, which ends here and is kept."
+    assert window.question.text() == expected
+    window.end_soon()  # a signal, with the question open
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=WAIT)
+    assert window.threads_left == []
     with open_drive(folder) as drive:
         assert len(drive) >= 5
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from drivemaker import WAIT, settled, wait_shown, write_drive
+from PySide6.QtCore import Qt
 
 from roadmaker import tiny_spec
 from vbp.drives.opening import open_drive
@@ -53,3 +54,17 @@ def test_another_network_starts_another_table(qtbot, open_window, tmp_path):
     assert np.isfinite(after.predicted).sum() == 1 and after.predicted[0] != before.predicted[0]
     window.source.close_drive()
     assert window.predictions.table is None
+
+
+def test_closing_the_window_meanwhile_asks(qtbot, open_window):
+    window = open_window(network="NetSVF")
+    window.predictions.start()
+    window.evidence.test()
+    window.close()
+    assert window.isVisible()
+    assert window.question.text() == (
+        "Still under way: the prediction of the whole drive, which is not kept; "
+        "and the test of the maps, which is not kept."
+    )
+    qtbot.mouseClick(window.question.stop, Qt.MouseButton.LeftButton)
+    assert not window.isVisible() and window.threads_left == []

@@ -343,6 +343,6 @@ def test_the_demo_drive_is_one_click_away(make_window, qtbot):
 
 def test_a_signal_closes_the_window_only_between_events(qtbot, open_window):
     window = open_window()
-    window.close_soon()  # perhaps from within a paint event
+    window.end_soon()  # perhaps from within a paint event
     assert window.isVisible()
     qtbot.waitUntil(lambda: not window.isVisible(), timeout=WAIT)

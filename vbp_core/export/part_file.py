@@ -127,6 +127,11 @@ def part_name(target: Path) -> Path:
     return target.with_name(f"{target.stem[:80]}.part{target.suffix}")
 
 
+def keeps_part(format: str) -> bool:
+    """Whether a stopped export of this format (of WRITERS, a file's suffix) leaves `part_name`."""
+    return format.lower().lstrip(".") in ("mp4", "mov", "mkv", "pictures")
+
+
 def check_part(target: Path, is_ours: Callable[[Path], bool]) -> Path:
     """`part_name`, if nothing stands there that is not a part of ours. Raises VbpError."""
     part = part_name(target)
