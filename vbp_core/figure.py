@@ -17,6 +17,7 @@ from vbp.explain import METHODS
 from vbp.frames import read_frame, run_frame
 from vbp.lettering import write
 from vbp.overlay import blend, grey_to_rgb
+from vbp.readable import shown_error, signed
 from vbp.results import ClassPrediction, FrameRequest, FrameResult, MapRequest, NetworkResult, map_requests
 
 PAPER, INK, QUIET = (255, 255, 255), (25, 25, 25), (105, 105, 105)
@@ -66,7 +67,12 @@ def sheet(title: str, blocks: Sequence[Sequence[Sequence[Tile]]]) -> Image:
 
 def angle_words(words: str, angle_rad: float) -> str:
     """ "words +1.2°", or nothing where the angle is not known."""
-    return f"{words} {np.degrees(angle_rad):+.1f}°".replace("-", "−") if np.isfinite(angle_rad) else ""
+    return f"{words} {signed(float(np.degrees(angle_rad)))}°" if np.isfinite(angle_rad) else ""
+
+
+def error_words(words: str, driven_rad: float, predicted_rad: float) -> str:
+    """The same of driven − predicted, as the two are shown."""
+    return angle_words(words, np.radians(shown_error(np.degrees(driven_rad), np.degrees(predicted_rad))))
 
 
 def frame_of(drive: Drive, frame: int) -> FrameResult:
@@ -126,7 +132,7 @@ def _row(
     seen = grey_to_rgb(result.input)
     title = f"frame {frame.index}"
     known = angle_words(", driven", frame.driven_rad)
-    found = angle_words(", error", frame.driven_rad - result.angle_rad)
+    found = error_words(", error", frame.driven_rad, result.angle_rad)
     if result.classes is not None:
         title, known, found = class_words(result.classes), "", ""
     row = [Tile(f"{title}{known}", _framed(seen, size))]

@@ -40,6 +40,16 @@ def signed(value: float, decimals: int = 1) -> str:
     return text.replace("-", MINUS)
 
 
+def shown_error(driven: float, predicted: float) -> float:
+    """driven − predicted of the numbers as `signed` shows them: who reads all three can count."""
+    return round(driven, 1) - round(predicted, 1)
+
+
+def count(number: int, thing: str) -> str:
+    """1 frame, 2 frames."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def clock(seconds: float) -> str:
     """03:30.6, or 1:02:03.4 from an hour on; tenths are cut, not rounded."""
     if not math.isfinite(seconds) or seconds < 0:

@@ -14,6 +14,7 @@ from vbp.app.panels.panels import Panels
 from vbp.app.player.messages import Frame, NetworkReady
 from vbp.app.player.playback import Player
 from vbp.app.widgets.plot_parts import STEERING, UNKNOWN_CLASSES
+from vbp.app.widgets.veil import Veil
 from vbp.live.records import CaptureState
 from vbp.readable import signed
 
@@ -30,6 +31,8 @@ class LiveStatus(QObject):
         self.player, self.panels = player, panels
         self.plot, self.bar = panels.live_plot, panels.live_bar
         self.state: CaptureState | None = None
+        maps = [panel.view for panel in (panels.visualbackprop, *panels.methods.values())]
+        self.veils = [Veil(under) for under in (panels.prediction, panels.layers, panels.compare, *maps)]
         self.delays_ms: deque[float] = deque(maxlen=DELAYS)  # arrival to picture
         self.beyond_ms: deque[float] = deque(maxlen=DELAYS)  # of that, what was not the network's
         self._unpainted: Frame | None = None
@@ -59,7 +62,7 @@ class LiveStatus(QObject):
     def end(self) -> None:
         self._timer.stop()
         self.state = None
-        self.panels.picture.set_old("")
+        self._set_old("")
         self.panels.status.set_live(None)
 
     # Frames.
@@ -109,14 +112,20 @@ class LiveStatus(QObject):
         return (time.monotonic_ns() - live.last_arrived_ns) / 1e9
 
     def _show_age(self) -> None:
-        """Mark a picture that is no longer what the camera sees; a frozen one is known to be old."""
+        """Mark what is no longer what the camera sees; a frozen picture is known to be old."""
         state, text = self.state, ""
         if state is not None and not self.player.frozen and self.player.shown_frame is not None:
             if state.phase == "stale":
                 text = f"no frame for {self.quiet_s():.1f} s"
             elif state.phase in ("lost", "connecting"):
                 text = f"camera lost, trying again…\nno frame for {self.quiet_s():.1f} s"
+        self._set_old(text)
+
+    def _set_old(self, text: str) -> None:
+        """The picture says why; what was made of it is as old."""
         self.panels.picture.set_old(text)
+        for veil in self.veils:
+            veil.set_text("not live" if text else "")
 
     def tick(self) -> None:
         live = self.player.live
@@ -137,7 +146,7 @@ class LiveStatus(QObject):
         state = self.state
         if state is None or state.phase != "live":
             return state.phase if state is not None else "connecting"
-        parts = [f"live {self.player.fps:.1f} fps"]
+        parts = [f"live {self.player.fps:.1f} fps" if self.player.fps > 0 else "live"]
         if self.delays_ms:
             parts.append(f"{statistics.median(self.delays_ms):.0f} ms")
         return " · ".join([*parts, f"{self.player.skipped} skipped"])
@@ -165,14 +174,16 @@ class LiveStatus(QObject):
         frame = self.player.shown_frame
         crop = frame.result.crop if frame is not None and frame.result is not None else None
         driven = self.plot.history.driven_deg
+        size, rate = f"{width}×{height}", f", {state.fps:.1f} per second" if state.fps > 0 else ""
+        back = "once" if state.reconnects == 1 else f"{state.reconnects} times"
         rows = [
             ("Camera", request.address.name),
             ("State", state.text),
-            ("Frames", f"{width}×{height}, {state.fps:.1f} per second" if width else ""),
+            ("Frames", size + rate if width else ""),
             ("Asked for", ", ".join(asked)),
             ("Exposure", f"{state.exposure_ms:g} ms" if state.exposure_ms else ""),
             ("Received", f"{frame.index if frame is not None else 0}, {self.player.skipped} not shown"),
-            ("Reconnected", f"{state.reconnects} times" if state.reconnects else ""),
+            ("Reconnected", back if state.reconnects else ""),
             ("Crop", _crop_text(crop, self.player.crop is not None) if crop is not None else ""),
             ("Steering", live.angles_text or "none: no measured angle, no error"),
             (

@@ -17,7 +17,7 @@ from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.compare import ComparedFrame, CompareView
 from vbp.drives.base import Image
 from vbp.overlay import Rect, blend
-from vbp.readable import signed
+from vbp.readable import shown_error, signed
 from vbp.results import FrameResult
 
 KEPT = 8
@@ -127,6 +127,6 @@ class ComparePanel(QWidget):
             image = np.ascontiguousarray(image[r.y : r.y + r.height, r.x : r.x + r.width])
         lines = list(seen.words) or [
             f"predicted {signed(seen.predicted_deg)}°   driven {signed(driven)}°",
-            f"error {signed(driven - seen.predicted_deg)}°",
+            f"error {signed(shown_error(driven, seen.predicted_deg))}°",
         ]
         return ComparedFrame(image, f"frame {index}", lines)

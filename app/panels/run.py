@@ -30,6 +30,7 @@ from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.checkpoint_strip import CheckpointStrip, Tile
 from vbp.app.widgets.loss_plot import Curves, LossPlot
 from vbp.overlay import blend, grey_to_rgb
+from vbp.readable import shown_error
 
 if TYPE_CHECKING:
     from vbp.app.jobs.run import RunState, Seen
@@ -158,7 +159,8 @@ class RunPanel(QWidget):
         name = f"epoch {seen.checkpoint.epoch:g}"
         if seen.input is None or seen.mask is None:
             return Tile(name, words="cannot be used", warning=seen.trouble, tip=seen.trouble)
-        predicted, error = math.degrees(seen.angle_rad), math.degrees(driven_rad - seen.angle_rad)
+        predicted = math.degrees(seen.angle_rad)
+        error = shown_error(math.degrees(driven_rad), predicted)
         tip = (
             seen.warning
             or f"{seen.checkpoint.path.name}: click to make it the window's network (← and → step)"

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen, QPo
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from vbp.app import theme
-from vbp.readable import UNKNOWN, signed
+from vbp.readable import UNKNOWN, shown_error, signed
 
 NAN = float("nan")
 ROW = 1.1  # of the letters' height, at least
@@ -48,12 +48,12 @@ class SteeringView(QWidget):
     def lines(self) -> list[tuple[str, str, str, QColor]]:
         """The numbers shown: label, number, unit, colour of the label's mark."""
         c = theme.colours()
-        error = self._driven - self._predicted  # actual - predicted, the paper's definition
+        driven, predicted = math.degrees(self._driven), math.degrees(self._predicted)
         speed = f"{self._speed:.1f}" if math.isfinite(self._speed) else UNKNOWN
         return [
-            ("driven", signed(math.degrees(self._driven)), "°", c.driven),
-            ("predicted", signed(math.degrees(self._predicted)), "°", c.predicted),
-            ("error", signed(math.degrees(error)), "°", c.error),
+            ("driven", signed(driven), "°", c.driven),
+            ("predicted", signed(predicted), "°", c.predicted),
+            ("error", signed(shown_error(driven, predicted)), "°", c.error),
             ("speed", speed, "m/s", QColor(0, 0, 0, 0)),
         ]
 

@@ -101,18 +101,31 @@ def test_a_silent_camera_is_marked_and_comes_back(qtbot, live, server):
     qtbot.waitUntil(lambda: "no frame for" in window.picture._old, timeout=WAIT)
     assert "no frame for" in window.panels.live_bar.camera.text()
     dimmed = window.picture.grab().toImage()
+    said = [veil._text for veil in window.live.veils]
+    assert set(said) == {"not live"}  # the masks, the wheel, the layers and the comparison are as old
+    old_wheel = window.panels.prediction.grab().toImage()
     server.play(lambda n: PICTURE, 15.0)
     qtbot.waitUntil(lambda: not window.picture._old, timeout=WAIT)
     window.live.tick()
     fresh = window.picture.grab().toImage()
     assert brightness(dimmed) < 0.8 * brightness(fresh)
+    assert not any(veil.isVisible() for veil in window.live.veils)
+    assert contrast(old_wheel) < 0.7 * contrast(window.panels.prediction.grab().toImage())
     assert text_of(window).startswith("live ")
 
 
 def brightness(image: QImage) -> float:
+    return float(greys(image)[40:].mean())
+
+
+def contrast(image: QImage) -> float:
+    return float(greys(image)[24:].std())
+
+
+def greys(image: QImage) -> np.ndarray:
     image = image.convertToFormat(QImage.Format.Format_Grayscale8)
     data = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
-    return float(data[40:, : image.width()].mean())
+    return data[:, : image.width()].copy()
 
 
 def test_a_server_that_dies_is_taken_again(qtbot, live, server):

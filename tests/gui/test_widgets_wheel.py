@@ -6,11 +6,13 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PySide6.QtGui import QColor, QImage
 
 from vbp.app import theme
 from vbp.app.widgets.wheel import SteeringView
-from vbp.readable import clock, signed
+from vbp.readable import clock, shown_error, signed
 
 NAN = float("nan")
 
@@ -117,3 +119,26 @@ def test_a_long_frame_number_does_not_run_into_the_time(qtbot):
     whole = metrics.horizontalAdvance("frame 125021 / 250000" + "1:44:11.0  ")
     assert view._frame_text(metrics, whole) == "frame 125021 / 250000"
     assert view._frame_text(metrics, whole - 8) == "frame 125021"
+
+
+@pytest.mark.parametrize(
+    ("driven", "predicted", "error"), [(-2.949, -0.551, "−2.3"), (-2.86, -0.64, "−2.3"), (0.04, -0.04, "0.0")]
+)
+def test_the_error_is_that_of_the_numbers_beside_it(driven, predicted, error, qtbot):
+    view = SteeringView()
+    qtbot.addWidget(view)
+    view.set_angles(math.radians(driven), math.radians(predicted))
+    shown = {label: number for label, number, _, _ in view.lines()}
+    assert shown["error"] == error
+    number = {k: float(v.replace("−", "-")) for k, v in shown.items() if k != "speed"}
+    assert number["error"] == pytest.approx(number["driven"] - number["predicted"])
+
+
+@given(st.floats(-500, 500), st.floats(-500, 500))
+def test_shown_errors_add_up(driven, predicted):
+    d, p, e = (
+        float(t.replace("−", "-"))
+        for t in (signed(driven), signed(predicted), signed(shown_error(driven, predicted)))
+    )
+    assert e == pytest.approx(d - p, abs=1e-9)
+    assert abs(e - (driven - predicted)) <= 0.1001

@@ -18,6 +18,7 @@ from vbp.cli.common import add_crop, add_network, number
 from vbp.cli.main import print_json
 from vbp.ends import held
 from vbp.errors import VbpError
+from vbp.readable import count
 
 if TYPE_CHECKING:
     from vbp.live.session import LiveSession
@@ -232,18 +233,16 @@ def summarise(session: LiveSession, seconds: float) -> dict[str, Any]:
 
 def in_words(summary: dict[str, Any]) -> str:
     text = (
-        f"{summary['received']} frames in {summary['seconds']:.1f} s from {summary['camera']}, "
+        f"{count(summary['received'], 'frame')} in {summary['seconds']:.1f} s from {summary['camera']}, "
         f"{summary['results']} through the network, {summary['skipped']} skipped, "
-        f"{summary['reconnects']} reconnections"
+        f"{count(summary['reconnects'], 'reconnection')}"
     )
     if summary["results"]:
         text += f"; latency {summary['latency_median_ms']:.0f} ms, at most {summary['latency_95_ms']:.0f} ms for 95 %"
     if recording := summary["recording"]:
-        text += f"\nrecorded {recording['frames']} frames in {recording['folder']}: vbp {recording['folder']}"
+        text += f"\nrecorded {count(recording['frames'], 'frame')} in {recording['folder']}: vbp {recording['folder']}"
         if recording["dropped"]:
-            text += (
-                f"; {recording['dropped']} frames were not recorded, as the disk or the encoder is too slow"
-            )
+            text += f"; not recorded: {count(recording['dropped'], 'frame')}, as the disk or the encoder is too slow"
     return text
 
 

@@ -21,7 +21,7 @@ from vbp.export.tiles import layers_aspect, layers_tile
 from vbp.export.wheel import draw_wheel
 from vbp.overlay import Rect, blend, grey_to_rgb
 from vbp.palette import DRIVEN, ERROR, GAP, MUTED, PANEL, PREDICTED, TEXT, WARNING, WINDOW, rgb
-from vbp.readable import UNKNOWN, clock, how_long, signed
+from vbp.readable import UNKNOWN, clock, how_long, shown_error, signed
 from vbp.results import FrameResult
 
 SAID_S = 2.0  # seconds for which a clip says that a hole was jumped
@@ -222,10 +222,11 @@ class Composer:
                     )
                 )
             return rows
+        driven, predicted = math.degrees(frame.driven_rad), math.degrees(frame.predicted_rad)
         rows = [
-            ("driven", signed(math.degrees(frame.driven_rad)), "°", DRIVEN),
-            ("predicted", signed(math.degrees(frame.predicted_rad)), "°", PREDICTED),
-            ("error", signed(math.degrees(frame.error_rad)), "°", ERROR),
+            ("driven", signed(driven), "°", DRIVEN),
+            ("predicted", signed(predicted), "°", PREDICTED),
+            ("error", signed(shown_error(driven, predicted)), "°", ERROR),
         ]
         if math.isfinite(frame.speed_mps):
             rows.append(("speed", f"{frame.speed_mps:.1f}", " m/s", TEXT))

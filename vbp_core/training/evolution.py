@@ -9,7 +9,7 @@ import numpy as np
 
 from vbp.drives.base import Drive, Image
 from vbp.engine import Engine
-from vbp.figure import Tile, angle_words, class_words, frame_of, sheet
+from vbp.figure import Tile, angle_words, class_words, error_words, frame_of, sheet
 from vbp.frames import run_frame
 from vbp.overlay import blend, grey_to_rgb
 from vbp.results import FrameRequest, FrameResult, Map, NetworkResult
@@ -57,7 +57,7 @@ def _block(frame: FrameResult, epochs: Sequence[float], columns: int) -> list[li
     for epoch, result in zip(epochs, frame.results, strict=True):
         grey = np.asarray(np.clip(_mask(result), 0, 1) * 255 + 0.5, dtype=np.uint8)
         tiles.append(Tile(_words(epoch, result), grey_to_rgb(grey)))
-    error = angle_words(", error", frame.driven_rad - last.angle_rad)
+    error = error_words(", error", frame.driven_rad, last.angle_rad)
     tiles.append(Tile(f"the last mask over the input{error}", blend(picture, _mask(last))))
     return [tiles[n : n + columns] for n in range(0, len(tiles), columns)]
 
