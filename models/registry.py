@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vbp.errors import ModelError
 from vbp.models.factory import load_factory
+from vbp.models.foreign import refuse_foreign
 from vbp.models.keras_sniff import is_keras
 from vbp.models.network import Network, build, load_checkpoint
 from vbp.models.onnx_file import is_onnx, load_onnx
@@ -83,6 +84,7 @@ def load_network(source: str | Path | NetworkSource) -> Network:
             f"there is no network {source.model or 'without a name'}; give the path of a .safetensors, .onnx, .pt2 or Keras file, "
             f"package.module:factory of your own code, or one of: {names}"
         )
+    refuse_foreign(path)
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give the .safetensors file in it")
     with damaged(path, ModelError), inside(path.parent, path, *filter(None, (source.weights, source.spec))):
@@ -94,8 +96,9 @@ def load_network(source: str | Path | NetworkSource) -> Network:
             return load_pt2(path, source)
         if is_onnx(path):
             return load_onnx(path, source)
+        network = load_checkpoint(path)
         _refuse_extra_files(source)
-        return load_checkpoint(path)
+        return network
 
 
 def _refuse_extra_files(source: NetworkSource) -> None:
