@@ -25,6 +25,14 @@ PATIENCE_S = 1.0
 _number, _at = int(signal.SIGINT), -math.inf  # the signal that was answered last, and when
 
 
+class EndedError(KeyboardInterrupt):
+    """A KeyboardInterrupt of our own.
+
+    Where Python's own passes through code that a library in C runs, as they do while they load, Python takes it for one
+    that nobody answers, and at the end of the process ends itself by SIGINT, whatever the exit status is.
+    """
+
+
 def status() -> int:
     """The exit status of a program that was asked to end, as shells count: 130 for Ctrl-C, 143 SIGTERM, 129 SIGHUP."""
     return 128 + _number
@@ -37,7 +45,7 @@ def run(program: Callable[[], int]) -> int:
     def interrupt() -> None:
         nonlocal interrupted
         interrupted = True
-        raise KeyboardInterrupt
+        raise EndedError
 
     with answered_by(interrupt):
         try:
@@ -73,7 +81,7 @@ def held() -> Iterator[Callable[[], bool]]:
     def ask() -> None:
         nonlocal asked
         if asked:
-            raise KeyboardInterrupt
+            raise EndedError
         asked = True
 
     with answered_by(ask):

@@ -28,6 +28,29 @@ def test_each_of_them_is_ctrl_c_and_told_apart_by_the_status(number: int, capsys
     assert ends.run(lambda: 7) == 7
 
 
+IN_C = """
+import ctypes, signal, sys
+from vbp import ends
+def program():
+    code = b"import signal; signal.raise_signal(signal.SIGTERM)"
+    globals_ = ctypes.py_object({})
+    run = ctypes.pythonapi.PyRun_String
+    run.restype = ctypes.py_object
+    run(code, 257, globals_, globals_)
+    return 0
+sys.exit(ends.run(program))
+"""
+
+
+def test_the_status_is_right_where_a_library_in_c_was_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "in_c.py").write_text(IN_C)
+    command = [sys.executable, "-m", "in_c"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)}
+    )
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "vbp: stopped\n")
+
+
 def test_a_second_one_soon_after_does_not_break_into_what_is_cleared_up(monkeypatch) -> None:
     """A terminal that is closed sends SIGHUP to a program, and so does its shell."""
     done = []

@@ -77,6 +77,7 @@ def frames(world: World, job: Job, workers: int) -> Iterator[Encoded]:
     with starting():  # it starts the process that looks after shared memory
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(world.settings,))
+    others = set(multiprocessing.active_children())
     waiting: deque[Future[list[Encoded]]] = deque()
     try:
         while True:
@@ -89,5 +90,9 @@ def frames(world: World, job: Job, workers: int) -> Iterator[Encoded]:
             yield from waiting.popleft().result()
     except BrokenProcessPool as error:
         raise VbpError("a worker process of the simulation ended unexpectedly; try --workers 1") from error
+    except BaseException:
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.kill()  # what they are at is not wanted any more, and can take seconds
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
