@@ -180,9 +180,6 @@ class Presenter(QObject):
         if live:
             self.live.add(frame, place.seconds)
         else:
-            if record.gap and not p.transport.timeline.gap_at(frame.index):  # found while playing
-                self._gaps.append((frame.index, frame.index, record.gap))
-                self._show_gaps()
             p.angle.set_cursor(frame.index)
             p.transport.timeline.set_position(frame.index)
         self._measure_stages(frame)
@@ -256,6 +253,11 @@ class Presenter(QObject):
         table, angle, timeline = self.predictions.table, self.panels.angle, self.panels.transport.timeline
         if table is None:
             return
+        known = len(self._gaps)
+        at = self.panels.transport.timeline.gap_at
+        self._gaps += [(i, i, why) for i, why in list(table.gaps.items()) if not at(i)]
+        if len(self._gaps) > known:  # found while playing or predicting
+            self._show_gaps()
         if last - first == 1:
             angle.set_predicted(first, float(table.predicted[first]))
             timeline.set_error(first, float(table.error[first]))

@@ -64,8 +64,8 @@ def predict(request: PredictRequest, worker: Worker[PredictRequest]) -> None:
             with closing(run_frames(drive, engines, FrameRequest(maps=()), indices)) as frames:
                 for frame in frames:
                     worker.rest_while(request.busy)
-                    for table, result in zip(request.tables, frame.results, strict=False):  # a gap has none
-                        table.add(replace(frame, results=(result,)))
+                    for k, table in enumerate(request.tables):
+                        table.add(replace(frame, results=frame.results[k : k + 1]))  # a gap has none
                     end = frame.index + 1
                     if time.monotonic() - last_told > TELL_EVERY_S or end == indices.stop:
                         worker.tell(Predicted(started, end, end - request.first, len(indices)))

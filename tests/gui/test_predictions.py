@@ -31,6 +31,12 @@ def test_the_whole_drive_is_predicted_by_the_network_on_the_screen(qtbot, open_w
     assert np.isnan(table.predicted[4]) and np.isnan(expected[4])
     assert table.predicted == pytest.approx(expected, abs=1e-4, nan_ok=True)
     assert np.nanmax(np.abs(table.predicted - other)) > 1e-2
+    # The picture that turned out to be missing: the timeline shows it, and the curve does not go across.
+    timeline, plot = window.panels.transport.timeline, window.panels.angle
+    assert timeline.gap_at(4) and not timeline.gap_at(3) and not timeline.gap_at(5)
+    plot._draw_curves()
+    xs, ys = plot._curves["predicted"].getData()
+    assert xs[np.flatnonzero(np.isnan(ys))[0] - 1] == pytest.approx(3 / 20, abs=0.01)
     for frame in (7, 2):
         window.player.seek(frame)
         wait_shown(qtbot, window, frame, masked=True)

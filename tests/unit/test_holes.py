@@ -119,6 +119,13 @@ def test_a_clip_of_a_fixed_rate_shows_no_hole(holed: Path, tmp_path: Path) -> No
     assert frame_times(output) == pytest.approx((np.arange(16) / 20).tolist(), abs=1e-3)
 
 
+def test_a_gif_holds_no_picture_twice(tmp_path: Path) -> None:
+    drive = make_drive(tmp_path / "seldom", 4, [0, 2000, 4000, 6500])
+    output = export(make_job(drive, tmp_path / "clip.gif", 0, 3))
+    assert frame_times(output) == pytest.approx([0, 2, 4, 6.5], abs=0.011)
+    assert float(ffprobe(output)["format"]["duration"]) == pytest.approx(8.5, abs=0.011)
+
+
 def test_a_folder_of_pictures_has_the_clip_s_times_and_the_recording_s(holed: Path, tmp_path: Path) -> None:
     output = export(make_job(holed, tmp_path / "pictures", 0, 8, format="pictures", size=(160, 160)))
     head, *rows = (line.split(",") for line in (output / "frames.csv").read_text().splitlines())

@@ -25,6 +25,7 @@ FPS = 10.0
 MOST_FPS = 50.0  # browsers slow down what is faster
 SIZE = (800, 450)
 TICKS = 100  # of a GIF, per second
+LONGEST = 2**16 - 1  # ticks for which a picture can stay
 COMMENT = b"Made by vbp"
 
 
@@ -39,14 +40,15 @@ def write(job: Job, progress: Progress) -> Path:
     job = replace(job, settings=replace(settings, fps=settings.fps or FPS, size=settings.size or fitting))
     target = check_target(job.output, is_gif, job.drive_path, job.force)
     with (
-        open_clip(job) as clip,
+        open_clip(job, repeats=False) as clip,
         growing(target, job.output) as lossless,
         growing(target, job.output) as whole,
     ):
         try:
             # GIF has 256 colours: which, is known at the end. Until then the pictures are on disk, not in memory.
             encode(lossless, "matroska", clip, Encoding("ffv1", "bgr0", {"level": "3"}), progress, None)
-            _convert(lossless, whole)
+            ticks = clip.timeline.ticks(TICKS)
+            _convert(lossless, whole, int(ticks[-1] - ticks[-2]))
             whole.finish()
         except av.FFmpegError as error:
             why = reason(error) if isinstance(error, OSError) else str(error)
@@ -54,9 +56,11 @@ def write(job: Job, progress: Progress) -> Path:
     return job.output
 
 
-def _convert(lossless: Growing, whole: Growing) -> None:
+def _convert(lossless: Growing, whole: Growing, last: int) -> None:
+    """last: how long the last picture stays, in ticks."""
     palette = _palette(lossless)
-    with av.open(whole.path, "w", format="gif") as out:  # repeats for ever, by default
+    options = {"final_delay": str(min(last, LONGEST))}
+    with av.open(whole.path, "w", format="gif", options=options) as out:  # repeats for ever, by default
         stream: Any = None
         for frame in _mapped(lossless, palette):
             if stream is None:

@@ -13,17 +13,18 @@ from vbp.export.compose import Composer
 from vbp.export.facts import facts_of
 from vbp.export.frames import Source, open_source
 from vbp.export.job import Job
-from vbp.export.timeline import Timeline, timeline
+from vbp.export.timeline import Timeline, at_most, timeline
 from vbp.results import FrameResult
 
 
 class Clip:
     """A job's drive, network, composer and timeline, ready to be drawn."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, repeats: bool) -> None:
         settings, frames = source.job.settings, np.array(source.indices, dtype=np.int64)
         self.source = source
-        self.timeline: Timeline = timeline(played_ns(source.drive.timestamps_ns)[frames], settings.fps)
+        times = played_ns(source.drive.timestamps_ns)[frames]
+        self.timeline: Timeline = (timeline if repeats else at_most)(times, settings.fps)
         self.indices = frames[self.timeline.picks]  # of the drive, one for each picture
         self.composer = Composer(
             facts_of(source.drive, source.engine, np.unique(self.indices), source.layers), settings
@@ -42,7 +43,8 @@ class Clip:
 
 
 @contextmanager
-def open_clip(job: Job) -> Iterator[Clip]:
-    """Raises VbpError, before anything is written, for what cannot be drawn."""
+def open_clip(job: Job, repeats: bool = True) -> Iterator[Clip]:
+    """repeats: a picture comes as often as a fixed rate shows it. Raises VbpError, before anything is written, for what
+    cannot be drawn."""
     with open_source(job) as source:
-        yield Clip(source)
+        yield Clip(source, repeats)

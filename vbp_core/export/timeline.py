@@ -61,3 +61,12 @@ def timeline(times_ns: NDArray[np.int64], fps: float | None) -> Timeline:
     before = np.maximum(after - 1, 0)
     picks = np.where(at - times[before] <= times[after] - at, before, after).astype(np.int64)
     return Timeline(picks, at, round(count * 1e9 / fps), fps)
+
+
+def at_most(times_ns: NDArray[np.int64], fps: float | None) -> Timeline:
+    """The same for a file in which a picture stays until the next one comes: each once, those of a slow drive at their time."""
+    own, line = timeline(times_ns, None), timeline(times_ns, fps)
+    if fps is None or own.rate <= fps:
+        return own
+    kept = np.diff(line.picks, prepend=-1) != 0
+    return Timeline(line.picks[kept], line.times_ns[kept], line.end_ns, line.rate)

@@ -94,7 +94,8 @@ class FrameTable:
 
     labels: (N,) int64, the true classes as the network counts, UNKNOWN where it is not known. driven, predicted, error: (N,)
     float64, NaN where not known; degrees of a steering network. Of a classifier they are per cent: 100 where the
-    true class is known, what the network gives it (or the most probable one), and the difference.
+    true class is known, what the network gives it (or the most probable one), and the difference. gaps: frames that turned
+    out to have no picture, and why.
     """
 
     def __init__(self, drive: Drive, spec: NetworkSpec | None = None) -> None:
@@ -105,6 +106,7 @@ class FrameTable:
             np.where(self.labels >= 0, 100.0, np.nan) if self.of_classes else np.degrees(drive.angle_rad)
         )
         self.predicted = np.full(count, np.nan)
+        self.gaps: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self.predicted)
@@ -114,7 +116,11 @@ class FrameTable:
         return np.asarray(self.driven - self.predicted)
 
     def add(self, frame: FrameResult) -> bool:
-        """Keep what the first network says of a frame; whether that is news. A gap changes nothing."""
+        """Keep what the first network says of a frame, or why it has no picture; whether that is news."""
+        if frame.gap:
+            news = frame.index not in self.gaps
+            self.gaps[frame.index] = frame.gap
+            return news
         value = frame.plotted
         if frame.result is None or self.predicted[frame.index] == value:
             return False
