@@ -310,3 +310,14 @@ def test_no_camera_asked_for_is_one_sentence(tmp_path: Path) -> None:
 def test_definition_text_is_as_recorded() -> None:
     assert "# rad" in STEERING_2016
     assert "time stamp" in HEADER_ROS1
+
+
+def test_a_clock_that_is_set_back_is_said(tmp_path: Path) -> None:
+    times = [*TIMES[:10], *(t - 3_000_000_000 for t in TIMES[10:])]
+    with open_drive(small_bag(tmp_path / "a.bag", times_ns=times)) as drive:
+        assert sorted(times) == drive.timestamps_ns.tolist()
+        assert any(
+            "step back by more than a second, once, as where a clock was set" in n for n in drive.info.notes
+        )
+    with open_drive(small_bag(tmp_path / "b.bag")) as drive:
+        assert not any("step back" in note for note in drive.info.notes)

@@ -29,6 +29,7 @@ CAMERAS = ("center", "left", "right")
 _OPEN_FILES = 4  # a drive may be split into hundreds of bags
 _TRIES = 20  # frames looked at for one that shows the size
 _STEP_BACK = 32  # frames of a video: further back is a jump
+_CLOCK_SET_NS = 10**9  # a step back; messages may be recorded a little out of order
 _MAX_NS = 2**63 - 1
 # All of the day 2016-10-25 in any of America's time zones
 _SWAPPED_NS = range(1477353600 * 10**9, 1477483200 * 10**9)
@@ -168,6 +169,12 @@ class BagDrive(Drive):
             raise DriveError(
                 f"{self.info.path}: the camera topic {camera.name} holds no frame that can be read"
                 + (f" ({why})" if why else "")
+            )
+        back = int(((np.diff(time) < -_CLOCK_SET_NS) & (np.diff(file) == 0)).sum())
+        if back:
+            self.info.notes.append(
+                f"the times of the frames step back by more than a second, {'once' if back == 1 else f'{back} times'}, as "
+                "where a clock was set; the frames are shown in the order of their times"
             )
         order = np.argsort(time, kind="stable")
         time, file = time[order], file[order]

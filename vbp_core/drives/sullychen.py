@@ -82,6 +82,8 @@ def open(path: Path, options: OpenOptions) -> Drive:
     if len(timed) * 2 > len(rows):
         if len(timed) < len(rows):
             info.notes.append(f"{len(rows) - len(timed)} pictures have no time and are left out")
+        if (listed_at := [row.time or 0 for row in timed]) != sorted(listed_at):
+            info.notes.append(f"the lines of {listed.name} are not in order of time; they were sorted")
         rows = sorted(timed, key=lambda row: (row.time, natural_key(row.name)))
         times = np.array([row.time for row in rows], dtype=np.int64)
     else:
