@@ -24,7 +24,7 @@ class _Notifier(QObject):
 
 _notifier = _Notifier()
 changed = _notifier.changed  # connect custom-painted widgets' update() to this
-_state: dict[str, Any] = {"scheme": "system", "colours": DARK, "followed": None}
+_state: dict[str, Any] = {"scheme": "system", "colours": DARK, "followed": None, "dressed": None}
 _icon_users: list[tuple[weakref.ref[QObject], str]] = []
 
 
@@ -57,7 +57,9 @@ def _dress(app: QApplication) -> None:
     else:
         dark = asked == "dark"
     c = DARK if dark else LIGHT
-    _state["colours"] = c
+    if _state["dressed"] == (app, c):
+        return  # to dress every widget again, as it is, would take as long as making them
+    _state["colours"], _state["dressed"] = c, (app, c)
     app.setPalette(_palette(c))
     app.setStyleSheet(stylesheet(c, ICONS))
     _retint()
@@ -121,15 +123,24 @@ def icon(name: str, tint: QColor | None = None) -> QIcon:
 
     The pixels are those of today's scheme: use `set_icon` for what outlives a switch.
     """
-    path = ICONS / f"{name}.svg"
+    c = colours()
+    faint = QColor(c.muted)
+    faint.setAlpha(110)
+    which = (name, (tint or c.text).rgba(), faint.rgba())
+    if which not in _icons:  # a window has hundreds, of a few dozen kinds
+        _icons[which] = _drawn(ICONS / f"{name}.svg", tint or c.text, faint)
+    return QIcon(_icons[which])
+
+
+_icons: dict[tuple[str, int, int], QIcon] = {}
+
+
+def _drawn(path: Path, normal: QColor, disabled: QColor) -> QIcon:
     out = QIcon()
     if not path.is_file():
         return out
     svg = path.read_text(encoding="utf-8")
-    c = colours()
-    faint = QColor(c.muted)
-    faint.setAlpha(110)
-    for mode, colour in ((QIcon.Mode.Normal, tint or c.text), (QIcon.Mode.Disabled, faint)):
+    for mode, colour in ((QIcon.Mode.Normal, normal), (QIcon.Mode.Disabled, disabled)):
         tinted = svg.replace("currentColor", colour.name())
         renderer = QSvgRenderer(QByteArray(tinted.encode()))
         for side in _ICON_SIDES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,11 @@ def picture(index: int) -> np.ndarray:
     return image
 
 
+@cache
+def encoded(index: int) -> bytes:
+    return cv2.imencode(".jpg", picture(index), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+
+
 def number_of(image: np.ndarray) -> int:
     """The number that `picture` wrote."""
     return sum(int(image[20, bit * 32 + 16].mean() > 127) << bit for bit in range(BITS))
@@ -47,8 +53,7 @@ def write_drive(
     for i in range(frames):
         stamp += int(1e9 / fps) + int((holes or {}).get(i, 0.0) * 1e9)
         name = f"center/{stamp}.jpg"
-        data = cv2.imencode(".jpg", picture(i), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
-        (folder / name).write_bytes(b"not a picture" if i in broken else data)
+        (folder / name).write_bytes(b"not a picture" if i in broken else encoded(i))
         camera.append(f"{i},{stamp},{WIDTH},{HEIGHT},center_camera,{name}")
         steering.append(f"{stamp},{0.3 * np.sin(i / 10):.6f},1")
     (folder / "camera.csv").write_text("\n".join(camera) + "\n")
