@@ -90,8 +90,15 @@ def _load(path: Path) -> dict[str, Any]:
         raise ModelError(f"the specification {path} cannot be read: {reason}") from error
     try:
         return tomllib.loads(text.decode())
-    except (ValueError, RecursionError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is no TOML file: {error}") from error
+    except (ValueError, RecursionError) as error:  # Python reads no whole number of more digits
+        why = (
+            "it is nested too deep"
+            if isinstance(error, RecursionError)
+            else "it holds a number of thousands of digits"
+        )
+        raise ModelError(f"{path} cannot be read: {why}") from error
 
 
 def _check_names(table: dict[str, Any], accepted: tuple[str, ...], prefix: str) -> None:

@@ -133,13 +133,12 @@ class DriveThread(threading.Thread):
     # The thread itself.
 
     def run(self) -> None:
-        with suppress(Abandoned):
+        with suppress(Abandoned), unless(lambda: self._stopped):
             self._open_and_serve()
 
     def _open_and_serve(self) -> None:
         try:
-            with unless(lambda: self._stopped):
-                drive = open_drive(self.path, self._options)
+            drive = open_drive(self.path, self._options)
         except NeedsAngleUnitError as error:
             self._tell(DriveFailed(self.generation, self.path, str(error), needs_unit=True))
         except VbpError as error:

@@ -95,6 +95,10 @@ def fuzz(
             tally.tried[seed.kind] += 1
             if wrong:
                 _keep(tally, findings, root / "work" / "input", seed, number, done, wrong)
+            if tally.tried.total() % 1000 == 0:
+                print(f"{tally.tried.total()} inputs, {len(tally.findings)} kinds of findings", flush=True)
+    except KeyboardInterrupt:
+        pass  # an early end, and no reason to keep back what was found
     finally:
         worker.close()
     return tally

@@ -8,8 +8,8 @@ import sqlite3
 import struct
 import subprocess
 import sys
-import zipfile
 import zlib
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -20,13 +20,13 @@ import zstandard
 from picturemaker import encode, picture
 from vbp.drives import open_drive
 from vbp.drives.donkey import sniff
+from vbp.drives.labels import date_ns
 from vbp.drives.patience import unless, within
 from vbp.drives.picture_header import read_header
 from vbp.drives.ros_fields import FieldReader, MessageError, parse_definition
-from vbp.errors import DriveError, VbpError
-from vbp.reading import damaged, open_file, read_file, read_head, unpack
-from vbp.simulate import load_truth
-from vbp.training import Run
+from vbp.drives.video_index import _assemble, _joined, _Packets, build_index, open_container, pick_stream
+from vbp.errors import DriveError, FrameError
+from videomaker import scenes, write_video
 
 MEMORY = 1200 * 2**20  # of addresses, of which Python and its libraries have some 700 MiB
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -201,21 +201,6 @@ def test_a_picture_of_16_bits_within_the_limits_is_shown(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_file_is_a_regular_one_and_no_longer_than_is_read(tmp_path):
-    """What is bounded is what is read: nobody ever writes to the pipe, and /dev/zero has no end."""
-    os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
-        for read in (open_file, lambda p: read_file(p, 10), lambda p: read_head(p, 10)):
-            with pytest.raises(OSError, match="it is not a file but"):
-                read(path)
-    ten = write(tmp_path / "ten", b"0123456789")
-    assert read_file(ten, 10) == b"0123456789"
-    assert read_head(ten, 4) == b"0123"
-    with pytest.raises(OSError, match="larger than"):
-        read_file(ten, 9)
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 @pytest.mark.parametrize(
     "name", ["metadata.yaml", "data.txt", "manifest.json", "driving_log.csv", "record_1.json"]
 )
@@ -225,24 +210,6 @@ def test_a_pipe_beside_the_pictures_of_a_folder_is_not_waited_for(name, tmp_path
     assert not sniff(tmp_path)
     with open_drive(tmp_path) as drive:
         assert len(drive) == 1
-
-
-def test_what_is_packed_is_unpacked_as_far_as_the_limit():
-    import bz2
-
-    import lz4.frame
-
-    data = bytes(10_000)
-    packed = {"bz2": bz2.compress, "lz4": lz4.frame.compress, "zlib": zlib.compress}
-    packed["zstd"] = zstandard.ZstdCompressor().compress
-    for name, pack in packed.items():
-        assert unpack(name, pack(data), 123) == data[:123]
-        assert unpack(name, pack(data), 20_000) == data
-        assert unpack(name, pack(data), 0) == b""
-        with pytest.raises(ValueError):
-            unpack(name, b"not at all", 10)
-    with pytest.raises(ValueError, match="is not known"):
-        unpack("rar", b"", 1)
 
 
 def test_types_that_hold_each_other_many_times_are_no_billions_of_fields():
@@ -255,58 +222,6 @@ def test_types_that_hold_each_other_many_times_are_no_billions_of_fields():
     found = parse_definition(definition, "pkg/msg/Bomb", "msg", "cdr")
     with pytest.raises(MessageError, match="more than 10000 fields"):
         FieldReader(found, "pkg/msg/Bomb", ["angle"], "cdr")
-
-
-@pytest.mark.parametrize("error", [RecursionError(), zlib.error("x"), OverflowError(), KeyError("a")])
-def test_whatever_a_file_makes_of_its_reader_is_one_sentence(error):
-    with pytest.raises(DriveError, match=r"^/a/b is damaged: .*") as raised, damaged("/a/b", DriveError):
-        raise error
-    assert raised.value.__cause__ is error
-    assert type(error).__name__ in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    "error", [VbpError("ours"), KeyboardInterrupt(), MemoryError(), OSError(5, "of the disk")]
-)
-def test_what_is_no_fault_of_the_file_passes(error):
-    with pytest.raises(type(error)) as raised, damaged("/a/b"):
-        raise error
-    assert raised.value is error
-
-
-def nested(depth: int = 200_000) -> str:
-    return "[" * depth
-
-
-TRUTHS = {
-    "nested": nested(),
-    "of another kind": '{"format": 1, "classes": 5, "lane_markings": 5, "classes_of_frames": 5, "frames": 5}',
-    "a long number": '{"format": ' + "1" * 5001 + "}",
-}
-
-
-@pytest.mark.parametrize("kind", TRUTHS)
-def test_a_damaged_truth_is_said_to_be_one(kind, tmp_path):
-    write(tmp_path / "truth" / "truth.json", TRUTHS[kind].encode())
-    with pytest.raises(VbpError, match=r"truth\.json is damaged"):
-        load_truth(tmp_path)
-
-
-def test_a_damaged_archive_of_a_truth_is_said_to_be_one(tmp_path):
-    with zipfile.ZipFile(tmp_path / "truth.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("truth.json", json.dumps({"a": list(range(1000))}))
-    data = bytearray((tmp_path / "truth.zip").read_bytes())
-    data[60:90] = b"\xff" * 30
-    (tmp_path / "truth.zip").write_bytes(data)
-    with pytest.raises(VbpError, match="is damaged"):
-        load_truth(tmp_path)
-
-
-def test_an_archive_of_a_truth_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path):
-    with zipfile.ZipFile(tmp_path / "truth.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("truth.json", bytes(2**26 + 1))
-    with pytest.raises(VbpError, match="is damaged"):
-        load_truth(tmp_path)
 
 
 def test_work_that_does_not_end_is_left_to_itself():
@@ -328,38 +243,37 @@ def test_work_that_does_not_end_is_left_to_itself():
         within(1e9, lambda: {}["a"], "")
 
 
-def test_a_link_that_leads_out_of_its_folder_is_not_read_not_even_its_first_bytes(tmp_path, monkeypatch):
-    """Of every file that a reader looks at, of a drive, a truth and a training run; what the user names may be a link."""
-    secret = write(tmp_path / "elsewhere" / "secret", b"keep it")
-    looked_at: list[str] = []
-    real_open = os.open
-    monkeypatch.setattr(
-        os,
-        "open",
-        lambda path, *more, **how: (looked_at.append(os.path.realpath(path)), real_open(path, *more, **how))[
-            1
-        ],
+def test_a_frame_far_from_its_key_frame_is_given_up_when_nobody_wants_it(tmp_path):
+    file = write_video(
+        tmp_path / "v.mkv", scenes(40, 64, 48), options={"x264-params": "keyint=40:scenecut=0"}
     )
-    names = "video.mkv data.txt driving_log.csv manifest.json record_1.json a.csv a.db3 a.mcap metadata.yaml"
-    for name in names.split():
-        folder = tmp_path / name
-        picture(folder / "1.png")
-        (folder / name).symlink_to(secret)
-        try:
-            with open_drive(folder) as drive:
-                assert len(drive) == 1
-        except DriveError as error:  # of one without which nothing is known
-            assert "leads out of" in str(error)
-    truth = tmp_path / "simulated" / "truth" / "truth.json"
-    truth.parent.mkdir(parents=True)
-    truth.symlink_to(secret)
-    with pytest.raises(VbpError, match="leads out of its folder"):
-        load_truth(tmp_path / "simulated")
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.json").symlink_to(secret)
-    with pytest.raises(VbpError, match="leads out of its folder"):
-        Run(tmp_path / "run")
-    assert str(secret) not in looked_at
-    (tmp_path / "mine.png").symlink_to(picture(tmp_path / "elsewhere" / "1.png"))
-    with open_drive(tmp_path / "mine.png") as drive:
-        assert len(drive) == 1
+    with open_drive(file) as drive:
+        with unless(lambda: True), pytest.raises(FrameError, match="given up"):
+            drive.frame(39)
+        assert drive.info.gaps == []
+        assert drive.frame(39).shape == (48, 64, 3)
+
+
+def test_times_that_fit_no_clock_are_as_if_there_were_none(tmp_path):
+    """Of a video, a tub and a list: the differences of those that are left fit int64."""
+    file = write_video(tmp_path / "v.mkv", scenes(4, 64, 48))
+    index = build_index(file)
+    stated = np.array([0, 2**62, 2**61, 40])
+    raw = _Packets()
+    for when in stated:
+        for column in (raw.pts, raw.dts, raw.pos):
+            column.append(int(when))
+        for flags in (raw.key, raw.shown):
+            flags.append(1)
+        for flags in (raw.closed, raw.damaged, raw.disposable):
+            flags.append(0)
+    with open_container(file) as container:
+        made = _assemble(file, pick_stream(container, file), raw, False, Fraction(1, 1000), [])
+    assert len(made.times_ns) == 4 and (np.diff(made.times_ns) >= 0).all()
+    assert int(made.times_ns[-1]) < 10**12
+    assert len(index.times_ns) == 4
+    for text in ("2300-01-01 00:00:00", "1600-01-01 00:00:00", "9999-12-31 23:59:59"):
+        assert date_ns(text) is None
+    again = np.array([2**29 * 1000, 0] * 20, np.int64)
+    with pytest.raises(DriveError, match="restarts again and again"):
+        _joined(file, again, again, 40, Fraction(1, 1000))

@@ -16,6 +16,7 @@ from vbp.drives.bag_labels import Labels, choose_labels
 from vbp.drives.bag_streams import DERIVED, Stream, find_streams, listed
 from vbp.drives.base import Drive, DriveInfo, Gap, Image, OpenOptions, median_fps
 from vbp.drives.convention import Convention
+from vbp.drives.labels import MOST_NS
 from vbp.drives.message_file import DamagedError, MessageFile
 from vbp.drives.part_files import compressed_parts, how_to_unpack
 from vbp.drives.picture_files import shown_alike
@@ -30,7 +31,6 @@ _OPEN_FILES = 4  # a drive may be split into hundreds of bags
 _TRIES = 20  # frames looked at for one that shows the size
 _STEP_BACK = 32  # frames of a video: further back is a jump
 _CLOCK_SET_NS = 10**9  # a step back; messages may be recorded a little out of order
-_MAX_NS = 2**63 - 1
 # All of the day 2016-10-25 in any of America's time zones
 _SWAPPED_NS = range(1477353600 * 10**9, 1477483200 * 10**9)
 
@@ -135,8 +135,8 @@ class BagDrive(Drive):
                 except MessageError:
                     bad += 1
                     continue
-                if not 0 < stamp < _MAX_NS:
-                    stamp = min(time_ns, _MAX_NS)
+                if not 0 < stamp < MOST_NS:
+                    stamp = max(-MOST_NS, min(time_ns, MOST_NS))
                     unstamped["steering" if channel in felt else "camera"] += 1
                 if channel in felt:
                     for signal, value in zip(signals, values, strict=True):

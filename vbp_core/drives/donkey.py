@@ -8,7 +8,6 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -17,6 +16,7 @@ import numpy as np
 
 from vbp.drives.base import Drive, DriveInfo, OpenOptions
 from vbp.drives.convention import Convention
+from vbp.drives.labels import date_ns
 from vbp.drives.paths import FolderIndex, natural_key
 from vbp.drives.picture_files import PictureDrive, locate
 from vbp.drives.tables import read_text
@@ -34,8 +34,6 @@ CONVENTION = Convention(
     "Donkeycar's source: user/angle is -1 (left) to 1 (right); a tub does not state the degrees of full lock, "
     "25 are assumed",
 )
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -208,16 +206,7 @@ def _time(value: dict[str, Any]) -> int | None:
         ):  # to the year 2096: two of them have a difference that fits int64
             return ms * 10**6 if isinstance(ms, int) else round(ms * 1e6)
     text = value.get("timestamp")
-    if isinstance(text, str):
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        time = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
-        return time if abs(time) < 2**62 else None
-    return None
+    return date_ns(text) if isinstance(text, str) else None
 
 
 def _timed(

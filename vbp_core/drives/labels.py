@@ -17,6 +17,10 @@ UNITS = (
 # The steering wheel's angle over the front wheels', of the car that recorded Udacity's drives (a Lincoln MKZ)
 STEERING_RATIO = 14.8
 
+MOST_NS = (
+    2**62
+)  # the times of a recording are nearer to 0 (the year 2116): two of them have a difference that fits int64
+
 _DATE = re.compile(r"(\d{4})[-/._](\d\d)[-/._](\d\d)[ T_](\d\d)[:_](\d\d)[:_](\d\d)(?:[.:,_](\d{1,9}))?Z?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -24,7 +28,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def date_ns(text: str) -> int | None:
     """2018-07-01 17:09:44:912 -> nanoseconds since 1970, the zone unknown and left as UTC; None for no such date.
 
-    Nor for one so far from 1970 that the difference of two would not fit int64.
+    Nor for one beyond MOST_NS.
     """
     match = _DATE.fullmatch(text.strip())
     if match is None:
@@ -34,7 +38,7 @@ def date_ns(text: str) -> int | None:
     except ValueError:
         return None
     time = (moment - _EPOCH) // timedelta(seconds=1) * 10**9 + int((match[7] or "0").ljust(9, "0"))
-    return time if abs(time) < 2**62 else None
+    return time if abs(time) < MOST_NS else None
 
 
 def unit_scale(unit: str) -> float:

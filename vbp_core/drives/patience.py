@@ -21,12 +21,18 @@ _given_up: ContextVar[Callable[[], bool]] = ContextVar("given_up", default=lambd
 
 @contextmanager
 def unless(given_up: Callable[[], bool]) -> Iterator[None]:
-    """What is opened meanwhile, in this thread, is given up with a DriveError as soon as `given_up()` is true."""
+    """What is opened or decoded meanwhile, in this thread, is given up with a DriveError as soon as `given_up()` is true."""
     token = _given_up.set(given_up)
     try:
         yield
     finally:
         _given_up.reset(token)
+
+
+def check_wanted() -> None:
+    """Between two steps of long work. Raises DriveError where it was given up, see `unless`."""
+    if _given_up.get()():
+        raise DriveError("it was given up")
 
 
 def within(cpu_s: float, work: Callable[[], T], sentence: str) -> T:
@@ -48,11 +54,10 @@ def within(cpu_s: float, work: Callable[[], T], sentence: str) -> T:
         finally:
             done.set()
 
-    begin, given_up = time.monotonic(), _given_up.get()
+    begin = time.monotonic()
     threading.Thread(target=run, name="vbp reads", daemon=True).start()
     while not done.wait(_LOOK_EVERY_S):
-        if given_up():
-            raise DriveError("opening was given up")
+        check_wanted()
         if _spent(clocks, begin) > cpu_s and not done.is_set():
             raise DriveError(sentence)
     if errors:

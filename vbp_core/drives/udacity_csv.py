@@ -17,7 +17,7 @@ from vbp.drives.base import Drive, DriveInfo, OpenOptions
 from vbp.drives.camera_choice import camera_name, choose_camera
 from vbp.drives.convention import Convention
 from vbp.drives.csv_layout import find_layout
-from vbp.drives.labels import synchronise
+from vbp.drives.labels import MOST_NS, synchronise
 from vbp.drives.paths import FolderIndex, natural_key
 from vbp.drives.picture_files import PictureDrive, locate
 from vbp.drives.tables import Table, first_columns, read_table
@@ -37,7 +37,6 @@ USUAL_NAMES = {
     "ch2_final_evaluation.csv": "evaluation",
 }
 KEEP = ("timestamp", "filename", "frame_id", "angle", "steering_angle", "torque", "speed", "width", "height")
-LARGEST = 2**62  # nanoseconds: two of them have a difference that fits int64
 SHORTEST_STEP = 1_000_000  # nanoseconds between frames of any camera
 MAX_CSVS = 200  # a folder with more is looked at no further
 
@@ -187,7 +186,7 @@ def _open_camera(
         info.notes.append(f"no steering: {error}")  # the pictures are good
         return _drive(table, frames, angle, speed, info)
     times, ok = samples.integers(time_column)
-    ok &= (times > -LARGEST) & (times < LARGEST)
+    ok &= (times > -MOST_NS) & (times < MOST_NS)
     _note_bad(info, ok, source, "time stamp")
     values = convention.radians(samples.floats(angle_column))
     angle = synchronise(frames.times, times[ok], values[ok], options.max_gap_s)
@@ -249,7 +248,7 @@ def _in_order(
     mine: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.intp]:
     """The usable rows, sorted by time; rows of the same time keep their order. Raises DriveError for none."""
-    ok = ok & (times > -LARGEST) & (times < LARGEST)
+    ok = ok & (times > -MOST_NS) & (times < MOST_NS)
     if mine is not None:
         ok = ok | ~mine
     _note_bad(info, ok, source, column)

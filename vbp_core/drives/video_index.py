@@ -19,7 +19,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from vbp.drives.patience import within
+from vbp.drives.patience import check_wanted, within
 from vbp.drives.picture_files import MAX_PIXELS
 from vbp.errors import DriveError
 from vbp.reading import check_inside
@@ -43,6 +43,10 @@ VideoPacket: TypeAlias = "av.Packet[VideoStream]"
 ACCEPTED = "MP4, MOV, MKV, WebM, AVI, MPEG, TS, FLV, WMV and the like are accepted"
 
 DEEPEST = 16  # pictures that H.264 and H.265 hold back at most
+
+_MOST_S = 2**30  # of a time; what is beyond is damaged
+_MOST_JOINED_S = 2**32  # which in nanoseconds fits int64
+_LONGEST_STEP_S = 3600  # between two frames that have no times
 
 _UNKNOWN = np.iinfo(np.int64).min
 _TIMES_OF_DECODING = ("avi", "h264", "hevc")  # formats that hold no presentation times
@@ -161,6 +165,7 @@ def _build_index(path: Path) -> VideoIndex:
         raw = _Packets()
         try:
             for packet in container.demux(stream):
+                check_wanted()
                 if packet.size:  # no size: the end, or "show the last picture again"
                     raw.add(packet, name, untimed)
         except (av.FFmpegError, OSError) as error:
@@ -217,6 +222,9 @@ def _assemble(
     path: Path, stream: VideoStream, raw: _Packets, untimed: bool, time_base: Fraction, notes: list[str]
 ) -> VideoIndex:
     pts, dts, pos = (np.array(values, np.int64) for values in (raw.pts, raw.dts, raw.pos))
+    most = max(int(_MOST_S / time_base), 1)
+    for times in (pts, dts):  # a damaged one, as if there were none
+        times[(times > most) | (times < -most)] = _UNKNOWN
     is_key = np.array(raw.key, np.bool_)
     kind, ident = "", np.empty(0, np.int64)
     for name, values in (("pos", pos), ("pts", pts)):
@@ -231,7 +239,7 @@ def _assemble(
         is_key = np.array(raw.closed, np.bool_)
     if not is_key.any():
         is_key[0] = True  # a container that marks none
-    when, joins = _joined(when, dts, step, time_base)
+    when, joins = _joined(path, when, dts, step, time_base)
     if joins:
         notes.append(f"its clock restarts {joins} times; the pieces were joined in order")
     packets = np.flatnonzero(np.array(raw.shown, np.bool_))
@@ -287,7 +295,7 @@ def _filled(pts: NDArray[np.int64], dts: NDArray[np.int64], step: int) -> NDArra
 
 
 def _joined(
-    times: NDArray[np.int64], dts: NDArray[np.int64], step: int, time_base: Fraction
+    path: Path, times: NDArray[np.int64], dts: NDArray[np.int64], step: int, time_base: Fraction
 ) -> tuple[NDArray[np.int64], int]:
     """Times of recordings that were put end to end (clock back by over 1/4 s): one after the other."""
     decode = np.where(dts != _UNKNOWN, dts, times)
@@ -296,7 +304,12 @@ def _joined(
         return times, 0
     out = times.copy()
     for start, end in zip(back, [*back[1:], len(times)], strict=True):
-        out[start:end] += out[:start].max() + step - times[start:end].min()
+        later = int(out[:start].max()) + step - int(times[start:end].min())
+        if later + int(times[start:end].max()) > int(_MOST_JOINED_S / time_base):
+            raise DriveError(
+                f"{path} is damaged: its clock restarts again and again, each time after many years"
+            )
+        out[start:end] += later
     return out, len(back)
 
 
@@ -311,7 +324,7 @@ def _frame_step(stream: VideoStream, time_base: Fraction) -> int:
         stream.codec_context.framerate if _is_raw(stream) else stream.average_rate
     )  # of a raw one libav says 25
     rate = stated or stream.guessed_rate or Fraction(25)
-    return max(round(1 / (rate * time_base)), 1)
+    return max(min(round(1 / (rate * time_base)), int(_LONGEST_STEP_S / time_base)), 1)
 
 
 def _is_cover(stream: VideoStream) -> bool:

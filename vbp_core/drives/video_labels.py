@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vbp.drives.base import OpenOptions
 from vbp.drives.convention import Convention
 from vbp.drives.csv_layout import ACCEPTED, Layout, convention_of, require_layout
-from vbp.drives.labels import synchronise
+from vbp.drives.labels import MOST_NS, synchronise
 from vbp.drives.tables import INT64, Table, read_table
 from vbp.errors import DriveError
 
@@ -209,7 +209,7 @@ def _nanoseconds(cells: list[str], scale: int) -> tuple[NDArray[np.int64], NDArr
         except ValueError:
             value = _fraction(cell.replace(",", "."), scale)
         # Two of them then have a difference that fits int64.
-        if abs(value) < 2**62:
+        if abs(value) < MOST_NS:
             out[i] = value
         else:
             ok[i] = False

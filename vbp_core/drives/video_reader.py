@@ -13,6 +13,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from vbp.drives.base import Image
+from vbp.drives.patience import check_wanted
 from vbp.drives.picture_files import MAX_PIXELS
 from vbp.drives.picture_turn import Turn, turn_of, turned
 from vbp.drives.video_index import DEEPEST, VideoIndex, VideoPacket, ident_of, open_container, seek_time
@@ -131,6 +132,7 @@ class VideoReader:
         packet, found = int(self._order[i]), None
         wanted = int(self._index.when[self._order[max(i - before, 0)]])
         while found is None and self._feed is not None:
+            check_wanted()  # from the key frame before, it may be a long way
             for number, frame in self._decode_next(wanted):
                 at = int(self._rank[number])
                 if at < 0 or at in self.lost or not (at == i or i - before <= at <= i + _FAR_BEHIND):
@@ -158,6 +160,7 @@ class VideoReader:
         self._restart(key)
         shown: list[int] = []
         while len(shown) < end - key and self._feed is not None and self._next <= end + 2 * _FAR_BEHIND:
+            check_wanted()
             shown += [number for number, _ in self._decode_next() if key <= number < end]
         missing = sorted(set(range(key, end)) - set(shown))
         if missing:
