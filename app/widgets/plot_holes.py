@@ -14,7 +14,7 @@ from vbp.app.widgets.plot_parts import thin_pen
 from vbp.app.widgets.series import Floats
 from vbp.readable import how_long
 
-APART = 3  # pixels between two lines, at least
+APART = 8  # pixels between two lines, at least
 MOST_LABELS = 12
 Holes = Sequence[tuple[int, float]]  # (the frame before it, how many seconds it is long)
 

@@ -19,6 +19,7 @@ from vbp.readable import clock, how_long
 PAD = 12.0
 LANE = 13.0  # above the strip: bookmarks and the handles of A and B
 REACH = 6.0  # pixels around a handle that still take it
+APART = 8.0  # pixels of a part of the recording, at least
 STRIP_MS = 100  # new errors are drawn at most this often
 Floats = NDArray[np.float64]
 
@@ -165,8 +166,9 @@ class Timeline(QWidget):
 
     def _text_width(self) -> float:
         # as wide as the longest time of this drive, in zeros: it must not move while playing
-        long = len(self._times) and self._seconds(len(self._times) - 1) >= 3600
-        return float(self._metrics().horizontalAdvance("0:00:00.0 / 0:00:00" if long else "00:00.0 / 00:00"))
+        longest = clock(self._seconds(len(self._times) - 1) if len(self._times) else 0.0)
+        zeros = "".join("0" if c.isdigit() else c for c in longest)
+        return float(self._metrics().horizontalAdvance(f"{zeros} / {zeros[:-2]}"))
 
     @staticmethod
     def _metrics() -> QFontMetricsF:
@@ -271,8 +273,10 @@ class Timeline(QWidget):
         painter.end()
 
     def _paint_holes(self, painter: QPainter, t: QRectF) -> None:
-        """The parts of a recording that was put together lie apart."""
-        for x in sorted({round(self.x_of(i) + self.x_of(i - 1)) / 2 for i in self._holes}):
+        """The parts of a recording that was put together lie apart, where there is room for that."""
+        after = np.fromiter(self._holes, np.float64, len(self._holes))
+        middles = np.unique(np.round(t.x() + t.width() * (after - 0.5) / max(1, len(self._times) - 1)))
+        for x in middles.tolist() if len(middles) * APART < t.width() else ():
             painter.fillRect(QRectF(x - 1.5, t.top() - 1, 3, t.height() + 2), theme.colours().window)
 
     def _paint_marks(self, painter: QPainter, t: QRectF) -> None:

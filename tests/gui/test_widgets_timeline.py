@@ -199,3 +199,11 @@ def test_the_parts_of_a_recording_lie_apart(line):
     assert parted.pixelColor(between) == theme.colours().window
     assert "10 min after the frame before" in line.describe(50)
     assert "after the frame before" not in line.describe(49) + line.describe(51)
+
+
+def test_the_time_of_a_year_has_room(line):
+    line.set_drive(np.array([0.0, 365 * 86_400.0]), [])
+    line.set_position(1)
+    assert line.time_text() == "8760:00:00.0 / 8760:00:00"
+    metrics = line._metrics()
+    assert line.track().right() + metrics.horizontalAdvance(line.time_text()) <= line.width()

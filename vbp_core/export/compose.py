@@ -199,7 +199,8 @@ class Composer:
         seconds = (frame.timestamp_ns - self.facts.start_ns) / 1e9
         text.draw(image, clock(seconds), right, base, px(20), rgb(TEXT), MEDIUM, "right")
         label = f"frame {frame.index:{self.facts.width_of_index}d}"
-        left = right - text.width("0:00:00.0" if seconds >= 3600 else "00:00.0", px(20), MEDIUM) - px(18)
+        longest = clock((int(self.facts.timestamps_ns[-1]) - self.facts.start_ns) / 1e9)
+        left = right - text.width(longest, px(20), MEDIUM) - px(18)
         text.draw(image, label, left, base, px(16), rgb(MUTED), align="right")
 
     def _rows(self, frame: FrameResult) -> list[tuple[str, str, str, str]]:
