@@ -18,7 +18,7 @@ from vbp.cli.common import add_crop, add_network, number
 from vbp.cli.main import print_json
 from vbp.ends import held
 from vbp.errors import VbpError
-from vbp.readable import count
+from vbp.readable import count, shown_error
 
 if TYPE_CHECKING:
     from vbp.live.session import LiveSession
@@ -183,8 +183,8 @@ def status(session: LiveSession) -> str:
     newest = state.newest
     if camera.phase != "live" or newest is None or newest.result is None:
         return camera.text
-    words = [
-        f"{camera.fps:.1f} fps",
+    words = [f"{camera.fps:.1f} fps"] if camera.fps > 0 else []  # of one frame there is no rate
+    words += [
         f"latency {state.latency_ms[0]:.0f} ms",
         f"{state.skipped} skipped",
         predicted_words(newest.result),
@@ -192,7 +192,8 @@ def status(session: LiveSession) -> str:
     if newest.measured_ns is not None:
         words.append(f"driven {math.degrees(newest.driven_rad):+.1f}°")
         if math.isfinite(newest.error_rad):
-            words.append(f"error {math.degrees(newest.error_rad):+.1f}°")
+            shown = shown_error(math.degrees(newest.driven_rad), math.degrees(newest.predicted_rad))
+            words.append(f"error {shown:+.1f}°")
     elif session.angles_text:
         words.append(session.angles_text)
     if (recording := session.recording) is not None:
