@@ -24,7 +24,8 @@ def load_keras(path: Path, source: NetworkSource) -> Network:
     """
     weights = Path(source.weights).expanduser() if source.weights else None
     try:
-        with damaged(path, ModelError), _named(path), read_keras(path, weights) as file:
+        with damaged(path, ModelError), _named(path):
+            file = read_keras(path, weights)
             model = read_model(file.config)
             sizes = _picture(model)
             known = {

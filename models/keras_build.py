@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from vbp.errors import ModelError
 from vbp.models.keras_config import Layer
-from vbp.models.keras_weights import read_array
+from vbp.models.keras_weights import Entry, read_array, shape_of
 from vbp.models.program import Node, Ref, call
 
 MAX_PARAMETERS = 500_000_000
@@ -75,7 +74,7 @@ class Build:
 
     def __init__(
         self,
-        arrays: dict[int, list[h5py.Dataset]],
+        arrays: dict[int, list[Entry]],
         version: int,
         theano: bool,
         said: dict[str, dict[str, Any]],
@@ -115,7 +114,7 @@ class Build:
 
     def stored(self, layer: Layer) -> list[tuple[int, ...]]:
         """The shapes of a layer's arrays in the file, for what Keras 1 and 2 keep in different ways."""
-        return [tuple(data.shape or ()) for data in self.arrays.get(id(layer), [])]
+        return [shape_of(entry) for entry in self.arrays.get(id(layer), [])]
 
     def tensor(self, tensor: Tensor) -> Ref:
         name = f"weights {len(self.tensors)}"

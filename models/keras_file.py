@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from vbp.errors import ModelError
+from vbp.models.hdf5 import read_hdf5
 from vbp.models.keras_sniff import CONFIG, HDF5_SUFFIXES, SIGNATURE, WEIGHTS, is_hdf5, names_layers
-from vbp.models.keras_weights import Store, attribute
+from vbp.models.keras_weights import Store
 from vbp.reading import read_file, read_head, read_member
 
 MAX_JSON = 64_000_000  # bytes; those in public files have up to 30 000
-MAX_WEIGHTS = 4_000_000_000  # bytes
-RATIO = 200  # of what deflate unpacks to what is stored; more is no honest file
+MAX_WEIGHTS = 2_000_000_000  # bytes
+RATIO = 20  # of what deflate unpacks to what is stored; more is no honest file
 
 
 @dataclass
 class KerasFile:
-    """config: the architecture, as the JSON in the file. weights: where the numbers are, which are read while it is open. version: of Keras, as text."""
+    """config: the architecture, as the JSON in the file. weights: the numbers. version: of Keras, as text."""
 
     config: dict[str, Any]
     weights: Store
     version: str
 
-    def __enter__(self) -> KerasFile:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.weights.file.close()
-
 
 def read_keras(path: Path, weights: Path | None = None) -> KerasFile:
-    """What is in the file, open. weights: a file with the weights of an architecture in JSON.
+    """What is in the file. weights: a file with the weights of an architecture in JSON.
 
     Raises ModelError, OSError, and whatever a damaged file makes of its reading.
     """
@@ -55,7 +47,7 @@ def read_keras(path: Path, weights: Path | None = None) -> KerasFile:
             "it is an architecture without weights: give --weights FILE.h5, or put the weights beside it, as "
             f"{path.with_suffix('.h5').name}"
         )
-    return _with_weights(config, found, "")
+    return _with_weights(config, found)
 
 
 AGAIN = "copy it again, or save it again from Keras with model.save"
@@ -101,8 +93,8 @@ def parse(text: Any, where: str) -> dict[str, Any]:
 
 
 def _hdf5(path: Path, weights: Path | None) -> KerasFile:
-    with h5py.File(path, "r") as file:
-        text, version = attribute(file, "model_config"), attribute(file, "keras_version")
+    store = Store(read_hdf5(read_file(path, MAX_WEIGHTS)))
+    text = store.attribute("", "model_config")
     if text is None:
         config = _beside(path, _is_architecture) if weights is None else None
         if config is None:
@@ -110,23 +102,22 @@ def _hdf5(path: Path, weights: Path | None) -> KerasFile:
                 "it holds weights and no architecture: open the model.json that belongs to it (--model model.json "
                 f"--weights {path.name}), or save the whole model from Keras with model.save"
             )
-        return _with_weights(_json(config), path, "")
+        return _with_weights(_json(config), path, store)
     _no_weights_beside(path, weights)
-    return KerasFile(parse(text, "model_config"), Store(h5py.File(path, "r")), str(version or ""))
+    return KerasFile(parse(text, "model_config"), store, store.version)
 
 
 def _is_architecture(path: Path) -> bool:
     return path.suffix.lower() == ".json" and names_layers(path)
 
 
-def _with_weights(config: dict[str, Any], path: Path, version: str) -> KerasFile:
+def _with_weights(config: dict[str, Any], path: Path, store: Store | None = None) -> KerasFile:
     if not path.is_file():
         raise ModelError(f"there is no weights file {path}")
     if not is_hdf5(path):
         raise ModelError(f"its weights {path} are no HDF5 file; {AGAIN}")
-    store = Store(h5py.File(path, "r"))
-    said = config.get("keras_version")
-    return KerasFile(config, store, str(said or store.version or version))
+    store = store or Store(read_hdf5(read_file(path, MAX_WEIGHTS)))
+    return KerasFile(config, store, str(config.get("keras_version") or store.version))
 
 
 def _zip(path: Path) -> KerasFile:
@@ -144,13 +135,13 @@ def _zip(path: Path) -> KerasFile:
             )
     if data[:8] != SIGNATURE:
         raise ModelError(f"{WEIGHTS} in it is no HDF5 file; {AGAIN}")
-    return KerasFile(config, Store(h5py.File(io.BytesIO(data), "r")), version)
+    return KerasFile(config, Store(read_hdf5(data)), version)
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> bytes:
     if info.flag_bits & 1:
         raise ModelError(f"{info.filename} in it is encrypted")
-    if info.file_size > most or info.file_size > 65536 + RATIO * info.compress_size:
+    if info.file_size > most or info.file_size > 2**20 + RATIO * info.compress_size:
         raise ModelError(
             f"{info.filename} in it unpacks to {info.file_size:,} bytes, which is too large to be true"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from vbp.errors import ModelError
 from vbp.models.factory import load_factory
 from vbp.models.foreign import refuse_foreign
+from vbp.models.keras import load_keras
 from vbp.models.keras_sniff import is_keras
 from vbp.models.network import Network, build, load_checkpoint
 from vbp.models.onnx_file import is_onnx, load_onnx
@@ -89,8 +90,6 @@ def load_network(source: str | Path | NetworkSource) -> Network:
         raise ModelError(f"{path} is a folder; give the .safetensors file in it")
     with damaged(path, ModelError), inside(path.parent, path, *filter(None, (source.weights, source.spec))):
         if is_keras(path):
-            from vbp.models.keras import load_keras  # HDF5 takes a while to load
-
             return load_keras(path, source)
         if is_pt2(path) or path.suffix.lower() == ".pt2":
             return load_pt2(path, source)

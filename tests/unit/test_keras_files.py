@@ -10,12 +10,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kerasmaker import layer, numbers, sequential, tiny, write
+from kerasmaker import layer, numbers, read_here, sequential, tiny, write
 from lambdamaker import CODES
 from vbp.errors import ModelError
 from vbp.models.registry import load_network
 
 SPEC = 'output_unit = "deg"\noutput_sign = "left"\n'
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
+    read_here(monkeypatch)
 
 
 def run(path, images):

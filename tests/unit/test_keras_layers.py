@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from kerasmaker import read_here
 from vbp.explain.exported import read_network
 from vbp.graph.trace import trace
 from vbp.models.registry import load_network
@@ -21,6 +22,7 @@ def keras(tmp_path_factory):
         import keras
 
         assert keras.backend.backend() == "torch"
+        read_here(patch)
         yield keras
 
 

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
 
 import h5py
 import numpy as np
 import pytest
 
-from kerasmaker import layer, numbers, sequential, tiny, write
+from kerasmaker import layer, numbers, read_here, sequential, tiny, write
 from vbp.errors import ModelError
 from vbp.models.registry import load_network
+
+
+@pytest.fixture(autouse=True)
+def here(request, monkeypatch):
+    if request.function not in (
+        test_a_file_that_ends_early,
+        test_bytes_that_are_changed,
+        test_a_file_that_crashes_hdf5,
+    ):
+        read_here(monkeypatch)
 
 
 def zipped(path, config, data, kind=zipfile.ZIP_DEFLATED):
@@ -31,7 +42,7 @@ def refused(path, words):
 
 def test_a_file_that_ends_early(tmp_path):
     data = tiny(tmp_path / "net.h5").read_bytes()
-    for length in (0, 7, 100, 2000, len(data) // 2, len(data) - 1000):
+    for length in (7, 2000, len(data) - 1000):
         (tmp_path / "short.h5").write_bytes(data[:length])
         refused(tmp_path / "short.h5", "HDF5|damaged|read")
 
@@ -40,9 +51,9 @@ def test_bytes_that_are_changed(tmp_path):
     """It opens, or is refused in a sentence."""
     data = tiny(tmp_path / "net.h5").read_bytes()
     random = np.random.default_rng(3)
-    for _ in range(60):
+    for _ in range(4):
         changed = bytearray(data)
-        for at in random.integers(0, len(data), 8):
+        for at in random.integers(0, len(data), 40):
             changed[at] = random.integers(0, 256)
         path = tmp_path / "changed.h5"
         path.write_bytes(changed)
@@ -50,6 +61,15 @@ def test_bytes_that_are_changed(tmp_path):
             load_network(path)
         except ModelError as error:
             assert "\n" not in str(error)
+
+
+def test_a_file_that_crashes_hdf5(tmp_path, monkeypatch):
+    """As some damaged ones do: the process that reads them is gone, and vbp is not."""
+    crash = tmp_path / "crash"
+    crash.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    crash.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(crash))
+    refused(tiny(tmp_path / "net.h5"), "it is damaged, HDF5 cannot read it .it crashes.")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +174,7 @@ def test_links_and_data_sets_that_lead_out_of_the_file_are_not_followed(tmp_path
                 group.create_virtual_dataset("kernel:0", layout)
             else:
                 group.create_dataset("kernel:0", (60, 1), "f4", external=[(str(outside), 0, 240)])
-        refused(path, "is a link|lies in another file|lacks the weights")
+        refused(path, "are a link|lie in another file")
 
 
 def test_a_data_set_that_claims_more_than_the_file_holds(tmp_path):
