@@ -8,6 +8,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import zipfile
 import zlib
 from fractions import Fraction
 from pathlib import Path
@@ -15,17 +16,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 import zstandard
 
 from picturemaker import encode, picture
-from vbp.drives import open_drive
+from vbp.drives import message_file, open_drive
 from vbp.drives.donkey import sniff
 from vbp.drives.labels import date_ns
 from vbp.drives.patience import unless, within
 from vbp.drives.picture_header import read_header
 from vbp.drives.ros_fields import FieldReader, MessageError, parse_definition
 from vbp.drives.video_index import _assemble, _joined, _Packets, build_index, open_container, pick_stream
-from vbp.errors import DriveError, FrameError
+from vbp.errors import DriveError, FrameError, ModelError
+from vbp.models.weights import read_weights
 from videomaker import scenes, write_video
 
 MEMORY = 1200 * 2**20  # of addresses, of which Python and its libraries have some 700 MiB
@@ -70,8 +73,8 @@ def text(value: bytes) -> bytes:
     return struct.pack("<I", len(value)) + value
 
 
-def mcap_of_zeros(path: Path, size: int) -> Path:
-    """A chunk that unpacks to zeros, of which there are `size` if the file is right."""
+def mcap_of_zeros(path: Path, size: int, chunks: int = 1) -> Path:
+    """Chunks that unpack to zeros, of which there are `size` in each if the file is right."""
     packer = zstandard.ZstdCompressor().compressobj()
     block = bytes(2**24)
     packed = b"".join(packer.compress(block) for _ in range(0, size, len(block))) + packer.flush()
@@ -80,7 +83,7 @@ def mcap_of_zeros(path: Path, size: int) -> Path:
         3, struct.pack("<H", 1) + text(b"sensor_msgs/msg/CompressedImage") + text(b"") + text(b"")
     )
     channel = record(4, struct.pack("<HH", 1, 1) + text(b"/camera") + text(b"cdr") + text(b""))
-    path.write_bytes(b"\x89MCAP0\r\n" + schema + channel + record(6, head + packed))
+    path.write_bytes(b"\x89MCAP0\r\n" + schema + channel + record(6, head + packed) * chunks)
     return path
 
 
@@ -143,6 +146,30 @@ def attacks(folder: Path) -> dict[str, tuple[Path, str]]:
     made["db3"] = database(folder / "z.db3", PLAIN, [zeros(2**30)] * 2), "can be shown"
     made["computed"] = database(folder / "g.db3", COMPUTED, [b""] * 3), "computed, not recorded"
     return made
+
+
+def test_many_chunks_unpack_to_no_more_than_one(tmp_path, monkeypatch):
+    """Nothing is unpacked here: what would be is counted."""
+    asked: list[int] = []
+    monkeypatch.setattr(message_file, "unpack", lambda how, data, size: (asked.append(size), b"")[1])
+    path = mcap_of_zeros(tmp_path / "z.mcap", 2**26, chunks=500)
+    with pytest.raises(DriveError):
+        open_drive(path)
+    assert 2**26 <= sum(asked) <= 2**29 + 200 * path.stat().st_size
+
+
+def test_a_state_dict_that_is_packed_is_not_unpacked(tmp_path):
+    """torch.save packs nothing."""
+    torch.save({"weight": torch.zeros(2**22)}, tmp_path / "a.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "a.pth") as whole,
+        zipfile.ZipFile(tmp_path / "b.pth", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in whole.namelist():
+            packed.writestr(name, whole.read(name))
+    assert read_weights(tmp_path / "a.pth")["weight"].numel() == 2**22
+    with pytest.raises(ModelError, match="or is damaged"):
+        read_weights(tmp_path / "b.pth")
 
 
 CHILD = """

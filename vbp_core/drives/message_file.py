@@ -29,6 +29,20 @@ class DamagedError(Exception):
     """A part of a file does not hold what it should."""
 
 
+class Allowance:
+    """How many bytes the parts of a file may unpack to while it is opened, all together: much more than any recording's
+    do, for zeros are packed a thousandfold and more."""
+
+    def __init__(self, file_bytes: int) -> None:
+        self._left = 2**29 + 200 * file_bytes
+
+    def take(self, count: int) -> None:
+        """Raises DamagedError where there are not so many left."""
+        if count > self._left:
+            raise DamagedError("it unpacks to too much")
+        self._left -= count
+
+
 class Head(NamedTuple):
     """The beginning of one message, and the place where the rest is read again."""
 
@@ -144,6 +158,7 @@ class ChunkedFile(MessageFile):
         self._cache: OrderedDict[int, MemoryView] = OrderedDict()
         self._cache_bytes = 0
         try:
+            self._allowance = Allowance(self.size)
             self.load()
         except BaseException:
             self.close()
@@ -235,6 +250,7 @@ class ChunkedFile(MessageFile):
     def view_of(self, chunk: Chunk) -> View:
         """The records of a completed chunk, unpacked. Raises DamagedError."""
         if chunk.compression:
+            self._allowance.take(chunk.raw_size)
             return MemoryView(unpack(chunk.compression, self._stored(chunk), chunk.raw_size))
         return FileView(self.file, chunk.pos, chunk.size)
 
@@ -269,6 +285,7 @@ class ChunkedFile(MessageFile):
                 try:
                     self.complete(chunk)
                     if chunk.compression:
+                        self._allowance.take(chunk.raw_size)
                         stored = self._stored(chunk)
                         ahead.append((number, pool.submit(unpack, chunk.compression, stored, chunk.raw_size)))
                     else:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from vbp.drives.message_file import DamagedError, Head, MessageFile
+from vbp.drives.message_file import Allowance, DamagedError, Head, MessageFile
 from vbp.drives.ros_messages import Topic
 from vbp.errors import DriveError
 from vbp.readable import clean
@@ -33,6 +33,7 @@ class Rosbag2Db(MessageFile):
         self.counts = {}
         self.notes = []
         self._handle: sqlite3.Connection | None = None
+        self._allowance = Allowance(path.stat().st_size)
         try:
             self._read_topics()
         except BaseException as error:
@@ -96,6 +97,7 @@ class Rosbag2Db(MessageFile):
             for row, channel, time in rows:
                 try:
                     data = self._data(row, wanted[channel] if wanted[channel] >= 0 else _MOST_LABEL)
+                    self._allowance.take(len(data))
                     head = Head(int(channel), int(time), (0, int(row)), data)
                 except (DamagedError, sqlite3.Error, KeyError, TypeError, ValueError):
                     lost += 1  # SQLite holds a column to no type

@@ -16,7 +16,8 @@ from vbp.simulate import png
 from vbp.simulate.classes import CLASS_BITS, SHADOW_BIT
 from vbp.simulate.geometry import FORMAT
 
-MOST_BYTES = 2**26  # of a member; truth.json has some KB a frame
+MOST_BYTES = 2**26  # of a member; truth.json has about 800 a frame
+MOST_LISTS = 2**22  # of two bytes of text each, and 64 of memory
 
 
 class Truth:
@@ -98,7 +99,10 @@ def load_truth(path: str | Path) -> Truth:
 
 
 def _truth(place: Path, file: Path) -> Truth:
-    facts = json.loads(_bytes(place, "truth.json"))
+    text = _bytes(place, "truth.json")
+    if text.count(b"[") + text.count(b"{") > MOST_LISTS:
+        raise VbpError(f"{file} is no ground truth: it holds more lists than any drive has frames")
+    facts = json.loads(text)
     needed = ("format", "classes", "lane_markings", "classes_of_frames", "frames")
     if not isinstance(facts, dict) or any(name not in facts for name in needed):
         raise VbpError(
