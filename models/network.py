@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
@@ -18,6 +18,7 @@ from vbp.models.pilotnet import build_pilotnet
 from vbp.models.resnet import build_resnet
 from vbp.models.spec import NetworkSpec
 from vbp.models.steering import build_steering, seeded
+from vbp.models.tensors import open_tensors
 from vbp.models.vgg import build_vgg
 from vbp.models.weights import holds_pickle, put_weights, read_weights
 
@@ -141,7 +142,7 @@ def load_checkpoint(path: str | Path) -> Network:
         read_weights(path)  # raises where it is more than weights
         raise ModelError(f"{path} holds weights and does not say of which network; {HOW_TO_USE_WEIGHTS}")
     try:
-        with safe_open(str(path), framework="pt") as file:
+        with open_tensors(path, "pt") as file:
             metadata = file.metadata() or {}
             if SPEC_KEY not in metadata:
                 raise ModelError(f"{path} has weights but no vbp specification; {HOW_TO_USE_WEIGHTS}")

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from vbp.errors import ModelError
+from vbp.models.tensors import open_tensors
 from vbp.reading import open_file, read_head
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "ema")
@@ -64,7 +65,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if holds_pickle(path):
         return _state_dict(path)
     try:
-        with safe_open(str(path), framework="pt") as file:
+        with open_tensors(path, "pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(

@@ -112,3 +112,19 @@ def test_each_command_on_a_drive_in_a_folder_whose_name_is_no_text(
             assert clip.metadata["title"].endswith(f" on {NAME}")
     elif command == "png":
         assert cv2.imread(str(out)).shape == (180, 320, 3)
+
+
+@posix
+def test_networks_and_runs_in_a_folder_whose_name_is_no_text(tmp_path: Path, capsys) -> None:
+    bytes_drive = write_drive(tmp_path / "d", 60).rename(tmp_path / os.fsdecode(b"\xff\x1b[31m"))
+    folder = tmp_path / os.fsdecode(b"run\xff\x1b[31m")
+    save_checkpoint(build(tiny_spec()), tmp_path / "start.safetensors")
+    words = ["train", bytes_drive, "--init", tmp_path / "start.safetensors", "-o", folder, "--epochs", "1"]
+    assert main([*map(str, words), "--device", "cpu", "--batch", "8", "--threads", "1"]) == 0
+    assert main(["train", "--resume", str(folder)]) == 0
+    assert main(["check-model", str(folder / "last.safetensors"), "--device", "cpu"]) == 0
+    out = folder / "p.csv"
+    last = folder / "last.safetensors"
+    assert main(["predict", str(bytes_drive), "--model", str(last), "--device", "cpu", "-o", str(out)]) == 0
+    said = capsys.readouterr()
+    assert "\x1b[31m" not in said.out + said.err

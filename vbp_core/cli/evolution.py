@@ -9,6 +9,7 @@ from typing import Any
 from vbp.cli.common import add_source, check_png, open_source, write_png
 from vbp.cli.main import print_json
 from vbp.errors import VbpError
+from vbp.readable import printable
 from vbp.results import FrameResult
 from vbp.training.evolution import draw, evolve
 from vbp.training.folder import Checkpoint, Run
@@ -65,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         listed = ", ".join(f"{c.epoch:g}" for c in checkpoints)
-        print(f"{len(frames)} frame{'s' * (len(frames) != 1)} after {listed} epochs drawn to {args.output}")
+        print(
+            f"{len(frames)} frame{'s' * (len(frames) != 1)} after {listed} epochs drawn to {printable(str(args.output))}"
+        )
     return 0
 
 

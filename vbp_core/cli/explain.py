@@ -32,6 +32,7 @@ from vbp.explain import METHODS
 from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
 from vbp.frames.outcomes import Outcomes
+from vbp.readable import printable
 from vbp.results import FrameRequest, map_requests
 
 
@@ -139,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
         print_json(facts)
     else:
         lost = f", {gaps} of them gaps" if gaps else ""
-        print(f"{', '.join(methods)} of {len(indices)} frames written to {args.output}{lost}")
+        print(f"{', '.join(methods)} of {len(indices)} frames written to {printable(str(args.output))}{lost}")
         if broken:
             print(broken_text(network.spec.name, broken))
         if not network.trained:

@@ -13,6 +13,7 @@ from vbp.engine import Engine, open_network
 from vbp.explain import METHODS
 from vbp.figure import side_by_side
 from vbp.overlay import STYLES
+from vbp.readable import printable
 from vbp.results import NetworkResult
 
 
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
             }
         )
         return 0
-    print(f"{len(args.frame)} frame{'s' * (len(args.frame) != 1)} drawn to {args.output}")
+    print(f"{len(args.frame)} frame{'s' * (len(args.frame) != 1)} drawn to {printable(str(args.output))}")
     for frame in frames:
         for result in frame.results:
             for text in dict.fromkeys((*result.warnings, *result.missing.values())):

@@ -10,6 +10,7 @@ from vbp.cli.main import print_json
 from vbp.errors import ModelError
 from vbp.models.network import load_checkpoint, save_checkpoint
 from vbp.models.torch7 import import_torch7
+from vbp.readable import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +31,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"output": str(args.output), "name": spec.name, "arguments": spec.arguments})
     else:
-        print(f"{spec.name} ({spec.input_height}x{spec.input_width} input) written to {args.output}")
+        print(
+            f"{spec.name} ({spec.input_height}x{spec.input_width} input) written to {printable(str(args.output))}"
+        )
     return 0
 
 

@@ -11,6 +11,7 @@ from vbp.cli.main import print_json
 from vbp.models.network import save_checkpoint
 from vbp.models.published import load_published
 from vbp.models.registry import SPECS
+from vbp.readable import printable
 
 # Those whose weights others publish.
 KINDS = {name: make for name, make in SPECS.items() if make().architecture in ("vgg", "resnet")}
@@ -45,5 +46,7 @@ def run(args: argparse.Namespace) -> int:
             {"output": str(args.output), "name": spec.name, "matched": how, "arguments": spec.arguments}
         )
     else:
-        print(f"{spec.name} ({spec.input_height}x{spec.input_width} input) written to {args.output}: {how}")
+        print(
+            f"{spec.name} ({spec.input_height}x{spec.input_width} input) written to {printable(str(args.output))}: {how}"
+        )
     return 0

@@ -27,7 +27,7 @@ from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
 from vbp.frames.outcomes import Outcomes
 from vbp.frames.table import HEAD, columns_of, row_of
-from vbp.readable import cell
+from vbp.readable import cell, printable
 from vbp.results import FrameRequest
 from vbp.scores import score
 
@@ -81,7 +81,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(facts)
     else:
-        print(f"{len(indices)} frames written to {args.output}" + (f", {gaps} of them gaps" if gaps else ""))
+        print(
+            f"{len(indices)} frames written to {printable(str(args.output))}"
+            + (f", {gaps} of them gaps" if gaps else "")
+        )
         if broken:
             print(broken_text(network.spec.name, broken))
         if class_scores.frames:

@@ -9,6 +9,7 @@ from pathlib import Path
 from vbp.cli.common import number
 from vbp.cli.main import print_json
 from vbp.errors import VbpError
+from vbp.readable import printable
 from vbp.simulate.cue import CUES
 from vbp.simulate.world import Settings
 from vbp.simulate.write import FORMATS, simulate
@@ -77,5 +78,7 @@ def run(args: argparse.Namespace) -> int:
         facts = {"output": str(folder), "frames": frames, "fps": args.fps, "seed": args.seed}
         print_json(facts | {"format": args.format, "plant": args.plant, "truth": every > 0})
     else:
-        print(f"{frames} frames, {frames / args.fps:.1f} s at {args.fps:g} frames per second, in {folder}")
+        print(
+            f"{frames} frames, {frames / args.fps:.1f} s at {args.fps:g} frames per second, in {printable(str(folder))}"
+        )
     return 0

@@ -238,7 +238,7 @@ def _report(run: Run, as_json: bool) -> None:
             }
         )
         return
-    print(f"trained {last.epoch:g} epochs in {last.seconds / 60:.1f} min: {run.path / LAST}")
+    print(f"trained {last.epoch:g} epochs in {last.seconds / 60:.1f} min: {printable(str(run.path / LAST))}")
     if best:
         values = {"last": getattr(last, task.metric), "best": getattr(best, task.metric)}
         print(task.result_text.format(**values, epoch=best.epoch))

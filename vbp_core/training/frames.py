@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from vbp.drives.base import Drive
 from vbp.errors import FrameError, VbpError
 from vbp.models.atomic import atomic_write
 from vbp.models.spec import NetworkSpec
+from vbp.models.tensors import open_tensors
 from vbp.preprocess import prepare
 from vbp.training.choosing import Chosen
 from vbp.training.files import reporting_disk_errors
@@ -125,7 +125,7 @@ def decode(
 
 def load(folder: Path, spec: NetworkSpec) -> Frames:
     """Frames written by `decode`."""
-    with safe_open(str(folder / TABLE), framework="numpy") as file:
+    with open_tensors(folder / TABLE, "numpy") as file:
         table = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
         digest = (file.metadata() or {}).get(DIGEST, "")
     shape = (len(table["index"]), *input_shape(spec))

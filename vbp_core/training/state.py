@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vbp.errors import VbpError
 from vbp.models.atomic import atomic_write
+from vbp.models.tensors import open_tensors
 from vbp.training.folder import STATE, Row
 from vbp.training.optimise import RunningMean, optimizer_tensors, restore_optimizer
 
@@ -61,7 +62,7 @@ def restore_state(
     if not path.is_file():
         return None
     try:
-        with safe_open(str(path), framework="pt") as file:
+        with open_tensors(path, "pt") as file:
             data = json.loads((file.metadata() or {})[KEY])
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - no mapping
         progress = Progress(rows=[Row(**row) for row in data.pop("rows")], **data)
