@@ -36,6 +36,16 @@ class NetworkSource:
         """Names code of the user's own, which is run."""
         return FACTORY.fullmatch(self.model) is not None and not Path(self.model).exists()
 
+    @property
+    def title(self) -> str:
+        """What a person calls it: of a training run's checkpoint, with the run."""
+        if self.is_factory:
+            return self.model
+        path = Path(self.model)
+        epoch = path.stem.startswith("epoch-")
+        run = path.parent.parent.name if epoch else path.parent.name if path.stem in ("last", "best") else ""
+        return f"{run}, {path.stem.replace('-', ' ') if epoch else path.stem}" if run else path.stem
+
     def __str__(self) -> str:
         files = (("weights", self.weights), ("spec", self.spec))
         rest = "&".join(f"{name}={quote(file, safe=PLAIN)}" for name, file in files if file)

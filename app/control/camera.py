@@ -90,7 +90,7 @@ class CameraControl:
             self._player.set_crop(ChosenCrop(self._given_crop, 0, 0))
         self._source.show_picture(f"{name} – live – vbp", f"Connecting to {name} …")
         self._actions["play"].setEnabled(True)
-        self._actions["realtime"].setEnabled(False)  # its key is the recording's here
+        self._actions["realtime"].setEnabled(False)  # a camera has no other pace
         self._plot_dock.setWidget(self._panels.live_plot)
         self._panels.live_plot.show()
         self._status.begin()

@@ -47,6 +47,7 @@ class CropControl:
             return
         if self.editor.isVisible():
             return
+        self._notice.dismiss()  # it would lie over what the crop's own line says
         self._before = self._player.crop
         spec, r = ready.network.spec, frame.result.crop
         height, width = frame.image.shape[:2]

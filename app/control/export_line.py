@@ -17,8 +17,6 @@ class ExportLine(QWidget):
         super().__init__(parent)
         self._queue = queue
         self.bar = QProgressBar()
-        self.bar.setMinimumWidth(130)  # narrow windows have other things to say, too
-        self.bar.setMaximumWidth(290)
         self.bar.setMaximumHeight(self.fontMetrics().height() + 4)
         self.bar.setFont(theme.number_font())
         self.cancel = QToolButton()
@@ -36,6 +34,7 @@ class ExportLine(QWidget):
         export = self._queue.running
         self.setVisible(export is not None)
         if export is None:
+            self.bar.setMinimumWidth(0)
             return
         waiting = len(self._queue.exports) - 1
         self.bar.setRange(0, max(1, export.total))
@@ -51,11 +50,17 @@ class ExportLine(QWidget):
         else:
             left = f", {span(export.seconds_left)} left" if export.seconds_left is not None else ""
             state = f"{100 * export.done // export.total} %{left}"
-        self.bar.setFormat(f"{name}: {state}{more}")
+        self.show_text(f"{name}: {state}{more}")
         listed = [f"{e.job.output} ({e.state})" for e in self._queue.exports]
         self.bar.setToolTip("Exports, one after the other:\n" + "\n".join(listed))
         self.cancel.setToolTip(f"Cancel the export of {export.name}")
         self.cancel.setEnabled(export.state != CANCELLED)
+
+    def show_text(self, text: str) -> None:
+        """All of it is seen; the bar grows with its text, and does not shrink and jump about."""
+        self.bar.setFormat(text)
+        needed = self.bar.fontMetrics().horizontalAdvance(text) + 24
+        self.bar.setFixedWidth(max(self.bar.minimumWidth(), needed))
 
     def _cancel(self) -> None:
         export = self._queue.running

@@ -42,6 +42,7 @@ class MethodPanels(QObject):
         self._made: dict[str, FrameResult] = {}
         self._methods: Mapping[str, Method] = {}
         self.target = ""
+        self.untrained = ""  # what is said over every map of a network that was never trained
         for panel in panels.values():
             panel.parameters_changed.connect(self.changed)
         explanations.explained.connect(self._on_explained)
@@ -88,7 +89,8 @@ class MethodPanels(QObject):
             self._status.measured("lrp", message.ms)
         panel.show_map(result.input, message.relevance)
         zero = message.relevance is not None and not message.relevance.any()
-        panel.view.set_warning(message.text or ("All zero: nothing reached the output" if zero else None))
+        nothing = "All zero: nothing reached the output" if zero else ""
+        panel.view.set_warning(message.text or nothing or self.untrained or None)
         panel.view.setToolTip(f"{self._methods[panel.method].title}: {message.ms:.1f} ms")
         self.caption()
 

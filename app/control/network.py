@@ -39,7 +39,9 @@ class NetworkControl:
         self._settings, self._notice, self._top, self._status = settings, notice, top, status
         self._owned_by_run = owned_by_run
         player.choices.connect(self._on_choices)
-        player.network_loading.connect(lambda name: status.set_device(f"loading {Path(name).stem} …"))
+        player.network_loading.connect(
+            lambda name: status.set_device(f"loading {NetworkSource.parse(name).title} …")
+        )
         player.network_ready.connect(self._on_ready)
         player.network_failed.connect(self._on_failed)
         top.network_chosen.connect(self.use)
@@ -50,6 +52,10 @@ class NetworkControl:
         top.target.restore(settings.text("target/angle", "output"), settings.text("target/class", "class"))
 
     def use(self, name: str) -> None:
+        self._notice.dismiss()  # what was wrong with the one before
+        self._load(name)
+
+    def _load(self, name: str) -> None:
         self._top.set_network(name)
         self._player.load_network(name, str(self._top.device.currentData() or "auto"))
 
@@ -61,13 +67,14 @@ class NetworkControl:
         self._player.load_network(name, device or str(self._top.device.currentData() or "auto"))
 
     def use_device(self, name: str) -> None:
+        self._notice.dismiss()
         self._top.set_device(name)
         self._settings.set("device", name)
         self._player.load_network(self._player.network_name or DEFAULT_NETWORK, name)
 
     def use_checkpoint(self, name: str) -> None:
         before = self._player.network_name
-        self.use(name)
+        self._load(name)
         if self._owned_by_run(before):
             self._top.forget_file(before)  # the list of networks holds the one in use, not all that were seen
 
@@ -79,7 +86,7 @@ class NetworkControl:
                 f"{name} was in use here; it is your own code, which runs when you ask for it: vbp --model"
             )
         elif str(source.absolute()) != str(NetworkSource.parse(self._player.network_name).absolute()):
-            self.use(name)
+            self._load(name)
 
     def open_file(self) -> None:
         start = self._settings.last_folder("networks")
@@ -135,7 +142,7 @@ class NetworkControl:
             self._top.set_network(ready.name)
             self._status.set_device(ready.device_text)
         elif failed.name != DEFAULT_NETWORK:
-            self.use(DEFAULT_NETWORK)
+            self._load(DEFAULT_NETWORK)
         else:
             self._status.set_device("no network")
 

@@ -40,7 +40,9 @@ class Presenter(QObject):
         self.predictions, self.explanations = predictions, explanations
         self.drive: Drive | None = None
         self.overlay = Overlay()
-        self.untrained = ""
+        self.untrained = self._doubt = (
+            ""  # of a network that was never trained: on a small map, on the picture
+        )
         self.seen: set[str] = set()
         self.layers_frame: Frame | None = None
         self._of_classes = False
@@ -149,7 +151,11 @@ class Presenter(QObject):
         if other or spec.is_classifier:
             self._show_known()
         trained = getattr(ready.network, "trained", True)
-        self.untrained = "" if trained else "untrained network: random weights"
+        self.untrained = "" if trained else "random weights: this map means nothing"
+        self.methods.untrained = self.untrained
+        self._doubt = (
+            "" if trained else f"{spec.name} has random weights: its mask means nothing; open a trained one"
+        )
         self.panels.status.set_device(ready.device_text)
         self.panels.status.forget_measured()
         self.panels.compare.forget()
@@ -169,7 +175,8 @@ class Presenter(QObject):
         p.picture.set_empty("")
         p.picture.set_gap(record.gap or None)
         p.picture.set_crop(crop)
-        p.picture.set_warning((result.warning or None) if result is not None else None)
+        doubts = [text for text in (self._doubt, result.warning) if text] if result is not None else []
+        p.picture.set_warning("; ".join(doubts) or None)
         p.picture.set_masked(frame.image, result.map(VBP) if result is not None else None, crop)
         p.picture.set_caption(f"frame {frame.index} of {place.of}", clock(place.seconds))
         self._show_input(frame)
@@ -194,12 +201,14 @@ class Presenter(QObject):
         panel, result = self.panels.visualbackprop, frame.result
         if result is None:
             panel.show_map(None, None)
+            panel.view.set_warning(None)
             panel.set_caption("")
             return
         panel.show_map(result.input, result.map(VBP))
+        panel.view.set_warning(self.untrained or None)
         height, width = result.input.shape[:2]
         by_hand = ", crop set by hand" if self.player.crop is not None else ""
-        panel.set_caption(f"network's input, {width}×{height}{by_hand}", self.untrained)
+        panel.set_caption(f"network's input, {width}×{height}{by_hand}")
 
     def _measure_stages(self, frame: Frame) -> None:
         status = self.panels.status

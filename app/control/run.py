@@ -16,6 +16,7 @@ from vbp.app.player.messages import Frame, Trouble
 from vbp.app.player.playback import Player
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
+from vbp.models.source import NetworkSource
 
 LATE_S = 5.0  # beyond that, a late strip names its frame instead
 
@@ -124,7 +125,9 @@ class RunControl(QObject):
     def _show_use(self) -> None:
         name = self.player.network_name
         mine = self.owns(name)
-        self.panel.set_in_use(Path(name) if mine else None, Path(self._before).stem if mine else "")
+        self.panel.set_in_use(
+            Path(name) if mine else None, NetworkSource.parse(self._before).title if mine else ""
+        )
 
     # Frames.
 

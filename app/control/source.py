@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu, QStackedWidget
+from PySide6.QtWidgets import QMainWindow, QMenu, QStackedWidget
 
 from vbp.app.control.presenter import Presenter
+from vbp.app.dialogs.open import OpenDialog
+from vbp.app.dialogs.reading import ReadingDialog
 from vbp.app.panels.masked import MaskedView
 from vbp.app.player.messages import DriveFailed, Frame
 from vbp.app.player.playback import Player
@@ -21,9 +24,13 @@ from vbp.app.widgets.notice import Notice
 from vbp.app.widgets.start_page import StartPage
 from vbp.demo import demo_drive
 from vbp.drives.base import Drive, OpenOptions
+from vbp.drives.opening import recognise
+from vbp.errors import VbpError
+from vbp.readable import clean
 
 OF_A_SOURCE = (
     "close-drive",
+    "reading",
     "export",
     "save-session",
 )  # actions that need one, beside those of the groups below
@@ -58,12 +65,14 @@ class SourceControl(QObject):
         self._recent_menu = recent_menu
         # What was open before the last opening: path, options, frame, least speed.
         self._before: tuple[Path, OpenOptions, int, float] | None = None
+        self.dialog: OpenDialog | None = None
+        self.reading: ReadingDialog | None = None
+        self._asked: Path | None = None  # whose reading is asked for
         player.opening.connect(self._on_opening)
         player.opened.connect(self._on_opened)
         player.open_failed.connect(self.on_open_failed)
         recent_menu.aboutToShow.connect(self.fill_recent)
-        start_page.open_file_requested.connect(self.open_file)
-        start_page.open_folder_requested.connect(self.open_folder)
+        start_page.choose_requested.connect(self.ask_open)
         start_page.set_demo(str(demo_drive() or ""))
 
     def open_drive(
@@ -74,11 +83,19 @@ class SourceControl(QObject):
         min_speed: float = 0.0,
         with_network: bool = True,
     ) -> None:
-        """Open a recording. frame None and with_network: bring back the frame and the network of the last time."""
+        """Open a recording. options, frame None and with_network: as it was read and shown last, with its network."""
         self._notice.dismiss()
-        self.leaving.emit()
         player = self._player
+        if player.drive is not None:
+            try:
+                recognise(path)  # before what is open gives way
+            except VbpError as error:
+                self._notice.show_message(str(error), "error")
+                return
+        self.leaving.emit()
         kept = self._settings.document(str(path.resolve()))
+        if options is None:
+            options, min_speed = kept.options, min_speed or kept.min_speed
         if frame is None:
             frame = kept.frame or 0
         if with_network and kept.networks:
@@ -107,17 +124,41 @@ class SourceControl(QObject):
         self._player.shown.connect(begin)
         self.open_drive(demo, frame=0, with_network=False)
 
-    def open_file(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self._window, "Open a recording", self._settings.last_folder())
-        if name:
-            self.open_drive(Path(name))
+    def ask_open(self) -> None:
+        """Choose a recording, a file or a folder."""
+        if self.dialog is None or not self.dialog.isVisible():
+            self.dialog = OpenDialog(self._settings.last_folder(), self._window)
+            self.dialog.accepted.connect(self._open_chosen)
+            self.dialog.open()
 
-    def open_folder(self) -> None:
-        name = QFileDialog.getExistingDirectory(
-            self._window, "Open a folder with a recording", self._settings.last_folder()
-        )
-        if name:
-            self.open_drive(Path(name))
+    def _open_chosen(self) -> None:
+        if self.dialog is not None and self.dialog.path is not None:
+            self.open_drive(self.dialog.path)
+
+    def ask_reading(
+        self,
+        path: Path | None = None,
+        why: str = "",
+        options: OpenOptions | None = None,
+        min_speed: float = 0.0,
+    ) -> None:
+        """Say how a recording is read: the one that is open, or one that did not open, and why and as what."""
+        player = self._player
+        if self.reading is None:
+            self.reading = ReadingDialog(self._window)
+            self.reading.chosen.connect(self._read_as_chosen)
+        self._asked = path or player.path
+        if self._asked is not None:
+            info = player.drive.info if player.drive is not None and self._asked == player.path else None
+            if options is None:
+                options, min_speed = player.options, player.min_speed
+            self.reading.ask(clean(self._asked.name), options, min_speed, info, why)
+
+    def _read_as_chosen(self, options: OpenOptions, min_speed: float) -> None:
+        player = self._player
+        if self._asked is not None:
+            frame = player.target if player.path == self._asked and player.drive is not None else None
+            self.open_drive(self._asked, options, frame, min_speed)
 
     def close_drive(self) -> None:
         self.leaving.emit()
@@ -165,30 +206,36 @@ class SourceControl(QObject):
         info = drive.info
         self._window.setWindowTitle(f"{info.name} – {info.kind}, {len(drive)} frames – vbp")
         self.enable_actions(True)
+        path = str(info.path.resolve())
+        self._settings.change_document(path, options=self._player.options, min_speed=self._player.min_speed)
+        if info.numbers and not np.isfinite(drive.angle_rad).any():
+            text = f"{info.name} does not say which of its numbers is the steering"
+            self._notice.show_message(text, "warning", [("Choose…", self.ask_reading)])
 
     def on_open_failed(self, failed: DriveFailed) -> None:
-        self.show_start()
-        self._presenter.clear()
+        player = self._player
+        options, speed, frame = player.options, player.min_speed, player.first_frame
+        before, self._before = self._before, None
+        if before is not None:  # a good recording does not give way to a bad one
+            self.open_drive(*before)
+        else:
+            self.show_start()
+            self._presenter.clear()
+        said = failed.text.partition("; pass --")[0]  # the buttons are the window's way
+        more = ("How it is read…", lambda: self.ask_reading(failed.path, said, options, speed))
         if failed.needs_unit:
-            player = self._player
-            frame, options, speed = player.first_frame, player.options, player.min_speed
 
             def again(unit: str) -> Callable[[], None]:
                 return lambda: self.open_drive(failed.path, replace(options, angle_unit=unit), frame, speed)
 
             answers = [("Radians", again("rad")), ("Degrees", again("deg")), ("−1 to 1", again("unit"))]
-            said = failed.text.partition("; pass --")[0]  # the buttons are the window's way
-            self._notice.show_message(f"{said}; what are its numbers?", "warning", answers + self._way_back())
+            self._notice.show_message(f"{said}; what are its numbers?", "warning", [*answers, more])
+        elif failed.path.exists():
+            self._notice.show_message(said, "error", [more] if said != failed.text or "--" in said else [])
         else:
-            if not failed.path.exists():
-                self._settings.forget_recent(str(failed.path))
-                self._start_page.set_recent(self._settings.recent())
-            self._notice.show_message(failed.text, "error", self._way_back())
-
-    def _way_back(self) -> list[tuple[str, Callable[[], None]]]:
-        """The recording that gave way to one that did not open, at the frame where it was."""
-        before = self._before
-        return [(f"Back to {before[0].name}", lambda: self.open_drive(*before))] if before else []
+            self._settings.forget_recent(str(failed.path))
+            self._start_page.set_recent(self._settings.recent())
+            self._notice.show_message(failed.text, "error")
 
     def fill_recent(self) -> None:
         self._recent_menu.clear()

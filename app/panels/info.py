@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 import numpy as np
-from PySide6.QtWidgets import QFrame, QTextBrowser, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QTextBrowser, QToolButton, QVBoxLayout, QWidget
 
 from vbp.drives.base import Drive
 from vbp.drives.holes import find_holes, played_ns
@@ -20,6 +20,15 @@ class InfoPanel(QWidget):
         self.text = QTextBrowser()
         self.text.setFrameShape(QFrame.Shape.NoFrame)
         self.text.setPlaceholderText("The contents of a drive appear here when it is open")
+        self.header = QWidget()  # for the panel's title line
+        self.reading = QToolButton()
+        self.reading.setText("How it is read…")
+        self.reading.setToolTip("Camera, steering, unit, rate and speed (Ctrl+I)")
+        self.reading.setStyleSheet("QToolButton { padding: 0 6px; }")
+        row = QHBoxLayout(self.header)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addStretch(1)
+        row.addWidget(self.reading)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self.text)

@@ -13,6 +13,7 @@ LARGE_HEIGHT = 860  # from here on the layers have a place of their own
 WIDE = 640 / 125  # width by height of the paper's input; the layout that is kept is that for such maps
 TITLE = 26  # pixels of height of a panel's title
 NARROW = 430  # pixels of width; below, a method's numbers take a second line
+NARROWEST, LOWEST = 165, 24  # pixels of width of a panel with a map, and of height of the map
 ABOVE = 154  # pixels that what stands over the maps keeps: a title, the wheel with its numbers, tabs
 GAP = 5  # pixels between two panels
 CHROME = 124  # pixels of bars and titles over and under the picture
@@ -44,7 +45,7 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget], aspect: floa
     for name, dock in docks.items():
         dock.setVisible(name not in FIRST_HIDDEN)
     docks[group[0]].raise_()
-    plot = 190 if large else 140 if window.height() >= 640 else 126
+    plot = 190 if large else 140 if window.height() >= 640 else 134
     height = max(300, window.height() - plot - CHROME)
     width = window.width()
     # The picture (4:3, most often) gets the height that is there, and its panels the rest of the width.
@@ -105,10 +106,11 @@ def _place_maps(
     for dock in here:  # into a row of its own first: within a row, a panel could not be put below all of it
         window.removeDockWidget(dock)
         window.addDockWidget(RIGHT, dock, Qt.Orientation.Vertical)
-        dock.show()
     for row in rows:
         for left, right in pairwise(row):
             window.splitDockWidget(left, right, Qt.Orientation.Horizontal)
+    for dock in here:  # not before: more rows than there will be would make the window higher
+        dock.show()
     column, heights = [row[0] for row in rows], [strip] * len(rows)
     if above is not None:
         column, heights = [above, *column], [height - (strip + GAP) * len(rows), *heights]
@@ -129,8 +131,9 @@ def grid(count: int, width: int, height: int, aspect: float) -> tuple[int, int]:
         rows = -(-count // columns)
         return min(width / columns / aspect, height / rows - title(columns))
 
-    columns = max(range(1, count + 1), key=side, default=1)
-    return columns, int(max(36, side(columns)) + title(columns)) - GAP if count else 0
+    most = min(count, max(1, width // NARROWEST))
+    columns = max(range(1, most + 1), key=side, default=1)
+    return columns, int(max(LOWEST, side(columns)) + title(columns)) - GAP if count else 0
 
 
 def restore(window: QMainWindow, state: QByteArray) -> bool:

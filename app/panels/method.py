@@ -26,6 +26,7 @@ STEPS = 400  # of a slider
 SETTLE_MS = 40  # while a slider is dragged, maps are asked for this often
 CHARACTERS = 12  # of a method's title that are seen at least
 BAR = 48  # least width of a slider's bar, in pixels
+TIGHT = 260  # pixels of width; below, the method's name comes before how late it is
 NARROW = 430  # pixels; below, the title line has no room for sliders
 
 
@@ -43,7 +44,7 @@ class MethodPanel(QWidget):
         self._values: dict[str, dict[str, float]] = {}  # of each method that was chosen here
         self.view = MaskedView()
         self.view.set_empty(empty)
-        self.view.setMinimumSize(160, 36)
+        self.view.setMinimumSize(160, 24)
         self.view.setAccessibleName("Picture with the map")
         self._controls: dict[str, _Slider | QCheckBox] = {}
         self._narrow = False
@@ -59,7 +60,8 @@ class MethodPanel(QWidget):
             self.chooser.setAccessibleName("Method")
             self.chooser.setSizeAdjustPolicy(ComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             self.chooser.setMinimumContentsLength(CHARACTERS)
-            self.chooser.setMaximumHeight(self.chooser.fontMetrics().height() + 4)
+            self.chooser.setStyleSheet("QComboBox { padding: 0 4px 0 8px; }")  # all of a "p" is seen
+            self.chooser.setMaximumHeight(self.chooser.fontMetrics().height() + 6)
             self.chooser.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # the keys belong to playing
             self.chooser.setEnabled(False)
             self.chooser.activated.connect(self._chosen)
@@ -67,7 +69,7 @@ class MethodPanel(QWidget):
             self._left.hide()  # the chooser says the same
         self._row.addWidget(self._left, 2)
         self._row.addWidget(self._right, 2)
-        self._right.setMinimumWidth(self._right.fontMetrics().horizontalAdvance("0.00 s late") * chooser)
+        self._late = self._right.fontMetrics().horizontalAdvance("0.00 s late") * chooser  # pixels
         self._more = QWidget()
         self._more_row = QHBoxLayout(self._more)
         self._more_row.setContentsMargins(8, 0, 8, 0)
@@ -139,6 +141,7 @@ class MethodPanel(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._right.setMinimumWidth(self._late if self.width() >= TIGHT else 0)
         if self._narrow != (self.width() < NARROW):
             self._narrow = not self._narrow
             for control in self._controls.values():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QLabel, QMenu, QSizePolicy, QSlider, QToolBar, QToolButton, QWidget
@@ -146,7 +144,7 @@ class TopBar(QToolBar):
             self.network.removeItem(at)
 
     def _add_file(self, path: str) -> None:
-        self.network.addItem(_label(path), path)
+        self.network.addItem(NetworkSource.parse(path).title, path)
         self.network.setItemData(self.network.count() - 1, path, Qt.ItemDataRole.ToolTipRole)
 
     def set_network(self, name: str) -> None:
@@ -158,7 +156,7 @@ class TopBar(QToolBar):
         if at < 0:
             others = self.network.findData(OPEN_OTHER)
             if others > 0:  # files stand above the separator
-                self.network.insertItem(others - 1, _label(name), name)
+                self.network.insertItem(others - 1, NetworkSource.parse(name).title, name)
                 self.network.setItemData(others - 1, name, Qt.ItemDataRole.ToolTipRole)
             else:
                 self._add_file(name)
@@ -203,9 +201,3 @@ class TopBar(QToolBar):
 
 def _width(widget: QWidget) -> int:
     return max(widget.sizeHint().width(), widget.minimumWidth()) + SPACING
-
-
-def _label(name: str) -> str:
-    """Of a network that is no built-in one: the file's name, or what the user's own code is called."""
-    source = NetworkSource.parse(name)
-    return source.model if source.is_factory else Path(source.model).stem

@@ -28,8 +28,9 @@ def prepare_qt() -> None:
     os.environ.pop("QT_QPA_FONTDIR", None)
 
 
-def options_of(args: argparse.Namespace) -> OpenOptions:
-    return OpenOptions(
+def options_of(args: argparse.Namespace) -> OpenOptions | None:
+    """None where nothing is said."""
+    options = OpenOptions(
         args.camera,
         args.angle_unit,
         args.angle_sign,
@@ -37,6 +38,7 @@ def options_of(args: argparse.Namespace) -> OpenOptions:
         speed=args.speed,
         fps=args.source_fps,
     )
+    return options if options != OpenOptions() else None
 
 
 def open_window(args: argparse.Namespace) -> int:

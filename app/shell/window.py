@@ -125,8 +125,8 @@ class MainWindow(QMainWindow):
         box = self._centre_box = QVBoxLayout(centre)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
-        box.addWidget(self.notice)
         box.addWidget(self.stack, 1)
+        self.notice.lie_over(centre)
         centre.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCentralWidget(centre)
         centre.setFocus()
@@ -150,7 +150,7 @@ class MainWindow(QMainWindow):
         return panels
 
     def _build_docks(self) -> dict[str, QDockWidget]:
-        docks = {}
+        docks: dict[str, QDockWidget] = {}
         for name, title, tip in PANELS:
             dock = PanelDock(title, self)
             dock.setObjectName(f"dock-{name}")
@@ -185,7 +185,7 @@ class MainWindow(QMainWindow):
         self.evidence = EvidenceControl(player, panels.evidence, self.presenter.methods_seen, self)
         self.live = self.presenter.live
         editor = CropEditor(self.picture, self.picture.picture_rect)
-        self._centre_box.insertWidget(1, editor.bar)
+        self._centre_box.insertWidget(0, editor.bar)
         self.crop = CropControl(player, self.presenter, settings, notice, editor, self.centralWidget())
         self.playback = PlaybackControl(player, marks, self.predictions, settings, actions, notice)
         self.source = SourceControl(
@@ -245,6 +245,7 @@ class MainWindow(QMainWindow):
         self.panels.status.cancel.clicked.connect(self.predictions.stop)
         self.start_page.camera_requested.connect(self.camera.choose)
         self.start_page.open_requested.connect(lambda path: self.drop(Path(path)))
+        self.panels.info.reading.clicked.connect(self.actions_by_id["reading"].trigger)
         self.source.closed.connect(self.run.clear_frame)
         self.source.closed.connect(self.evidence.forget)
         self.run.network_wanted.connect(self.network.use_checkpoint)

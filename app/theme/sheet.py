@@ -62,6 +62,13 @@ QComboBox:disabled {{ color: {faint}; background: {window}; }}
 QComboBox::drop-down {{ border: none; width: 18px; }}
 QComboBox::down-arrow {{ image: url("{icons}/combo-down.svg"); width: 14px; height: 14px; }}
 QComboBox QAbstractItemView {{ background: {panel}; border: 1px solid {border}; padding: 3px; outline: none; }}
+QAbstractSpinBox, QLineEdit {{
+    background: {raised}; border: 1px solid {border}; border-radius: 4px; padding: 3px 6px; color: {text};
+}}
+QAbstractSpinBox:focus, QLineEdit:focus {{ border-color: {accent}; }}
+QAbstractSpinBox:disabled, QLineEdit:disabled {{ color: {faint}; background: {window}; }}
+QComboBox QLineEdit, QAbstractSpinBox QLineEdit {{ background: transparent; border: none; padding: 0; }}
+QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 QSlider {{ border: 1px solid transparent; border-radius: 4px; }}
 QSlider:focus {{ border-color: {accent}; }}
 QSlider::groove:horizontal {{ background: {border}; height: 4px; border-radius: 2px; }}

@@ -306,10 +306,10 @@ class CheckpointStrip(QWidget):
         first = QRectF(below.x(), below.y(), below.width(), line)
         painter.setFont(theme.number_font())
         painter.setPen(c.text)
-        painter.drawText(first, _LEFT, tile.name)
-        if tile.class_text:
-            self._paint_class(painter, tile, first)
-        if not math.isfinite(tile.predicted_deg):
+        if tile.class_text or not math.isfinite(tile.predicted_deg):
+            painter.drawText(first, _LEFT, tile.name)
+            if tile.class_text:
+                self._paint_class(painter, tile, first)
             return
         predicted = f"{signed(tile.predicted_deg)}°"
         error = f"{signed(tile.error_deg)}°" if math.isfinite(tile.error_deg) else ""
@@ -322,6 +322,10 @@ class CheckpointStrip(QWidget):
         else:
             at_right, beside = first.translated(0, line), first
             words = f"error {error}" if error else ""
+        metrics = painter.fontMetrics()
+        room = beside.width() - metrics.horizontalAdvance(f"{predicted}  ")
+        fits = metrics.horizontalAdvance(tile.name) <= room
+        painter.drawText(beside, _LEFT, tile.name if fits else tile.name.removeprefix("epoch "))
         painter.setPen(c.error)
         painter.drawText(at_right, _RIGHT, words)
         painter.setPen(c.predicted)

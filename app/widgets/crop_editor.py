@@ -38,6 +38,12 @@ def sized(box: QRectF, corner: Corner, to: QPointF, aspect: float, width: float,
     return QRectF(x, y, wide, tall)
 
 
+def drawn(start: QPointF, to: QPointF, aspect: float, width: float, height: float) -> QRectF:
+    """A new rectangle with one corner at a point and the opposite one towards another."""
+    corner = (int(to.x() >= start.x()), int(to.y() >= start.y()))
+    return sized(QRectF(start, start), corner, to, aspect, width, height)
+
+
 def moved(box: QRectF, by: QPointF, width: float, height: float) -> QRectF:
     """`box` moved, as far as the picture reaches."""
     x = min(max(0.0, box.x() + by.x()), max(0.0, width - box.width()))
@@ -161,6 +167,8 @@ class CropEditor(QWidget):
         if event.button() == Qt.MouseButton.LeftButton:
             self._held = self._part_at(event.position())
             self._last = self._in_picture(event.position())
+            if self._held is None and self._picture_rect().contains(event.position()):
+                self._held = "new"
         event.accept()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -170,7 +178,11 @@ class CropEditor(QWidget):
         if self._held is None:
             return
         at = self._in_picture(pos)
-        if isinstance(self._held, tuple):
+        if self._held == "new":
+            box = drawn(self._last, at, self._aspect, *self._size)
+            if min(box.width(), box.height()) < LEAST:  # at the edge there is no room for one
+                return
+        elif isinstance(self._held, tuple):
             box = sized(self.box, self._held, at, self._aspect, *self._size)
         else:
             box = moved(self.box, at - self._last, *self._size)
@@ -241,7 +253,7 @@ class CropEditor(QWidget):
             f"  →  network's {self._input[0]}×{self._input[1]} ({scale:.2f}×)"
         )
         self.text.setToolTip(
-            "Drag the frame or its corners; the mouse wheel resizes it, the arrow keys move it by a pixel"
+            "Drag the frame or its corners, or draw a new one beside it; the mouse wheel resizes it, the arrow keys move it by a pixel"
         )
 
     def _dress(self) -> None:
@@ -283,6 +295,8 @@ def _cursor(part: Corner | str | None, held: bool) -> Qt.CursorShape:
     if isinstance(part, tuple):
         same = part[0] == part[1]
         return Qt.CursorShape.SizeFDiagCursor if same else Qt.CursorShape.SizeBDiagCursor
+    if part == "new":
+        return Qt.CursorShape.CrossCursor
     if part == "move":
         return Qt.CursorShape.ClosedHandCursor if held else Qt.CursorShape.OpenHandCursor
     return Qt.CursorShape.ArrowCursor

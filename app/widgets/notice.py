@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from vbp.app import theme
@@ -26,6 +26,7 @@ class Notice(QFrame):
         self._timer.setInterval(info_ms)
         self._timer.timeout.connect(self.dismiss)
         self._level = "info"
+        self._ground: QWidget | None = None
         self.sign = QLabel()
         self.label = QLabel()
         self.label.setTextFormat(Qt.TextFormat.PlainText)  # a file name is no markup
@@ -46,6 +47,25 @@ class Notice(QFrame):
         theme.changed.connect(self._dress)
         self.hide()
 
+    def lie_over(self, ground: QWidget) -> None:
+        """At the top of `ground`, whose parts keep their places."""
+        self.setParent(ground)
+        self._ground = ground
+        ground.installEventFilter(self)
+        self.hide()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize:
+            self._place()
+        return False
+
+    def _place(self) -> None:
+        ground = self._ground
+        if ground is not None and not self.isHidden():
+            height = max(self._box.heightForWidth(ground.width()), self._box.minimumSize().height())
+            self.setGeometry(0, 0, ground.width(), min(height, ground.height()))
+            self.raise_()
+
     def show_message(self, text: str, level: str = "info", actions: Actions = ()) -> None:
         """Show `text`; `actions` become buttons that run their function and dismiss the message."""
         self._level = level if level in LEVELS else "info"
@@ -61,6 +81,7 @@ class Notice(QFrame):
             self._buttons.append(button)
         self._dress()
         self.show()
+        self._place()
         if self._level == "info" and not actions:
             self._timer.start()
         else:

@@ -91,8 +91,7 @@ class _DropCard(QWidget):
 
 
 class StartPage(QWidget):
-    open_file_requested = Signal()
-    open_folder_requested = Signal()
+    choose_requested = Signal()
     camera_requested = Signal()
     open_requested = Signal(str)  # a path: of the recent list, or dropped here
 
@@ -108,10 +107,9 @@ class StartPage(QWidget):
         title.setFont(font)
         self._accepted = QLabel(ACCEPTED)
         self._accepted.setWordWrap(True)
-        self.open_file = QPushButton("Open file…")
-        self.open_folder = QPushButton("Open folder…")
-        self.open_file.clicked.connect(self.open_file_requested)
-        self.open_folder.clicked.connect(self.open_folder_requested)
+        self.open = QPushButton("Open…")
+        self.open.setToolTip("Open a recording: a file or a folder (O)")
+        self.open.clicked.connect(self.choose_requested)
         self.camera = QPushButton("Camera…")
         self.camera.setToolTip("Watch a camera or a stream live (C)")
         self.camera.clicked.connect(self.camera_requested)
@@ -124,8 +122,7 @@ class StartPage(QWidget):
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addStretch()
-        buttons.addWidget(self.open_file)
-        buttons.addWidget(self.open_folder)
+        buttons.addWidget(self.open)
         buttons.addWidget(self.camera)
         buttons.addWidget(self.demo)
         buttons.addStretch()

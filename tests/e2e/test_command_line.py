@@ -146,6 +146,10 @@ def test_predict(vbp, drive, tmp_path):
         errors.append(error)
     assert scores["bias_deg"] == pytest.approx(np.mean(errors), abs=1e-5)
     assert scores["rmse_rad"] == pytest.approx(np.radians(np.sqrt(np.mean(np.square(errors)))), abs=1e-6)
+    piped = vbp("predict", drive, "--model", "NetHVF", "--device", "cpu", "-o", "-")
+    assert piped.stdout == out.read_text() and "standard output" in piped.stderr
+    refused = vbp("explain", drive, "-o", "-")
+    assert refused.returncode == 2 and "-o -: explain does not write" in refused.stderr
 
 
 def test_frames_and_speed_choose(vbp, drive, tmp_path):

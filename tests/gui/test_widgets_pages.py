@@ -153,9 +153,8 @@ def test_the_start_page_asks(qapp, qtbot, tmp_path):
     qtbot.addWidget(page)
     opened: list[str] = []
     page.open_requested.connect(opened.append)
-    with qtbot.waitSignals([page.open_file_requested, page.open_folder_requested], timeout=1000):
-        page.open_file.click()
-        page.open_folder.click()
+    with qtbot.waitSignal(page.choose_requested, timeout=1000):
+        page.open.click()
     page.set_recent([str(tmp_path / "one"), r"C:\drives\two.mp4"])
     assert [(row.name, row.folder) for row in page.rows] == [("one", str(tmp_path)), ("two.mp4", "C:/drives")]
     for row in page.rows:

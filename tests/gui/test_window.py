@@ -82,7 +82,7 @@ def test_keys_reach_the_player(qtbot, open_window):
 def test_an_untrained_network_is_said_to_be_one(qtbot, open_window, tmp_path, monkeypatch):
     monkeypatch.setattr("vbp.models.registry.WEIGHTS", tmp_path)
     window = open_window(network="NetSVF", frame=10)
-    assert "untrained" in window.presenter.untrained
+    assert "random weights" in window.presenter.untrained
 
 
 def test_an_open_drive_fills_the_window(qtbot, open_window):

@@ -175,6 +175,11 @@ def test_a_small_window_stays_small(qtbot, make_window):
     window.actions_by_id["reset-layout"].trigger()
     qtbot.wait(50)
     assert (window.width(), window.height()) == (831, 539)
+    window.actions_by_id["add-method"].trigger()
+    window.actions_by_id["add-method"].trigger()
+    qtbot.wait(50)
+    assert (window.width(), window.height()) == (831, 539)
+    assert window.picture.width() > 350
 
 
 @pytest.mark.parametrize("width", [831, 1000, 1280, 1900])

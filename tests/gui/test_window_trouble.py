@@ -6,7 +6,7 @@ import threading
 from operator import attrgetter
 
 from drivemaker import WAIT, number_of, wait_shown
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QTimer
 
 import vbp.app.player.drive_thread
 from vbp.app.player.messages import DriveFailed
@@ -18,7 +18,7 @@ from vbp.errors import NeedsAngleUnitError
 # Bad input.
 
 
-OF_DIALOGS = ("quit", "open", "open-folder", "open-network", "open-run", "open-session", "full-screen")
+OF_DIALOGS = ("quit", "open", "reading", "open-network", "open-run", "open-session", "full-screen")
 
 
 def test_a_path_that_is_no_recording_is_one_notice(qtbot, make_window, tmp_path):
@@ -142,18 +142,4 @@ def test_a_question_with_buttons_names_no_option_of_the_command_line(qtbot, make
     failed = DriveFailed(0, tmp_path, "x.csv does not say its unit; pass --angle-unit rad or deg", True)
     window.source.on_open_failed(failed)
     assert window.notice.message() == "x.csv does not say its unit; what are its numbers?"
-    assert len(window.notice.actions_shown()) == 3
-
-
-def test_a_recording_that_does_not_open_offers_the_way_back(qtbot, open_window, tmp_path):
-    window = open_window(frame=17)
-    junk = tmp_path / "junk.bin"
-    junk.write_bytes(b"no recording")
-    window.source.open_drive(junk)
-    qtbot.waitUntil(lambda: bool(window.notice.actions_shown()), timeout=WAIT)
-    assert "junk.bin" in window.notice.message()
-    (button,) = window.notice.actions_shown()
-    assert button.text() == "Back to drive"
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-    wait_shown(qtbot, window, 17, masked=False)
-    assert window.player.path.name == "drive"
+    assert len(window.notice.actions_shown()) == 4

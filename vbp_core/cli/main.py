@@ -147,6 +147,10 @@ def _run(argv: Sequence[str]) -> int:
         command = Parser(prog=f"vbp {name}", description=COMMANDS[name][1])
         module.add_arguments(command)
         args = command.parse_args(_join_negatives(argv[1:]))
+        if str(getattr(args, "output", "")) == "-" and not hasattr(module, "STDOUT"):
+            raise VbpError(
+                f"-o -: {name} does not write to standard output; give a name, such as -o ./result"
+            )
     except SystemExit:
         _flush(sys.stdout)  # of --help
         raise

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-from contextlib import closing
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
+from typing import TextIO
 
 from tqdm import tqdm
 
@@ -31,6 +34,8 @@ from vbp.readable import cell, printable
 from vbp.results import FrameRequest
 from vbp.scores import score
 
+STDOUT = Path("-")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
@@ -38,7 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_crop(parser)
     add_frames(parser)
     parser.add_argument(
-        "-o", "--output", required=True, type=Path, metavar="FILE.csv", help="the file to write"
+        "-o",
+        "--output",
+        required=True,
+        type=Path,
+        metavar="FILE.csv",
+        help="the file to write; - for standard output, with what else is said on standard error",
     )
     parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
@@ -49,8 +59,7 @@ def run(args: argparse.Namespace) -> int:
     with open_source(args) as drive:
         indices = choose_frames(drive, args.frames, args.min_speed)
         with (
-            whole_file(args.output, is_prediction, Path(args.source), args.force) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
+            _table(args) as file,
             tqdm(total=len(indices), unit="frame", disable=None) as bar,
         ):
             engine = Engine(network, args.device, crop=args.crop)
@@ -78,27 +87,39 @@ def run(args: argparse.Namespace) -> int:
         facts |= known | {"accuracy": class_scores.accuracy}
     else:
         facts |= asdict(scores)
-    if args.json:
-        print_json(facts)
-    else:
-        print(
-            f"{len(indices)} frames written to {printable(str(args.output))}"
-            + (f", {gaps} of them gaps" if gaps else "")
-        )
-        if broken:
-            print(broken_text(network.spec.name, broken))
-        if class_scores.frames:
-            print(class_tables.accuracy_words(class_scores))
-        if scores.frames:
-            print(
-                f"RMSE {scores.rmse_rad:.4f} rad, mean error {scores.bias_deg:+.2f}°, mean |error| {scores.mae_deg:.2f}°, "
-                f"correlation {scores.corr:.3f} over {scores.frames} labelled frames"
-            )
-        if not network.trained:
-            print(
-                f"{network.spec.name} has random weights: these numbers mean nothing; give a trained network with --model"
-            )
+    with redirect_stdout(sys.stderr) if args.output == STDOUT else nullcontext():
+        if args.json:
+            print_json(facts)
+        else:
+            to = "standard output" if args.output == STDOUT else printable(str(args.output))
+            print(f"{len(indices)} frames written to {to}" + (f", {gaps} of them gaps" if gaps else ""))
+            if broken:
+                print(broken_text(network.spec.name, broken))
+            if class_scores.frames:
+                print(class_tables.accuracy_words(class_scores))
+            if scores.frames:
+                print(
+                    f"RMSE {scores.rmse_rad:.4f} rad, mean error {scores.bias_deg:+.2f}°, mean |error| {scores.mae_deg:.2f}°, "
+                    f"correlation {scores.corr:.3f} over {scores.frames} labelled frames"
+                )
+            if not network.trained:
+                print(
+                    f"{network.spec.name} has random weights: these numbers mean nothing; give a trained network with --model"
+                )
     return 0
+
+
+@contextmanager
+def _table(args: argparse.Namespace) -> Iterator[TextIO]:
+    """Where the table goes: a file that is whole or not there, or standard output."""
+    if args.output == STDOUT:
+        yield sys.stdout
+        return
+    with (
+        whole_file(args.output, is_prediction, Path(args.source), args.force) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        yield file
 
 
 def is_prediction(path: Path) -> bool:

@@ -20,6 +20,7 @@ from vbp.drives.ros_steering import KNOWN, convention, known, speed_path
 from vbp.errors import DriveError, NeedsAngleUnitError
 
 _OFFERED = 6
+_LISTED = 200
 _STEERS = re.compile("steer|servo|angle|angular.z", re.IGNORECASE)
 
 
@@ -78,6 +79,7 @@ def choose_labels(streams: Mapping[str, Stream], options: OpenOptions, info: Dri
 
     Raises DriveError for a topic or field that is not there, NeedsAngleUnitError for one that states no unit.
     """
+    info.numbers = _numbers(streams.values())
     angle = _named(streams, options.steering, info.path, "steering") if options.steering else None
     if angle is None:
         angle = _known_steering(streams, options, info)
@@ -176,19 +178,30 @@ def _named(streams: Mapping[str, Stream], wanted: str, path: Path, what: str) ->
     raise DriveError(f"{path}: {said}; the numbers of {short_type(first.topic.msgtype)}: {numbers}")
 
 
-def _no_steering(streams: Collection[Stream]) -> str:
-    """Why a drive has no steering: a report without the field, or one that is not understood, or none."""
-    offers = []
+def _likely(streams: Collection[Stream]) -> list[str]:
+    """TOPIC.FIELD of the numbers that may be the steering."""
+    found = []
     for stream in streams:
         reader = stream.first
-        if reader.is_camera:
-            continue
         row = known(reader)
-        if row is not None:
-            offers.append(f"{stream.name}.{row.angle}")
-        else:
+        if row is not None and not reader.is_camera:
+            found.append(f"{stream.name}.{row.angle}")
+        elif not reader.is_camera:
             names = (f"{stream.name}.{path}" for path in reader.number_paths())
-            offers += [name for name in names if _STEERS.search(name)]
+            found += [name for name in names if _STEERS.search(name)]
+    return found
+
+
+def _numbers(streams: Collection[Stream]) -> tuple[str, ...]:
+    """All that may be chosen as the steering or the speed, the likely ones first."""
+    readers = [(stream.name, stream.first) for stream in streams if not stream.first.is_camera]
+    others = [f"{name}.{path}" for name, reader in readers for path in reader.number_paths()]
+    return tuple(dict.fromkeys([*_likely(streams), *others]))[:_LISTED]
+
+
+def _no_steering(streams: Collection[Stream]) -> str:
+    """Why a drive has no steering: a report without the field, or one that is not understood, or none."""
+    offers = _likely(streams)
     offer = ""
     if offers:
         more = f" and {len(offers) - _OFFERED} more" if len(offers) > _OFFERED else ""

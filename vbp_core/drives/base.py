@@ -74,7 +74,8 @@ class DriveInfo:
     pixels; 0 where none can be read. fps: the median rate of the frames, Hz, 0 for fewer than two. camera: the one
     that is shown, of cameras. angle_unit: "rad", "deg", "unit:25", empty without steering. angle_sign: the side that
     is positive in the file, "left" or "right". angle_source: where unit and sign are known from. notes: warnings, one
-    sentence each. gaps: those known so far. classes: of a folder of class images, the folders' names.
+    sentence each. gaps: those known so far. classes: of a folder of class images, the folders' names. numbers: of a
+    recording of ROS messages, "TOPIC.FIELD" of what may be chosen as steering or speed, the likely ones first.
     """
 
     kind: str
@@ -90,6 +91,7 @@ class DriveInfo:
     notes: list[str] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     classes: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -102,6 +104,7 @@ class DriveInfo:
         out["path"] = str(self.path)
         out["cameras"] = list(self.cameras)
         out["classes"] = list(self.classes)
+        out["numbers"] = list(self.numbers)
         out["gaps"] = [dict(g.__dict__) for g in self.gaps]
         return out
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -101,25 +102,47 @@ def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
         return _open(path, options)
 
 
+def recognise(path: Path) -> None:
+    """Raises DriveError, as `open_drive` does, where what is there is of no format; opens nothing."""
+    with damaged(path, DriveError), _in_words(path):
+        _format_of(path)
+
+
 def _open(path: Path, options: OpenOptions) -> Drive:
-    try:
-        if not path.exists():
-            raise DriveError(f"{path} does not exist; give the path of a recording: {accepted()}")
-        if path.is_dir():
-            with os.scandir(path) as entries:
-                empty = next(entries, None) is None
-            if empty:
-                raise DriveError(f"{path} is an empty folder; accepted: {accepted()}")
-        elif not path.is_file():
-            raise DriveError(f"{path} is neither a file nor a folder; accepted: {accepted()}")
-        elif path.stat().st_size == 0:
-            raise DriveError(f"{path} is an empty file; accepted: {accepted()}")
+    with _in_words(path):
+        fmt = _format_of(path)
         with inside(_folder(path), path):
-            drive = _recognised(path, options)
+            drive = _opened(fmt, path, options)
         if path.is_dir() and not np.isfinite(drive.angle_rad).any():
             with inside(path.parent):
                 _note_steering_above(drive, path)
         return drive
+
+
+def _format_of(path: Path) -> Format:
+    if not path.exists():
+        raise DriveError(f"{path} does not exist; give the path of a recording: {accepted()}")
+    if path.is_dir():
+        with os.scandir(path) as entries:
+            empty = next(entries, None) is None
+        if empty:
+            raise DriveError(f"{path} is an empty folder; accepted: {accepted()}")
+    elif not path.is_file():
+        raise DriveError(f"{path} is neither a file nor a folder; accepted: {accepted()}")
+    elif path.stat().st_size == 0:
+        raise DriveError(f"{path} is an empty file; accepted: {accepted()}")
+    with inside(_folder(path), path):
+        found = next((fmt for fmt in FORMATS if fmt.sniff(path)), None)
+        if found is None:
+            raise DriveError(_unknown(path))
+    return found
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """What goes wrong with a path, as one sentence; of a pointer to a file that lies elsewhere, that."""
+    try:
+        yield
     except NeedsAngleUnitError:
         raise
     except DriveError as error:
@@ -156,20 +179,17 @@ def _folder(path: Path) -> Path:
     return path if path.is_dir() else path.parent
 
 
-def _recognised(path: Path, options: OpenOptions) -> Drive:
-    for fmt in FORMATS:
-        if fmt.sniff(path):
-            with texts_read(path) as texts:
-                drive = fmt.open(path, options)
-            if options.fps is not None and fmt.name not in _WITHOUT_TIMES:
-                drive.info.notes.append("--fps was not used: the recording has times, or a rate, of its own")
-            if (options.steering or options.speed) and fmt.name not in _WITH_TOPICS:
-                drive.info.notes.append(
-                    "--steering and --speed were not used: they name topics, and the recording has none"
-                )
-            note_unread(drive, path, fmt.own, texts)
-            return drive
-    raise DriveError(_unknown(path))
+def _opened(fmt: Format, path: Path, options: OpenOptions) -> Drive:
+    with texts_read(path) as texts:
+        drive = fmt.open(path, options)
+    if options.fps is not None and fmt.name not in _WITHOUT_TIMES:
+        drive.info.notes.append("--fps was not used: the recording has times, or a rate, of its own")
+    if (options.steering or options.speed) and fmt.name not in _WITH_TOPICS:
+        drive.info.notes.append(
+            "--steering and --speed were not used: they name topics, and the recording has none"
+        )
+    note_unread(drive, path, fmt.own, texts)
+    return drive
 
 
 def _unknown(path: Path) -> str:
