@@ -322,7 +322,6 @@ def command(qtbot, monkeypatch, settings):
     application.instance = QApplication.instance
     monkeypatch.setattr("vbp.app.shell.window.MainWindow", Kept)
     monkeypatch.setattr("PySide6.QtWidgets.QApplication", application)
-    monkeypatch.setattr("vbp.app.shell.start.signal.signal", lambda *_: None)
 
     def start(*arguments: object):
         assert main([*map(str, arguments), "--device", "cpu"]) == 0
