@@ -45,7 +45,7 @@ def read_hdf5(data: bytes) -> Contents:
     """What is in the bytes of a file. Raises ModelError."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "vbp.models.hdf5"],
+            [sys.executable, "-P", "-m", "vbp.models.hdf5"],
             input=data,
             capture_output=True,
             timeout=SECONDS,

@@ -33,6 +33,14 @@ CLASSES = {  # Keras 1's names, and those of subclasses that compute the same
     "GaussianNoise": "Dropout",
     "ActivityRegularization": "Dropout",
 }
+OPERATORS = {  # arithmetic between layers, of Keras 3 and of tf.keras
+    **dict.fromkeys(("TrueDivide", "Divide", "math.truediv", "math.divide", "__operators__.truediv"), "/"),
+    **dict.fromkeys(("Add", "math.add", "__operators__.add"), "+"),
+    **dict.fromkeys(("Subtract", "math.subtract"), "-"),
+    **dict.fromkeys(("Multiply", "math.multiply"), "*"),
+    **dict.fromkeys(("GetItem", "__operators__.getitem"), "[]"),
+    **dict.fromkeys(("Cast", "cast"), "cast"),
+}
 FIELDS = {  # Keras 1's
     "nb_filter": "filters",
     "subsample": "strides",
@@ -64,7 +72,7 @@ class Ref:
 class Layer:
     """name, kind: what Keras calls the layer and its class. config: its arguments, by Keras 2's names.
 
-    calls: what it takes each time that it is used. model: of a nested model; inner: of a wrapper, as TimeDistributed.
+    calls: what it takes each time that it is used. operands: of arithmetic, that and the numbers, in order. model: of a nested model; inner: of a wrapper, as TimeDistributed.
     """
 
     name: str
@@ -73,6 +81,7 @@ class Layer:
     calls: list[list[Ref]] = field(default_factory=list)
     model: Model | None = None
     inner: Layer | None = None
+    operands: list[list[Any]] = field(default_factory=list)
     written_as: str = ""  # its class in the file, by which Keras 3 numbers the weights
 
 
@@ -110,7 +119,12 @@ def read_model(data: Any, depth: int = 0) -> Model:
     if kind == "Sequential" and "output_layers" not in config:
         return _chain(name, layers, config)
     for entry, layer in zip(entries, layers, strict=True):
-        layer.calls = [_call(node, layer) for node in _list(entry.get("inbound_nodes"))]
+        nodes = _list(entry.get("inbound_nodes"))
+        if layer.kind == "Operator":
+            layer.operands = [_operands(node) for node in nodes]
+            layer.calls = [[v for v in operands if isinstance(v, Ref)] for operands in layer.operands]
+            continue
+        layer.calls = [_call(node, layer) for node in nodes]
         if layer.kind == "InputLayer":
             layer.calls = [[]]
     _unique(layers)
@@ -192,6 +206,11 @@ def _layer(entry: Any, depth: int) -> Layer:
     if not isinstance(config, dict):
         raise ModelError(f"its layer {written} has no table of arguments")
     name = _text(config.get("name")) or _text(entry.get("name"))
+    operator = OPERATORS.get(_text(config.get("function")) if written.endswith("OpLambda") else written)
+    if operator and (
+        written.endswith("OpLambda") or "trainable" not in config
+    ):  # which layers of that name have
+        return Layer(name or written.lower(), "Operator", {"operator": operator}, written_as=written)
     layer = Layer(name or written.lower(), CLASSES.get(written, written), _modern(config), written_as=written)
     if isinstance(inside := config.get("layer"), dict):
         layer.inner = _layer(inside, depth + 1)
@@ -228,6 +247,25 @@ def _call(node: Any, layer: Layer) -> list[Ref]:
             raise ModelError(
                 f"its layer {layer.name} takes another layer as an argument, which is not known here"
             )
+    return found
+
+
+def _operands(node: Any) -> list[Any]:
+    """Refs, and what else an operation is given: {"args": [tensor, 255.0]}, [[name, 0, 0, {"y": 255.0}]], or with the
+    number first ["_CONSTANT_VALUE", -1, 255.0, {"y": [name, 0, 0]}]."""
+    if isinstance(node, dict):
+        return [next(_histories(v), v) if isinstance(v, dict) else v for v in _list(node.get("args"))]
+    found: list[Any] = []
+    connections = _list(node)
+    for connection in [connections] if connections and isinstance(connections[0], str) else connections:
+        constant = isinstance(connection, list) and len(connection) > 2 and connection[0] == "_CONSTANT_VALUE"
+        found.append(connection[2] if constant else _ref(connection))
+        given = connection[3] if len(connection) > 3 and isinstance(connection[3], dict) else {}
+        for key in ("y", "slice_spec"):
+            value = given.get(key)
+            if value is not None:
+                joins = isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str)
+                found.append(_ref(value) if joins else value)
     return found
 
 

@@ -31,11 +31,11 @@ def run(b: Build, layer: Layer, x: Value) -> Value:
         elif isinstance(step, Resize):
             x = resized(b, layer.name, x, [step.rows, step.columns], step.how)
         else:
-            x = _slices(b, layer, x, step)
+            x = cut(b, layer, x, step)
     return x
 
 
-def _slices(b: Build, layer: Layer, x: Value, step: Slices) -> Value:
+def cut(b: Build, layer: Layer, x: Value, step: Slices) -> Value:
     """x[:, 60:134, ...]: a slice for each of Keras's axes after the batch."""
     if x.order is not None or len(step.parts) > x.rank:
         raise ModelError(f"its slices do not fit {size_text(x)}")

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from vbp.errors import ModelError
-from vbp.models import keras_functions, keras_lambda, keras_layers, keras_recurrent, keras_shapes
+from vbp.models import (
+    keras_functions,
+    keras_lambda,
+    keras_layers,
+    keras_operators,
+    keras_recurrent,
+    keras_shapes,
+)
 from vbp.models.keras_build import Build, Value
 from vbp.models.keras_config import Layer, Model, Ref, input_shape
 from vbp.models.keras_file import KerasFile
@@ -23,7 +30,7 @@ ONE = {  # layers that take one value
     "Lambda": keras_lambda.run,
     **dict.fromkeys(keras_recurrent.GATES, keras_recurrent.recurrent),
 }
-KNOWN = (*ONE, *keras_shapes.JOINS, "TimeDistributed", "Model", "InputLayer")
+KNOWN = (*ONE, *keras_shapes.JOINS, "TimeDistributed", "Model", "InputLayer", "Operator")
 
 
 def build(
@@ -81,7 +88,7 @@ def _run(b: Build, model: Model, inputs: list[Value], prefix: str) -> list[Value
             if not all(ref in known for ref in refs):
                 rest.append((layer, k, refs))
                 continue
-            found = _layer(b, layer, [known[ref] for ref in refs], prefix)
+            found = _layer(b, layer, k, known, prefix)
             known.update({Ref(layer.name, k, i): value for i, value in enumerate(found)})
         if len(rest) == len(waiting):
             if all(ref in known for ref in model.outputs):
@@ -104,7 +111,8 @@ def _stuck(model: Model, rest: list[tuple[Layer, int, list[Ref]]], known: dict[R
     return f"its layers {layer.name} and {waits.layer} wait for each other: they are joined in a circle"
 
 
-def _layer(b: Build, layer: Layer, values: list[Value], prefix: str) -> list[Value]:
+def _layer(b: Build, layer: Layer, k: int, known: dict[Ref, Value], prefix: str) -> list[Value]:
+    values = [known[ref] for ref in layer.calls[k]]
     if layer.model is not None:
         if len(values) != len(layer.model.inputs):
             raise ModelError(
@@ -112,6 +120,9 @@ def _layer(b: Build, layer: Layer, values: list[Value], prefix: str) -> list[Val
             )
         return _run(b, layer.model, values, f"{prefix}{layer.name}.")
     try:
+        if layer.kind == "Operator":
+            operands = [known[v] if isinstance(v, Ref) else v for v in layer.operands[k]]
+            return [keras_operators.operate(b, layer, operands)]
         if layer.kind in keras_shapes.JOINS:
             return [keras_shapes.JOINS[layer.kind](b, layer, values)]
         if len(values) != 1:
@@ -149,8 +160,8 @@ def _check_known(model: Model) -> None:
     more = f" (and {', '.join(list(unknown)[1:6])})" if len(unknown) > 1 else ""
     if any(k.startswith("Quantize") for k in unknown):
         raise ModelError(
-            f"layer {name} is a {kind}: it was trained for TFLite with quantisation, which is not read; save it without "
-            "(strip with tensorflow_model_optimization.quantization.keras.quantize_apply's base model, model.save('net.h5'))"
+            f"layer {name} is a {kind}: it was trained with rounding, for TFLite, which is not read; save the network as it was "
+            "before quantize_model, by model.save('net.h5')"
         )
     raise ModelError(
         f"layer {name} is a {kind}{more}, which vbp does not know: a class of the author's own, or one that is rare in "

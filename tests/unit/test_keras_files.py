@@ -240,3 +240,32 @@ def test_a_name_may_be_anything_and_a_block_may_stand_before(tmp_path):
     assert load_network(whole).spec.name == "mypilot"
     with pytest.raises(ModelError, match="weights and no architecture"):
         load_network(tmp_path / "block")
+
+
+def test_arithmetic_as_tf_keras_writes_it(tmp_path):
+    """TFOpLambda and SlicingOpLambda: (2 - x / 127.5)[:, 1:3], its sum with itself, flattened."""
+
+    def operation(name, function, node, kind="TFOpLambda"):
+        return {**layer(kind, name, function=function), "name": name, "inbound_nodes": [node]}
+
+    whole = {"start": None, "stop": None, "step": None}
+    config = {
+        "class_name": "Functional",
+        "config": {
+            "name": "m",
+            "layers": [
+                {**layer("InputLayer", "in", batch_input_shape=[None, 4, 5, 3]), "name": "in", "inbound_nodes": []},
+                operation("cast", "cast", ["in", 0, 0, {"dtype": "float32"}]),
+                operation("div", "math.truediv", ["cast", 0, 0, {"y": 127.5, "name": None}]),
+                operation("sub", "math.subtract", ["_CONSTANT_VALUE", -1, 2.0, {"y": ["div", 0, 0]}]),
+                operation("cut", "__operators__.getitem", ["sub", 0, 0, {"slice_spec": [whole, {**whole, "start": 1, "stop": 3}]}], "SlicingOpLambda"),
+                operation("add", "__operators__.add", ["cut", 0, 0, {"y": ["cut", 0, 0]}]),
+                {**layer("Flatten", "f"), "name": "f", "inbound_nodes": [[["add", 0, 0, {}]]]},
+            ],
+            "input_layers": [["in", 0, 0]],
+            "output_layers": [["f", 0, 0]],
+        },
+    }  # fmt: skip
+    path = write(tmp_path / "net.h5", config, {}, keras_version="2.8.0")
+    images = numbers(2, 4, 5, 3)
+    np.testing.assert_allclose(run(path, images), 2 * (2 - images / 127.5)[:, 1:3].reshape(2, -1), atol=1e-5)

@@ -265,3 +265,12 @@ def test_an_architecture_and_its_weights_may_lie_apart(keras, tmp_path):
     ):
         found = load_network(name).module(torch.from_numpy(images).permute(0, 3, 1, 2))
         np.testing.assert_allclose(found.numpy(), wanted, atol=1e-5)
+
+
+def test_arithmetic_may_stand_between_layers(keras, tmp_path):
+    k = keras.layers
+    x = keras.Input(SHAPE)
+    y = 1.0 - (x / 127.5 - 1.0) * 2 + 0.5
+    z = y[:, 2:-1, :, 1:] + k.Conv2D(2, 3, padding="same")(x)[:, 2:-1]
+    for suffix in (".keras", ".h5"):
+        check(keras.Model(x, k.Dense(1)(k.Flatten()(z * z - z))), tmp_path, suffix)
