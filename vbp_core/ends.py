@@ -40,6 +40,8 @@ def status() -> int:
 
 def run(program: Callable[[], int]) -> int:
     """The exit status of `program`, in which each of SIGNALS raises KeyboardInterrupt; `status` if that comes out."""
+    global _number
+    _number = int(signal.SIGINT)  # a KeyboardInterrupt that comes without a signal
     interrupted = False
 
     def interrupt() -> None:

@@ -26,6 +26,12 @@ def test_each_of_them_is_ctrl_c_and_told_apart_by_the_status(number: int, capsys
     assert capsys.readouterr().err == "vbp: stopped\n"
     assert [signal.getsignal(n) for n in ends.SIGNALS] == before
     assert ends.run(lambda: 7) == 7
+    assert ends.run(lambda: int(next(_interrupted()))) == 130  # without a signal
+
+
+def _interrupted():
+    raise KeyboardInterrupt
+    yield
 
 
 IN_C = """
