@@ -20,7 +20,7 @@ import torch
 import zstandard
 
 from picturemaker import encode, picture
-from vbp.drives import message_file, open_drive
+from vbp.drives import mcap_records, message_file, open_drive
 from vbp.drives.donkey import sniff
 from vbp.drives.labels import date_ns
 from vbp.drives.patience import unless, within
@@ -158,6 +158,20 @@ def test_many_chunks_unpack_to_no_more_than_one(tmp_path, monkeypatch):
     assert 2**26 <= sum(asked) <= 2**29 + 200 * path.stat().st_size
 
 
+def test_records_without_content_are_not_gone_through_for_ever(tmp_path, monkeypatch):
+    """Zeros are records of no kind and no content, 14 million in a chunk."""
+    gone_through: list[int] = []
+    real = mcap_records.record_head
+    monkeypatch.setattr(
+        mcap_records, "record_head", lambda view, pos: (gone_through.append(pos), real(view, pos))[1]
+    )
+    monkeypatch.setattr(message_file, "RECORDS", 1000)
+    path = mcap_of_zeros(tmp_path / "z.mcap", 2**24, chunks=3)
+    with pytest.raises(DriveError):
+        open_drive(path)
+    assert 1000 <= len(gone_through) <= 1100 + path.stat().st_size // 4
+
+
 def test_a_state_dict_that_is_packed_is_not_unpacked(tmp_path):
     """torch.save packs nothing."""
     torch.save({"weight": torch.zeros(2**22)}, tmp_path / "a.pth")
@@ -268,6 +282,13 @@ def test_work_that_does_not_end_is_left_to_itself():
     assert within(1e9, lambda: 5, "") == 5
     with pytest.raises(KeyError):
         within(1e9, lambda: {}["a"], "")
+
+
+def test_a_video_of_too_large_pictures_is_said_to_be_one(tmp_path, monkeypatch):
+    file = write_video(tmp_path / "v.mkv", scenes(2, 64, 48))
+    monkeypatch.setattr("vbp.drives.video_index.MAX_PIXELS", 64 * 48 - 1)
+    with pytest.raises(DriveError, match="has pictures of 64 x 48 pixels"):
+        open_drive(file)
 
 
 def test_a_frame_far_from_its_key_frame_is_given_up_when_nobody_wants_it(tmp_path):

@@ -243,6 +243,7 @@ class McapFile(ChunkedFile):
         pos = 0
         while pos < view.size:
             try:
+                self._allowance.take_record()
                 kind, start, size = record_head(view, pos)
                 if start + size > view.size or kind == _FOOTER:
                     return

@@ -21,6 +21,7 @@ from vbp.drives.ros_messages import Topic
 from vbp.reading import open_file
 from vbp.reading import unpack as unpack_bytes
 
+RECORDS = 10**6  # that are gone through in any file
 CHUNK_CACHE_BYTES = 32 * 2**20
 _MAX_CHUNK = 2**27  # a compressed chunk that claims to be larger is left out; recorders make them of some MB
 
@@ -30,17 +31,24 @@ class DamagedError(Exception):
 
 
 class Allowance:
-    """How many bytes the parts of a file may unpack to while it is opened, all together: much more than any recording's
-    do, for zeros are packed a thousandfold and more."""
+    """How many bytes the parts of a file may unpack to while it is opened, all together, and how many records may be gone
+    through: much more than any recording's do, for zeros are packed a thousandfold and more."""
 
     def __init__(self, file_bytes: int) -> None:
         self._left = 2**29 + 200 * file_bytes
+        self._records = RECORDS + file_bytes // 4
 
     def take(self, count: int) -> None:
         """Raises DamagedError where there are not so many left."""
         if count > self._left:
             raise DamagedError("it unpacks to too much")
         self._left -= count
+
+    def take_record(self) -> None:
+        """Raises DamagedError where there is none left."""
+        if not self._records:
+            raise DamagedError("it holds too many records")
+        self._records -= 1
 
 
 class Head(NamedTuple):

@@ -232,6 +232,7 @@ class Rosbag1File(ChunkedFile):
         pos = 0
         while pos < view.size:
             try:
+                self._allowance.take_record()
                 kind, header, start, length = read_record(view, pos)
                 if start + length > view.size:
                     return

@@ -129,6 +129,10 @@ def pick_stream(container: InputContainer, path: Path) -> VideoStream:
     stream = moving[0]
     if stream.codec_context is None:
         raise DriveError(f"{path} has video in an unknown codec; {ACCEPTED}")
+    if stream.width * stream.height > MAX_PIXELS:
+        raise DriveError(
+            f"{path} has pictures of {stream.width} x {stream.height} pixels; up to {MAX_PIXELS // 10**6} million are read"
+        )
     for other in container.streams:
         if other.index != stream.index:
             with suppress(AttributeError):  # older PyAV: the packets are read and passed over
