@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vbp.errors import ExplainError
+from vbp.explain import spatial
 from vbp.explain.chain_mask import chain_mask
 from vbp.explain.target import TargetLike
 from vbp.graph.adjoint import opaque_layer_error
@@ -39,6 +40,10 @@ def visualbackprop(trace: Trace, target: TargetLike = None) -> Tensor:
     activations than ReLU the positive part counts, of tanh and its like the magnitude. One min-max per frame at the end. Every map is divided
     by its maximum, which the min-max cancels but for overflow: raw maxima reach 1e19.
 
+    What the paper's networks do not have is passed as its idea goes on: normalisation, and gates that weigh whole channels,
+    keep the places of a map; resampling, padding and transposed convolutions bring the mask to their input's grid by
+    the transposed map of ones. What a gate is computed from takes no part.
+
     `target` is taken for the common signature and has no effect: no output takes part in this method.
     Raises ExplainError for a network without a convolution followed by a ReLU.
     """
@@ -58,9 +63,12 @@ def _backproject(trace: Trace, keep: bool) -> tuple[Tensor, list[Level]]:
     waiting: dict[int, list[Tensor]] = {}  # the masks that have come back to a value
     found: list[Level] = []
     with torch.inference_mode():
+        weighing = spatial.silent(trace.stages, trace.values)
         for i in range(len(trace.stages) - 1, -1, -1):
             stage, value = trace.stages[i], trace.values[i + 1]
             mask = _merged(waiting.pop(i + 1, []))
+            if i + 1 in weighing:
+                continue
             if value.dim() == 4 and stage.is_activated:
                 average = by_maximum(trace.mean(i + 1))
                 mask = average if mask is None else by_maximum(mask * average)
@@ -69,7 +77,8 @@ def _backproject(trace: Trace, keep: bool) -> tuple[Tensor, list[Level]]:
             if mask is None:
                 continue
             for k in sources(trace.stages, i):
-                waiting.setdefault(k, []).append(_back(stage, mask, trace.values[k]))
+                if spatial.carries(stage, trace.values[k], value):
+                    waiting.setdefault(k, []).append(_back(stage, mask, trace.values[k], value))
         mask = _merged(waiting.get(0, []))
     if mask is None:
         raise ExplainError(
@@ -85,7 +94,7 @@ def _merged(masks: list[Tensor]) -> Tensor | None:
     return torch.stack([by_maximum(mask) for mask in masks]).mean(0)
 
 
-def _back(stage: Stage, mask: Tensor, x: Tensor) -> Tensor:
+def _back(stage: Stage, mask: Tensor, x: Tensor, out: Tensor) -> Tensor:
     """The mask at the size of what the stage took."""
     op = stage.op
     if isinstance(op, Conv | MaxPool | AvgPool):
@@ -93,7 +102,10 @@ def _back(stage: Stage, mask: Tensor, x: Tensor) -> Tensor:
     if isinstance(op, Pad):
         return unpad(op, mask)
     if isinstance(op, Opaque) or x.dim() != 4:
-        raise opaque_layer_error(stage)
+        found = spatial.back(stage, mask, x, out)
+        if found is None:
+            raise opaque_layer_error(stage)
+        return found
     return mask
 
 

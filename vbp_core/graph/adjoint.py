@@ -27,7 +27,7 @@ from vbp.graph.operations import (
     Window,
     sources,
 )
-from vbp.graph.trace import Trace, unpad
+from vbp.graph.trace import Trace, apply, unpad
 
 FEW_TAPS = 32  # inputs x kernel height x width, below which a matrix product beats a transposed convolution
 SMALL = 100_000  # values of a frame's map
@@ -76,6 +76,7 @@ def _max_magnitude(maps: Tensor) -> Tensor:
 
 Rule: TypeAlias = Callable[[Stage, Tensor, Tensor, Tensor], Tensor]
 Share: TypeAlias = Callable[[Stage, tuple[Tensor, ...], Tensor, Tensor], list[Tensor]]
+OpaqueShare: TypeAlias = Callable[[Stage, tuple[Tensor, ...], Tensor, Tensor], list[Tensor] | None]
 
 
 def gradient_to_inputs(stage: Stage, inputs: tuple[Tensor, ...], out: Tensor, grad: Tensor) -> list[Tensor]:
@@ -93,32 +94,40 @@ def propagate(
     scale: Callable[[Tensor], Tensor] = normalise_,
     first: int | None = None,
     stop: int = 0,
+    opaque: OpaqueShare | None = None,
 ) -> Tensor:
     """Propagate `start`, shaped as values[first] (default: the output), down to values[stop].
 
     rule(stage, its input, its output, what the output got) -> what its input gets; may write over what it is given.
     share, the same for stages of several inputs. Where a value was taken by several stages, what comes back is added.
+    opaque, the same for what the graph has no word for; it gives None where the method has no rule for that.
     `scale` may multiply each frame by a positive number of its own; it is asked wherever all there is stands in one
     tensor, so that no depth of network leaves the range of numbers. Raises ExplainError at what cannot be explained.
     """
     top = len(trace.stages) if first is None else first
     waiting = {top: start}
+    unknown = [i for i, stage in enumerate(trace.stages) if isinstance(stage.op, Opaque)] or [top]
     for i in range(top - 1, stop - 1, -1):
         got = waiting.pop(i + 1, None)
         if got is None:
             continue
         stage, inputs = trace.stages[i], trace.inputs(i)
         if isinstance(stage.op, Opaque):
-            if bool(got.any()):  # nothing comes back to the head of another output, whatever it does
+            if not bool(got.any()):
+                continue  # nothing comes back to the head of another output, whatever it does
+            found = opaque(stage, inputs, trace.values[i + 1], got) if opaque is not None else None
+            if found is None:
                 raise opaque_layer_error(stage)
-            continue
-        if len(inputs) == 1:
+            parts = found
+        elif len(inputs) == 1:
             parts = [rule(stage, inputs[0], trace.values[i + 1], got)]
         else:
             parts = share(stage, inputs, trace.values[i + 1], got)
         for k, part in zip(sources(trace.stages, i), parts, strict=True):
             waiting[k] = waiting[k] + part if k in waiting else part
-        if len(waiting) == 1:
+        if (
+            len(waiting) == 1 and not unknown[0] < next(iter(waiting)) <= unknown[-1]
+        ):  # there, axis 0 may not be the frames
             waiting = {k: scale(part) for k, part in waiting.items()}
     return waiting[stop] if stop in waiting else torch.zeros_like(trace.values[stop])
 
@@ -141,11 +150,27 @@ def backward(trace: Trace, grad: Tensor, relu: Callable[[Tensor, Tensor], Tensor
     def share(stage: Stage, inputs: tuple[Tensor, ...], out: Tensor, grad: Tensor) -> list[Tensor]:
         return gradient_to_inputs(stage, inputs, out, relu(grad, out) if stage.relu else grad)
 
-    return propagate(trace, grad, rule, share, _scale_small, stop=stop)
+    def opaque(stage: Stage, inputs: tuple[Tensor, ...], out: Tensor, grad: Tensor) -> list[Tensor]:
+        return vector_jacobian(stage.op, inputs, relu(grad, out) if stage.relu else grad)
+
+    return propagate(trace, grad, rule, share, _scale_small, stop=stop, opaque=opaque)
 
 
 def _scale_small(grad: Tensor) -> Tensor:
     return normalise(grad) if grad[:1].numel() <= SMALL else grad
+
+
+def vector_jacobian(op: Op, inputs: tuple[Tensor, ...], grad: Tensor) -> list[Tensor]:
+    """The transposed Jacobian of any operation, by autograd: its derivative needs no rule of ours. Zero where there is none."""
+    with torch.inference_mode(False), torch.enable_grad():
+        xs = [x.clone().requires_grad_(x.is_floating_point()) for x in inputs]
+        out = apply(op, *xs)
+        if not out.requires_grad:  # as of what counts or compares
+            return [grad.new_zeros(x.shape) for x in inputs]
+        wanted = [x for x in xs if x.requires_grad]
+        found = iter(torch.autograd.grad(out, wanted, grad.clone(), allow_unused=True))
+    parts = [next(found) if x.requires_grad else None for x in xs]
+    return [grad.new_zeros(x.shape) if p is None else p for p, x in zip(parts, inputs, strict=True)]
 
 
 def relu_gradient(grad: Tensor, out: Tensor) -> Tensor:

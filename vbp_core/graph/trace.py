@@ -80,7 +80,7 @@ class Trace:
         if not convs:
             return None
         at = convs[max(len(convs) - 1 - back, 0)] + 1
-        return min(k for k in bottlenecks(self.stages) if k >= at)
+        return min((k for k in bottlenecks(self.stages) if k >= at and self.values[k].dim() == 4), default=at)
 
     def frame(self, n: int) -> Trace:
         """The trace of frame `n` of the batch alone (views, no copies)."""

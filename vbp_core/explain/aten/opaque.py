@@ -74,7 +74,8 @@ class Call:
         floats = constant.is_floating_point() and x.is_floating_point()
         key = (id(constant), x.device, x.dtype)
         if key not in self._moved:
-            self._moved[key] = constant.to(x.device, x.dtype if floats else constant.dtype)
+            with torch.inference_mode(False):  # autograd may want it too
+                self._moved[key] = constant.to(x.device, x.dtype if floats else constant.dtype)
         return self._moved[key]
 
 
