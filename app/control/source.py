@@ -206,7 +206,7 @@ class SourceControl(QObject):
         info = drive.info
         self._window.setWindowTitle(f"{info.name} – {info.kind}, {len(drive)} frames – vbp")
         self.enable_actions(True)
-        path = str(info.path.resolve())
+        path = str((self._player.path or info.path).resolve())
         self._settings.change_document(path, options=self._player.options, min_speed=self._player.min_speed)
         if info.numbers and not np.isfinite(drive.angle_rad).any():
             text = f"{info.name} does not say which of its numbers is the steering"

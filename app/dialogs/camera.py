@@ -316,7 +316,7 @@ def _editable(hint: str, name: str) -> ComboBox:
     box.setEditable(True)
     box.setInsertPolicy(ComboBox.InsertPolicy.NoInsert)
     box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    box.setMinimumWidth(90)
+    box.setMinimumWidth(box.fontMetrics().horizontalAdvance("automatic") + 44)
     box.setAccessibleName(name)
     if (line := box.lineEdit()) is not None:
         line.setPlaceholderText(hint)

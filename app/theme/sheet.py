@@ -65,6 +65,7 @@ QComboBox QAbstractItemView {{ background: {panel}; border: 1px solid {border}; 
 QAbstractSpinBox, QLineEdit {{
     background: {raised}; border: 1px solid {border}; border-radius: 4px; padding: 3px 6px; color: {text};
 }}
+QAbstractSpinBox {{ padding: 1px 6px; }}
 QAbstractSpinBox:focus, QLineEdit:focus {{ border-color: {accent}; }}
 QAbstractSpinBox:disabled, QLineEdit:disabled {{ color: {faint}; background: {window}; }}
 QComboBox QLineEdit, QAbstractSpinBox QLineEdit {{ background: transparent; border: none; padding: 0; }}
