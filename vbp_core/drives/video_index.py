@@ -34,8 +34,8 @@ _OPEN_OPTIONS = {
     "h264,hevc,m4v,mxf,nut,rm,dv,obu",
 }
 
-_PATIENCE_S = 4.0  # of a processor; to open a good file takes some hundredths
-_BYTES_PER_S = 20 * 2**20
+_PATIENCE_S = 2.5  # of a processor; to open a good file takes some hundredths
+_BYTES_PER_S = 10 * 2**20
 
 T = TypeVar("T")
 VideoPacket: TypeAlias = "av.Packet[VideoStream]"
