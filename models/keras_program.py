@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+import torch
 
 from vbp.errors import ModelError
 from vbp.models import (
@@ -17,6 +20,7 @@ from vbp.models.keras_build import Build, Value
 from vbp.models.keras_config import Layer, Model, Ref, input_shape
 from vbp.models.keras_file import KerasFile
 from vbp.models.program import Program
+from vbp.models.spec import NetworkSpec
 
 ONE = {  # layers that take one value
     **keras_layers.LAYERS,
@@ -33,18 +37,21 @@ ONE = {  # layers that take one value
 KNOWN = (*ONE, *keras_shapes.JOINS, "TimeDistributed", "Model", "InputLayer", "Operator")
 
 
-def build(
-    file: KerasFile, model: Model, size: tuple[int, int, int], said: dict[str, dict[str, Any]]
-) -> Program:
-    """The program. size: channels, rows and columns of its picture. said: what the user says of layers. Raises ModelError."""
+def build(file: KerasFile, model: Model, picture: Ref, spec: NetworkSpec) -> Program:
+    """The program. picture: which of the inputs is; the others are numbers, which the specification gives. Raises ModelError."""
+    size, said = (spec.channels, spec.input_height, spec.input_width), spec.layers
     _check_known(model)
     _check_said(model, said)
     store = file.weights
     version = file.version[:1]
     number = int(version) if version in ("1", "2", "3") else 2
     b = Build(store.arrays(model.layers), number, store.theano, said)
-    picture = _picture(b, model, size)
-    outputs = _run(b, model, [picture], "")
+    first = _picture(b, input_shape(replace(model, inputs=[picture])) or (), size)
+    inputs = [
+        first if ref == picture else _number(b, model, ref, spec.inputs[ref.layer], size)
+        for ref in model.inputs
+    ]
+    outputs = _run(b, model, inputs, "")
     names = []
     for ref, value in zip(model.outputs, outputs, strict=True):
         try:
@@ -57,11 +64,8 @@ def build(
     return Program(b.nodes, b.tensors, "picture", (None, *size), names)
 
 
-def _picture(b: Build, model: Model, size: tuple[int, int, int]) -> Value:
+def _picture(b: Build, shape: tuple[int | None, ...], size: tuple[int, int, int]) -> Value:
     """The input: as the file has its axes, with the channels in front."""
-    import torch
-
-    shape = input_shape(model) or ()
     meta = torch.empty((2, *size), device="meta")
     b.taken.add("picture")
     first = shape and is_channels_first(shape)
@@ -71,6 +75,17 @@ def _picture(b: Build, model: Model, size: tuple[int, int, int]) -> Value:
         )
         return x
     return Value("picture", meta, (0, 1, 2) if first else (2, 0, 1))
+
+
+def _number(b: Build, model: Model, ref: Ref, value: float, size: tuple[int, int, int]) -> Value:
+    """An input that is always this number: a dense layer without weights, for as many pictures as there are."""
+    (count,) = input_shape(replace(model, inputs=[ref])) or ()
+    meta = torch.empty((2, *size), device="meta")
+    mean = b.make(
+        ref.layer, "mean.dim", (0,), self=Value("picture", meta, (2, 0, 1)), dim=[2, 3], keepdim=False
+    )
+    weight, bias = torch.zeros(count or 1, size[0]), torch.full((count or 1,), value)
+    return b.make(ref.layer, "linear.default", (0,), input=mean, weight=weight, bias=bias)
 
 
 def is_channels_first(shape: tuple[int | None, ...]) -> bool:

@@ -109,6 +109,7 @@ class NetworkSpec:
     output "class": a score for each of `classes`, of the same kind; the names may be left out.
 
     layers: what layers of a Keras file compute that hold code, by their names: scale, offset, crop, resize.
+    inputs: of a Keras network with others than the picture, the number that each of them always is.
     """
 
     name: str
@@ -131,6 +132,7 @@ class NetworkSpec:
     steering_ratio: float = 0.0
     classes: tuple[str, ...] = ()
     layers: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, float] = field(default_factory=dict)
     output_offset: float = 0.0
     output_bins: tuple[float, ...] = ()
     output_reading: str = "expected"
@@ -141,7 +143,7 @@ class NetworkSpec:
         )
         _check_types(self, "input_height input_width channels output_index", int)
         _check_types(self, "output_scale wheelbase_m steering_ratio output_offset", float)
-        _check_types(self, "arguments layers", dict)
+        _check_types(self, "arguments layers inputs", dict)
         object.__setattr__(self, "name", clean(self.name))
         object.__setattr__(self, "trained_on", printable(self.trained_on))  # may be long
         for name in ("mean", "std", "classes", "output_bins"):  # lists in files

@@ -11,7 +11,7 @@ from typing import Any
 
 from vbp.errors import ModelError
 from vbp.models.spec import MAX_BINS, CropRule, NetworkSpec
-from vbp.models.spec_layers import check_said
+from vbp.models.spec_layers import check_inputs, check_said
 from vbp.reading import read_file
 
 MAX_BYTES = 1_000_000
@@ -51,9 +51,11 @@ def read_spec(
         if "classes" in data and data.get("output") != "class":
             raise ModelError('classes are those of a classifier, which says output = "class"; leave them out')
         if "layers" in data:
-            if not of_keras:
-                raise ModelError("layers are those of a Keras file that hold code; leave them out")
             data["layers"] = check_said(data["layers"])
+        if "inputs" in data:
+            data["inputs"] = check_inputs(data["inputs"])
+        if not of_keras and (given := {"layers", "inputs"} & set(data)):
+            raise ModelError(f"{given.pop()} are those of a Keras file; leave them out")
         if isinstance(bins := data.get("output_bins"), int) and 1 < bins <= MAX_BINS:
             data["output_bins"] = [2 * i / (bins - 1) - 1 for i in range(bins)]
         _normalise(data)

@@ -37,3 +37,18 @@ def check_said(layers: Any) -> dict[str, dict[str, Any]]:
                 "bilinear-1 (TensorFlow 1's)"
             )
     return layers
+
+
+def check_inputs(inputs: Any) -> dict[str, float]:
+    """[[inputs]] of a specification, each with name and value: the numbers by name. Raises ModelError."""
+    found = {}
+    given: Any
+    for given in inputs if isinstance(inputs, list) else [None]:
+        value: Any = given.get("value") if isinstance(given, dict) else None
+        number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30
+        if not number or set(given) != {"name", "value"} or not isinstance(given["name"], str):
+            raise ModelError(
+                f"inputs holds {str(given)[:60]}; write [[inputs]] and below it name, of an input that is no picture, and value, a number"
+            )
+        found[given["name"]] = float(value)
+    return found

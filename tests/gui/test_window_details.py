@@ -11,6 +11,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
+from kerasmaker import tiny
 from vbp.app import theme
 from vbp.app.state.actions import ACTIONS
 from vbp.app.widgets.checkpoint_strip import CheckpointStrip, Tile
@@ -60,6 +61,14 @@ def test_an_error_goes_with_the_next_network(qtbot, open_window, tmp_path):
     qtbot.waitUntil(lambda: "bad.safetensors" in window.notice.message(), timeout=WAIT)
     window.network.use("NetSVF")
     assert window.notice.message() == ""
+
+
+def test_a_keras_file_is_dropped_and_what_is_assumed_of_it_is_said(qtbot, open_window, tmp_path):
+    window = open_window(network="NetSVF")
+    window.drop(tiny(tmp_path / "mypilot"))  # Donkeycar's have no extension
+    qtbot.waitUntil(lambda: window.player.ready.name.endswith("mypilot"), timeout=WAIT)
+    assert "mypilot does not say" in window.notice.message() and "Assumed" in window.notice.message()
+    qtbot.waitUntil(lambda: window.presenter.complete(0), timeout=WAIT)
 
 
 def test_a_new_crop_is_drawn_beside_the_old_one(qtbot, open_window):

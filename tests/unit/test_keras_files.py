@@ -13,6 +13,9 @@ import torch.nn.functional as F
 from kerasmaker import layer, numbers, read_here, sequential, tiny, write
 from lambdamaker import CODES
 from vbp.errors import ModelError
+from vbp.explain.exported import read_network
+from vbp.explain.registry import explain
+from vbp.graph.trace import trace
 from vbp.models.registry import load_network
 
 SPEC = 'output_unit = "deg"\noutput_sign = "left"\n'
@@ -269,3 +272,54 @@ def test_arithmetic_as_tf_keras_writes_it(tmp_path):
     path = write(tmp_path / "net.h5", config, {}, keras_version="2.8.0")
     images = numbers(2, 4, 5, 3)
     np.testing.assert_allclose(run(path, images), 2 * (2 - images / 127.5)[:, 1:3].reshape(2, -1), atol=1e-5)
+
+
+def test_an_input_that_is_no_picture_may_be_given_a_number(tmp_path):
+    kernel = numbers(62, 1)
+
+    def part(kind, name, *inputs, **config):
+        nodes = [[[i, 0, 0, {}] for i in inputs]] if inputs else []
+        return {**layer(kind, name, **config), "name": name, "inbound_nodes": nodes}
+
+    layers = [
+        part("InputLayer", "speed", batch_input_shape=[None, 2]),
+        part("InputLayer", "camera", batch_input_shape=[None, 4, 5, 3]),
+        part("Flatten", "f", "camera"),
+        part("Concatenate", "both", "speed", "f", axis=-1),
+        part("Dense", "out", "both", units=1, use_bias=False),
+    ]
+    ends = {"input_layers": [["speed", 0, 0], ["camera", 0, 0]], "output_layers": [["out", 0, 0]]}
+    config = {"class_name": "Model", "config": {"name": "m", "layers": layers, **ends}}
+    path = write(tmp_path / "net.h5", config, {"out": {"out/kernel:0": kernel}}, keras_version="2.3.1")
+    with pytest.raises(
+        ModelError, match=r"2 inputs, speed \(2\), camera \(4x5x3\).*one picture.*\[\[inputs\]\].*speed"
+    ):
+        load_network(path)
+    (tmp_path / "net.toml").write_text(SPEC + '[[inputs]]\nname = "speed"\nvalue = 0.5\n')
+    images = numbers(3, 4, 5, 3)
+    wanted = 0.5 * kernel[:2].sum() + images.reshape(3, -1) @ kernel[2:]
+    np.testing.assert_allclose(run(path, images), wanted, atol=1e-5)
+    graph = read_network(load_network(path).module, (3, 4, 5))
+    maps = explain(trace(graph, torch.from_numpy(images).permute(0, 3, 1, 2)), "gradient-input")
+    relevance = (kernel[2:].reshape(4, 5, 3) * images).sum(-1)
+    wanted = relevance / np.abs(relevance).max((1, 2), keepdims=True)
+    np.testing.assert_allclose(maps.numpy(), wanted, atol=1e-5)
+    (tmp_path / "net.toml").write_text(SPEC + '[[inputs]]\nname = "sped"\nvalue = 0.5\n')
+    with pytest.raises(ModelError, match="name = .speed"):
+        load_network(path)
+
+
+def test_a_softmax_is_taken_for_classes_unless_it_steers(tmp_path):
+    for name, output in (("out", "class"), ("angle_out", "steering_wheel_angle")):
+        config = sequential(
+            layer("Flatten", "flat", batch_input_shape=[None, 4, 5, 3]),
+            layer("Dense", name, units=5, use_bias=False, activation="softmax"),
+        )
+        path = write(
+            tmp_path / f"{name}.h5", config, {name: {"kernel:0": numbers(60, 5)}}, keras_version="2.3.1"
+        )
+        network = load_network(path)
+        assert network.spec.output == output and len(network.spec.output_bins) == (
+            5 if name == "angle_out" else 0
+        )
+        assert ("5 classes" in network.assumed) == (output == "class")

@@ -58,6 +58,9 @@ def test_an_angle_may_be_one_of_several_or_count_from_another_middle(tmp_path):
         ('output_reading = "middle"', "expected, largest"),
         ("output_offset = inf", "output_offset"),
         ("layers = { a = { scale = 1 } }", "layers are those of a Keras file"),
+        ("inputs = 3", "write ..inputs.."),
+        ('inputs = [{ name = "a", value = "b" }]', "and value, a number"),
+        ('inputs = [{ name = "a", value = 1 }]', "inputs are those of a Keras file"),
         ('output = "class"\noutput_bins = 3', "leave them out"),
     ):
         with pytest.raises(ModelError, match=words):
