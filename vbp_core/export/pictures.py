@@ -17,6 +17,7 @@ from vbp.export.render import Clip, open_clip
 from vbp.files import lock_file
 from vbp.frames import table
 from vbp.readable import cell
+from vbp.reading import read_head
 
 LIST = "frames.csv"
 LOCK = ".vbp-lock"  # while they are being written
@@ -118,7 +119,9 @@ def is_ours(folder: Path) -> bool:
         return True
     if LIST not in names:
         return False
-    with (folder / LIST).open("rb") as file:
-        header = file.readline(200).decode("utf-8", "replace").strip()
+    try:
+        header = read_head(folder / LIST, 200).decode("utf-8", "replace").partition("\n")[0].strip()
+    except OSError:  # it is no file
+        return False
     stems = {n.removesuffix(".part").removesuffix(".png") for n in names - {LIST}}
     return header.startswith(HEADS) and all(s.isascii() and s.isdecimal() and len(s) == 6 for s in stems)
