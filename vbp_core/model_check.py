@@ -200,7 +200,8 @@ def _notes(engine: Engine, traces: list[Trace], outputs: NDArray[np.float64], re
     for stage in opaque:
         assert isinstance(stage.op, Opaque)
         found.append(
-            f"layer {stage.name} ({stage.op.what}) is run but not explained; methods that propagate through it do not work"
+            f"layer {stage.name} ({stage.op.what}) has no rule of its own: gradients pass it by autograd, and what else passes it "
+            "stands beside the methods"
         )
     if not np.isfinite(outputs).all():
         found.append(f"the output is not a number on {pictures}: its weights or its input are broken")

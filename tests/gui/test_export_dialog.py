@@ -232,10 +232,10 @@ def test_time_left_is_readable() -> None:
 
 def test_a_network_without_a_mask_is_exported_and_the_dialog_says_why(qtbot, open_window, tmp_path) -> None:
     torch.export.save(
-        torch.export.export(Gated().eval(), (torch.rand(2, 3, 24, 32),)), tmp_path / "gated.pt2"
+        torch.export.export(Attending().eval(), (torch.rand(2, 3, 24, 32),)), tmp_path / "attending.pt2"
     )
-    (tmp_path / "gated.toml").write_text('output_unit = "rad"\noutput_sign = "left"\n')
-    window = open_window(network=str(tmp_path / "gated.pt2"), frame=8)
+    (tmp_path / "attending.toml").write_text('output_unit = "rad"\noutput_sign = "left"\n')
+    window = open_window(network=str(tmp_path / "attending.pt2"), frame=8)
     window.marks.set_part(5, 8)
     dialog = ask(qtbot, window, tmp_path / "clip.mp4")
     for panel in ("lrp", "maps"):
@@ -256,15 +256,16 @@ def test_a_network_without_a_mask_is_exported_and_the_dialog_says_why(qtbot, ope
     assert "clip.mp4 is exported" in said and "VisualBackProp shows nothing of this network: layer" in said
 
 
-class Gated(nn.Module):
-    """A gate behind the convolutions, which neither VisualBackProp nor LRP passes."""
+class Attending(nn.Module):
+    """Attention between places, which neither VisualBackProp nor LRP passes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first, self.second = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 3)
-        self.gate, self.head = nn.Linear(6, 6), nn.Linear(6, 1)
+        self.head = nn.Linear(6, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x).relu()
-        x = x * torch.sigmoid(self.gate(x.mean((2, 3))))[:, :, None, None]
+        places = x.flatten(2)
+        x = torch.bmm(places, (places.transpose(1, 2) @ places).softmax(1)).view(x.shape)
         return self.head(self.second(x).relu().mean((2, 3)))

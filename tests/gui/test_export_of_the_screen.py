@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from drivemaker import WAIT
 from PySide6.QtCore import Qt
-from test_export_dialog import LONG, Gated, ask
+from test_export_dialog import LONG, Attending, ask
 from test_method_panels import wait_complete
 
 from vbp.app.jobs.export_queue import DONE, FAILED, Export
@@ -99,12 +99,12 @@ def test_methods_come_and_go_with_the_screen(qtbot, open_window) -> None:
 def test_the_preview_and_the_export_warn_of_the_same(qtbot, open_window, tmp_path) -> None:
     """Of a crop that does not fit, and of maps that cannot be: in the same words, each once."""
     torch.export.save(
-        torch.export.export(Gated().eval(), (torch.rand(2, 3, 24, 32),)), tmp_path / "gated.pt2"
+        torch.export.export(Attending().eval(), (torch.rand(2, 3, 24, 32),)), tmp_path / "attending.pt2"
     )
-    (tmp_path / "gated.toml").write_text(
+    (tmp_path / "attending.toml").write_text(
         'output_unit = "rad"\noutput_sign = "left"\n[crop]\nrows = 300\nof_width = 320\n'
     )
-    window = open_window(network=str(tmp_path / "gated.pt2"), frame=8)
+    window = open_window(network=str(tmp_path / "attending.pt2"), frame=8)
     dialog = ask(qtbot, window, tmp_path / "one.png", ".png")
     qtbot.waitUntil(lambda: dialog.preview._rgb is not None, timeout=WAIT)
     said = dialog.missing.text()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_network_not_explained import Gated, trained
+from test_network_not_explained import Attending, trained
 
 from exportmaker import frames_of, make_drive, make_job
 from vbp.cli import main
@@ -27,8 +27,8 @@ PANELS = ("camera", "visualbackprop", "lrp", "maps", "plot")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "gated.pt2"
-    torch.export.save(torch.export.export(trained(Gated()).eval(), (torch.rand(2, 3, 12, 16),)), path)
+    path = tmp_path_factory.mktemp("model") / "attending.pt2"
+    torch.export.save(torch.export.export(trained(Attending()).eval(), (torch.rand(2, 3, 12, 16),)), path)
     path.with_suffix(".toml").write_text('output_unit = "rad"\noutput_sign = "left"\n')
     return path
 
@@ -72,14 +72,14 @@ def test_a_folder_of_pictures_warns_in_each(drive: Path, model: Path, tmp_path: 
     import cv2
 
     yellow = {}
-    for kind, name in (("gated", str(model)), ("NetSVF", "NetSVF")):
+    for kind, name in (("attending", str(model)), ("NetSVF", "NetSVF")):
         job = make_job(
             drive, tmp_path / kind, 0, 1, panels=("visualbackprop",), format="pictures", size=(1280, 720)
         )
         export(replace(job, model=name))
         shown = cv2.imread(str(tmp_path / kind / "000000.png"))[..., ::-1].astype(np.int64)
         yellow[kind] = int((np.abs(shown - rgb(WARNING)).max(axis=2) < 24).sum())
-    assert yellow["gated"] > 400 and yellow["NetSVF"] == 0
+    assert yellow["attending"] > 400 and yellow["NetSVF"] == 0
 
 
 def test_mcap_has_angles_and_a_diagnosis_for_each_frame(drive: Path, model: Path, tmp_path: Path) -> None:

@@ -19,22 +19,23 @@ SPEC = NetworkSpec("mine", "", {}, input_height=12, input_width=16, channels=3)
 FRAME = np.random.default_rng(3).integers(0, 256, (12, 16, 3), dtype=np.uint8)
 
 
-class Gated(nn.Module):
-    """A squeeze-and-excite gate, which no method passes that comes from the output."""
+class Attending(nn.Module):
+    """Attention between places, which VisualBackProp and LRP do not pass."""
 
     def __init__(self, outputs: int = 1) -> None:
         super().__init__()
         self.first, self.second = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 3)
-        self.gate, self.head = nn.Linear(6, 6), nn.Linear(6, outputs)
+        self.head = nn.Linear(6, outputs)
         self.norm, self.drop = nn.BatchNorm2d(6), nn.Dropout(0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(self.first(x)).relu()
-        x = x * torch.sigmoid(self.gate(x.mean((2, 3))))[:, :, None, None]
+        places = x.flatten(2)
+        x = torch.bmm(places, (places.transpose(1, 2) @ places).softmax(1)).view(x.shape)
         return self.head(self.drop(self.second(x).relu().mean((2, 3))))
 
 
-class Plain(Gated):
+class Plain(Attending):
     def forward(self, x: Tensor) -> Tensor:
         x = self.second(self.norm(self.first(x)).relu()).relu()
         return self.head(self.drop(x.mean((2, 3))))
@@ -54,7 +55,7 @@ def wanted(module: nn.Module) -> float:
 
 
 def test_what_cannot_be_explained_still_predicts_and_says_why():
-    module = trained(Gated())
+    module = trained(Attending())
     engine = Engine(Network(SPEC, module.eval()), "cpu")
     done = engine.run(FRAME, ("visualbackprop", "grad-cam"), strict=False)
     assert done.angle_rad == pytest.approx(wanted(module), abs=1e-6)
@@ -64,7 +65,7 @@ def test_what_cannot_be_explained_still_predicts_and_says_why():
         engine.run(FRAME)
 
 
-@pytest.mark.parametrize("kind", [Plain, Gated])
+@pytest.mark.parametrize("kind", [Plain, Attending])
 def test_a_program_that_was_exported_in_train_mode_drives_as_in_eval_mode(tmp_path, kind):
     module = trained(kind())
     torch.export.save(torch.export.export(module.train(), (torch.rand(2, 3, 12, 16),)), tmp_path / "net.pt2")
