@@ -21,6 +21,7 @@ import zstandard
 
 from picturemaker import encode, picture
 from vbp.drives import mcap_records, message_file, open_drive
+from vbp.drives.csv_layout import find_layout
 from vbp.drives.donkey import sniff
 from vbp.drives.labels import date_ns
 from vbp.drives.patience import unless, within
@@ -282,6 +283,11 @@ def test_work_that_does_not_end_is_left_to_itself():
     assert within(1e9, lambda: 5, "") == 5
     with pytest.raises(KeyError):
         within(1e9, lambda: {}["a"], "")
+
+
+def test_no_column_is_known_by_a_name_that_fills_the_screen():
+    assert find_layout(["steering" + "[" * 90]) is not None
+    assert find_layout(["steering" + "[" * 5000]) is None
 
 
 def test_a_video_of_too_large_pictures_is_said_to_be_one(tmp_path, monkeypatch):

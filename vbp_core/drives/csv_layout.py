@@ -12,6 +12,7 @@ from vbp.drives.convention import Convention
 from vbp.drives.tables import column_key, first_columns, first_rows
 from vbp.errors import DriveError, NeedsAngleUnitError
 
+_LONGEST_NAME = 100  # of a column; a longer one is damaged
 _SEPARATOR = r"[\s_\-.(\[]*"
 _FRAME = re.compile(r"(frame|video_frame)([_\s]?(index|idx|number|no|nr|num|id))?|index|idx")
 _TIME = re.compile(
@@ -75,7 +76,7 @@ def lists_steering(path: Path) -> bool:
 
 def find_layout(columns: Collection[str]) -> Layout | None:
     """The layout of these columns (keys, in any order); None without an angle."""
-    keys = sorted({column_key(c) for c in columns})
+    keys = sorted({column_key(c) for c in columns if len(c) <= _LONGEST_NAME})
     plain = {k: re.sub(r"\s+", "_", k) for k in keys}
     if {"ts_micro", "wheel"} <= set(keys):
         frame = next((k for k in ("frame", "frame_index") if k in keys), "")
