@@ -231,7 +231,8 @@ class SourceControl(QObject):
             answers = [("Radians", again("rad")), ("Degrees", again("deg")), ("−1 to 1", again("unit"))]
             self._notice.show_message(f"{said}; what are its numbers?", "warning", [*answers, more])
         elif failed.path.exists():
-            self._notice.show_message(said, "error", [more] if said != failed.text or "--" in said else [])
+            doubtful = options != OpenOptions() or "--" in failed.text  # another word of the user may mend it
+            self._notice.show_message(said, "error", [more] if doubtful else [])
         else:
             self._settings.forget_recent(str(failed.path))
             self._start_page.set_recent(self._settings.recent())

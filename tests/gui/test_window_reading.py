@@ -98,6 +98,23 @@ def test_unit_side_and_speed_are_chosen_and_kept(qtbot, open_window):
     dialog.reject()
 
 
+def test_a_camera_that_is_not_there_is_asked_for_again(qtbot, open_window):
+    window = open_window(frame=7)
+    window.actions_by_id["reading"].trigger()
+    dialog = window.source.reading
+    dialog.camera.setEditText("roof")
+    dialog.accept()
+    qtbot.waitUntil(lambda: "roof" in window.notice.message(), timeout=WAIT)
+    wait_shown(qtbot, window, 7)  # as it was read before
+    assert window.player.options == OpenOptions()
+    (again,) = window.notice.actions_shown()
+    again.click()
+    assert dialog.isVisible()
+    assert dialog.camera.currentText() == "roof"
+    assert "roof" in dialog.said.text()
+    dialog.reject()
+
+
 def test_a_steering_that_is_not_known_is_chosen_by_a_button(qtbot, make_window, shared):
     window = make_window()
     window.source.open_drive(shared / "cases/09_ros_steering/float_topic")
