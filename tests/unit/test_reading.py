@@ -12,11 +12,14 @@ import pytest
 import zstandard
 
 from picturemaker import picture
+from roadmaker import tiny_spec
+from runmaker import PLAIN
 from vbp.drives import open_drive
 from vbp.errors import DriveError, VbpError
 from vbp.reading import damaged, open_file, read_file, read_head, unpack
 from vbp.simulate import load_truth
 from vbp.training import Run
+from vbp.training.folder import METRICS, Config, start_folder
 
 
 def write(path: Path, data: bytes) -> Path:
@@ -146,3 +149,12 @@ def test_a_link_that_leads_out_of_its_folder_is_not_read_not_even_its_first_byte
     (tmp_path / "mine.png").symlink_to(picture(tmp_path / "elsewhere" / "1.png"))
     with open_drive(tmp_path / "mine.png") as drive:
         assert len(drive) == 1
+
+
+@pytest.mark.parametrize("rows", ["1,2\r3,4", "x,y", "1", '"' * 9])
+def test_damaged_metrics_of_a_run_are_said_to_be_such(rows, tmp_path):
+    run = tmp_path / "run"
+    start_folder(run, Config(tiny_spec(), PLAIN, ()))
+    write(run / METRICS, f"epoch,step,train_loss,test_rmse_rad,test_mae_deg,lr,seconds\n{rows}\n".encode())
+    with pytest.raises(VbpError, match=r"metrics\.csv is damaged"):
+        Run(run).metrics()

@@ -141,11 +141,9 @@ class Run:
             return []
         except (OSError, UnicodeDecodeError) as error:
             raise VbpError(f"{self.path / METRICS} cannot be read: {error}") from error
-        try:
-            columns = _columns(self.config.task)
+        columns = _columns(self.config.task)
+        with damaged(self.path / METRICS):
             return [_row(line, columns) for line in csv.DictReader(io.StringIO(text))]
-        except (KeyError, TypeError, ValueError) as error:
-            raise VbpError(f"{self.path / METRICS} is damaged ({str(error)[:100]})") from error
 
     @property
     def finished(self) -> bool:
