@@ -122,3 +122,32 @@ def test_gradients_through_gates_and_norms_are_autograds():
         size = (wanted * images.detach()).sum(1)
         size = size / size.abs().amax((1, 2), keepdim=True)
         torch.testing.assert_close(explain(done, "gradient-input"), size, atol=1e-9, rtol=1e-9)
+
+
+LINEAR = {
+    "transposed": lambda s, x: s.up2(x),
+    "nearest": lambda s, x: F.interpolate(x, scale_factor=2),
+    "bilinear": lambda s, x: F.interpolate(x, scale_factor=2, mode="bilinear"),
+    "reflection": lambda s, x: F.pad(x, (1, 2, 3, 1), mode="reflect"),
+    "pixel shuffle": lambda s, x: F.pixel_shuffle(x, 2),
+    "channel shuffle": lambda s, x: F.channel_shuffle(x, 4),
+    "turned": lambda s, x: x.permute(0, 1, 3, 2).flip(2),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_without_biases_lrp_of_a_tiny_eps_is_gradient_times_input(name):
+    """A theorem on networks of ReLUs without biases (Ancona et al. 2018), whatever linear maps stand between."""
+    module = Middle(LINEAR[name], up2=nn.ConvTranspose2d(8, 4, 4, 2, 1))
+    for key, parameter in module.named_parameters():
+        if key.endswith("bias"):
+            nn.init.zeros_(parameter)
+    module = module.double()
+    images = torch.rand((2, *SHAPE), dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(module(images).sum(), images)
+    done = trace(read_network(module, SHAPE, torch.float64), images.detach())
+    assert [s for s in done.stages if isinstance(s.op, Opaque)]
+    wanted = (gradient * images.detach()).sum(1)
+    wanted = wanted / wanted.abs().amax((1, 2), keepdim=True)
+    torch.testing.assert_close(explain(done, "lrp", eps=0.0), wanted, atol=1e-8, rtol=1e-6)
+    torch.testing.assert_close(explain(done, "lrp", eps=1e-12), wanted, atol=1e-4, rtol=1e-4)

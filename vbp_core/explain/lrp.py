@@ -8,8 +8,10 @@ from torch import Tensor
 
 from vbp.errors import ExplainError
 from vbp.explain import target as targets
+from vbp.explain.linear_maps import epsilon_opaque, moved
 from vbp.explain.target import TargetLike
 from vbp.graph.adjoint import (
+    OpaqueShare,
     Rule,
     Share,
     adjoint,
@@ -54,11 +56,14 @@ def lrp(trace: Trace, target: TargetLike = None, eps: float = EPS, bias: bool = 
         def share(stage: Stage, xs: tuple[Tensor, ...], z: Tensor, r: Tensor) -> list[Tensor]:
             return epsilon_share(stage, xs, z, r, eps)
 
+        def opaque(stage: Stage, xs: tuple[Tensor, ...], z: Tensor, r: Tensor) -> list[Tensor] | None:
+            return epsilon_opaque(stage, xs, z, r, eps)
+
         kernels = loaded_kernels()
         at = deepest_covered(trace) if kernels is not None and bias else None
         if kernels is None or at is None:
-            return sweep(trace, start, rule, share)
-        head = propagate(trace, start, rule, share, stop=at)
+            return sweep(trace, start, rule, share, opaque=opaque)
+        head = propagate(trace, start, rule, share, stop=at, opaque=opaque)
         return normalise(native_lrp(kernels, trace, head, at, eps))
 
 
@@ -69,12 +74,19 @@ def checked_eps(eps: float, method: str) -> float:
     return eps if eps >= MIN_EPS else 0.0  # 0 has rules of its own for a z_j of 0
 
 
-def sweep(trace: Trace, relevance: Tensor, rule: Rule, share: Share, first: int | None = None) -> Tensor:
+def sweep(
+    trace: Trace,
+    relevance: Tensor,
+    rule: Rule,
+    share: Share,
+    first: int | None = None,
+    opaque: OpaqueShare = moved,
+) -> Tensor:
     """Hand relevance, shaped as values[first] (default: the output), down to the input by a rule that is linear in it.
 
-    rule, share: as `propagate` takes them. (N, H, W), scaled to max |r| = 1.
+    rule, share, opaque: as `propagate` takes them. (N, H, W), scaled to max |r| = 1.
     """
-    summed: Tensor = propagate(trace, relevance, rule, share, first=first).sum(1)
+    summed: Tensor = propagate(trace, relevance, rule, share, first=first, opaque=opaque).sum(1)
     return normalise(summed)
 
 

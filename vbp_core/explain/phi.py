@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from vbp.errors import ExplainError
+from vbp.explain.linear_maps import epsilon_opaque
 from vbp.explain.lrp import epsilon, epsilon_share, sweep
 from vbp.explain.target import TargetLike
 from vbp.graph.trace import Trace
@@ -37,4 +38,5 @@ def phi(trace: Trace, target: TargetLike = None) -> Tensor:
             lambda stage, x, z, r: epsilon(stage, x, z, r, 0.0, False),
             lambda stage, xs, z, r: epsilon_share(stage, xs, z, r, 0.0),
             first,
+            lambda stage, xs, z, r: epsilon_opaque(stage, xs, z, r, 0.0),
         )
