@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import h5py
 import numpy as np
 import torch
 
 import bagmaker
+from kerasmaker import tiny
 from picturemaker import picture, shade, write_table
 from recordingmaker import record
 from roadmaker import tiny_spec, write_drive, write_signs
@@ -185,6 +187,11 @@ def _networks(place) -> None:
     folder = place("network", "pt2", "n.pt2")
     torch.export.save(torch.export.export(module, (torch.rand(1, 3, 11, 15),)), folder / "n.pt2")
     (folder / "n.toml").write_text(SPEC)
+    keras = tiny(place("network", "keras h5", "n.h5") / "n.h5")
+    with zipfile.ZipFile(place("network", "keras", "n.keras") / "n.keras", "w") as archive:
+        with h5py.File(keras) as file:
+            archive.writestr("config.json", file.attrs["model_config"])
+        archive.writestr("model.weights.h5", keras.read_bytes())
     torch.save(module.state_dict(), place("weights", "pth", "n.pth") / "n.pth")
     torch.save(
         module.state_dict(),
