@@ -93,7 +93,7 @@ def parse(text: Any, where: str) -> dict[str, Any]:
 
 
 def _hdf5(path: Path, weights: Path | None) -> KerasFile:
-    store = Store(read_hdf5(read_file(path, MAX_WEIGHTS)))
+    store = Store(read_hdf5(_bytes(path)))
     text = store.attribute("", "model_config")
     if text is None:
         config = _beside(path, _is_architecture) if weights is None else None
@@ -111,12 +111,20 @@ def _is_architecture(path: Path) -> bool:
     return path.suffix.lower() == ".json" and names_layers(path)
 
 
+def _bytes(path: Path) -> bytes:
+    """All of a file; as much memory as it has bytes."""
+    size = path.stat().st_size
+    if size > MAX_WEIGHTS:
+        raise ModelError(f"it has {size:,} bytes; at most {MAX_WEIGHTS:,} are read")
+    return read_file(path, size)
+
+
 def _with_weights(config: dict[str, Any], path: Path, store: Store | None = None) -> KerasFile:
     if not path.is_file():
         raise ModelError(f"there is no weights file {path}")
     if not is_hdf5(path):
         raise ModelError(f"its weights {path} are no HDF5 file; {AGAIN}")
-    store = store or Store(read_hdf5(read_file(path, MAX_WEIGHTS)))
+    store = store or Store(read_hdf5(_bytes(path)))
     return KerasFile(config, store, str(config.get("keras_version") or store.version))
 
 
@@ -145,4 +153,4 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> bytes
         raise ModelError(
             f"{info.filename} in it unpacks to {info.file_size:,} bytes, which is too large to be true"
         )
-    return read_member(archive, info.filename, most)
+    return read_member(archive, info.filename, info.file_size)
