@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -29,7 +30,8 @@ FILTERS = (1, 2, 3, 6)  # deflate, shuffle, fletcher32, scaleoffset
 RATIO, ALWAYS = 20, 2**20  # of what a data set unpacks to what is stored; bytes that are no matter
 MAX_OBJECTS, MAX_DEPTH = 50_000, 20
 MAX_MEMORY = 8 * 2**30  # bytes, of the process
-SECONDS = 120
+SECONDS = 120  # on the clock; of processor time less, so that nothing spins on where vbp itself was killed
+CPU_SECONDS, BYTES_A_SECOND = 5, 10 * 2**20
 MAGIC = b"vbp hdf5\n"  # before the answer; the library may print something first
 
 
@@ -53,6 +55,8 @@ def read_hdf5(data: bytes) -> Contents:
         )
     except subprocess.TimeoutExpired as error:
         raise ModelError("it is damaged: reading it takes for ever") from error
+    if done.returncode == -getattr(signal, "SIGXCPU", 0) != 0:
+        raise ModelError("it is damaged: reading it takes for ever")
     if done.returncode or MAGIC not in done.stdout:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise ModelError(f"it is damaged, HDF5 cannot read it ({last[0][:100] if last else 'it crashes'})")
@@ -79,8 +83,9 @@ def understood(answer: bytes) -> Contents:
 
 def main() -> None:
     """The bytes of a file on stdin, its contents on stdout."""
-    _limit_memory()
-    sys.stdout.buffer.write(answer(sys.stdin.buffer.read()))
+    data = sys.stdin.buffer.read()
+    _limit(CPU_SECONDS + len(data) // BYTES_A_SECOND)
+    sys.stdout.buffer.write(answer(data))
 
 
 def answer(data: bytes) -> bytes:
@@ -97,10 +102,14 @@ def answer(data: bytes) -> bytes:
     return b"".join((MAGIC, head.encode(), b"\n", *reader.parts))
 
 
-def _limit_memory() -> None:
+def _limit(seconds: int) -> None:
+    """Of memory, and of processor time from now on."""
     try:
         import resource
 
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        end = math.ceil(used.ru_utime + used.ru_stime) + seconds
+        resource.setrlimit(resource.RLIMIT_CPU, (end, end + 1))
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     except (ImportError, ValueError, OSError):  # Windows, or a lower limit is set
         pass

@@ -216,6 +216,10 @@ def _warm_up() -> None:
     import vbp.simulate
     import vbp.training
 
+    with suppress(ImportError):  # torch makes a folder for its own compiler when the first network is opened
+        from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+        cache_dir()
     _ = cantools, rosbags, vbp
 
 

@@ -70,6 +70,19 @@ def test_a_file_that_crashes_hdf5(tmp_path, monkeypatch):
     crash.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(crash))
     refused(tiny(tmp_path / "net.h5"), "it is damaged, HDF5 cannot read it .it crashes.")
+    crash.write_text("#!/bin/sh\nkill -XCPU $$\n")  # as the system does to one that goes round in circles
+    refused(tiny(tmp_path / "net.h5"), "it is damaged: reading it takes for ever")
+
+
+def test_the_process_that_reads_hdf5_is_limited(tmp_path):
+    """Also where vbp is gone: a file on which HDF5 goes round in circles must not keep a processor."""
+    import resource
+    import subprocess
+
+    code = "from vbp.models import hdf5; hdf5._limit(3); import resource; print(resource.getrlimit(resource.RLIMIT_CPU)[0])"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert 3 <= int(done.stdout) <= 15
+    assert resource.getrlimit(resource.RLIMIT_CPU)[0] != int(done.stdout)  # not of this process
 
 
 @pytest.mark.parametrize(
