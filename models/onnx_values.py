@@ -73,6 +73,7 @@ class Builder:
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     layer: str = ""  # that the nodes now made belong to
+    _names: dict[int, str] = field(default_factory=dict)  # of the tensors, by identity
 
     def call(self, op: str, /, *, like: Data | None = None, **arguments: Any) -> Any:
         """One ATen operation of arguments among which are Values. Of constants alone it is computed now.
@@ -138,12 +139,11 @@ class Builder:
         return _each(arguments, plain)
 
     def constant(self, tensor: Tensor) -> Ref:
-        for name, known in self.tensors.items():
-            if known is tensor:
-                return Ref(name)
-        name = f"constant_{len(self.tensors)}"
-        self.tensors[name] = tensor
-        return Ref(name)
+        """The name under which the program keeps it; the same tensor once."""
+        if id(tensor) not in self._names:
+            self._names[id(tensor)] = name = f"constant_{len(self.tensors)}"
+            self.tensors[name] = tensor
+        return Ref(self._names[id(tensor)])
 
 
 def _each(value: Any, function: Any) -> Any:

@@ -112,6 +112,16 @@ def test_what_mixes_the_places_is_named():
     assert bool(explain(done, "saliency").any())
 
 
+def test_rows_in_another_order_are_no_place_that_is_kept():
+    """Of the same size, and yet every row lies elsewhere."""
+    done = trace(
+        read_network(Middle(lambda s, x: x[:, :, torch.arange(14, -1, -1)]), SHAPE), torch.rand(1, *SHAPE)
+    )
+    assert [s for s in done.stages if isinstance(s.op, Opaque)]
+    with pytest.raises(ExplainError, match="can be run, but not explained"):
+        explain(done, "visualbackprop")
+
+
 def test_gradients_through_gates_and_norms_are_autograds():
     for name in SPATIAL:
         function, parts, _ = SPATIAL[name]

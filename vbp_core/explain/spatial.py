@@ -14,7 +14,7 @@ from vbp.graph.operations import Opaque, Stage, sources
 KEEP = frozenset({
     *("mul", "multiply", "div", "divide", "add", "sub", "subtract", "rsub", "maximum", "minimum", "where", "pow"),
     *("group_norm", "native_group_norm", "instance_norm", "batch_norm", "native_batch_norm", "_to_copy", "to"),
-    *("channel_shuffle", "index", "index_select", "softmax", "_softmax", "clamp", "threshold"),
+    *("channel_shuffle", "softmax", "_softmax", "clamp", "threshold"),
     *("exp", "log", "sqrt", "square", "sin", "cos", "erf", "hardshrink", "softshrink", "relu", "log_softmax"),
     *("slice_scatter", "masked_fill", "fill"),
 })  # fmt: skip
@@ -39,6 +39,8 @@ def carries(stage: Stage, x: Tensor, out: Tensor) -> bool:
 
 def silent(stages: tuple[Stage, ...], values: tuple[Tensor, ...]) -> frozenset[int]:
     """The values that only weigh others: no mask begins there, and none comes back."""
+    if not any(isinstance(stage.op, Opaque) for stage in stages):
+        return frozenset()  # as of most networks, for every frame
     takers: dict[int, list[int]] = {}
     for i in range(len(stages)):
         for k in sources(stages, i):

@@ -106,7 +106,9 @@ def propagate(
     """
     top = len(trace.stages) if first is None else first
     waiting = {top: start}
+    # Between operations that the graph has no word for, a value's first axis may not be the frames.
     unknown = [i for i, stage in enumerate(trace.stages) if isinstance(stage.op, Opaque)] or [top]
+    between = range(unknown[0] + 1, unknown[-1] + 1)
     for i in range(top - 1, stop - 1, -1):
         got = waiting.pop(i + 1, None)
         if got is None:
@@ -125,9 +127,7 @@ def propagate(
             parts = share(stage, inputs, trace.values[i + 1], got)
         for k, part in zip(sources(trace.stages, i), parts, strict=True):
             waiting[k] = waiting[k] + part if k in waiting else part
-        if (
-            len(waiting) == 1 and not unknown[0] < next(iter(waiting)) <= unknown[-1]
-        ):  # there, axis 0 may not be the frames
+        if len(waiting) == 1 and next(iter(waiting)) not in between:
             waiting = {k: scale(part) for k, part in waiting.items()}
     return waiting[stop] if stop in waiting else torch.zeros_like(trace.values[stop])
 
