@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vbp.errors import ModelError
+from vbp.models.spec_picture import AUTO, ORDER, check_picture
 from vbp.readable import clean, printable
 
 FORMAT = 1
@@ -45,20 +46,22 @@ class CropRule:
     """Which part of a camera frame the network sees.
 
     kind "bottom": the whole width, and the bottom `rows` rows of a frame `of_width` columns wide
-    (scaled with the frame's width). kind "rect": x, y, width, height as fractions of the frame.
-    kind "none": the whole frame. A frame that already has the network's input size is never cropped.
+    (scaled with the frame's width). kind "rect": x, y, width, height as fractions of the frame. kind "pixels": the same in
+    pixels of a frame of `of_width` x `of_height` (scaled with the frame). kind "none": the whole frame.
+    A frame that already has the network's input size is not cropped, but by pixels of a frame of that very size.
     """
 
     kind: str = "none"
     rows: int = 0
     of_width: int = 0
     rect: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    of_height: int = 0
 
     def __post_init__(self) -> None:
         _check_types(self, "kind", str)
-        _check_types(self, "rows of_width", int)
-        if self.kind not in ("bottom", "rect", "none"):
-            raise ModelError(f"crop rule {self.kind!r} is not known; accepted: bottom, rect, none")
+        _check_types(self, "rows of_width of_height", int)
+        if self.kind not in ("bottom", "rect", "pixels", "none"):
+            raise ModelError(f"crop rule {self.kind!r} is not known; accepted: bottom, rect, pixels, none")
         if self.kind == "bottom" and (self.rows < 1 or self.of_width < 1):
             raise ModelError("a crop of the bottom rows needs rows >= 1 and of_width >= 1")
         x, y, w, h = self.rect
@@ -66,6 +69,15 @@ class CropRule:
             raise ModelError(
                 f"the crop {self.rect} does not lie in the frame (fractions x, y, width, height)"
             )
+        if self.kind == "pixels":
+            inside = (
+                x >= 0 and y >= 0 and w >= 1 and h >= 1 and x + w <= self.of_width and y + h <= self.of_height
+            )
+            if not inside or not all(float(v).is_integer() for v in self.rect):
+                raise ModelError(
+                    f"the crop {', '.join(f'{v:g}' for v in self.rect)} (x, y, width, height in pixels) does not lie in a frame of "
+                    f"{self.of_width}x{self.of_height}"
+                )
 
     def rows_at(self, frame_width: int) -> int:
         """Of kind "bottom": how many rows are asked of a frame that wide, which may be lower than that."""
@@ -82,12 +94,23 @@ class CropRule:
             width = min(frame_width - left, max(1, round(w * frame_width)))
             height = min(frame_height - top, max(1, round(h * frame_height)))
             return left, top, width, height
+        if self.kind == "pixels":
+            x, y, w, h = self.rect
+            across, down = frame_width / self.of_width, frame_height / self.of_height
+            left, right = _part(x * across, (x + w) * across, frame_width)
+            top, bottom = _part(y * down, (y + h) * down, frame_height)
+            return left, top, right - left, bottom - top
         return 0, 0, frame_width, frame_height
+
+
+def _part(start: float, end: float, size: int) -> tuple[int, int]:
+    """Whole pixels, at least one, of `size`."""
+    first = min(round(start), size - 1)
+    return first, max(first + 1, min(round(end), size))
 
 
 OUTPUTS = ("steering_wheel_angle", "class")
 UNITS = ("rad", "deg", "1/m")
-COLOURS = ("rgb", "bgr", "yuv", "yuv-bgr")
 READINGS = ("expected", "largest")
 MAX_BINS = 1000
 
@@ -96,8 +119,11 @@ MAX_BINS = 1000
 class NetworkSpec:
     """Architecture and its arguments, the input, the crop, the meaning of the output, the training data.
 
-    Input: float32 NCHW, `channels` 1 (grey) or 3 (in the order of `colour`), scaled to [0, 1], then (x - mean) / std,
-    each one number or one for each channel. colour "yuv-bgr" is what OpenCV up to 3.1 made of RGB: YUV with red and blue exchanged.
+    Input: float32 NCHW, `channels` 1 (grey, or "grey-pil" as PIL makes it, or "hsv-s", the saturation) or 3 (in the order of
+    `colour`), scaled to [0, 1], then (x - mean) / std, each one number or one for each channel. colour "yuv-bgr" is what
+    OpenCV up to 3.1 made of RGB: YUV with red and blue exchanged; "hsv" and "lab" are OpenCV's, in 8 bits.
+    order: what happens first to a frame; `resize` how it is scaled (RESIZES; "auto": by area where it shrinks, else linear),
+    to `resize_to` (width, height) where it is cropped afterwards; `blur`: the size of a Gaussian one, 0 for none.
 
     output "steering_wheel_angle": output number `output_index` times `output_scale` is the angle in `output_unit` "rad"
     or "deg", or, in "1/m", the inverse turning radius, which becomes the angle steering_ratio * atan(wheelbase_m / r);
@@ -136,17 +162,23 @@ class NetworkSpec:
     output_offset: float = 0.0
     output_bins: tuple[float, ...] = ()
     output_reading: str = "expected"
+    resize: str = AUTO
+    resize_to: tuple[int, ...] = ()
+    blur: int = 0
+    order: tuple[str, ...] = ORDER
 
     def __post_init__(self) -> None:
         _check_types(
-            self, "name architecture output output_unit output_sign trained_on colour output_reading", str
+            self,
+            "name architecture output output_unit output_sign trained_on colour output_reading resize",
+            str,
         )
-        _check_types(self, "input_height input_width channels output_index", int)
+        _check_types(self, "input_height input_width channels output_index blur", int)
         _check_types(self, "output_scale wheelbase_m steering_ratio output_offset", float)
         _check_types(self, "arguments layers inputs", dict)
         object.__setattr__(self, "name", clean(self.name))
         object.__setattr__(self, "trained_on", printable(self.trained_on))  # may be long
-        for name in ("mean", "std", "classes", "output_bins"):  # lists in files
+        for name in ("mean", "std", "classes", "output_bins", "resize_to", "order"):  # lists in files
             value = getattr(self, name)
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
@@ -154,7 +186,7 @@ class NetworkSpec:
             raise ModelError(f"an input of {self.input_height}x{self.input_width} is no picture")
         if self.channels not in (1, 3):
             raise ModelError(f"{self.channels} input channels are not supported; accepted: 1 (grey), 3 (RGB)")
-        _check_one_of(self, "colour", COLOURS)
+        check_picture(self)
         self._check_normalisation()
         self._check_output()
 
@@ -232,6 +264,11 @@ class NetworkSpec:
             raise ModelError(
                 "output_bins are those of an angle; leave them out of a classifier's specification"
             )
+
+    @property
+    def resizes_first(self) -> bool:
+        """A frame is scaled before it is cropped."""
+        return self.order.index("resize") < self.order.index("crop")
 
     @property
     def is_classifier(self) -> bool:

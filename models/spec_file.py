@@ -17,7 +17,8 @@ from vbp.reading import read_file
 MAX_BYTES = 1_000_000
 NOT_IN_FILE = ("architecture", "arguments")
 ACCEPTED = tuple(f.name for f in fields(NetworkSpec) if f.name not in NOT_IN_FILE)
-CROP_FIELDS = tuple(f.name for f in fields(CropRule))
+CROP_FIELDS = ("kind", "rows", "of_width", "rect", "pixels", "of")
+RAW = (0.0, 255.0)  # the input_range of pictures as they are
 
 
 def read_spec(
@@ -27,8 +28,8 @@ def read_spec(
 
     known: fields that the network itself says (input_height, input_width, channels of an .onnx or .pt2 file); the file
     may leave them out. of_keras: it may say what layers compute. input_range = [low, high] stands for mean and std: what
-    black and white become; output_bins = 15 for as many numbers from -1 to 1. The unit and the
-    side of an angle have to be there: they are never guessed. Raises ModelError of one sentence.
+    black and white become, of each channel where there are three such pairs, or "none" for 0 to 255; output_bins = 15 for as
+    many numbers from -1 to 1. The unit and the side of an angle have to be there: they are never guessed. Raises ModelError of one sentence.
     """
     path = Path(path).expanduser()
     data = _load(path)
@@ -37,17 +38,7 @@ def read_spec(
             if data.setdefault(field, value) != value:
                 raise ModelError(f"{field} is {data[field]}, and the network itself says {value}")
         _check_names(data, (*ACCEPTED, "input_range"), "")
-        crop = data.pop("crop", {})
-        if not isinstance(crop, dict):
-            raise ModelError("crop is no table; write [crop] and below it kind, rows and of_width, or rect")
-        _check_names(crop, CROP_FIELDS, "crop.")
-        if "rect" in crop:
-            crop["rect"] = _numbers("crop.rect", crop["rect"], 4)
-            crop.setdefault("kind", "rect")
-        elif "rows" in crop:
-            crop.setdefault("kind", "bottom")
-        if crop.get("kind") == "rect" and "rect" not in crop:
-            raise ModelError("a crop of kind rect needs rect = [x, y, width, height], fractions of the frame")
+        crop = _crop(data.pop("crop", {}))
         if "classes" in data and data.get("output") != "class":
             raise ModelError('classes are those of a classifier, which says output = "class"; leave them out')
         if "layers" in data:
@@ -61,7 +52,7 @@ def read_spec(
         _normalise(data)
         _check_complete(data)
         data.setdefault("name", name or path.stem)
-        return NetworkSpec(architecture="", arguments={}, crop=CropRule(**crop), **data)
+        return NetworkSpec(architecture="", arguments={}, crop=crop, **data)
     except (ModelError, TypeError, OverflowError) as error:
         raise ModelError(f"{path}: {error}") from error
 
@@ -117,12 +108,71 @@ def _normalise(data: dict[str, Any]) -> None:
         return
     if "mean" in data or "std" in data:
         raise ModelError("input_range stands for mean and std; give the one or the others")
-    low, high = _numbers("input_range", data.pop("input_range"), 2)
+    given = data.pop("input_range")
+    if given == "none":
+        ranges = [RAW]
+    elif isinstance(given, list) and given and all(isinstance(v, list) for v in given):
+        ranges = [_range(v) for v in given]
+    else:
+        ranges = [_range(given)]
+    means = tuple(-low / (high - low) for low, high in ranges)
+    stds = tuple(1 / (high - low) for low, high in ranges)
+    one = len(ranges) == 1
+    data["mean"], data["std"] = (means[0], stds[0]) if one else (means, stds)
+
+
+def _range(value: Any) -> tuple[float, float]:
+    low, high = _numbers("input_range", value, 2)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ModelError(f"input_range is [{low}, {high}]; two finite numbers are accepted")
     if not high > low:
         raise ModelError(f"input_range is [{low}, {high}]; the second has to be the larger")
-    data["mean"], data["std"] = -low / (high - low), 1 / (high - low)
+    return low, high
+
+
+def _crop(given: Any) -> CropRule:
+    """[crop] says its kind by what it gives."""
+    if not isinstance(given, dict):
+        raise ModelError(
+            "crop is no table; write [crop] and below it kind, rows and of_width, rect, or pixels and of"
+        )
+    _check_names(given, CROP_FIELDS, "crop.")
+    crop = dict(given)
+    said = [
+        kind for name, kind in (("pixels", "pixels"), ("rect", "rect"), ("rows", "bottom")) if name in crop
+    ]
+    if "kind" not in crop and said:
+        crop["kind"] = said[0]
+    if crop.get("kind") in ("rect", "pixels") and crop["kind"] not in crop:
+        what = "fractions" if crop["kind"] == "rect" else "pixels"
+        raise ModelError(
+            f"a crop of kind {crop['kind']} needs {crop['kind']} = [x, y, width, height], {what} of the frame"
+        )
+    if "rect" in crop:
+        crop["rect"] = _numbers("crop.rect", crop["rect"], 4)
+    if crop.get("kind") != "pixels":
+        if left := {"pixels", "of"} & set(crop):
+            raise ModelError(f"crop.{left.pop()} belongs to a crop in pixels; leave it out")
+        return CropRule(**crop)
+    if others := set(crop) - {"kind", "pixels", "of"}:
+        raise ModelError(f"a crop in pixels has pixels and of, and no {others.pop()}; leave it out")
+    if "of" not in crop:
+        raise ModelError(
+            "a crop in pixels needs of = [width, height], the size of the frame that they are counted in"
+        )
+    width, height = crop["of"] if _whole(crop["of"], 2) else (0, 0)
+    if not (width and _whole(crop["pixels"], 4)):
+        raise ModelError(
+            f"the crop {str(crop['pixels'])[:40]} of {str(crop['of'])[:40]} is none; pixels = [x, y, width, height] and "
+            "of = [width, height] are accepted, whole numbers"
+        )
+    x, y, w, h = map(float, crop["pixels"])
+    return CropRule("pixels", of_width=width, of_height=height, rect=(x, y, w, h))
+
+
+def _whole(value: Any, count: int) -> bool:
+    good = isinstance(value, list) and len(value) == count
+    return good and all(isinstance(v, int) and not isinstance(v, bool) and 0 <= v < 2**16 for v in value)
 
 
 def _numbers(name: str, value: Any, count: int) -> tuple[float, ...]:

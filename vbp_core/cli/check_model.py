@@ -15,6 +15,7 @@ from vbp.drives.base import Image
 from vbp.engine import Engine, describe_device, open_network
 from vbp.model_check import ModelCheck, check_model
 from vbp.models.spec import NetworkSpec
+from vbp.models.spec_picture import AUTO, ORDER
 
 FRAMES = 20
 
@@ -66,10 +67,14 @@ def summary(engine: Engine, found: ModelCheck) -> dict[str, Any]:
             "channels": spec.channels,
             "height": spec.input_height,
             "width": spec.input_width,
-            "colour": spec.colour if spec.channels == 3 else "grey",
+            "colour": colour_of(spec),
             "mean": spec.mean,
             "std": spec.std,
             "crop": asdict(spec.crop),
+            "resize": spec.resize,
+            "resize_to": list(spec.resize_to),
+            "blur": spec.blur,
+            "order": list(spec.order),
         },
         "output": {
             "meaning": spec.output,
@@ -121,18 +126,33 @@ def print_text(engine: Engine, found: ModelCheck, facts: dict[str, Any]) -> None
 
 
 def _input(spec: NetworkSpec) -> str:
-    colours = "grey" if spec.channels == 1 else spec.colour.upper()
+    colour = colour_of(spec)
+    colours = colour if spec.channels == 1 else colour.upper()
+    x, y, w, h = spec.crop.rect
     crop = {
         "none": "the whole frame",
         "bottom": f"the bottom {spec.crop.rows} rows of a frame {spec.crop.of_width} wide",
         "rect": f"the part {', '.join(f'{v:g}' for v in spec.crop.rect)} of the frame",
+        "pixels": f"rows {y:g} to {y + h:g} and columns {x:g} to {x + w:g} of a frame of {spec.crop.of_width}x{spec.crop.of_height}",
     }[spec.crop.kind]
     means = np.atleast_1d(spec.mean), np.atleast_1d(spec.std)
     ends = [
         " ".join(f"{(v - m) / s:.3g}" for m, s in zip(*np.broadcast_arrays(*means), strict=True))
         for v in (0, 1)
     ]
-    return f"{spec.input_height}x{spec.input_width} {colours} of {crop}; black is {ends[0]}, white {ends[1]}"
+    text = f"{spec.input_height}x{spec.input_width} {colours} of {crop}; black is {ends[0]}, white {ends[1]}"
+    if spec.order != ORDER and spec.order != tuple(step for step in ORDER if step != "blur"):
+        text += f"; first {', then '.join(step for step in spec.order if step != 'blur' or spec.blur)}"
+    if spec.resize_to:
+        text += f"; scaled to {spec.resize_to[0]}x{spec.resize_to[1]} before the crop"
+    if spec.resize != AUTO:
+        text += f"; scaled by {spec.resize}"
+    return text + (f"; blurred over {spec.blur}x{spec.blur}" if spec.blur else "")
+
+
+def colour_of(spec: NetworkSpec) -> str:
+    """Of one channel, all but a few names mean the same grey."""
+    return spec.colour if spec.channels == 3 or spec.colour in ("grey-pil", "hsv-s") else "grey"
 
 
 def _output(spec: NetworkSpec, count: int) -> str:

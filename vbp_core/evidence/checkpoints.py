@@ -74,7 +74,8 @@ def run(subject: Subject, tick: Tick, out: Outcome, training: Path) -> None:
 
 def _input(spec: NetworkSpec) -> tuple[object, ...]:
     """What must be the same for two networks to take the same prepared frames."""
-    return spec.input_height, spec.input_width, spec.channels, spec.colour, spec.crop
+    size = (spec.input_height, spec.input_width, spec.channels)
+    return *size, spec.colour, spec.crop, spec.resize, spec.resize_to, spec.blur, spec.order
 
 
 def _show(methods: Sequence[str], frames: int, rows: list[dict[str, Any]], out: Outcome) -> None:
