@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vbp.errors import ModelError
+from vbp.models.presets import PRESETS
 from vbp.models.spec import MAX_BINS, CropRule, NetworkSpec
 from vbp.models.spec_layers import check_inputs, check_said
 from vbp.reading import read_file
@@ -29,7 +30,7 @@ def read_spec(
     known: fields that the network itself says (input_height, input_width, channels of an .onnx or .pt2 file); the file
     may leave them out. of_keras: it may say what layers compute. input_range = [low, high] stands for mean and std: what
     black and white become, of each channel where there are three such pairs, or "none" for 0 to 255; output_bins = 15 for as
-    many numbers from -1 to 1. The unit and the side of an angle have to be there: they are never guessed. Raises ModelError of one sentence.
+    many numbers from -1 to 1; preset = a name of PRESETS for what the file leaves out. The unit and the side of an angle have to be there: they are never guessed. Raises ModelError of one sentence.
     """
     path = Path(path).expanduser()
     data = _load(path)
@@ -37,7 +38,8 @@ def read_spec(
         for field, value in (known or {}).items():
             if data.setdefault(field, value) != value:
                 raise ModelError(f"{field} is {data[field]}, and the network itself says {value}")
-        _check_names(data, (*ACCEPTED, "input_range"), "")
+        _check_names(data, (*ACCEPTED, "input_range", "preset"), "")
+        data = _with_preset(data)
         crop = _crop(data.pop("crop", {}))
         if "classes" in data and data.get("output") != "class":
             raise ModelError('classes are those of a classifier, which says output = "class"; leave them out')
@@ -100,6 +102,23 @@ def _check_names(table: dict[str, Any], accepted: tuple[str, ...], prefix: str) 
             near = get_close_matches(name, accepted, 1)
             meant = f" ({prefix}{near[0]} was meant?)" if near else ""
             raise ModelError(f"there is no field {prefix}{name[:40]}{meant}; accepted: {', '.join(accepted)}")
+
+
+def _with_preset(data: dict[str, Any]) -> dict[str, Any]:
+    """What the preset says where the file says nothing; what scales and what is cropped is said by one of them alone."""
+    if "preset" not in data:
+        return data
+    name = data.pop("preset")
+    if not isinstance(name, str) or name not in PRESETS:
+        raise ModelError(f"there is no preset {str(name)[:40]!r}; accepted: {', '.join(PRESETS)}")
+    preset = dict(PRESETS[name])
+    if {"mean", "std"} & set(data):
+        preset.pop("input_range", None)
+    if "crop" in data:  # the size before a crop belongs to that crop
+        preset.pop("resize_to", None)
+    if data.get("output") == "class":
+        preset = {k: v for k, v in preset.items() if not k.startswith("output_")}
+    return {**preset, **data}
 
 
 def _normalise(data: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vbp.errors import ModelError
+from vbp.models.presets import PRESETS
 from vbp.models.spec import CropRule, NetworkSpec
 from vbp.models.spec_file import read_spec
 from vbp.models.spec_picture import OPENCV_RESIZES, PIL_RESIZES
@@ -213,3 +214,32 @@ def test_what_is_wrong_is_one_sentence(tmp_path, text):
     with pytest.raises(ModelError) as error:
         read(tmp_path, text)
     assert WRONG[text] in str(error.value) and "\n" not in str(error.value)
+
+
+SIZES = {"dronet": (200, 200, 1), "openpilot-like": (160, 320, 3), "donkey": (120, 160, 3)}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_makes_a_whole_specification_with_what_the_network_says(tmp_path, name):
+    path = tmp_path / "net.toml"
+    path.write_text(f'preset = "{name}"\n')
+    height, width, channels = SIZES.get(name, (66, 200, 3))
+    known = {"input_height": height, "input_width": width, "channels": channels}
+    found = read_spec(path, known=known)
+    assert prepare(FRAME, found)[0].shape == ((height, width, 3) if channels == 3 else (height, width))
+
+
+def test_a_preset_gives_way_to_what_the_file_says(tmp_path):
+    found = read(tmp_path, 'preset = "udacity-sim"\ncolour = "yuv-bgr"\nmean = 0.5\nstd = 0.5\n')
+    assert (found.colour, found.mean, found.crop, found.order[1]) == ("yuv-bgr", 0.5, PIXELS, "resize")
+    assert found.output_scale == 25
+    rows = read(tmp_path, 'preset = "udacity-sim"\ncrop = { rows = 66, of_width = 200 }\n')
+    assert rows.crop == CropRule("bottom", rows=66, of_width=200)
+    with pytest.raises(ModelError, match="no preset 'udacity'; accepted: udacity-sim"):
+        read(tmp_path, 'preset = "udacity"\n')
+
+
+def test_the_preset_of_udacitys_simulator_is_the_projects_own_chain(tmp_path):
+    found, _ = prepare(FRAME, read(tmp_path, 'preset = "udacity-sim"\n'))
+    wanted = cv2.cvtColor(cv2.resize(FRAME[60:-25], (200, 66)), cv2.COLOR_RGB2YUV)
+    assert (found == wanted).all()
