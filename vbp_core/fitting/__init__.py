@@ -1,0 +1,1 @@
+"""Which specification a network was trained with, found from a drive whose angles are known."""
