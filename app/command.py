@@ -18,7 +18,8 @@ from vbp.cli.network import add_network
 from vbp.cli.numbers import number
 from vbp.cli.topics import add_topics
 from vbp.errors import VbpError
-from vbp.models.source import SUFFIXES, NetworkSource
+from vbp.models.formats import SUFFIXES
+from vbp.models.source import NetworkSource
 
 DESCRIPTION = "See, live, which pixels drive a steering network's prediction."
 

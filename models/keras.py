@@ -7,21 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vbp.errors import ModelError
+from vbp.models.assume import assume, outputs_of
 from vbp.models.keras_config import Model, Ref, input_shape, read_model
 from vbp.models.keras_file import read_keras
 from vbp.models.keras_program import build, is_channels_first
 from vbp.models.network import Network
 from vbp.models.source import NetworkSource
-from vbp.models.spec import MAX_BINS, NetworkSpec
-from vbp.models.spec_file import read_spec
+from vbp.models.spec_file import given_spec, whole_size
 from vbp.reading import damaged
 
 
-def load_keras(path: Path, source: NetworkSource) -> Network:
-    """The network in the file, with the specification that `source.spec` names, or the .toml file beside it.
-
-    Without one, what the file does not say is assumed, and `Network.assumed` says what. Raises ModelError.
-    """
+def load(path: Path, source: NetworkSource) -> Network:
+    """The network in the file, with its specification, as `given_spec` finds it, or what is assumed. Raises ModelError."""
     weights = Path(source.weights).expanduser() if source.weights else None
     try:
         with damaged(path, ModelError), _named(path):
@@ -29,12 +26,18 @@ def load_keras(path: Path, source: NetworkSource) -> Network:
             model = read_model(file.config)
             picture = _picture(model)
             sizes = _sizes(model, picture)
-            known = {
-                k: n for k, n in zip(("input_height", "input_width", "channels"), sizes, strict=True) if n
-            }
-            spec, assumed = _specification(path, source, model, known)
-            _check_inputs(model, picture, spec.inputs)
-            program = build(file, model, picture, spec)
+            spec, assumed = given_spec(path, source.spec, sizes, of_keras=True), ""
+            size = (
+                whole_size(path, sizes)
+                if spec is None
+                else (spec.channels, spec.input_height, spec.input_width)
+            )
+            inputs = spec.inputs if spec is not None else {}
+            _check_inputs(model, picture, inputs)
+            program = build(file, model, picture, size, spec.layers if spec is not None else {}, inputs)
+            if spec is None:
+                names = [ref.layer for ref in model.outputs]
+                spec, assumed = assume(path.stem, program, size, outputs_of(program, size, names))
     except OSError as error:  # h5py's, too, of what is damaged
         raise ModelError(
             f"{path} cannot be read, or it is damaged: {error.strerror or str(error)[:100]}"
@@ -49,22 +52,6 @@ def _named(path: Path) -> Iterator[None]:
         yield
     except ModelError as error:
         raise error if str(path.with_suffix("")) in str(error) else ModelError(f"{path}: {error}") from error
-
-
-def _specification(
-    path: Path, source: NetworkSource, model: Model, known: dict[str, int]
-) -> tuple[NetworkSpec, str]:
-    """That in a file, or what is assumed and a sentence that says so."""
-    beside = path.with_suffix(".toml")
-    spec_file = source.spec or (str(beside) if beside.is_file() else "")
-    if spec_file:
-        return read_spec(spec_file, name=path.stem, known=known, of_keras=True), ""
-    if len(known) < 3:
-        raise ModelError(
-            f"it takes pictures of any size: give --spec FILE.toml that says input_height and input_width, or put "
-            f"{beside.name} beside it"
-        )
-    return assume(path.stem, model, known)
 
 
 def _picture(model: Model) -> Ref:
@@ -85,7 +72,7 @@ def _named_inputs(model: Model) -> str:
 
 
 def _sizes(model: Model, picture: Ref) -> tuple[int | None, int | None, int | None]:
-    """Rows, columns and channels of the picture. Raises ModelError for another thing than one."""
+    """Channels, rows and columns of the picture. Raises ModelError for another thing than one."""
     shape, named = _input(model, picture), _named_inputs(model)
     if shape is None:
         raise ModelError("its configuration does not say how large its input is")
@@ -101,7 +88,7 @@ def _sizes(model: Model, picture: Ref) -> tuple[int | None, int | None, int | No
         raise ModelError(
             f"it takes {named}: pictures of {channels or 'any number of'} channels; 1 (grey) or 3 are known"
         )
-    return rows, columns, channels
+    return channels, rows, columns
 
 
 def _check_inputs(model: Model, picture: Ref, given: dict[str, float]) -> None:
@@ -125,65 +112,3 @@ def _input(model: Model, ref: Ref) -> tuple[int | None, ...] | None:
 
 def _text(shape: tuple[int | None, ...] | None) -> str:
     return "x".join("any" if n is None else str(n) for n in shape) if shape else "of unknown size"
-
-
-def assume(name: str, model: Model, known: dict[str, int]) -> tuple[NetworkSpec, str]:
-    """A specification of what the file does not say, and a sentence that says so."""
-    scales = _scales_itself(model)
-    names = [ref.layer for ref in model.outputs]
-    steers = next((i for i, v in enumerate(names) if _is_steering(v)), 0)
-    last = [next(layer for layer in model.layers if layer.name == v) for v in names[: steers + 1]]
-    units = [layer.config.get("units", 1) for layer in last]
-    shares = (
-        isinstance(units[-1], int)
-        and 2 < units[-1] <= MAX_BINS
-        and last[-1].config.get("activation") == "softmax"
-    )
-    classes = shares and len(names) == 1 and not _is_steering(names[0])
-    bins = tuple(2 * i / (units[-1] - 1) - 1 for i in range(units[-1])) if shares and not classes else ()
-    spec = NetworkSpec(
-        name=name,
-        architecture="",
-        arguments={},
-        input_height=known["input_height"],
-        input_width=known["input_width"],
-        channels=known["channels"],
-        std=1 / 255 if scales else 1.0,
-        output_unit="deg",
-        output_sign="right",
-        output_scale=25.0,
-        output_index=sum(n for n in units[:-1] if isinstance(n, int)),
-        output_bins=bins,
-        output="class" if classes else "steering_wheel_angle",
-    )
-    colour = "RGB" if spec.channels == 3 else "grey"
-    values = "0 to 255, as the network scales them itself" if scales else "0 to 1"
-    which = f"output {names[steers]}" if len(names) > 1 else "its output"
-    which += f", {len(bins)} bins from -1 to 1," if bins else ""
-    meaning = (
-        f"its output are {units[-1]} classes"
-        if classes
-        else f"{which} times 25 degrees to the right is the angle"
-    )
-    return spec, (
-        f"{name} does not say how its pictures and its output are meant. Assumed: the whole picture in {colour}, from "
-        f"{values}; {meaning}. Where that is wrong, so is what is predicted: say it in a "
-        f"specification, --spec FILE.toml or {name}.toml beside the file"
-    )
-
-
-def _is_steering(name: str) -> bool:
-    return any(word in name.lower() for word in ("steer", "angle"))
-
-
-def _scales_itself(model: Model) -> bool:
-    """Before the first convolution stands what scales, so that it is given pictures as they are."""
-    layers = model.layers
-    while layers and layers[0].model is not None:
-        layers = layers[0].model.layers
-    for layer in layers[:5]:
-        if layer.kind in ("Lambda", "Rescaling", "Normalization", "BatchNormalization"):
-            return True
-        if layer.model is not None or layer.kind.startswith(("Conv", "Dense")):
-            break
-    return False

@@ -20,7 +20,6 @@ from vbp.models.keras_build import Build, Value
 from vbp.models.keras_config import Layer, Model, Ref, input_shape
 from vbp.models.keras_file import KerasFile
 from vbp.models.program import Program
-from vbp.models.spec import NetworkSpec
 
 ONE = {  # layers that take one value
     **keras_layers.LAYERS,
@@ -37,9 +36,18 @@ ONE = {  # layers that take one value
 KNOWN = (*ONE, *keras_shapes.JOINS, "TimeDistributed", "Model", "InputLayer", "Operator")
 
 
-def build(file: KerasFile, model: Model, picture: Ref, spec: NetworkSpec) -> Program:
-    """The program. picture: which of the inputs is; the others are numbers, which the specification gives. Raises ModelError."""
-    size, said = (spec.channels, spec.input_height, spec.input_width), spec.layers
+def build(
+    file: KerasFile,
+    model: Model,
+    picture: Ref,
+    size: tuple[int, int, int],
+    said: dict[str, Any],
+    numbers: dict[str, float],
+) -> Program:
+    """The program. picture: which of the inputs is one, of `size` (C, H, W); the others are always these `numbers`.
+
+    said: of layers, what they compute. Raises ModelError.
+    """
     _check_known(model)
     _check_said(model, said)
     store = file.weights
@@ -48,8 +56,7 @@ def build(file: KerasFile, model: Model, picture: Ref, spec: NetworkSpec) -> Pro
     b = Build(store.arrays(model.layers), number, store.theano, said)
     first = _picture(b, input_shape(replace(model, inputs=[picture])) or (), size)
     inputs = [
-        first if ref == picture else _number(b, model, ref, spec.inputs[ref.layer], size)
-        for ref in model.inputs
+        first if ref == picture else _number(b, model, ref, numbers[ref.layer], size) for ref in model.inputs
     ]
     outputs = _run(b, model, inputs, "")
     names = []

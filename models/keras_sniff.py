@@ -13,14 +13,6 @@ HDF5_SUFFIXES = (".h5", ".hdf5")
 BLOCKS = (0, *(512 << i for i in range(8)))  # where the signature may stand
 
 
-def is_keras(path: Path) -> bool:
-    """HDF5, a zip with a configuration, or JSON that names layers; or a file that is called so, whatever is in it."""
-    suffix = path.suffix.lower()
-    if suffix in (*HDF5_SUFFIXES, ".keras", ".json"):
-        return True
-    return is_hdf5(path) or names_layers(path) or _is_zip(path)
-
-
 def is_hdf5(path: Path) -> bool:
     """The signature may stand behind a block of the user's own, of 512, 1024, ... bytes."""
     try:
@@ -44,7 +36,8 @@ def names_layers(path: Path) -> bool:
     return head.lstrip()[:1] in (b"{", b'"') and b"class_name" in head
 
 
-def _is_zip(path: Path) -> bool:
+def is_keras_archive(path: Path) -> bool:
+    """A .keras file: a zip with a configuration and weights."""
     try:
         with open_file(path) as file:
             if file.read(2) != b"PK":

@@ -17,13 +17,15 @@ from torch import Tensor
 
 from vbp.errors import ModelError
 from vbp.models import onnx_layers, onnx_math, onnx_shapes
+from vbp.models.assume import assume, outputs_of
 from vbp.models.network import Network
 from vbp.models.onnx_node import OnnxNode, Rule
 from vbp.models.onnx_values import MAX_NODES, Builder, Data, Known, Value
 from vbp.models.program import Program
 from vbp.models.source import NetworkSource
-from vbp.models.spec_file import spec_of_file
-from vbp.reading import open_file, read_file, read_head
+from vbp.models.spec_file import given_spec, whole_size
+from vbp.readable import printable
+from vbp.reading import open_file, read_file
 
 if TYPE_CHECKING:
     import onnx
@@ -35,25 +37,8 @@ BATCHES = (2, 3)  # a graph of any batch size is followed with both: what differ
 DEPTH = 16  # of graphs within graphs
 
 
-def is_onnx(path: Path) -> bool:
-    """By what is in it: a protobuf message that begins with the version of ONNX's format, as all writers do."""
-    if path.suffix.lower() == ".onnx":
-        return True
-    try:
-        head = read_head(path, 3)
-    except OSError:
-        return False
-    # field 1 (ir_version) and a small number; then the producer's name, the opsets, the graph or the like
-    return (
-        len(head) == 3
-        and head[0] == 0x08
-        and 1 <= head[1] <= 32
-        and head[2] in (0x12, 0x1A, 0x22, 0x28, 0x3A, 0x42)
-    )
-
-
-def load_onnx(path: Path, source: NetworkSource) -> Network:
-    """The network in the file, with the specification that `source.spec` names, or the .toml file beside it. Raises ModelError."""
+def load(path: Path, source: NetworkSource) -> Network:
+    """The network in the file, with its specification, as `given_spec` finds it, or what is assumed. Raises ModelError."""
     if source.weights:
         raise ModelError(f"{path} has weights of its own, and {source.weights} was given too; leave it out")
     model = _parse(path)
@@ -61,9 +46,12 @@ def load_onnx(path: Path, source: NetworkSource) -> Network:
         name, batch, sizes, last = _input(model.graph)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    spec = spec_of_file(path, source.spec, sizes)
-    program = _read(path, model, name, batch, (spec.channels, spec.input_height, spec.input_width), last)
-    return Network(spec, program, path, trained=True)
+    spec, assumed = given_spec(path, source.spec, sizes), ""
+    size = whole_size(path, sizes) if spec is None else (spec.channels, spec.input_height, spec.input_width)
+    program, names = _read(path, model, name, batch, size, last)
+    if spec is None:
+        spec, assumed = assume(path.stem, program, size, outputs_of(program, size, names))
+    return Network(spec, program, path, trained=True, assumed=assumed)
 
 
 def read_onnx(path: str | Path, size: tuple[int, int, int] | None = None) -> Program:
@@ -80,7 +68,7 @@ def read_onnx(path: str | Path, size: tuple[int, int, int] | None = None) -> Pro
             raise ModelError("leaves the size of its input open")
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    return _read(path, model, name, batch, (whole[0], whole[1], whole[2]), last)
+    return _read(path, model, name, batch, (whole[0], whole[1], whole[2]), last)[0]
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -152,21 +140,23 @@ def _sizes(value: onnx.ValueInfoProto) -> list[int | str]:
 
 def _read(
     path: Path, model: onnx.ModelProto, name: str, batch: int | None, size: tuple[int, int, int], last: bool
-) -> Program:
+) -> tuple[Program, list[str]]:
+    """The program, and what the file calls its outputs."""
     builder = Builder(BATCHES if batch is None else (batch,))
     try:
         meta = tuple(torch.empty((n, *size), device="meta") for n in builder.batches)
         picture = Data("input", meta, (0, 2, 3, 1) if last else (0, 1, 2, 3))
         reader = _Reader(path.parent, builder, model.opset_import)
         values = reader.run(model.graph, {name: picture})
-        outputs = []
+        outputs, names = [], []
         for output in model.graph.output:
             value = builder.materialised(_found(values, output.name))
             if isinstance(value, Data):
                 outputs.append(value.name)
+                names.append(printable(output.name)[:60])
         if not outputs:
             raise ModelError("what it puts out does not depend on the picture")
-        return Program(builder.nodes, builder.tensors, "input", (batch, *size), outputs)
+        return Program(builder.nodes, builder.tensors, "input", (batch, *size), outputs), names
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     except (TypeError, ValueError) as error:  # names that are no texts

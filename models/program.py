@@ -91,15 +91,22 @@ class Program(nn.Module):
         return {name: getattr(self, f"tensor_{i}") for i, name in enumerate(self._names)}
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
-        values: dict[str, Any] = {**self.tensors, self.input_name: images.clone()}
+        out = self._run(images.clone(), self.tensors)
+        return out[0] if len(out) == 1 else out
+
+    def to_meta(self, images: Tensor) -> tuple[Tensor, ...]:
+        """What it puts out of pictures on the device "meta", where only sizes are known and nothing is computed."""
+        return self._run(images, {name: tensor.to("meta") for name, tensor in self.tensors.items()})
+
+    def _run(self, images: Tensor, tensors: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        values: dict[str, Any] = {**tensors, self.input_name: images}
         for node in self.nodes:
             if node.kind in CHECKS:
                 continue
             result = call(node.op, resolve(node.arguments, values.__getitem__))
             found = tuple(result) if node.many else (result,)
             values.update(zip(node.outputs, found, strict=False))
-        out = tuple(values[name] for name in self.outputs)
-        return out[0] if len(out) == 1 else out
+        return tuple(values[name] for name in self.outputs)
 
 
 def resolve(arguments: Any, lookup: Callable[[str], Any]) -> Any:

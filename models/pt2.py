@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 
 from vbp.errors import ModelError
+from vbp.models.assume import assume, outputs_of
+from vbp.models.formats import OLD_MODEL, is_program
 from vbp.models.network import Network
 from vbp.models.program import Node, Program, Ref, layer_name
 from vbp.models.safe_ops import allowed
 from vbp.models.source import NetworkSource
-from vbp.models.spec_file import spec_of_file
+from vbp.models.spec_file import given_spec, whole_size
 from vbp.reading import open_file
 
 MAX_JSON = 64_000_000  # bytes; ResNet-200 has 1 million
@@ -34,30 +36,17 @@ DTYPES = {
 FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 4: torch.preserve_format}
 
 
-def is_pt2(path: Path) -> bool:
-    """By what is in it: a zip archive with a program's JSON."""
-    try:
-        with open_file(path) as file, zipfile.ZipFile(file) as archive:
-            return any(_is_model(name) or name == OLD_MODEL for name in archive.namelist())
-    except Exception:  # whatever a damaged archive makes of zipfile
-        return path.suffix.lower() == ".pt2"
-
-
-def load_pt2(path: Path, source: NetworkSource) -> Network:
-    """The network in the file, with the specification that `source.spec` names, or the .toml file beside it. Raises ModelError."""
+def load(path: Path, source: NetworkSource) -> Network:
+    """The network in the file, with its specification, as `given_spec` finds it, or what is assumed. Raises ModelError."""
     if source.weights:
         raise ModelError(f"{path} has weights of its own, and {source.weights} was given too; leave it out")
     program = read_pt2(path)
-    spec = spec_of_file(path, source.spec, program.input_shape[1:])
-    return Network(spec, program, path, trained=True)
-
-
-OLD_MODEL = "serialized_exported_program.json"  # torch 2.5 to 2.7
-
-
-def _is_model(name: str) -> bool:
-    parts = name.split("/")
-    return len(parts) == 3 and parts[1] == "models" and parts[2].endswith(".json")
+    sizes = program.input_shape[1:]
+    spec, assumed = given_spec(path, source.spec, sizes), ""
+    if spec is None:
+        size = whole_size(path, sizes)
+        spec, assumed = assume(path.stem, program, size, outputs_of(program, size, program.outputs))
+    return Network(spec, program, path, trained=True, assumed=assumed)
 
 
 def read_pt2(path: str | Path) -> Program:
@@ -82,7 +71,7 @@ class _Archive:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
         self.members = {i.filename: i for i in archive.infolist()}
-        models = [name for name in self.members if _is_model(name)]
+        models = [name for name in self.members if is_program(name)]
         if len(models) > 1:
             raise ModelError(f"it holds {len(models)} programs; one is wanted")
         self.old = not models and OLD_MODEL in self.members

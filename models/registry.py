@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from vbp.errors import ModelError
 from vbp.models.factory import load_factory
 from vbp.models.foreign import refuse_foreign
-from vbp.models.keras import load_keras
-from vbp.models.keras_sniff import is_keras
+from vbp.models.formats import format_of
 from vbp.models.network import Network, build, load_checkpoint
-from vbp.models.onnx_file import is_onnx, load_onnx
 from vbp.models.pilotnet import pilotnet
-from vbp.models.pt2 import is_pt2, load_pt2
 from vbp.models.resnet import resnet, resnet200, resnetv2
 from vbp.models.signs import netsign
 from vbp.models.source import NetworkSource
@@ -89,12 +87,9 @@ def load_network(source: str | Path | NetworkSource) -> Network:
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give the .safetensors file in it")
     with damaged(path, ModelError), inside(path.parent, path, *filter(None, (source.weights, source.spec))):
-        if is_keras(path):
-            return load_keras(path, source)
-        if is_pt2(path) or path.suffix.lower() == ".pt2":
-            return load_pt2(path, source)
-        if is_onnx(path):
-            return load_onnx(path, source)
+        if known := format_of(path):
+            load: Callable[[Path, NetworkSource], Network] = import_module(known.module).load
+            return load(path, source)
         network = load_checkpoint(path)
         _refuse_extra_files(source)
         return network

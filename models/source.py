@@ -7,15 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote
 
-from vbp.models.keras_sniff import HDF5_SUFFIXES, is_hdf5, names_layers
-
 FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-SUFFIXES = (
-    ".safetensors",
-    ".pt2",
-    ".keras",
-    *HDF5_SUFFIXES,
-)  # of files that are networks, whatever is in them
 PLAIN = "/:\\ "  # of what is in names of files; ? & = % + and the rest are written as %XX
 
 
@@ -70,11 +62,6 @@ class NetworkSource:
             if v
         }
         return replace(self, model=model, **files)
-
-
-def looks_like_network(path: Path) -> bool:
-    """A file that is a network, and no recording: by its name, or, as Donkeycar's have none, by what is in it."""
-    return path.is_file() and (path.suffix.lower() in SUFFIXES or is_hdf5(path) or names_layers(path))
 
 
 def _exists(text: str) -> bool:

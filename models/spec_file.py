@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from vbp.errors import ModelError
+from vbp.errors import ModelError, SizeUnknownError
 from vbp.models.presets import PRESETS
 from vbp.models.spec import MAX_BINS, CropRule, NetworkSpec
 from vbp.models.spec_layers import check_inputs, check_said
@@ -19,6 +19,7 @@ MAX_BYTES = 1_000_000
 NOT_IN_FILE = ("architecture", "arguments")
 ACCEPTED = tuple(f.name for f in fields(NetworkSpec) if f.name not in NOT_IN_FILE)
 CROP_FIELDS = ("kind", "rows", "of_width", "rect", "pixels", "of")
+SIZES = ("channels", "input_height", "input_width")
 RAW = (0.0, 255.0)  # the input_range of pictures as they are
 
 
@@ -59,22 +60,37 @@ def read_spec(
         raise ModelError(f"{path}: {error}") from error
 
 
-def spec_of_file(path: Path, spec: str, sizes: tuple[int | None, ...]) -> NetworkSpec:
-    """The specification of a network in a file that does not say what its output means: in the file `spec`, or beside it.
+def spec_beside(network: Path) -> Path:
+    """Where the specification of a network in a file lies, unless another file is named."""
+    return network.with_suffix(".toml")
+
+
+def given_spec(
+    path: Path, named: str, sizes: tuple[int | None, ...], of_keras: bool = False
+) -> NetworkSpec | None:
+    """The specification of the network in the file `path`: in the file `named`, or beside it; None where there is none.
 
     sizes: (channels, height, width) that the network itself says; None where any will do. Raises ModelError.
     """
-    names = ("channels", "input_height", "input_width")
-    known = {name: size for name, size in zip(names, sizes, strict=False) if size is not None}
-    beside = path.with_suffix(".toml")
-    found = spec or (str(beside) if beside.is_file() else "")
-    if not found:
+    known = {name: size for name, size in zip(SIZES, sizes, strict=False) if size is not None}
+    file = Path(named) if named else spec_beside(path)
+    return read_spec(file, path.stem, known, of_keras) if named or file.is_file() else None
+
+
+def whole_size(path: Path, sizes: tuple[int | None, ...]) -> tuple[int, int, int]:
+    """The sizes, if the network says all of them. Raises SizeUnknownError, which says how to give them."""
+    channels, height, width = sizes
+    if channels is None or height is None or width is None:
         shape = "x".join("any" if n is None else str(n) for n in sizes)
-        raise ModelError(
-            f"{path} takes an input of {shape} and does not say what its output means: give --spec FILE.toml, "
-            f"or put {beside.name} beside it: {HINT}"
+        missing = [name for name, n in zip(SIZES, sizes, strict=False) if n is None]
+        raise SizeUnknownError(
+            f"{path} takes pictures of any size ({shape}): say {' and '.join(missing)} in a specification, "
+            f"--spec FILE.toml or {spec_beside(path).name} beside it; {HINT}",
+            sizes,
         )
-    return read_spec(found, name=path.stem, known=known)
+    if channels not in (1, 3):
+        raise ModelError(f"{path} takes pictures of {channels} channels; 1 (grey) or 3 are known")
+    return channels, height, width
 
 
 def _load(path: Path) -> dict[str, Any]:

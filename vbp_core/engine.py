@@ -51,11 +51,14 @@ def open_network(
 ) -> Network:
     """A network by name, from its file, or of one's own code (package.module:factory). Raises ModelError.
 
-    weights, spec: files, for the networks that need them; a source that is text may hold them itself.
+    weights, spec: files; a source that is text may hold them itself. What is assumed of a file is logged, as a warning.
     """
     if weights or spec:
         source = NetworkSource(str(source), str(weights), str(spec))
-    return load_network(source)
+    network = load_network(source)
+    if network.assumed:
+        log.warning(network.assumed)
+    return network
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,6 @@ class Engine:
         self._device = pick_device(device, dtype)
         self._dtype = dtype
         self._warned = False
-        if network.assumed:
-            log.warning(network.assumed)
         shape = (self.spec.channels, self.spec.input_height, self.spec.input_width)
         graph = read_network(network.module, shape, dtype, scores=self.spec.takes_scores)
         self._forward = Forward(graph.to(self._device, dtype))

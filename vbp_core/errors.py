@@ -21,6 +21,14 @@ class ModelError(VbpError):
     """A checkpoint cannot be used: not ours, another network, damaged, or a pickle."""
 
 
+class SizeUnknownError(ModelError):
+    """A network takes pictures of any size, and nobody has said which. sizes: (channels, height, width), None for any."""
+
+    def __init__(self, text: str, sizes: tuple[int | None, ...] = (None, None, None)) -> None:
+        super().__init__(text)
+        self.sizes = sizes
+
+
 class ExplainError(VbpError):
     """A method cannot explain this network. The message names the layer and why."""
 

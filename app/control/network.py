@@ -15,7 +15,8 @@ from vbp.app.player.messages import Choices, NetworkFailed, NetworkReady
 from vbp.app.player.playback import Player
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
-from vbp.models.source import SUFFIXES, NetworkSource
+from vbp.models.formats import ALL_SUFFIXES
+from vbp.models.source import NetworkSource
 
 DEFAULT_NETWORK = "NetSVF"
 
@@ -94,21 +95,13 @@ class NetworkControl:
             self._window,
             "Open a network",
             start,
-            f"Networks ({' '.join(f'*{suffix}' for suffix in (*SUFFIXES, '.json'))});;All files (*)",
+            f"Networks ({' '.join(f'*{suffix}' for suffix in ALL_SUFFIXES)});;All files (*)",
         )
         if name:
             self.open(Path(name))
 
     def open(self, path: Path) -> None:
-        """A network's file; of an .onnx or .pt2 file without a specification beside it, that is asked for."""
-        source = NetworkSource(str(path))
-        if path.suffix in (".onnx", ".pt2") and not path.with_suffix(".toml").is_file():
-            title = f"The specification of {path.name}: what goes in and comes out"
-            spec, _ = QFileDialog.getOpenFileName(
-                self._window, title, str(path.parent), "Specifications (*.toml)"
-            )
-            source = NetworkSource(str(path), spec=spec)
-        self.use(str(source))
+        self.use(str(NetworkSource(str(path))))
 
     def _on_choices(self, choices: Choices) -> None:
         recent = self._settings.recent("networks")

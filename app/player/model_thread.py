@@ -95,10 +95,11 @@ class ModelThread(threading.Thread):
     def _open(self, load: Load) -> None:
         try:
             # Imported here: torch takes seconds, and the window should stand before.
-            from vbp.engine import Engine, describe_device, open_network
+            from vbp.engine import Engine, describe_device
+            from vbp.models.registry import load_network
 
             self._tell_choices()
-            network = open_network(load.name)
+            network = load_network(load.name)  # what is assumed of it is said in the window
             engine = Engine(network, device=load.device)
         except Exception as error:
             if isinstance(error, VbpError):

@@ -47,7 +47,7 @@ from vbp.app.state.settings import Settings
 from vbp.app.widgets.crop_editor import CropEditor
 from vbp.app.widgets.notice import Notice
 from vbp.app.widgets.start_page import StartPage
-from vbp.models.source import looks_like_network
+from vbp.models.formats import looks_like_network
 
 ICON_SIZE = QSize(18, 18)
 DEFAULT_SIZE = QSize(1280, 720)
