@@ -122,13 +122,13 @@ def explain(
         engine = Engine(model, "mps" if batch.device.type == "mps" else str(batch.device))
         try:
             wanted = engine.target(as_target(target))
-            found = explain_trace(engine.forward(batch), method, wanted, **numbers)
+            found = explain_trace(engine.forward(batch), method, wanted, None, **numbers)
         finally:
             engine.close()
     else:
         _, channels, height, width = batch.shape
         graph = read_network(model, (channels, height, width)).to(batch.device, torch.float32)
-        found = explain_trace(trace(graph, batch), method, target, **numbers)
+        found = explain_trace(trace(graph, batch), method, target, None, **numbers)
     return found.float().clone()  # outside of inference mode, so that it can be used in what autograd follows
 
 

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,10 @@ from vbp.errors import ExplainError, ModelError, VbpError
 from vbp.explain.dead import dead_layer
 from vbp.explain.exported import read_network
 from vbp.explain.forward import Forward
-from vbp.explain.registry import METHODS, explain
+from vbp.explain.registry import METHODS, explain, unavailable_reason
 from vbp.explain.target import Target, parse_target
 from vbp.explain.visualbackprop import levels
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
 from vbp.models.network import Network
 from vbp.models.registry import load_network
@@ -38,9 +39,10 @@ from vbp.results import (
     Layer,
     MapRequest,
     NetworkResult,
+    Prepared,
 )
 
-__all__ = ["Engine", "describe_device", "devices", "open_network", "pick_device"]
+__all__ = ["Engine", "Prepared", "describe_device", "devices", "open_network", "pick_device"]
 
 log = logging.getLogger(__name__)
 NO_ERROR = "no driven angle is known of this frame, so there is no error to explain"
@@ -59,19 +61,6 @@ def open_network(
     if network.assumed:
         log.warning(network.assumed)
     return network
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A network's input, as `preprocess.prepare` makes it: uint8 (h, w) or (h, w, 3), and the crop that it is of.
-
-    warning: one sentence where the network's own crop does not fit the frame. ms: how long it took.
-    """
-
-    input: NDArray[np.uint8]
-    crop: Rect
-    warning: str
-    ms: float
 
 
 def network_name(network: Network) -> str:
@@ -168,10 +157,11 @@ class Engine:
         clock.lap("forward")
         driven = np.array([frame.driven_rad for frame in frames])
         maps: dict[MapRequest, NDArray[np.float32]] = {}
+        strengths: dict[MapRequest, NDArray[np.float64]] = {}
         missing: dict[MapRequest, str] = {}
         for wanted in request.maps:
             try:
-                maps[wanted] = self._explain(trace, wanted, driven)
+                maps[wanted], strengths[wanted] = self._explain(trace, wanted, driven)
             except ExplainError as error:
                 if request.strict:
                     raise
@@ -191,6 +181,11 @@ class Engine:
                     crop=prepared.crop,
                     input=to_display_rgb(prepared.input, self.spec),
                     maps={wanted: values[n] for wanted, values in maps.items() if wanted not in undriven},
+                    strengths={
+                        wanted: float(values[n])
+                        for wanted, values in strengths.items()
+                        if wanted not in undriven
+                    },
                     missing=missing | dict.fromkeys(undriven, NO_ERROR),
                     layers=tuple(Layer(name, c, f[n], m[n]) for name, c, f, m in rows),
                     warnings=tuple(filter(None, warnings)),
@@ -327,11 +322,17 @@ class Engine:
         self, result: NetworkResult, request: MapRequest, driven_rad: float = float("nan")
     ) -> NDArray[np.float32]:
         """A further map of a frame that was run alone: float32 (h, w). Raises ExplainError."""
+        return self.explain_measured(result, request, driven_rad)[0]
+
+    def explain_measured(
+        self, result: NetworkResult, request: MapRequest, driven_rad: float = float("nan")
+    ) -> tuple[NDArray[np.float32], float]:
+        """The same with the map's strength, as in `NetworkResult.strengths`."""
         assert result.trace is not None
         if self._of_error(request) and not math.isfinite(driven_rad):
             raise ExplainError(NO_ERROR)
-        found: NDArray[np.float32] = self._explain(result.trace, request, np.array([driven_rad]))[0]
-        return found
+        maps, strengths = self._explain(result.trace, request, np.array([driven_rad]))
+        return maps[0], float(strengths[0])
 
     def layers(self, result: NetworkResult) -> tuple[Layer, ...]:
         """Figure 2b of a frame that was run alone, from the input to the output; none where it cannot be."""
@@ -346,12 +347,16 @@ class Engine:
 
     def _explain(
         self, trace: Trace, request: MapRequest, driven_rad: NDArray[np.float64]
-    ) -> NDArray[np.float32]:
-        """(N, h, w) float32. Raises ExplainError."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Maps (N, h, w) float32 and their strengths (N,). Raises ExplainError."""
         target = None
         if METHODS[request.method].targeted:
             target = self.target(request.target or None, driven_rad)
-        return _to_numpy(explain(trace, request.method, target, **dict(request.parameters)))
+        strength = Strength()
+        maps = explain(trace, request.method, target, strength, **dict(request.parameters))
+        broken = ~torch.isfinite(trace.output).flatten(1).all(1).cpu()
+        logs = strength.log10().expand(len(maps)).masked_fill(broken, math.nan)
+        return _to_numpy(maps), logs.numpy()
 
     @staticmethod
     def _of_error(request: MapRequest) -> bool:
@@ -389,11 +394,6 @@ class Engine:
                 "the picture shows, and LRP is zero; VisualBackProp paints all the same, as it ignores the head"
             )
         return ""
-
-
-def unavailable_reason(method: str, error: ExplainError) -> str:
-    """One sentence: there is no map of `method`, and why."""
-    return f"{METHODS[method].title} shows nothing of this network: {error}"
 
 
 def _to_numpy(relevance: Tensor) -> NDArray[np.float32]:

@@ -78,13 +78,27 @@ class ClassPrediction:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """A network's input, as `preprocess.prepare` makes it: uint8 (h, w) or (h, w, 3), and the crop that it is of.
+
+    warning: one sentence where the network's own crop does not fit the frame. ms: how long it took.
+    """
+
+    input: NDArray[np.uint8]
+    crop: Rect
+    warning: str
+    ms: float
+
+
+@dataclass(frozen=True)
 class NetworkResult:
     """What one network made of one frame, in one forward pass.
 
     network: its name, as it stands in every file and picture. angle_rad: predicted steering wheel angle, radians,
     left positive; NaN of a classifier. crop: what it saw, in the frame's pixels; input: that, as uint8 (h, w) grey or
     (h, w, 3) RGB. maps: float32 (h, w) in the input's coordinates; missing: one sentence for each map that cannot
-    be. warnings: sentences, where this frame's numbers or maps would mislead. stages_ms: milliseconds of
+    be. strengths: of each of maps the largest |value| before it was scaled, as a logarithm to base 10; -inf where it is all
+    zero, NaN where the network puts out no number. warnings: sentences, where this frame's numbers or maps would mislead. stages_ms: milliseconds of
     "preprocess", "forward" and each method. path: how the forward pass was run, in words. trace: the activations, on the
     engine's device; None where the frame was one of several.
     probabilities, classes: of a classifier, float64 (classes,) and the class that it predicts (None where they are no
@@ -96,6 +110,7 @@ class NetworkResult:
     crop: Rect
     input: NDArray[np.uint8]
     maps: Mapping[MapRequest, Map] = field(default_factory=dict)
+    strengths: Mapping[MapRequest, float] = field(default_factory=dict)
     missing: Mapping[MapRequest, str] = field(default_factory=dict)
     layers: tuple[Layer, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -108,6 +123,11 @@ class NetworkResult:
     def map(self, method: str = VBP) -> Map | None:
         """The first map by `method`, float32 (h, w); None where there is none."""
         return next((values for request, values in self.maps.items() if request.method == method), None)
+
+    @property
+    def strength(self) -> float:
+        """Of VisualBackProp's mask, see `strengths`; NaN where there is none."""
+        return next((s for request, s in self.strengths.items() if request.method == VBP), math.nan)
 
     @property
     def warning(self) -> str:

@@ -101,7 +101,7 @@ def test_a_method_says_its_source_its_shape_and_what_it_raises(name):
     assert "(N, H, W)" in words and "Raises ExplainError" in words
     assert "[0, 1]" in words if not method.signed else "max |r| = 1" in words
     signature = inspect.signature(method.function)
-    assert [p.name for p in method.parameters] == list(signature.parameters)[2:]
+    assert [*(p.name for p in method.parameters), "strength"] == list(signature.parameters)[2:]
     assert_annotated(method.function)
 
 

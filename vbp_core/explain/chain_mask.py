@@ -7,6 +7,7 @@ read, come with the pass from there, and else from torch, whose threads have jus
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 
@@ -17,13 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vbp.graph.operations import Activation, Affine, AvgPool, Conv, Identity, MaxPool, Pad, Window
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
 from vbp.native.build import loaded_kernels
 from vbp.native.mask import native_mask
 
 Map = NDArray[np.float32]
 
-SAFE = (1e-30, 1e30)  # maxima whose inverse and product with another stay within float32
+SAFE = (1e-15, 1e15)  # maxima of which the product, and the inverse of that, stay well within float32
 PASSED = (Conv, MaxPool, AvgPool, Pad, Affine, Identity, Activation)
 KEPT = 64  # buffers of a thread; a network has about ten
 
@@ -31,12 +33,15 @@ KEPT = 64  # buffers of a thread; a network has about ten
 Step = tuple[NDArray[np.float32] | None, Conv | MaxPool | AvgPool | Pad | None, tuple[int, int]]
 
 
-def chain_mask(trace: Trace) -> Tensor | None:
-    """The mask (N, H, W) in [0, 1]; None where it is not a chain in float32 on a CPU, or there is nothing to explain."""
+def chain_mask(trace: Trace, strength: Strength | None = None) -> Tensor | None:
+    """The mask (N, H, W) in [0, 1]; None where it is not a chain in float32 on a CPU, or there is nothing to explain.
+
+    strength: is told how much it was before it was scaled.
+    """
     if trace.input.device.type != "cpu" or trace.input.dtype != torch.float32:
         return None
     kernels = loaded_kernels()
-    mask = native_mask(kernels, trace, _spatial) if kernels is not None else None
+    mask = native_mask(kernels, trace, _spatial, strength) if kernels is not None else None
     if mask is not None:
         return mask
     spatial = _spatial(trace)
@@ -45,8 +50,12 @@ def chain_mask(trace: Trace) -> Tensor | None:
     steps = _steps(trace, spatial)
     count = len(trace.input)
     out = np.empty((count, *trace.input.shape[2:]), np.float32)
+    logs = torch.empty(count, dtype=torch.float64)
     for n in range(count):
-        _min_max(_frame_mask(steps, n), out[n])
+        unscaled, divided = _frame_mask(steps, n)
+        logs[n] = divided + _log10(_min_max(unscaled, out[n]))
+    if strength is not None:
+        strength.add(logs)
     return torch.from_numpy(out)
 
 
@@ -82,19 +91,27 @@ def _steps(trace: Trace, spatial: list[int]) -> list[Step]:
     return found
 
 
-def _frame_mask(steps: list[Step], n: int) -> Map:
-    """The mask of frame `n` before its min-max. It may lie in memory that the next call writes over."""
+def _frame_mask(steps: list[Step], n: int) -> tuple[Map, float]:
+    """The mask of frame `n` before its min-max, and the logarithm of what it was divided by.
+
+    It may lie in memory that the next call writes over.
+    """
     mask: Map | None = None
+    divided = 0.0
     scale = 1.0  # what the mask is still to be multiplied with, so that its largest value is 1
     for averages, op, size in steps:
         if averages is not None:
             average = averages[n]
-            largest = _largest(average)
+            largest, inside = _largest(average)
+            divided += inside
             if mask is None:
                 mask, scale = average, 1.0 / largest
             else:
+                divided -= _log10(scale / largest)
                 mask = cv2.multiply(mask, average, average, scale / largest)  # type: ignore[assignment]
-                scale = 1.0 / _largest(mask)
+                largest, inside = _largest(mask)
+                divided += inside
+                scale = 1.0 / largest
         if mask is None or op is None:
             continue
         if isinstance(op, Pad):
@@ -102,20 +119,26 @@ def _frame_mask(steps: list[Step], n: int) -> Map:
         else:
             mask = _scale_up(mask, op.window, size)
     assert mask is not None
-    return mask
+    return mask, divided
 
 
-def _largest(values: Map) -> float:
-    """The largest value, as what to divide by; values whose largest is near the ends of float32 are divided here."""
+def _largest(values: Map) -> tuple[float, float]:
+    """The largest value, as what to divide by; values whose largest is near the ends of float32 are divided here: by the
+    power of 10 that comes with it."""
     top = float(values.max())
     if SAFE[0] < top < SAFE[1]:
-        return top
+        return top, 0.0
     if top > 0:
         with np.errstate(
             invalid="ignore"
         ):  # inf / inf, of a network that overflows: its mask comes out as no number
             np.divide(values, np.float32(top), out=values)
-    return 1.0
+        return 1.0, _log10(top)
+    return 1.0, 0.0
+
+
+def _log10(value: float) -> float:
+    return math.log10(value) if value > 0 else math.nan if math.isnan(value) else -math.inf
 
 
 def _scale_up(mask: Map, window: Window, size: tuple[int, int]) -> Map:
@@ -155,12 +178,14 @@ def _unpad(op: Pad, mask: Map) -> Map:
     return np.pad(inner, around)
 
 
-def _min_max(mask: Map, out: Map) -> None:
-    low = mask.min()
-    span = mask.max() - low
+def _min_max(mask: Map, out: Map) -> float:
+    """`mask` to [0, 1]; returns its largest value before."""
+    low, high = mask.min(), mask.max()
+    span = high - low
     np.subtract(mask, low, out=out)
     if span > 0:
         np.divide(out, span, out=out)
+    return float(high)
 
 
 class _Buffers(threading.local):

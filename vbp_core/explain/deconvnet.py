@@ -8,10 +8,11 @@ from torch import Tensor
 from vbp.explain import target as targets
 from vbp.explain.target import TargetLike
 from vbp.graph.adjoint import backward, normalise
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
 
 
-def deconvnet(trace: Trace, target: TargetLike = None) -> Tensor:
+def deconvnet(trace: Trace, target: TargetLike = None, strength: Strength | None = None) -> Tensor:
     """What a deconvolutional network makes of the `target`, summed over channels, (N, H, W), scaled to max |r| = 1.
 
     The gradient with another rule at each ReLU, which forgets what passed there and keeps what is positive on
@@ -19,5 +20,7 @@ def deconvnet(trace: Trace, target: TargetLike = None) -> Tensor:
     maximum (the paper's switches). Raises ExplainError for an output that is not there.
     """
     with torch.inference_mode():
-        grad = backward(trace, targets.gradient(trace.output, target), lambda grad, out: grad.relu())
-        return normalise(grad.sum(1))
+        grad = backward(
+            trace, targets.gradient(trace.output, target), lambda grad, out: grad.relu(), strength=strength
+        )
+        return normalise(grad.sum(1), strength)

@@ -13,6 +13,7 @@ from vbp.explain.target import TargetLike, as_target
 from vbp.explain.visualbackprop import scale_up
 from vbp.graph.adjoint import adjoint, gradient_to_inputs, normalise, propagate
 from vbp.graph.operations import AvgPool, Conv, Dense, MaxPool, Stage, Window
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
 
 TAU, KEEP = 10.0, 0.5
@@ -25,6 +26,7 @@ def fbi(
     keep: float = KEEP,
     every: bool = True,
     relative: bool = True,
+    strength: Strength | None = None,
 ) -> Tensor:
     """The adjoint's values (N, H, W) at the input, summed over channels, scaled to max |r| = 1.
 
@@ -71,7 +73,8 @@ def fbi(
             return [_masked(part, x, tau, relative) for part, x in zip(parts, inputs, strict=True)]
 
         # Its thresholds and biases are absolute: nothing may be scaled on the way.
-        return normalise(propagate(trace, start, rule, share, scale=lambda back: back).sum(1))
+        found = propagate(trace, start, rule, share, scale=lambda back: back)
+        return normalise(found.sum(1), strength)
 
 
 def _start(output: Tensor, target: TargetLike) -> Tensor:

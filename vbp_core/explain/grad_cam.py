@@ -12,10 +12,13 @@ from vbp.errors import ExplainError
 from vbp.explain import target as targets
 from vbp.explain.target import TargetLike
 from vbp.graph.adjoint import backward, normalise, relu_gradient
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
 
 
-def grad_cam(trace: Trace, target: TargetLike = None, back: float = 0) -> Tensor:
+def grad_cam(
+    trace: Trace, target: TargetLike = None, back: float = 0, strength: Strength | None = None
+) -> Tensor:
     """L = ReLU(sum_k w_k A^k), w_k = mean over places of ds/dA^k; (N, H, W) in [0, 1], divided by its maximum.
 
     A^k are the maps of a convolution, after its ReLU; s is the `target` (default: output 0). back: how many
@@ -31,8 +34,8 @@ def grad_cam(trace: Trace, target: TargetLike = None, back: float = 0) -> Tensor
         raise ExplainError("Grad-CAM needs a convolution, and this network has none")
     maps = trace.values[at]
     with torch.inference_mode():
-        grad = backward(trace, targets.gradient(trace.output, target), relu_gradient, at)
+        grad = backward(trace, targets.gradient(trace.output, target), relu_gradient, at, strength)
         weights = grad.mean((2, 3))
         cam = torch.einsum("nk,nkhw->nhw", weights, maps).relu_()[:, None]
         large = F.interpolate(cam, trace.input.shape[2:], mode="bilinear", align_corners=False)
-        return normalise(large.squeeze(1))
+        return normalise(large.squeeze(1), strength)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,10 +21,12 @@ from vbp.graph.adjoint import (
     divide_,
     gradient_to_inputs,
     normalise,
+    normalise_,
     propagate,
     transposed,
 )
 from vbp.graph.operations import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
 from vbp.native.build import loaded_kernels
 from vbp.native.lrp import deepest_covered, native_lrp
@@ -31,7 +35,13 @@ EPS = 100.0
 MIN_EPS, MAX_EPS = 1e-30, 1e30  # float32 ends at 1e-38 and 3e38
 
 
-def lrp(trace: Trace, target: TargetLike = None, eps: float = EPS, bias: bool = True) -> Tensor:
+def lrp(
+    trace: Trace,
+    target: TargetLike = None,
+    eps: float = EPS,
+    bias: bool = True,
+    strength: Strength | None = None,
+) -> Tensor:
     """Relevance (N, H, W) of the network's input, summed over its channels, scaled to max |r| = 1.
 
     R_i = sum_j z_ij / (z_j + eps sign(z_j)) R_j with z_ij = a_i w_ij, sign(0) = +1, on every
@@ -62,9 +72,10 @@ def lrp(trace: Trace, target: TargetLike = None, eps: float = EPS, bias: bool = 
         kernels = loaded_kernels()
         at = deepest_covered(trace) if kernels is not None and bias else None
         if kernels is None or at is None:
-            return sweep(trace, start, rule, share, opaque=opaque)
-        head = propagate(trace, start, rule, share, stop=at, opaque=opaque)
-        return normalise(native_lrp(kernels, trace, head, at, eps))
+            return sweep(trace, start, rule, share, opaque=opaque, strength=strength)
+        scale = partial(normalise_, strength=strength)
+        head = propagate(trace, start, rule, share, scale, stop=at, opaque=opaque)
+        return normalise(native_lrp(kernels, trace, head, at, eps, strength), strength)
 
 
 def checked_eps(eps: float, method: str) -> float:
@@ -81,13 +92,16 @@ def sweep(
     share: Share,
     first: int | None = None,
     opaque: OpaqueShare = moved,
+    strength: Strength | None = None,
 ) -> Tensor:
     """Hand relevance, shaped as values[first] (default: the output), down to the input by a rule that is linear in it.
 
     rule, share, opaque: as `propagate` takes them. (N, H, W), scaled to max |r| = 1.
     """
-    summed: Tensor = propagate(trace, relevance, rule, share, first=first, opaque=opaque).sum(1)
-    return normalise(summed)
+    scale = partial(normalise_, strength=strength)
+    found = propagate(trace, relevance, rule, share, scale, first=first, opaque=opaque)
+    summed: Tensor = found.sum(1)
+    return normalise(summed, strength)
 
 
 def epsilon(stage: Stage, x: Tensor, z: Tensor, relevance: Tensor, eps: float, bias: bool) -> Tensor:

@@ -13,6 +13,7 @@ from vbp.explain.lrp import checked_eps, epsilon, sweep, through
 from vbp.explain.target import TargetLike
 from vbp.graph.adjoint import adjoint, divide_, gradient_to_inputs, transposed
 from vbp.graph.operations import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace, apply
 
 ALPHA, COMPOSITE_ALPHA, COMPOSITE_EPS = 2.0, 1.0, 0.01
@@ -20,7 +21,11 @@ MAX_ALPHA = 1e3
 
 
 def lrp_alpha_beta(
-    trace: Trace, target: TargetLike = None, alpha: float = ALPHA, bias: bool = True
+    trace: Trace,
+    target: TargetLike = None,
+    alpha: float = ALPHA,
+    bias: bool = True,
+    strength: Strength | None = None,
 ) -> Tensor:
     """Relevance (N, H, W) of the network's input, summed over its channels, scaled to max |r| = 1.
 
@@ -39,11 +44,16 @@ def lrp_alpha_beta(
             start,
             lambda stage, x, z, r: _alpha_beta(stage, x, r, alpha, bias),
             lambda stage, xs, z, r: _share(stage, xs, z, r, alpha),
+            strength=strength,
         )
 
 
 def lrp_composite(
-    trace: Trace, target: TargetLike = None, alpha: float = COMPOSITE_ALPHA, eps: float = COMPOSITE_EPS
+    trace: Trace,
+    target: TargetLike = None,
+    alpha: float = COMPOSITE_ALPHA,
+    eps: float = COMPOSITE_EPS,
+    strength: Strength | None = None,
 ) -> Tensor:
     """The composite that LRP's authors recommend (Kohlbrenner et al. 2020, LRP-CMP): (N, H, W), max |r| = 1.
 
@@ -63,7 +73,7 @@ def lrp_composite(
         return _share(stage, inputs, z, relevance, alpha)
 
     with torch.inference_mode():
-        return sweep(trace, targets.relevance(trace.output, target), rule, share)
+        return sweep(trace, targets.relevance(trace.output, target), rule, share, strength=strength)
 
 
 def _check(alpha: float) -> None:

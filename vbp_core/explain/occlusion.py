@@ -13,6 +13,7 @@ from vbp.errors import ExplainError
 from vbp.explain import target as targets
 from vbp.explain.target import TargetLike, as_target
 from vbp.graph.adjoint import normalise
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace, output_of
 
 SIZE = 32.0
@@ -26,7 +27,9 @@ class StoppedError(Exception):
 stop_asked: ContextVar[Callable[[], bool]] = ContextVar("stop_asked", default=lambda: False)
 
 
-def occlusion(trace: Trace, target: TargetLike = None, size: float = SIZE) -> Tensor:
+def occlusion(
+    trace: Trace, target: TargetLike = None, size: float = SIZE, strength: Strength | None = None
+) -> Tensor:
     """R = s(x) - s(x with a patch hidden), (N, H, W), averaged over the patches that cover a pixel, max |r| = 1.
 
     s is the `target` (default: output 0). size: pixels along a patch's sides; patches stand half of that apart, and
@@ -41,7 +44,8 @@ def occlusion(trace: Trace, target: TargetLike = None, size: float = SIZE) -> Te
     with torch.inference_mode():
         targets.value(trace.output, chosen)  # what is wrong with it is said of all frames together
         maps = [_occluded(trace.frame(n), chosen.frame(n), side) for n in range(trace.input.shape[0])]
-        return normalise(torch.stack(maps)) if maps else trace.input.new_zeros(trace.input[:, 0].shape)
+        none = trace.input.new_zeros(trace.input[:, 0].shape)
+        return normalise(torch.stack(maps) if maps else none, strength)
 
 
 def _occluded(trace: Trace, target: targets.Target, side: int) -> Tensor:

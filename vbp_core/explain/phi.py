@@ -9,10 +9,11 @@ from vbp.errors import ExplainError
 from vbp.explain.linear_maps import epsilon_opaque
 from vbp.explain.lrp import epsilon, epsilon_share, sweep
 from vbp.explain.target import TargetLike
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
 
 
-def phi(trace: Trace, target: TargetLike = None) -> Tensor:
+def phi(trace: Trace, target: TargetLike = None, strength: Strength | None = None) -> Tensor:
     """Contribution (N, H, W) of each pixel to the last convolution's maps, over channels, scaled to max |r| = 1.
 
     Lemma 3: phi(X) = gamma(X) sum over the paths P from X to the last feature maps of the product over P's edges
@@ -39,4 +40,5 @@ def phi(trace: Trace, target: TargetLike = None) -> Tensor:
             lambda stage, xs, z, r: epsilon_share(stage, xs, z, r, 0.0),
             first,
             lambda stage, xs, z, r: epsilon_opaque(stage, xs, z, r, 0.0),
+            strength=strength,
         )

@@ -27,6 +27,7 @@ from vbp.explain.phi import phi
 from vbp.explain.saliency import saliency
 from vbp.explain.target import TargetLike
 from vbp.explain.visualbackprop import visualbackprop
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
 
 
@@ -70,7 +71,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Method:
-    """`function(trace, target, **parameters) -> (N, H, W)`. Unsigned maps lie in [0, 1], signed ones in [-1, 1].
+    """`function(trace, target, **parameters, strength=None) -> (N, H, W)`. Unsigned maps lie in [0, 1], signed ones in [-1, 1].
 
     source: the paper, for people. targeted: False where the target has no effect. slow: seconds a frame, not milliseconds.
     """
@@ -196,12 +197,27 @@ METHODS: dict[str, Method] = {
 }
 
 
-def explain(trace: Trace, method: str, target: TargetLike = None, **parameters: float) -> Tensor:
-    """Relevance (N, H, W) by the method's name. Raises ExplainError for an unknown name or parameter."""
+def explain(
+    trace: Trace,
+    method: str,
+    target: TargetLike = None,
+    strength: Strength | None = None,
+    /,
+    **parameters: float,
+) -> Tensor:
+    """Relevance (N, H, W) by the method's name. Raises ExplainError for an unknown name or parameter.
+
+    strength: is told how much each frame's map was before it was scaled.
+    """
     chosen = METHODS.get(method) if isinstance(method, str) else None
     if chosen is None:
         raise ExplainError(f"there is no method {method!r}; accepted: {', '.join(METHODS)}")
     try:
-        return chosen.function(trace, target, **chosen.checked(parameters))
+        return chosen.function(trace, target, strength=strength, **chosen.checked(parameters))
     except OpaqueLayerError as error:
         raise OpaqueLayerError(error.layer, chosen.title) from error
+
+
+def unavailable_reason(method: str, error: ExplainError) -> str:
+    """One sentence: there is no map of `method`, and why."""
+    return f"{METHODS[method].title} shows nothing of this network: {error}"

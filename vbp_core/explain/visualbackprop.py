@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from vbp.explain.chain_mask import chain_mask
 from vbp.explain.target import TargetLike
 from vbp.graph.adjoint import opaque_layer_error
 from vbp.graph.operations import AvgPool, Conv, MaxPool, Opaque, Pad, Stage, Window, sources
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace, unpad
 
 
@@ -29,7 +31,7 @@ class Level:
     mask: Tensor
 
 
-def visualbackprop(trace: Trace, target: TargetLike = None) -> Tensor:
+def visualbackprop(trace: Trace, target: TargetLike = None, strength: Strength | None = None) -> Tensor:
     """The mask (N, H, W) in [0, 1], at the size of the network's input.
 
     The maps after each ReLU are averaged over channels; from the deepest on, the mask is scaled up by a
@@ -38,7 +40,8 @@ def visualbackprop(trace: Trace, target: TargetLike = None) -> Tensor:
     input, which itself is not multiplied in. Where branches begin at one value, as before a skip, the mask comes back
     along each with that branch's own windows, and they are averaged, each by its own maximum. Of other
     activations than ReLU the positive part counts, of tanh and its like the magnitude. One min-max per frame at the end. Every map is divided
-    by its maximum, which the min-max cancels but for overflow: raw maxima reach 1e19.
+    by its maximum, which the min-max cancels but for overflow: raw maxima reach 1e19. `strength` is told by what; where
+    branches are averaged, so are their logarithms.
 
     What the paper's networks do not have is passed as its idea goes on: normalisation, and gates that weigh whole channels,
     keep the places of a map; resampling, padding and transposed convolutions bring the mask to their input's grid by
@@ -47,11 +50,11 @@ def visualbackprop(trace: Trace, target: TargetLike = None) -> Tensor:
     `target` is taken for the common signature and has no effect: no output takes part in this method.
     Raises ExplainError for a network without a convolution followed by a ReLU.
     """
-    fast = chain_mask(trace)
+    fast = chain_mask(trace, strength)
     if fast is not None:
         return fast
-    mask, _ = _backproject(trace, keep=False)
-    return min_max(mask)
+    mask, _ = _backproject(trace, keep=False, strength=strength)
+    return min_max(mask, strength)
 
 
 def levels(trace: Trace) -> list[Level]:
@@ -59,8 +62,24 @@ def levels(trace: Trace) -> list[Level]:
     return _backproject(trace, keep=True)[1]
 
 
-def _backproject(trace: Trace, keep: bool) -> tuple[Tensor, list[Level]]:
-    waiting: dict[int, list[Tensor]] = {}  # the masks that have come back to a value
+class _Mask:
+    """A mask (N, h, w) on its way, and what it was divided by: (N, 1, 1) tensors, each with how many times that was."""
+
+    def __init__(self, values: Tensor, divisors: dict[Tensor, float] | None = None) -> None:
+        self.values = values
+        self.divisors = divisors or {}
+
+    def scaled(self) -> _Mask:
+        """By its own maximum; all zero stays."""
+        top = _top(self.values)
+        return _Mask(self.values / top, {**self.divisors, top: 1.0})
+
+    def times(self, average: _Mask) -> _Mask:
+        return _Mask(self.values * average.values, self.divisors | average.divisors)
+
+
+def _backproject(trace: Trace, keep: bool, strength: Strength | None = None) -> tuple[Tensor, list[Level]]:
+    waiting: dict[int, list[_Mask]] = {}  # the masks that have come back to a value
     found: list[Level] = []
     with torch.inference_mode():
         weighing = spatial.silent(trace.stages, trace.values)
@@ -70,28 +89,37 @@ def _backproject(trace: Trace, keep: bool) -> tuple[Tensor, list[Level]]:
             if i + 1 in weighing:
                 continue
             if value.dim() == 4 and stage.is_activated:
-                average = by_maximum(trace.mean(i + 1))
-                mask = average if mask is None else by_maximum(mask * average)
+                average = _Mask(trace.mean(i + 1)).scaled()
+                mask = average if mask is None else mask.times(average).scaled()
                 if keep:
-                    found.append(Level(stage.name, value.shape[1], average, mask))
+                    found.append(Level(stage.name, value.shape[1], average.values, mask.values))
             if mask is None:
                 continue
             for k in sources(trace.stages, i):
                 if spatial.carries(stage, trace.values[k], value):
-                    waiting.setdefault(k, []).append(_back(stage, mask, trace.values[k], value))
+                    back = _back(stage, mask.values, trace.values[k], value)
+                    waiting.setdefault(k, []).append(_Mask(back, mask.divisors))
         mask = _merged(waiting.get(0, []))
     if mask is None:
         raise ExplainError(
             "VisualBackProp needs a convolution that is followed by a ReLU, and this network has none"
         )
-    return mask, found[::-1]
+    if strength is not None:
+        for top, weight in mask.divisors.items():
+            strength.divided(top, weight)
+    return mask.values, found[::-1]
 
 
-def _merged(masks: list[Tensor]) -> Tensor | None:
+def _merged(masks: list[_Mask]) -> _Mask | None:
     """The masks of the branches that begin at a value, averaged, each by its own maximum. None: no mask came back."""
     if len(masks) < 2:
         return masks[0] if masks else None
-    return torch.stack([by_maximum(mask) for mask in masks]).mean(0)
+    scaled = [mask.scaled() for mask in masks]
+    weights: dict[Tensor, float] = defaultdict(float)
+    for mask in scaled:
+        for top, weight in mask.divisors.items():
+            weights[top] += weight / len(masks)
+    return _Mask(torch.stack([mask.values for mask in scaled]).mean(0), weights)
 
 
 def _back(stage: Stage, mask: Tensor, x: Tensor, out: Tensor) -> Tensor:
@@ -135,14 +163,16 @@ def _spread(mask: Tensor, axis: int, window: Window, size: int) -> Tensor:
     return out.narrow(axis, padding, size)
 
 
-def by_maximum(maps: Tensor) -> Tensor:
-    """Divide each frame's map (N, h, w) by its maximum; a map that is zero stays zero."""
+def _top(maps: Tensor) -> Tensor:
+    """What each frame's map (N, h, w) is divided by, so that its maximum is 1; a map that is zero stays zero."""
     top = maps.amax((1, 2), keepdim=True)
-    return maps / torch.where(top > 0, top, torch.ones_like(top))
+    return torch.where(top > 0, top, torch.ones_like(top))
 
 
-def min_max(maps: Tensor) -> Tensor:
+def min_max(maps: Tensor, strength: Strength | None = None) -> Tensor:
     """Each frame's map (N, h, w) to [0, 1]; a constant map becomes zero."""
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    if strength is not None:
+        strength.divided(high)
     span = high - low
     return (maps - low) / torch.where(span > 0, span, torch.ones_like(span))

@@ -44,19 +44,23 @@ def complete_frame(frame: FrameResult, engine: Engine, request: FrameRequest) ->
 
     Why a map cannot be is in `missing`. Another thread than the engine's may call it. A gap stays as it is.
     """
-    from vbp.engine import unavailable_reason
+    from vbp.explain.registry import unavailable_reason
 
     if (result := frame.result) is None:
         return frame
-    maps, missing = {}, {}
+    maps, strengths, missing = {}, {}, {}
     for wanted in request.maps:
         try:
-            found = result.maps.get(wanted)
-            maps[wanted] = engine.explain(result, wanted, frame.driven_rad) if found is None else found
+            if wanted in result.maps:
+                maps[wanted], strengths[wanted] = result.maps[wanted], result.strengths[wanted]
+            else:
+                maps[wanted], strengths[wanted] = engine.explain_measured(result, wanted, frame.driven_rad)
         except ExplainError as error:
             missing[wanted] = unavailable_reason(wanted.method, error)
     layers = engine.layers(result) if request.layers else ()
-    return replace(frame, results=(replace(result, maps=maps, missing=missing, layers=layers),))
+    return replace(
+        frame, results=(replace(result, maps=maps, strengths=strengths, missing=missing, layers=layers),)
+    )
 
 
 def run_frames(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -27,6 +28,7 @@ from vbp.graph.operations import (
     Window,
     sources,
 )
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace, apply, unpad
 
 FEW_TAPS = 32  # inputs x kernel height x width, below which a matrix product beats a transposed convolution
@@ -58,19 +60,21 @@ def divide_(relevance: Tensor, by: Tensor) -> Tensor:
     return relevance.div_(by).nan_to_num_(0.0, 0.0, 0.0)
 
 
-def normalise(maps: Tensor) -> Tensor:
-    """Divide each frame of (N, ...) by its largest magnitude; all zero stays zero."""
-    return maps / _max_magnitude(maps)
+def normalise(maps: Tensor, strength: Strength | None = None) -> Tensor:
+    """Divide each frame of (N, ...) by its largest magnitude; all zero stays zero. strength: is told by what."""
+    return maps / _max_magnitude(maps, strength)
 
 
-def normalise_(maps: Tensor) -> Tensor:
+def normalise_(maps: Tensor, strength: Strength | None = None) -> Tensor:
     """The same in place: a map that is as large as a layer costs more to allocate than to divide."""
-    return maps.div_(_max_magnitude(maps))
+    return maps.div_(_max_magnitude(maps, strength))
 
 
-def _max_magnitude(maps: Tensor) -> Tensor:
+def _max_magnitude(maps: Tensor, strength: Strength | None) -> Tensor:
     axes = tuple(range(1, maps.dim()))
     top = torch.maximum(maps.amax(axes, keepdim=True), -maps.amin(axes, keepdim=True))
+    if strength is not None:
+        strength.divided(top)
     return torch.where(top > 0, top, torch.ones_like(top))
 
 
@@ -137,11 +141,17 @@ def opaque_layer_error(stage: Stage) -> OpaqueLayerError:
     return OpaqueLayerError(f"{stage.name} ({what})")
 
 
-def backward(trace: Trace, grad: Tensor, relu: Callable[[Tensor, Tensor], Tensor], stop: int = 0) -> Tensor:
+def backward(
+    trace: Trace,
+    grad: Tensor,
+    relu: Callable[[Tensor, Tensor], Tensor],
+    stop: int = 0,
+    strength: Strength | None = None,
+) -> Tensor:
     """Propagate `grad`, shaped as the output, down to values[stop], with a rule for the ReLUs: relu(grad, its output).
 
     Each frame's result may come times a positive number of its own: where maps are small enough for it to cost
-    nothing, they are divided by their largest value.
+    nothing, they are divided by their largest value, of which `strength` is told.
     """
 
     def rule(stage: Stage, x: Tensor, out: Tensor, grad: Tensor) -> Tensor:
@@ -153,11 +163,12 @@ def backward(trace: Trace, grad: Tensor, relu: Callable[[Tensor, Tensor], Tensor
     def opaque(stage: Stage, inputs: tuple[Tensor, ...], out: Tensor, grad: Tensor) -> list[Tensor]:
         return vector_jacobian(stage.op, inputs, relu(grad, out) if stage.relu else grad)
 
-    return propagate(trace, grad, rule, share, _scale_small, stop=stop, opaque=opaque)
+    scale = partial(_scale_small, strength=strength)
+    return propagate(trace, grad, rule, share, scale, stop=stop, opaque=opaque)
 
 
-def _scale_small(grad: Tensor) -> Tensor:
-    return normalise(grad) if grad[:1].numel() <= SMALL else grad
+def _scale_small(grad: Tensor, strength: Strength | None) -> Tensor:
+    return normalise(grad, strength) if grad[:1].numel() <= SMALL else grad
 
 
 def vector_jacobian(op: Op, inputs: tuple[Tensor, ...], grad: Tensor) -> list[Tensor]:

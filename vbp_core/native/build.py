@@ -48,9 +48,11 @@ class Kernels:
         self.run = library.run
         self.run.argtypes, self.run.restype = (pointer, whole, number, pointer), None
         self.lrp = library.lrp
-        self.lrp.argtypes, self.lrp.restype = (pointer, pointer, whole, number, pointer), None
+        self.lrp.argtypes, self.lrp.restype = (pointer, pointer, whole, number, pointer), ctypes.c_double
         self.mask = library.mask
-        self.mask.argtypes = (pointer, whole, whole, pointer, whole, pointer, whole, pointer, whole, number)
+        self.mask.argtypes = (
+            *(pointer, whole, whole, pointer, whole, pointer, whole, pointer, whole, pointer, number),
+        )
         self.mask.restype = None
         library.lanes.restype = library.scratch_floats.restype = whole
         library.size_of_layer.restype = library.size_of_step.restype = whole
@@ -141,7 +143,7 @@ def _built(build: Callable[[], bool] | None) -> Path:
         raise AbortedError("they are not compiled yet")
     _remove_leftovers(folder)
     with temporary_file(folder / key) as part:
-        _compile((*command, str(SOURCES / "kernels.c"), "-o", str(part)), build)
+        _compile((*command, str(SOURCES / "kernels.c"), "-o", str(part), "-lm"), build)
         sync(part)
         target = folder / f"{key}-{_digest(part.read_bytes())}.so"
         part.replace(target)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vbp.graph.adjoint import normalise
 from vbp.graph.operations import Conv, Pad, Stage, bottlenecks, sources
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
 from vbp.native.build import Kernels
 from vbp.native.layers import FLOAT_BYTES, packed, transformed, whole_vectors, winograd_pays
@@ -60,8 +61,10 @@ def _channels_last(x: Tensor) -> bool:
     return x.numel() > 0 and x.stride(1) == 1 and x.stride(3) == x.shape[1]
 
 
-def native_lrp(kernels: Kernels, trace: Trace, relevance: Tensor, at: int, eps: float) -> Tensor:
-    """Relevance (N, H, W) of the picture, times a positive number for each frame.
+def native_lrp(
+    kernels: Kernels, trace: Trace, relevance: Tensor, at: int, eps: float, strength: Strength | None = None
+) -> Tensor:
+    """Relevance (N, H, W) of the picture, times a positive number for each frame, of which `strength` is told.
 
     at: what `deepest_covered` says; relevance: shaped as values[at].
     """
@@ -69,7 +72,7 @@ def native_lrp(kernels: Kernels, trace: Trace, relevance: Tensor, at: int, eps: 
     if not isinstance(plan, _Plan) or plan.at != at:
         plan = trace.cache[KEY] = _Plan(kernels, trace, at)
     with plan.lock, torch.inference_mode():
-        return plan.run(kernels, trace, relevance, eps)
+        return plan.run(kernels, trace, relevance, eps, strength)
 
 
 @dataclass(frozen=True)
@@ -149,21 +152,24 @@ class _Plan:
         self._counts = (ctypes.c_long * len(counts))(*counts)
         self._kept += [shares, chain]
 
-    def run(self, kernels: Kernels, trace: Trace, relevance: Tensor, eps: float) -> Tensor:
+    def run(
+        self, kernels: Kernels, trace: Trace, relevance: Tensor, eps: float, strength: Strength | None
+    ) -> Tensor:
         a = trace.values[self.at]
-        share = normalise(torch.where(a > 0, relevance / (a + eps), 0.0)).permute(0, 2, 3, 1)
+        share = normalise(torch.where(a > 0, relevance / (a + eps), 0.0), strength).permute(0, 2, 3, 1)
         threads = torch.get_num_threads()
         scratch = torch.empty(threads * kernels.scratch)
         values = {k: trace.values[k] for k, _ in self._below}
         values[0] = values[0].permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
         out = torch.empty((len(relevance), *self._map.shape))
+        logs = torch.zeros(len(relevance), dtype=torch.float64)
         for n in range(len(relevance)):
             for layer, (k, offset) in zip(self._layers, self._below, strict=True):
                 value = values[k]
                 layer.below = value.data_ptr() + FLOAT_BYTES * (n * value.stride(0) + offset)
                 layer.eps = eps
             self._first.inside.copy_(share[n])
-            kernels.lrp(
+            logs[n] = kernels.lrp(
                 ctypes.addressof(self._layers),
                 ctypes.addressof(self._counts),
                 len(self._counts),
@@ -171,6 +177,8 @@ class _Plan:
                 scratch.data_ptr(),
             )
             out[n] = self._map
+        if strength is not None:
+            strength.add(logs)
         return out
 
     def _transposed(

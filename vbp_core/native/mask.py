@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vbp.graph.operations import AvgPool, Conv, MaxPool, Op, Pad, Stage
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
 from vbp.native.build import Kernels
 from vbp.native.structures import Step
@@ -30,7 +31,9 @@ class _Plan:
     rows: int
 
 
-def native_mask(kernels: Kernels, trace: Trace, spatial: Callable[[Trace], list[int]]) -> Tensor | None:
+def native_mask(
+    kernels: Kernels, trace: Trace, spatial: Callable[[Trace], list[int]], strength: Strength | None = None
+) -> Tensor | None:
     """The mask (N, H, W) in [0, 1] of a chain in float32 on a CPU; None where a window is beyond what the kernels hold.
 
     spatial: gives the stages that put out maps, from the output on; none where there is nothing to explain.
@@ -41,15 +44,16 @@ def native_mask(kernels: Kernels, trace: Trace, spatial: Callable[[Trace], list[
         if not stages or max(_rows(trace.stages[i].op) for i in stages) > TALLEST:
             return None
         plan = trace.cache[KEY] = _planned(trace, stages)
-    return _run(kernels, trace, plan)
+    return _run(kernels, trace, plan, strength)
 
 
-def _run(kernels: Kernels, trace: Trace, plan: _Plan) -> Tensor:
+def _run(kernels: Kernels, trace: Trace, plan: _Plan, strength: Strength | None) -> Tensor:
     count, _, height, width = trace.input.shape
     threads = torch.get_num_threads()
     with torch.inference_mode():
         means = [None if k is None else trace.mean(k).contiguous() for k in plan.values]
         out = torch.empty((count, height, width))
+        logs = torch.empty(count, dtype=torch.float64)
         maps = torch.empty(min(threads, count) * 2 * plan.largest_map)
         rows = torch.empty(min(threads, count) * plan.rows)
     steps = type(plan.steps).from_buffer_copy(plan.steps)  # one's own: masks may be made side by side
@@ -65,8 +69,11 @@ def _run(kernels: Kernels, trace: Trace, plan: _Plan) -> Tensor:
         plan.largest_map,
         rows.data_ptr(),
         plan.rows,
+        logs.data_ptr(),
         threads,
     )
+    if strength is not None:
+        strength.add(logs)
     return out
 
 

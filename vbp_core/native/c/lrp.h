@@ -39,11 +39,14 @@ static void run_few(const layer *l, long y) {
 }
 
 /* LRP through convolutions, one frame. Each has `phases` layers, one for each place of its stride; those of the first
-   convolution give the relevance of the picture. After each convolution what goes on is divided by its largest. */
-void lrp(layer *layers, const long *phases, long convolutions, int threads, float *scratch) {
+   convolution give the relevance of the picture. After each convolution what goes on is divided by its largest: returned is
+   the logarithm, to base 10, of all that was. */
+double lrp(layer *layers, const long *phases, long convolutions, int threads, float *scratch) {
     float factor = 1;
+    double divided = 0;
     for (long at = 0; at < convolutions; layers += phases[at], at++) {
         float top = 0;
+        if (at + 1 < convolutions) divided -= log10(factor);
         for (long k = 0; k < phases[at]; k++) {
             layer *l = layers + k;
             l->factor = factor;
@@ -58,4 +61,5 @@ void lrp(layer *layers, const long *phases, long convolutions, int threads, floa
         }
         factor = top > 0 ? 1 / top : 1;
     }
+    return divided;
 }

@@ -27,9 +27,17 @@ static float lowest(const float *m, long count) {
     return low;
 }
 
-/* m *= a, both divided by their largest, so that neither can overflow. Returns the largest of the product. */
-static float times(float *restrict m, float top, const float *restrict a, long count) {
-    const float by = top_of(a, count), x = top > 0 ? 1 / top : 1, y = by > 0 ? 1 / by : 1;
+/* What divides by `top` as near as a float can; nothing is divided by zero. */
+static float inverse(float top) {
+    const float x = 1 / top;
+    return top > 0 ? x < 3e38f ? x : 3e38f : 1;
+}
+
+/* m *= a, both divided by their largest, so that neither can overflow; divided: its logarithm grows by theirs. Returns the
+   largest of the product. */
+static float times(float *restrict m, float top, const float *restrict a, long count, double *divided) {
+    const float x = inverse(top), y = inverse(top_of(a, count));
+    *divided -= log10(x) + log10(y);
     for (long i = 0; i < count; i++) m[i] = (m[i] * x) * (a[i] * y);
     return top_of(m, count);
 }
@@ -101,11 +109,14 @@ static inline __attribute__((always_inline)) range combine(const float *const *r
 
 #define TALLEST 128 /* rows of a window */
 /* The transposed convolution of ones, divided by the largest of what goes in, and times the next averaged map (divided by
-   its largest) where there is one. rows: room for the window's rows at the width of out. Returns the range of out. */
-static range scale_up(const step *s, const float *in, float top, const float *mean, float *out, float *rows) {
+   its largest) where there is one; divided: as in `times`. rows: room for the window's rows at the width of out. Returns the
+   range of out. */
+static range scale_up(const step *s, const float *in, float top, const float *mean, float *out, float *rows,
+                      double *divided) {
     const long height = s->size[0], width = s->size[1], kernel = s->kernel[0], stride = s->stride[0];
     const long ring = (kernel - 1) * s->dilation[0] + 1;
-    const float by = top > 0 ? 1 / top : 1, most = mean ? top_of(mean, height * width) : 1, mean_by = most > 0 ? 1 / most : 1;
+    const float by = inverse(top), mean_by = mean ? inverse(top_of(mean, height * width)) : 1;
+    *divided -= log10(by) + log10(mean_by);
     range all = {3e38f, 0};
     long held[TALLEST]; /* of in's rows, spread, which go round in `rows` */
     for (long k = 0; k < ring; k++) held[k] = -1;
@@ -146,10 +157,12 @@ static void unpad(const step *s, const float *in, float *out) {
 }
 
 /* VisualBackProp of one frame from the averaged maps, the deepest first: (h, w) of the picture into out, in [0, 1].
-   maps: two, each as large as the largest; rows: as `scale_up` takes them. */
-static void mask_of(const step *steps, long count, long frame, float *out, float *maps, long largest_map, float *rows) {
+   maps: two, each as large as the largest; rows: as `scale_up` takes them. Returns the logarithm, to base 10, of its largest
+   value before it was divided by anything. */
+static double mask_of(const step *steps, long count, long frame, float *out, float *maps, long largest_map, float *rows) {
     float *now = maps, *next = maps + largest_map;
     int begun = 0, multiplied = 0;
+    double divided = 0;
     long size = 0;
     range r = {0, 0};
     for (long i = 0; i < count; i++) {
@@ -157,7 +170,7 @@ static void mask_of(const step *steps, long count, long frame, float *out, float
         size = s->h * s->w;
         if (s->mean && !multiplied) {
             const float *mean = s->mean + frame * size;
-            if (begun) times(now, r.high, mean, size);
+            if (begun) times(now, r.high, mean, size, &divided);
             else memcpy(now, mean, size * sizeof *now);
             begun = 1;
             r = (range){lowest(now, size), top_of(now, size)};
@@ -170,7 +183,7 @@ static void mask_of(const step *steps, long count, long frame, float *out, float
             r = (range){lowest(next, size), top_of(next, size)};
         } else {
             const float *mean = i + 1 < count ? steps[i + 1].mean : 0;
-            r = scale_up(s, now, r.high, mean ? mean + frame * size : 0, next, rows);
+            r = scale_up(s, now, r.high, mean ? mean + frame * size : 0, next, rows, &divided);
             multiplied = mean != 0;
         }
         float *other = now;
@@ -179,16 +192,18 @@ static void mask_of(const step *steps, long count, long frame, float *out, float
     }
     const float by = r.high > r.low ? r.high - r.low : 1;
     for (long i = 0; i < size; i++) out[i] = (now[i] - r.low) / by;
+    return divided + log10(r.high);
 }
 
 /* Frames are shared by the threads; one frame is done by one, as a fifth of a millisecond is not worth waiting for another that
-   something else may have taken the processor from. maps: 2 * largest_map floats for each share, rows: rows_each. */
+   something else may have taken the processor from. maps: 2 * largest_map floats for each share, rows: rows_each. strengths: of
+   each frame what `mask_of` returns. */
 void mask(const step *steps, long count, long frames, float *out, long size, float *maps, long largest_map, float *rows,
-          long rows_each, int threads) {
+          long rows_each, double *strengths, int threads) {
     const int shares = frames < threads ? (int)frames : threads;
 #pragma omp parallel for num_threads(shares) schedule(static) if (shares > 1)
     for (int share = 0; share < shares; share++)
         for (long frame = share; frame < frames; frame += shares)
-            mask_of(steps, count, frame, out + frame * size, maps + share * 2 * largest_map, largest_map,
+            strengths[frame] = mask_of(steps, count, frame, out + frame * size, maps + share * 2 * largest_map, largest_map,
                     rows + share * rows_each);
 }

@@ -1,5 +1,6 @@
 /* Vectors of floats as wide as the processor has them, and what is asked of them. */
 
+#include <math.h>
 #include <string.h>
 #if defined(__AVX512F__)
 #include <immintrin.h>
