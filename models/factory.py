@@ -42,12 +42,12 @@ def load_factory(source: NetworkSource) -> Network:
         raise ModelError(
             f"{source.model} needs a specification of what goes in and comes out: --spec FILE.toml, {HINT}"
         )
-    path = None
+    path, unused = None, ""
     if source.weights:
         path = Path(source.weights).expanduser()
-        load_weights(module, path, source.model)
+        unused = load_weights(module, path, source.model)
         trained = True
-    return Network(spec, module.eval(), path, trained)
+    return Network(spec, module.eval(), path, trained, unused=unused)
 
 
 def _call(name: str) -> Any:

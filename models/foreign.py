@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import pickletools
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from vbp.errors import ModelError
-from vbp.reading import read_head
+from vbp.models.torch_file import open_torch
+from vbp.reading import open_file, read_head
 
-HEAD = 1_000_000  # bytes of a pickle, in which its first class stands
-PLAIN = (
-    "torch",
-    "collections",
-    "numpy",
-    "__builtin__",
-    "builtins",
-    "_codecs",
-)  # of what state dicts are made
-FACTORY = "vbp --model package.module:factory --weights weights.pth"
+HEAD = 64  # bytes that say what it is
+FACTORY = "--model package.module:factory"
+EXPORT = 'torch.onnx.export(network, torch.zeros(1, CHANNELS, ROWS, COLUMNS), "net.onnx", dynamo=False)'
 
 
 def refuse_foreign(path: Path) -> None:
@@ -61,55 +52,28 @@ def _said(path: Path) -> tuple[str, str] | None:
 
 
 def _of_torch(path: Path, head: bytes) -> tuple[str, str] | None:
-    names: list[str] = []
-    pickled = head
-    if head[:2] == b"PK":
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
-                data = next((name for name in names if name.endswith("/data.pkl")), None)
-                if data is None:
-                    return None
-                with archive.open(data) as member:
-                    pickled = member.read(HEAD)
-        except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
-            return None
-    elif head[:1] != b"\x80" or head[8:9] == b"{":
+    if head[:2] != b"PK" and (head[:1] != b"\x80" or head[8:9] == b"{"):
         return None
-    if any("/code/" in name for name in names):
+    try:
+        with open_file(path) as opened:
+            script = head[:2] == b"PK" and any(
+                "/code/" in name for name in zipfile.ZipFile(opened).namelist()
+            )
+        with open_torch(path) as file:
+            of = file.module
+    except MemoryError:
+        raise
+    except Exception:  # whatever a damaged file makes of it; its own reader says so
+        return None
+    lines = f"{EXPORT}; or, for the code that makes such a network, {FACTORY} --weights {path.name}"
+    if script:
         return (
             "a TorchScript program, which is code",
-            f'network = torch.jit.load("{path.name}").eval(), which runs it, and '
-            'torch.onnx.export(network, torch.zeros(1, CHANNELS, ROWS, COLUMNS), "net.onnx", dynamo=False)',
+            f'network = torch.jit.load("{path.name}").eval(), which runs it, and {lines}',
         )
-    own = next(filter(_is_own, _classes(pickled)), None)
-    if own is None:
+    if not of:
         return None
     return (
-        f"a whole network by torch.save, or more (the class {own[:80]}), and opening it would run code",
-        f'where that class is at hand, network = torch.load("{path.name}", weights_only=False) and '
-        f'torch.save(network.state_dict(), "weights.pth"), then {FACTORY}',
+        f"a whole network by torch.save (the class {of[:80]}), and opening it would run code",
+        f'where that class is at hand, network = torch.load("{path.name}", weights_only=False).eval(), which runs it, and {lines}',
     )
-
-
-def _is_own(name: str) -> bool:
-    """Of a network's code, and not of what tensors are made of."""
-    module = name.startswith("torch.nn.") and not name.startswith("torch.nn.parameter.")
-    return module or name.partition(".")[0] not in PLAIN
-
-
-def _classes(data: bytes) -> Iterator[str]:
-    """The classes that a pickle names, by reading its instructions; nothing is unpickled."""
-    texts: list[str] = []
-    stream = io.BytesIO(data)
-    try:
-        for _ in range(4):  # an old file has three small pickles in front
-            for opcode, argument, _ in pickletools.genops(stream):
-                if opcode.name == "GLOBAL":
-                    yield str(argument).replace(" ", ".")
-                elif opcode.name == "STACK_GLOBAL" and len(texts) > 1:
-                    yield ".".join(texts[-2:])
-                elif isinstance(argument, str):
-                    texts.append(argument)
-    except (ValueError, IndexError, KeyError, OverflowError):  # cut off at the limit, or damaged
-        return

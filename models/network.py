@@ -20,7 +20,7 @@ from vbp.models.spec import NetworkSpec
 from vbp.models.steering import build_steering, seeded
 from vbp.models.tensors import open_tensors
 from vbp.models.vgg import build_vgg
-from vbp.models.weights import holds_pickle, put_weights, read_weights
+from vbp.models.weights import holds_pickle, open_weights, put_weights
 
 SPEC_KEY = "vbp.spec"
 HOW_TO_USE_WEIGHTS = (
@@ -43,7 +43,8 @@ class Network:
 
     spec: what goes in and comes out. module: of torch, in eval mode, (N, C, H, W) -> (N, outputs). path: the file that
     it was read from, None where there is none. trained: False for fresh weights. assumed: of a file without a
-    specification, in a sentence or two, what its specification only assumes; else "".
+    specification, in a sentence or two, what its specification only assumes; else "". unused: what a file of weights
+    holds besides, which was left out; else "".
     """
 
     spec: NetworkSpec
@@ -51,6 +52,7 @@ class Network:
     path: Path | None = None
     trained: bool = True
     assumed: str = ""
+    unused: str = ""
 
 
 def build(spec: NetworkSpec, seed: int = 0) -> Network:
@@ -139,8 +141,12 @@ def load_checkpoint(path: str | Path) -> Network:
     """Read a network written by `save_checkpoint`. Raises ModelError with one sentence."""
     path = Path(path)
     if holds_pickle(path):
-        read_weights(path)  # raises where it is more than weights
-        raise ModelError(f"{path} holds weights and does not say of which network; {HOW_TO_USE_WEIGHTS}")
+        with open_weights(path) as file:
+            if not file.tensors:
+                raise ModelError(f"{path} holds no network and no weights: there is no tensor in it")
+        raise ModelError(
+            f"{path} holds weights and does not say of which network (one is {next(iter(file.tensors))[:120]}); {HOW_TO_USE_WEIGHTS}"
+        )
     try:
         with open_tensors(path, "pt") as file:
             metadata = file.metadata() or {}

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vbp.errors import ModelError
+from vbp.models.fitting import COUNTER
 from vbp.models.network import Network, build
 from vbp.models.spec import NetworkSpec
 from vbp.models.torch7 import load_layers, read_layers
@@ -22,7 +23,6 @@ from vbp.models.weights import put_weights, read_weights, without_prefix
 
 LAST = ("classifier.6.weight", "head.fc.weight", "fc.weight")  # whose rows are the classes
 TIMM_VGG = {"pre_logits.fc1": "classifier.0", "pre_logits.fc2": "classifier.3", "head.fc": "classifier.6"}
-COUNTERS = "num_batches_tracked"
 
 
 def load_published(path: str | Path, spec: NetworkSpec, name: str = "") -> tuple[Network, str]:
@@ -36,9 +36,9 @@ def load_published(path: str | Path, spec: NetworkSpec, name: str = "") -> tuple
     spec = replace(spec, name=name or spec.name, trained_on=f"imported from {path.name}")
     if path.suffix.lower() in (".t7", ".t7b"):
         return _from_torch7(path, spec)
-    found = {k: v for k, v in read_weights(path).items() if not k.endswith(COUNTERS)}
     with torch.device("meta"):
         wanted = _names(build(spec).module)
+    found = {k: v for k, v in read_weights(path, wanted).items() if not k.endswith(COUNTER)}
     found = without_prefix(found, set(wanted))
     how = "by torchvision's names" if "head.fc.weight" not in wanted else "by timm's names"
     if "pre_logits.fc1.weight" in found and spec.architecture == "vgg":
@@ -58,7 +58,7 @@ def load_published(path: str | Path, spec: NetworkSpec, name: str = "") -> tuple
 
 
 def _names(module: nn.Module) -> dict[str, Tensor]:
-    return {k: v for k, v in module.state_dict().items() if not k.endswith(COUNTERS)}
+    return {k: v for k, v in module.state_dict().items() if not k.endswith(COUNTER)}
 
 
 def _renamed(key: str) -> str:

@@ -1,34 +1,52 @@
-"""Weights of any network from a file: safetensors, or a state dict of torch.save, read without running its pickle."""
+"""Weights of any network from a file: safetensors, or what torch.save wrote, with all that people save beside them.
+
+Nothing in the file is run. The network's tensors are found by name and shape, under whatever name they lie there.
+"""
 
 from __future__ import annotations
 
-import os
-import warnings
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from vbp.errors import ModelError
+from vbp.models.fitting import COUNTER, chosen, left_out, places
 from vbp.models.tensors import open_tensors
-from vbp.reading import open_file, read_head
+from vbp.models.torch_file import Stored, TorchFile, open_torch
+from vbp.reading import read_head
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "ema")
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
+ROUNDING = (
+    1e-7  # below 0: that of a variance in float32, and a hundredth of the smallest eps that is added to it
+)
 
 
-def load_weights(module: nn.Module, path: str | Path, who: str) -> None:
-    """Put the weights in `path` into the module, every one of them, and no others.
+def load_weights(module: nn.Module, path: str | Path, who: str) -> str:
+    """Put the weights in `path` into the module, every one that it has; a sentence on what the file holds besides, or "".
 
-    Accepted are safetensors and state dicts by torch.save, also inside {"state_dict": ...} and with the "module." of
-    DataParallel before each name. who: the network, for people. Raises ModelError that names what does not fit.
+    Accepted are safetensors and files by torch.save: state dicts, alone or beside anything else, of Lightning, DataParallel,
+    torch.compile, under any prefix; whole modules and TorchScript, of which only the tensors are read. FILE#NAME says
+    which where several in it fit. who: the network, for people. Raises ModelError that names what does not fit.
     """
-    path = Path(path).expanduser()
-    put_weights(module, without_prefix(read_weights(path), set(module.state_dict())), path, who)
+    path, which = _named(path)
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    with open_weights(path) as file:
+        found = chosen(file.tensors, wanted, which, path, who)
+        put_weights(module, {k: _read(v, k, path) for k, (_, v) in found.items()}, path, who)
+        return left_out(file.tensors, {name for name, _ in found.values()}, path)
+
+
+def _named(text: str | Path) -> tuple[Path, str]:
+    """A file, and which of the networks in it."""
+    path = Path(text).expanduser()
+    file, mark, which = str(path).rpartition("#")
+    return (Path(file), which) if mark and not path.exists() else (path, "")
 
 
 def put_weights(module: nn.Module, found: dict[str, Tensor], path: Path, who: str) -> None:
@@ -38,7 +56,7 @@ def put_weights(module: nn.Module, found: dict[str, Tensor], path: Path, who: st
     not fit.
     """
     wanted = {**module.state_dict()}
-    missing = [k for k in wanted if k not in found and not k.endswith("num_batches_tracked")]
+    missing = [k for k in wanted if k not in found and not k.endswith(COUNTER)]
     extra = [k for k in found if k not in wanted]
     if missing or extra:
         parts = [f"it lacks {_first_three(missing)}"] * bool(missing) + [
@@ -55,22 +73,71 @@ def put_weights(module: nn.Module, found: dict[str, Tensor], path: Path, who: st
             raise ModelError(f"{path} holds weights of type {tensor.dtype} in {name}; floats are accepted")
         if not bool(torch.isfinite(tensor.to(wanted[name].dtype)).all()):
             raise ModelError(f"{path} holds values that are not finite in {name}; its weights are broken")
-        if name.endswith("running_var") and bool((tensor < 0).any()):
-            raise ModelError(f"{path} holds a variance below 0 in {name}; its weights are damaged")
+        if name.endswith("running_var"):
+            if bool((tensor < -ROUNDING).any()):
+                raise ModelError(f"{path} holds a variance below 0 in {name}; its weights are damaged")
+            found = {**found, name: tensor.clamp_min(0)}
     module.load_state_dict(found, strict=False)
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Every tensor in the file by its name, on the CPU. Nothing in it is run. Raises ModelError."""
+def read_weights(path: Path, wanted: Iterable[str] = ()) -> dict[str, Tensor]:
+    """A network's tensors in the file, by their names there, on the CPU. Nothing in it is run. Raises ModelError.
+
+    wanted: names of some of them; what lies beside the most of these is taken. Where none is known: all, or what
+    lies in a table that is called as people call a network's weights.
+    """
+    with open_weights(path) as file:
+        found = places(file.tensors, wanted)
+        start = max(found, key=lambda place: len(found[place]), default="")
+        while not found:
+            inner = next((w for w in WRAPPERS if any(n.startswith(f"{start}{w}.") for n in file.tensors)), "")
+            if not inner:
+                break
+            start += f"{inner}."
+        start = f"{start}." if start and found else start
+        return {
+            name[len(start) :]: _read(tensor, name, path)
+            for name, tensor in file.tensors.items()
+            if name.startswith(start)
+        }
+
+
+@contextmanager
+def open_weights(path: Path) -> Iterator[TorchFile]:
+    """The tensors in the file by their names, to be read while it is open. Raises ModelError."""
     if holds_pickle(path):
-        return _state_dict(path)
+        try:
+            with open_torch(path) as file:
+                yield file
+        except (ModelError, MemoryError):
+            raise
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+        except Exception as error:  # whatever a damaged or hostile file makes of it
+            why = str(error)[:100] if isinstance(error, ValueError) else type(error).__name__
+            raise ModelError(
+                f"{path} is damaged, or no file of torch.save ({why}): copy it again, or save the network's "
+                "state_dict() alone, best as .safetensors"
+            ) from error
+        return
     try:
-        with open_tensors(path, "pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+        with open_tensors(path, "pt") as tensors:
+            names = list(tensors.keys())
+            shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
+            yield TorchFile(
+                {name: Stored(shapes[name], partial(tensors.get_tensor, name)) for name in names}, ""
+            )
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(
-            f"{path} is no weights file; accepted: .safetensors, or a state dict by torch.save"
+            f"{path} is no weights file; accepted: .safetensors, or a file by torch.save that holds a network's weights"
         ) from error
+
+
+def _read(stored: Stored, name: str, path: Path) -> Tensor:
+    try:
+        return stored.read()
+    except ModelError as error:
+        raise ModelError(f"{path}: {name} {error}") from error
 
 
 def holds_pickle(path: Path) -> bool:
@@ -81,44 +148,6 @@ def holds_pickle(path: Path) -> bool:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     # A safetensors file begins with the length of its header, which may begin as a pickle does; then comes the header.
     return head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:9] != b"{")
-
-
-def _check_size(path: Path) -> None:
-    """torch.save packs nothing: members that are more than the file are there to fill the memory."""
-    with open_file(path) as file:
-        if not zipfile.is_zipfile(file):
-            return  # an older one, which is no archive
-        with zipfile.ZipFile(file) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > file.seek(0, os.SEEK_END):
-            raise ValueError("its members are larger than the file")
-
-
-def _state_dict(path: Path) -> dict[str, Tensor]:
-    try:
-        _check_size(path)
-        with warnings.catch_warnings():  # of what it takes the file for; the sentence below says it
-            warnings.simplefilter("ignore")
-            data: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged or hostile file makes of it
-        raise ModelError(
-            f"{path} holds more than tensors, or is damaged, and opening it could run code; "
-            "save its state_dict() alone, best as .safetensors, and use --model package.module:factory --weights FILE"
-        ) from error
-    for _ in range(3):
-        inner = next(
-            (data[k] for k in WRAPPERS if isinstance(data, Mapping) and isinstance(data.get(k), Mapping)),
-            None,
-        )
-        if inner is None:
-            break
-        data = inner
-    if not isinstance(data, Mapping) or not data:
-        raise ModelError(f"{path} holds no state dict: a table of tensors by name is wanted")
-    for name, tensor in data.items():
-        if not isinstance(name, str) or not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
-            raise ModelError(f"{path} holds no state dict: {str(name)[:60]} is no tensor")
-    return dict(data)
 
 
 def without_prefix(found: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:

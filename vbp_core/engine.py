@@ -53,13 +53,13 @@ def open_network(
 ) -> Network:
     """A network by name, from its file, or of one's own code (package.module:factory). Raises ModelError.
 
-    weights, spec: files; a source that is text may hold them itself. What is assumed of a file is logged, as a warning.
+    weights, spec: files; a source that is text may hold them itself. What is assumed of a file, or left out of it, is logged as a warning.
     """
     if weights or spec:
         source = NetworkSource(str(source), str(weights), str(spec))
     network = load_network(source)
-    if network.assumed:
-        log.warning(network.assumed)
+    for text in filter(None, (network.assumed, network.unused)):
+        log.warning(text)
     return network
 
 

@@ -112,8 +112,8 @@ class NetworkControl:
         self._top.set_network(ready.name)
         self._view.name_docks(spec.is_classifier)
         self._top.target.set_spec(spec)
-        if ready.network.assumed:
-            self._notice.show_message(ready.network.assumed, "warning")
+        if text := " ".join(filter(None, (ready.network.assumed, ready.network.unused))):
+            self._notice.show_message(text, "warning")
         self._view.arrange_maps(spec.input_width / spec.input_height)
         if self._owned_by_run(ready.name):
             return  # passed through on the way; the network that is remembered is the one before

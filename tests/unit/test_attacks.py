@@ -183,7 +183,7 @@ def test_a_state_dict_that_is_packed_is_not_unpacked(tmp_path):
         for name in whole.namelist():
             packed.writestr(name, whole.read(name))
     assert read_weights(tmp_path / "a.pth")["weight"].numel() == 2**22
-    with pytest.raises(ModelError, match="or is damaged"):
+    with pytest.raises(ModelError, match="larger than the file"):
         read_weights(tmp_path / "b.pth")
 
 

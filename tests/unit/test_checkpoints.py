@@ -293,7 +293,7 @@ def test_weights_alone_say_how_they_are_used(tmp_path, name, wrapped):
         with pytest.raises(ModelError) as error:
             open_network(path)
         assert str(error.value) == (
-            f"{path} holds weights and does not say of which network; use --model package.module:factory "
+            f"{path} holds weights and does not say of which network (one is {'state_dict.' * (wrapped and not legacy)}weight); use --model package.module:factory "
             "--weights FILE for a network of your own, or vbp import-weights for published ones of a VGG or ResNet"
         )
 
@@ -303,7 +303,7 @@ def test_a_whole_module_that_was_pickled_is_not_opened(tmp_path, recwarn):
     torch.jit.save(torch.jit.script(torch.nn.Conv2d(3, 4, 3)), tmp_path / "script.pt")
     recwarn.clear()
     for name, words in (
-        ("whole.pt", r"would run code.*state_dict\(\).* --weights"),
+        ("whole.pt", r"would run code.*onnx.*--weights whole.pt"),
         ("script.pt", "which is code.*onnx"),
     ):
         with pytest.raises(ModelError, match=words) as e:

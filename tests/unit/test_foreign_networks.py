@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import warnings
 import zipfile
 
@@ -44,12 +46,35 @@ def test_a_torchscript_program_is_not_run(tmp_path):
 def test_a_whole_module_is_not_opened_and_its_weights_are(tmp_path, new):
     path = tmp_path / "net.pth"
     torch.save(Mine(), path, _use_new_zipfile_serialization=new)
-    refused(path, "the class", "Mine", "weights_only=False", "state_dict()", "--weights weights.pth")
+    refused(path, "the class", "Mine", "weights_only=False", "torch.onnx.export", "--weights net.pth")
+    torch.save({"epoch": 3, "model": Mine()}, path, _use_new_zipfile_serialization=new)
+    refused(path, "a whole network", "Mine")
     torch.save(Mine().state_dict(), path, _use_new_zipfile_serialization=new)
     refused(path, "holds weights and does not say of which network")
     torch.save({"state_dict": Mine().state_dict(), "loss": np.float64(3)}, path)
-    with pytest.raises(ModelError):
-        load_network(path)
+    refused(path, "does not say of which network")
+
+
+def test_the_lines_that_are_printed_make_a_file_that_opens(tmp_path, monkeypatch):
+    """Those of PyTorch, run as they are printed, with the sizes put in."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.toml").write_text('output_unit = "rad"\noutput_sign = "left"\n')
+    monkeypatch.setattr(sys.modules["__main__"], "Mine", Mine, raising=False)
+    net = Mine().eval()
+    images = torch.rand(1, 3, 8, 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(net).save("script.pt")
+        torch.save(net, "whole.pth")
+        for name in ("script.pt", "whole.pth"):
+            with pytest.raises(ModelError) as caught:
+                load_network(name)
+            first = re.search(r"network = (torch\..*?\.eval\(\))", str(caught.value))[1]
+            second = re.search(r"torch\.onnx\.export\(.*?dynamo=False\)", str(caught.value))[0]
+            for word, size in (("CHANNELS", "3"), ("ROWS", "8"), ("COLUMNS", "10")):
+                second = second.replace(word, size)
+            eval(second, {"torch": torch, "network": eval(first, {"torch": torch})})  # noqa: S307 - as users do
+            torch.testing.assert_close(load_network("net.onnx").module(images), net(images))
 
 
 def test_tensorflows_other_formats(tmp_path):
@@ -68,7 +93,7 @@ def test_tensorflows_other_formats(tmp_path):
 def test_a_file_that_is_nothing_of_all_that_is_refused_as_before(tmp_path):
     with zipfile.ZipFile(tmp_path / "net.pt", "w") as archive:
         archive.writestr("net/data.pkl", b"\x80\x02cposix\nsystem\n.")
-    refused(tmp_path / "net.pt", "posix.system")
+    refused(tmp_path / "net.pt", "no weights")
     for data in (b"", b"\x80", b"\x80\x04\x95", bytes(1000), b"PK\x03\x04"):
         (tmp_path / "odd").write_bytes(data)
         refused(tmp_path / "odd")
