@@ -120,6 +120,7 @@ class LiveStatus(QObject):
             elif state.phase in ("lost", "connecting"):
                 text = f"camera lost, trying again…\nno frame for {self.quiet_s():.1f} s"
         self._set_old(text)
+        self.plot.wait(self.quiet_s() if text else 0.0)
 
     def _set_old(self, text: str) -> None:
         """The picture says why; what was made of it is as old."""

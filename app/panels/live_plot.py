@@ -26,12 +26,14 @@ class LivePlot(AnglePlot):
         self.history = History()
         self._held = False
         self._with_driven = False
+        self._quiet_s = 0.0
         super().__init__(parent)
 
     def begin(self, with_driven: bool) -> None:
         """A new session. with_driven: a source of measured angles is attached."""
         self.history.clear()
         self._held = False
+        self._quiet_s = 0.0
         self._with_driven = with_driven
         self.set_drive(np.zeros(0), np.zeros(0))
         self._show_last()
@@ -45,6 +47,12 @@ class LivePlot(AnglePlot):
         """More frames came; drawn soon, with those that come meanwhile."""
         if not self._held:
             self._soon(self._data_timer)
+
+    def wait(self, seconds: float) -> None:
+        """No frame came for so long: the curves move on to the left all the same."""
+        if seconds != self._quiet_s:
+            self._quiet_s = seconds
+            self.refresh()
 
     def fit(self) -> None:
         """Show the last minute again."""
@@ -78,7 +86,7 @@ class LivePlot(AnglePlot):
 
     def _end(self) -> float:
         times = self.history.times
-        return max(SPAN_S, float(times[-1])) if len(times) else SPAN_S
+        return max(SPAN_S, float(times[-1]) + self._quiet_s) if len(times) else SPAN_S
 
     def _show_last(self) -> None:
         end = self._end()

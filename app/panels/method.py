@@ -54,7 +54,7 @@ class MethodPanel(QWidget):
         self._right = Caption(Qt.AlignmentFlag.AlignRight)
         self._row = QHBoxLayout(self.header)
         self._row.setContentsMargins(0, 0, 0, 0)
-        self._row.setSpacing(10)
+        self._row.setSpacing(6)
         if self.chooser is not None:
             self.chooser.setToolTip("The attribution method of this panel")
             self.chooser.setAccessibleName("Method")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QProgressBar, QStatusBar, QToolButton
 
 from vbp.app import theme
@@ -11,7 +12,44 @@ STAGES = ("decode", "preprocess", "forward", "mask", "lrp", "overlay")
 TITLES = {"preprocess": "prep"}
 DEVICE_TIP = "The device that runs the network, and its implementation"
 RATE_TIP = "Frames shown per second, and the recording's own rate"
+STAGES_TIP = "Milliseconds per frame and stage, smoothed"
 SMOOTHING = 0.15  # of a new measurement; single frames jump about
+
+
+class Stages(QLabel):
+    """The milliseconds of each stage; where there is no room for all, of the first ones, each whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[str] = []
+        self.setFont(theme.number_font())
+        self.setContentsMargins(8, 0, 8, 0)
+
+    def set_parts(self, parts: list[str]) -> None:
+        self._parts = parts
+        self.setToolTip("\n".join([_text(parts), STAGES_TIP]))
+        self._show()
+        self.updateGeometry()
+
+    def _show(self) -> None:
+        texts = (_text(self._parts[:k]) for k in range(len(self._parts), 0, -1))
+        room = self.contentsRect().width()
+        text = next((t for t in texts if self.fontMetrics().horizontalAdvance(t) <= room), "")
+        if text != self.text():
+            self.setText(text)
+
+    def sizeHint(self) -> QSize:
+        margins = self.contentsMargins()
+        around = margins.left() + margins.right() + 2
+        wanted = self.fontMetrics().horizontalAdvance(_text(self._parts)) + around
+        return QSize(wanted if self._parts else 0, super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(1, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show()
 
 
 class StatusLine(QStatusBar):
@@ -25,8 +63,7 @@ class StatusLine(QStatusBar):
         self._device = self._path = ""
         self.device = self._label(DEVICE_TIP)
         self.rate = self._label(RATE_TIP)
-        self.stages = self._label("Milliseconds per frame and stage, smoothed")
-        self.stages.setMinimumWidth(1)  # on a narrow screen it gives way
+        self.stages = Stages()
         self.skipped = self._label("Frames skipped since playback started, to keep real time")
         self.progress = QProgressBar()
         self.progress.setFixedWidth(160)
@@ -86,8 +123,7 @@ class StatusLine(QStatusBar):
         if not self._live:
             self.rate.setText(f"{fps:.1f}{recorded} fps" if fps > 0 else "paused" if drive_fps > 0 else "")
         known = [(s, self._ms[s][1]) for s in STAGES if s in self._ms]
-        text = "   ".join(f"{TITLES.get(s, s)} {_ms(ms)}" for s, ms in known)
-        self.stages.setText(f"{text} ms" if text else "")
+        self.stages.set_parts([f"{TITLES.get(s, s)} {_ms(ms)}" for s, ms in known])
         self.skipped.setText((f"{skipped} skipped" if realtime else "every frame") if known else "")
 
     def show_progress(self, predicted: int, total: int) -> None:
@@ -100,6 +136,10 @@ class StatusLine(QStatusBar):
     def end_progress(self) -> None:
         self.progress.hide()
         self.cancel.hide()
+
+
+def _text(parts: list[str]) -> str:
+    return f"{'   '.join(parts)} ms" if parts else ""
 
 
 def _ms(value: float) -> str:

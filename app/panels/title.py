@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QSize, Qt
+from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from vbp.app import theme
 
 BUTTON = 14
-AWAY = 28  # pixels that a panel moves when it is undocked: its neighbours are seen again, and that it floats
+AWAY = 28  # pixels that a panel moves when it is undocked and the screen is full: one sees that it floats
 
 
 class Caption(QWidget):
-    """A text that changes with every frame: unlike a QLabel, it never makes the window lay itself out anew."""
+    """A text that changes with every frame: unlike a QLabel, it never makes the window lay itself out anew.
+
+    Where there is no room for all of "the network's input, 640×125", its end is seen.
+    """
 
     def __init__(self, side: Qt.AlignmentFlag) -> None:
         super().__init__()
@@ -35,9 +38,17 @@ class Caption(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setPen(theme.colours().muted)
-        elided = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(self.rect(), int(self._side | Qt.AlignmentFlag.AlignVCenter), elided)
+        painter.drawText(self.rect(), int(self._side | Qt.AlignmentFlag.AlignVCenter), self.shown_text())
         painter.end()
+
+    def shown_text(self) -> str:
+        def elided(text: str) -> str:
+            return self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, self.width())
+
+        parts = self._text.split(", ")
+        ends = (", ".join(parts[k:]) for k in range(len(parts)))
+        shown = elided(next((text for text in ends if elided(text) == text), self._text))
+        return "" if shown == "…" else shown
 
 
 class PanelTitle(QWidget):
@@ -52,7 +63,8 @@ class PanelTitle(QWidget):
         self.name.setFont(font)
         row = QHBoxLayout(self)
         row.setContentsMargins(8, 1, 4, 1)
-        row.setSpacing(8)
+        row.setSpacing(2)
+        self.name.setContentsMargins(0, 0, 6, 0)  # which goes with a name that is hidden
         row.addWidget(self.name)
         if header is not None:
             row.addWidget(header, 1)
@@ -78,8 +90,23 @@ class PanelTitle(QWidget):
 
     def _float(self) -> None:
         self._dock.setFloating(not self._dock.isFloating())
-        if self._dock.isFloating():
-            self._dock.move(self._dock.pos() + QPoint(-AWAY, AWAY))
+        parent = self._dock.parentWidget()
+        if self._dock.isFloating() and parent is not None:
+            window = parent.window().frameGeometry()
+            screen = self._dock.screen().availableGeometry()
+            self._dock.move(place_beside(self._dock.frameGeometry(), window, screen))
+
+
+def place_beside(panel: QRect, window: QRect, screen: QRect) -> QPoint:
+    """Where a panel goes that is undocked: beside its window where the screen has room, so that it hides nothing."""
+    places = (
+        QPoint(window.right() + 1, panel.top()),
+        QPoint(window.left() - panel.width(), panel.top()),
+        QPoint(panel.left(), window.bottom() + 1),
+        QPoint(panel.left(), window.top() - panel.height()),
+    )
+    free = (at for at in places if screen.contains(QRect(at, panel.size())))
+    return next(free, panel.topLeft() + QPoint(-AWAY, AWAY))
 
 
 class PanelDock(QDockWidget):

@@ -77,7 +77,10 @@ def best_grid(n: int, width: float, height: float, aspect: float, line: float, b
     if best is None:
         columns = max(1, min(n, int((width - GAP) // (SMALLEST + 2 * EDGE + GAP))))
         room = max(20.0, (width - GAP * (columns + 1)) / columns - 2 * EDGE)
-        best = Grid(columns, room, room / aspect, 1 if room >= beside else 2)
+        lines = 1 if room >= beside else 2
+        tall = height - 2 * GAP - 2 * EDGE - lines * line  # so that one is seen with all of its text
+        across = max(min(room, tall * aspect), min(room, SMALLEST / 2))
+        best = Grid(columns, across, across / aspect, lines)
     return best
 
 

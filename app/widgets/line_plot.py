@@ -47,7 +47,11 @@ class NumberAxis(pg.AxisItem):
         wanted = size / self._apart
         if self.powers:
             return [(float(next((s for s in POWERS if s * wanted >= maxVal - minVal), POWERS[-1])), 0.0)]
-        return [(nice_step(maxVal - minVal, wanted), 0.0)]
+        step = nice_step(maxVal - minVal, wanted)
+        for wanted in (2.0, 3.0, 4.0):  # one number alone would say nothing of the scale
+            if math.floor(maxVal / step) <= math.ceil(minVal / step):
+                step = min(step, nice_step(maxVal - minVal, wanted))
+        return [(step, 0.0)]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         texts = [f"1e{v:.0f}" if self.powers else f"{v:.6g}{self.unit}" for v in values]

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
 
 from vbp.app import theme
 
 Actions = Sequence[tuple[str, Callable[[], object]]]
+GAP = 8  # pixels
+READABLE = 240  # pixels of width of a text; with less, the buttons go below it
 LEVELS = ("info", "warning", "error")
 
 
@@ -40,9 +52,15 @@ class Notice(QFrame):
         self.close_button.clicked.connect(self.dismiss)
         self._box = QHBoxLayout(self)
         self._box.setContentsMargins(10, 5, 6, 5)
-        self._box.setSpacing(8)
+        self._box.setSpacing(GAP)
+        self._parts = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._parts.setSpacing(GAP)
+        self._parts.addWidget(self.label, 1)
+        self._grid = QGridLayout()
+        self._grid.setSpacing(GAP)
+        self._parts.addLayout(self._grid)
         self._box.addWidget(self.sign)
-        self._box.addWidget(self.label, 1)
+        self._box.addLayout(self._parts, 1)
         self._box.addWidget(self.close_button)
         theme.changed.connect(self._dress)
         self.hide()
@@ -62,23 +80,42 @@ class Notice(QFrame):
     def _place(self) -> None:
         ground = self._ground
         if ground is not None and not self.isHidden():
+            self._arrange(ground.width())
             height = max(self._box.heightForWidth(ground.width()), self._box.minimumSize().height())
             self.setGeometry(0, 0, ground.width(), min(height, ground.height()))
             self.raise_()
+
+    def _arrange(self, width: int) -> None:
+        """The buttons beside the text, or below it, in as many rows as it takes."""
+        hints = [button.sizeHint().width() + GAP for button in self._buttons]
+        edges = self._box.contentsMargins()
+        fixed = edges.left() + edges.right() + 2 * GAP
+        room = width - fixed - self.sign.sizeHint().width() - self.close_button.sizeHint().width()
+        beside = not hints or sum(hints) + READABLE <= room
+        way = QBoxLayout.Direction.LeftToRight if beside else QBoxLayout.Direction.TopToBottom
+        self._parts.setDirection(way)
+        columns = max(1, len(hints)) if beside else max(1, (room + GAP) // max(hints, default=1))
+        for k, button in enumerate(self._buttons):
+            self._grid.removeWidget(button)
+            self._grid.addWidget(button, k // columns, k % columns)
+        for changed in (self._parts, self._box):  # a layout does not hear of what is within another
+            changed.invalidate()
 
     def show_message(self, text: str, level: str = "info", actions: Actions = ()) -> None:
         """Show `text`; `actions` become buttons that run their function and dismiss the message."""
         self._level = level if level in LEVELS else "info"
         self.label.setText(text)
         for button in self._buttons:
-            self._box.removeWidget(button)
+            self._grid.removeWidget(button)
+            button.hide()
             button.deleteLater()
         self._buttons = []
         for name, call in actions:
-            button = QPushButton(name)
+            button = QPushButton(name, self)
             button.clicked.connect(lambda _=False, call=call: self._run(call))
-            self._box.insertWidget(2 + len(self._buttons), button)
+            button.show()
             self._buttons.append(button)
+        self._arrange((self._ground or self).width())
         self._dress()
         self.show()
         self._place()

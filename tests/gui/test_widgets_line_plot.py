@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
@@ -167,7 +169,11 @@ def test_figures_of_an_axis_are_round_and_apart(qapp, size, low, high, powers) -
     axis = NumberAxis("bottom", 56)
     axis.powers = powers
     ((step, offset),) = axis.tickSpacing(low, high, size)
-    assert (offset == 0 and step * size / (high - low) >= 56 * 0.99) or step == 16
+    apart = step * size / (high - low) >= 56 * 0.99
+    few = (
+        not powers and 2 <= math.floor(high / step) - math.ceil(low / step) + 1 <= 5
+    )  # one would say nothing
+    assert offset == 0 and (apart or few or step == 16)
     assert (
         step in (1, 2, 4, 8, 16)
         if powers

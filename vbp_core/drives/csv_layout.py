@@ -123,7 +123,7 @@ def convention_of(layout: Layout, path: Path, options: OpenOptions) -> Conventio
         )
     elif options.angle_unit is None:
         raise NeedsAngleUnitError(
-            f"{path} does not state the unit of its column {layout.angle}; give --angle-unit rad or --angle-unit deg, "
+            f"{path} does not state the unit of its column {layout.angle}; pass --angle-unit rad or --angle-unit deg, "
             f"or unit for -1 to 1 of 25 degrees"
         )
     else:
