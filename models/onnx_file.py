@@ -18,11 +18,12 @@ from torch import Tensor
 from vbp.errors import ModelError
 from vbp.models import onnx_layers, onnx_math, onnx_shapes
 from vbp.models.assume import assume, outputs_of
-from vbp.models.network import Network
+from vbp.models.network import SPEC_KEY, Network
 from vbp.models.onnx_node import OnnxNode, Rule
 from vbp.models.onnx_values import MAX_NODES, Builder, Data, Known, Value
 from vbp.models.program import Program
 from vbp.models.source import NetworkSource
+from vbp.models.spec import NetworkSpec
 from vbp.models.spec_file import given_spec, whole_size
 from vbp.readable import printable
 from vbp.reading import open_file, read_file
@@ -35,6 +36,7 @@ FIRST, LAST = 7, 23  # opsets whose operators are known
 MAX_BYTES = 2**31  # of a protobuf file
 BATCHES = (2, 3)  # a graph of any batch size is followed with both: what differs depends on it
 DEPTH = 16  # of graphs within graphs
+PICTURE, MASK = "picture", "mask"  # what vbp calls them in the files that it writes
 
 
 def load(path: Path, source: NetworkSource) -> Network:
@@ -42,11 +44,16 @@ def load(path: Path, source: NetworkSource) -> Network:
     if source.weights:
         raise ModelError(f"{path} has weights of its own, and {source.weights} was given too; leave it out")
     model = _parse(path)
+    own = _props(model).get(SPEC_KEY, "")  # of a file that vbp wrote
     try:
+        if own:
+            _leave_out_mask(model.graph)
         name, batch, sizes, last = _input(model.graph)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     spec, assumed = given_spec(path, source.spec, sizes), ""
+    if spec is None and own:
+        spec = _own_spec(path, own, sizes)
     size = whole_size(path, sizes) if spec is None else (spec.channels, spec.input_height, spec.input_width)
     program, names = _read(path, model, name, batch, size, last)
     if spec is None:
@@ -99,6 +106,42 @@ def _parse(path: Path) -> onnx.ModelProto:
         except Exception as error:  # whatever the library raises of a damaged file
             raise ModelError(f"{path}: its functions cannot be put in place: {str(error)[:120]}") from error
     return model
+
+
+def read_props(path: str | Path) -> dict[str, str]:
+    """What the file says of itself, by its keys. Raises ModelError."""
+    return _props(_parse(Path(path)))
+
+
+def _props(model: onnx.ModelProto) -> dict[str, str]:
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _own_spec(path: Path, text: str, sizes: tuple[int | None, ...]) -> NetworkSpec:
+    try:
+        spec = NetworkSpec.from_json(text)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    said = (spec.channels, spec.input_height, spec.input_width)
+    if any(size not in (None, n) for size, n in zip(sizes, said, strict=True)):
+        raise ModelError(
+            f"{path} takes an input of {'x'.join(map(str, sizes))}, and the specification in it says {'x'.join(map(str, said))}"
+        )
+    return spec
+
+
+def _leave_out_mask(graph: onnx.GraphProto) -> None:
+    """Only what the other outputs need: vbp makes its masks itself."""
+    kept = [output for output in graph.output if output.name != MASK]
+    wanted = {output.name for output in kept}
+    nodes = []
+    for node in reversed(graph.node):
+        if wanted & set(node.output):
+            wanted |= set(node.input)
+            nodes.append(node)
+    del graph.output[:], graph.node[:]
+    graph.output.extend(kept)
+    graph.node.extend(reversed(nodes))
 
 
 def _input(graph: onnx.GraphProto) -> tuple[str, int | None, tuple[int | None, ...], bool]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vbp.cli.common import add_network
+from vbp.cli.common import add_network, chosen_network
 from vbp.cli.main import print_json
 from vbp.drives import OpenOptions, open_drive
 from vbp.drives.base import Image
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    network = open_network(_source(args))
+    network = open_network(chosen_network(args))
     engine = Engine(network, device=args.device)
     found = check_model(engine, _frames(args.drive) if args.drive else ())
     facts = summary(engine, found)
@@ -39,13 +39,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_text(engine, found, facts)
     return 0
-
-
-def _source(args: argparse.Namespace) -> str:
-    if args.network is None:
-        return str(args.model or "NetSVF")
-    rest = str(args.model or "")  # ?weights=FILE&spec=FILE, or another model
-    return str(args.network) + (rest if rest.startswith("?") else "")
 
 
 def _frames(source: str) -> list[Image]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 
 from vbp.cli.network import add_network as add_network
+from vbp.cli.network import chosen_network as chosen_network
 from vbp.cli.numbers import number as number
 from vbp.cli.numbers import seconds as seconds
 from vbp.cli.topics import add_topics as add_topics

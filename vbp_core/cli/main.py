@@ -54,6 +54,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "vbp.cli.check_model",
         "a network's layers, the attribution methods that work on it, and their cost",
     ),
+    "export-network": (
+        "vbp.cli.export_network",
+        "a network as an ONNX file for the car, with its mask as a second output",
+    ),
     "import-torch7": (
         "vbp.cli.import_torch7",
         "convert a Torch7 steering network to .safetensors",

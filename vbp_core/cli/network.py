@@ -7,8 +7,8 @@ import argparse
 from vbp.models.source import NetworkSource
 
 
-def add_network(parser: argparse.ArgumentParser, default: str | None = "NetSVF") -> None:
-    """--model, --weights and --spec, which together are args.model, as NetworkSource writes it; and --device."""
+def add_network(parser: argparse.ArgumentParser, default: str | None = "NetSVF", device: bool = True) -> None:
+    """--model, --weights and --spec, which together are args.model, as NetworkSource writes it; and --device where it is run."""
     parser.add_argument(
         "--model",
         default=default,
@@ -30,7 +30,16 @@ def add_network(parser: argparse.ArgumentParser, default: str | None = "NetSVF")
         metavar="FILE.toml",
         help="the specification of input and output for an .onnx, .pt2 or Keras file or a factory's network",
     )
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
+    if device:
+        parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps")
+
+
+def chosen_network(args: argparse.Namespace) -> str:
+    """What was named by its place, args.network, or by --model; with --weights and --spec."""
+    if args.network is None:
+        return str(args.model or "NetSVF")
+    rest = str(args.model or "")  # ?weights=FILE&spec=FILE, or another model
+    return str(args.network) + (rest if rest.startswith("?") else "")
 
 
 class _NetworkPart(argparse.Action):

@@ -66,7 +66,7 @@ def _read(exported: Any, input_shape: tuple[int, int, int], dtype: torch.dtype, 
         return read_program(_program(exported), input_shape, dtype, scores)
     except WritesIntoPartError:
         # torch.export can turn these into functions, at the price of operations that say less.
-        with _silenced():
+        with silenced():
             functional = exported.run_decompositions({})
         return read_program(_program(functional), input_shape, dtype, scores)
 
@@ -87,14 +87,14 @@ def _export(module: nn.Module, input_shape: tuple[int, int, int], frames: int) -
     sizes = None if frames == 1 else ({0: torch.export.Dim.AUTO},)
     try:
         example = torch.rand((frames, *input_shape), dtype=kind)
-        with torch.no_grad(), _silenced():
+        with torch.no_grad(), silenced():
             return torch.export.export(own, (example,), dynamic_shapes=sizes, strict=False)
     except Exception as error:  # whatever the module's own code raises
         raise ExplainError(_export_failure(error, input_shape)) from error
 
 
 @contextmanager
-def _silenced() -> Iterator[None]:
+def silenced() -> Iterator[None]:
     """torch.export logs pages about what fails; the ExplainError says it in one sentence."""
     names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "torch"]
     before = {name: logging.getLogger(name).level for name in names}

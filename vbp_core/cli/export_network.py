@@ -1,0 +1,40 @@
+"""`vbp export-network`: a network as an ONNX file, with its mask as a second output."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from vbp.cli.common import add_network, chosen_network
+from vbp.cli.main import print_json
+from vbp.engine import open_network
+from vbp.export.network import write_network
+from vbp.readable import printable
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("network", nargs="?", metavar="MODEL", help="the same as --model MODEL")
+    add_network(parser, default=None, device=False)
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FILE.onnx", help="the file to write"
+    )
+    parser.add_argument(
+        "--mask", action="store_true", help="put out VisualBackProp's mask, too; it needs no gradient"
+    )
+    parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
+    parser.add_argument("--json", action="store_true", help="print a summary as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    network = open_network(chosen_network(args))
+    facts = write_network(network, args.output, args.mask, args.force)
+    if args.json:
+        print_json(facts)
+        return 0
+    size = "x".join(str(n) for n in (facts["batch"] or "N", *facts["input"]))
+    print(f"{args.output}: {printable(network.spec.name)}, ONNX opset {facts['opset']}")
+    print(f"in   picture {size}, float32")
+    print(f"out  {', '.join(facts['outputs'])}")
+    if not network.trained:
+        print("note: its weights are random")
+    return 0
