@@ -80,7 +80,10 @@ def _parser() -> Parser:
         "--run", type=Path, metavar="RUN", help="a training run, to step through its checkpoints"
     )
     add_network(parser, default=None)
-    parser.add_argument("--camera", help="which camera: center (default), left, right, or a topic's name")
+    parser.add_argument(
+        "--camera",
+        help="which camera: center (default), left, right, a topic's name, or a video stream's number",
+    )
     parser.add_argument(
         "--angle-unit",
         metavar="U",

@@ -74,8 +74,9 @@ def _check_regular(mode: int, path: str | Path) -> None:
 def read_file(path: str | Path, most: int) -> bytes:
     """All of a regular file. Raises OSError, also for one of more than `most` bytes."""
     with open_file(path) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(min(size, most) + 1)  # Python takes the memory for all that is asked for, at once
+    if max(size, len(data)) > most:
         raise OSError(
             errno.EFBIG, f"it is larger than the {_size(most)} that are read of such a file", str(path)
         )

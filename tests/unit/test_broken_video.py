@@ -81,9 +81,52 @@ def test_broken_media(name: str, shared: Path) -> None:
 def test_two_videos_and_a_lying_count_are_noted(shared: Path) -> None:
     folder = shared / "data" / "broken-media"
     with open_drive(folder / "nasa_13013.mp4") as drive:
-        assert any("2 video streams" in note for note in drive.info.notes)
+        assert any("2 video streams; 0 is shown" in note for note in drive.info.notes)
     with open_drive(folder / "sample.avi") as drive:
         assert any("claims 98 frames" in note for note in drive.info.notes)
+
+
+def two_streams(path: Path, first: int, second: int) -> Path:
+    """A dark and a bright video in one file, of so many frames."""
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream(codec, rate=20) for codec in ("mjpeg", "mpeg4")]
+        for stream, kind in zip(streams, ("yuvj420p", "yuv420p"), strict=True):
+            stream.width, stream.height, stream.pix_fmt = 64, 48, kind
+        for stream, count, value in zip(streams, (first, second), (40, 200), strict=True):
+            for k in range(count):
+                frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), value, np.uint8), "rgb24")
+                frame.pts = k
+                container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
+            container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("first", "camera", "shown", "frames", "level"),
+    [
+        (5, None, "0", 5, 40),
+        (5, "0", "0", 5, 40),
+        (5, "1", "1", 8, 200),
+        (1, None, "1", 8, 200),
+        (1, "0", "0", 1, 40),
+    ],
+)
+def test_one_of_several_videos_in_a_file_is_chosen(
+    tmp_path: Path, first, camera, shown, frames, level
+) -> None:
+    file = two_streams(tmp_path / "v.mkv", first, 8)
+    with open_drive(file, OpenOptions(camera=camera)) as drive:
+        assert (drive.info.camera, drive.info.cameras) == (shown, ("0", "1"))
+        assert len(drive) == frames
+        assert abs(float(drive.frame(frames - 1).mean()) - level) < 4
+        assert f"{shown} is shown" in drive.info.notes[0]
+
+
+def test_a_video_that_is_not_in_the_file_is_named(tmp_path: Path) -> None:
+    file = two_streams(tmp_path / "v.mkv", 2, 2)
+    for camera in ("2", "-1", "left"):
+        with pytest.raises(DriveError, match="has no camera .*; it has: 0, 1"):
+            open_drive(file, OpenOptions(camera=camera))
 
 
 # --- cut anywhere ---------------------------------------------------------------------------------

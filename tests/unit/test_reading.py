@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -158,3 +159,15 @@ def test_damaged_metrics_of_a_run_are_said_to_be_such(rows, tmp_path):
     write(run / METRICS, f"epoch,step,train_loss,test_rmse_rad,test_mae_deg,lr,seconds\n{rows}\n".encode())
     with pytest.raises(VbpError, match=r"metrics\.csv is damaged"):
         Run(run).metrics()
+
+
+def test_a_small_file_takes_little_memory_whatever_the_limit(tmp_path):
+    (tmp_path / "small.csv").write_bytes(b"a,b")
+    tracemalloc.start()
+    try:
+        assert read_file(tmp_path / "small.csv", 2**30) == b"a,b"
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(OSError, match="larger than"):
+        read_file(tmp_path / "small.csv", 2)

@@ -26,7 +26,10 @@ def add_source(parser: argparse.ArgumentParser, needed: bool = True, rate: str =
         metavar="SOURCE",
         help="a recording: a ROS bag, a folder, a CSV, a video, pictures",
     )
-    parser.add_argument("--camera", help="which camera: center (default), left, right, or a topic's name")
+    parser.add_argument(
+        "--camera",
+        help="which camera: center (default), left, right, a topic's name, or a video stream's number",
+    )
     parser.add_argument(
         "--angle-unit",
         help="unit of the recorded steering angle: rad, deg, unit (-1 to 1, of 25 degrees), unit:DEG (of DEG degrees)",

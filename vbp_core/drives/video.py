@@ -57,7 +57,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
     else:
         video = path
         csv, notes = csv_for(video)
-    index = build_index(video)
+    index = build_index(video, options.camera)
     timed = index.timed or options.fps is not None
     if not index.timed:
         index = replace(

@@ -31,6 +31,7 @@ class VideoDrive(Drive):
         self.speed_mps = np.full(len(index.order), np.nan)
         height, width = in_time(index.path, lambda: self._probe(index))
         self.info = DriveInfo("video", index.path, width, height, median_fps(index.times_ns))
+        self.info.camera, self.info.cameras = index.camera, index.cameras
         self.info.notes.extend(index.notes)
         self._note_gaps()
 

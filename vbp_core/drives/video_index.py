@@ -6,7 +6,7 @@ import shlex
 from array import array
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -19,6 +19,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from vbp.drives.camera_choice import choose_camera
 from vbp.drives.patience import check_wanted, within
 from vbp.drives.picture_files import MAX_PIXELS
 from vbp.errors import DriveError
@@ -68,6 +69,7 @@ class VideoIndex:
     of pictures, and until then `order` and `when` are those of decoding.
     unsure_tail: so many frames at the end may have been shown later than it seems (an AVI cut short).
     promised: the number of frames that the container's header states, 0 where it states none.
+    camera, cameras: the number of the video stream, and all of them, where there are several.
     timed: False for a raw stream without times that states no rate either: `times_ns` are those of 25 frames per second.
     """
 
@@ -89,6 +91,8 @@ class VideoIndex:
     timed: bool
     unsure_tail: int
     notes: tuple[str, ...]
+    camera: str = ""
+    cameras: tuple[str, ...] = ()
 
     def packets(self) -> int:
         return len(self.rank)
@@ -121,12 +125,12 @@ def open_container(path: Path) -> InputContainer:
         raise DriveError(f"{path} is not a video that can be read ({_reason(error)}); {ACCEPTED}") from error
 
 
-def pick_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The video stream to show: the first that is no cover picture. Raises DriveError."""
+def pick_stream(container: InputContainer, path: Path, camera: int = 0) -> VideoStream:
+    """The video stream to show, the first by default, of those that are no cover pictures. Raises DriveError."""
     moving = [s for s in container.streams.video if not _is_cover(s)]
     if not moving:
         raise DriveError(f"{path} has no video, only {_kinds(container)}; {ACCEPTED}")
-    stream = moving[0]
+    stream = moving[camera]
     if stream.codec_context is None:
         raise DriveError(f"{path} has video in an unknown codec; {ACCEPTED}")
     if stream.width * stream.height > MAX_PIXELS:
@@ -151,18 +155,35 @@ def in_time(path: Path, work: Callable[[], T]) -> T:
     )
 
 
-def build_index(path: Path) -> VideoIndex:
-    """Index a video file. Time and memory grow with the number of packets only. Raises DriveError."""
-    return in_time(path, lambda: _build_index(path))
+def build_index(path: Path, camera: str | None = None) -> VideoIndex:
+    """Index a video file. Time and memory grow with the number of packets only. Raises DriveError.
+
+    camera: of a file with several video streams, the number of one; by default the first that has more than one picture.
+    """
+    return in_time(path, lambda: _build_index(path, camera))
 
 
-def _build_index(path: Path) -> VideoIndex:
+def _build_index(path: Path, camera: str | None) -> VideoIndex:
     with open_container(path) as container:
-        stream = pick_stream(container, path)
+        count = sum(not _is_cover(s) for s in container.streams.video)
+    if count < 2:
+        return _index_stream(path, 0)
+    names = tuple(str(k) for k in range(count))
+    at = int(choose_camera(names, camera, path))
+    index = _index_stream(path, at)
+    while (
+        camera is None and len(index.order) == 1 and at + 1 < count
+    ):  # a picture, as of a cover or a preview
+        at += 1
+        index = _index_stream(path, at)
+    note = f"the file has {count} video streams; {names[at]} is shown"
+    return replace(index, camera=names[at], cameras=names, notes=(note, *index.notes))
+
+
+def _index_stream(path: Path, camera: int) -> VideoIndex:
+    with open_container(path) as container:
+        stream = pick_stream(container, path, camera)
         notes: list[str] = []
-        videos = [s for s in container.streams.video if not _is_cover(s)]
-        if len(videos) > 1:
-            notes.append(f"the file has {len(videos)} video streams; the first is used")
         name = stream.codec_context.name
         reorders = bool(stream.codec_context.has_b_frames)
         untimed = reorders and any(f in _TIMES_OF_DECODING for f in container.format.name.split(","))
