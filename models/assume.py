@@ -11,6 +11,7 @@ from vbp.models.program import Node, Program, Ref
 from vbp.models.spec import MAX_BINS, NetworkSpec
 
 DEGREES = 25.0  # the largest angle of Udacity's simulator, of which outputs are shares from -1 to 1
+LIKELY = (3, 66, 200)  # PilotNet's
 LARGE = 10.0  # what a first convolution gets of a picture that was scaled before it is less
 STEERING = ("steer", "angle")
 WEIGHING = (
@@ -32,7 +33,7 @@ class Output:
     softmax: bool
 
 
-def outputs_of(program: Program, size: Sequence[int], names: Sequence[str]) -> list[Output]:
+def outputs_of(program: Program, size: Sequence[int], names: Sequence[str]) -> tuple[Output, ...]:
     """In the order of the program's. size: (C, H, W) of a picture."""
     made = {name: node for node in program.nodes for name in node.outputs}
     try:
@@ -42,10 +43,10 @@ def outputs_of(program: Program, size: Sequence[int], names: Sequence[str]) -> l
         counts: list[int | None] = [max(1, v.numel() // batch) for v in values]
     except Exception:  # an operation whose sizes depend on numbers
         counts = [None] * len(program.outputs)
-    return [
+    return tuple(
         Output(name, count, _is_softmax(made, key))
         for name, count, key in zip(names, counts, program.outputs, strict=True)
-    ]
+    )
 
 
 def _is_softmax(made: dict[str, Node], name: str) -> bool:
@@ -79,6 +80,14 @@ def scales_itself(program: Program, size: Sequence[int]) -> bool:
         return bool(white.abs().mean() < LARGE)
     except Exception:  # what a file that is damaged makes of it is said where it is run
         return False
+
+
+def draft(name: str, sizes: Sequence[int | None]) -> NetworkSpec:
+    """Something to begin with where not even the size is known: (channels, height, width), None for any."""
+    channels, height, width = (known or likely for known, likely in zip(sizes, LIKELY, strict=True))
+    return NetworkSpec(
+        name, "", {}, height, width, channels, output_unit="deg", output_sign="right", output_scale=DEGREES
+    )
 
 
 def assume(
@@ -125,8 +134,7 @@ def assume(
     )
     return spec, (
         f"{name} does not say how its pictures and its output are meant. Assumed: the whole picture in {colour}, from "
-        f"{values}; {meaning}. Where that is wrong, so is what is predicted: say it in a "
-        f"specification, --spec FILE.toml or {name}.toml beside the file"
+        f"{values}; {meaning}. Where that is wrong, say it in {name}.toml beside it, or by --spec FILE.toml."
     )
 
 

@@ -35,14 +35,14 @@ def load(path: Path, source: NetworkSource) -> Network:
             inputs = spec.inputs if spec is not None else {}
             _check_inputs(model, picture, inputs)
             program = build(file, model, picture, size, spec.layers if spec is not None else {}, inputs)
+            outputs = outputs_of(program, size, [ref.layer for ref in model.outputs])
             if spec is None:
-                names = [ref.layer for ref in model.outputs]
-                spec, assumed = assume(path.stem, program, size, outputs_of(program, size, names))
+                spec, assumed = assume(path.stem, program, size, outputs)
     except OSError as error:  # h5py's, too, of what is damaged
         raise ModelError(
             f"{path} cannot be read, or it is damaged: {error.strerror or str(error)[:100]}"
         ) from error
-    return Network(spec, program, path, trained=True, assumed=assumed)
+    return Network(spec, program, path, trained=True, assumed=assumed, outputs=outputs)
 
 
 @contextmanager

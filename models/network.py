@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from vbp.errors import ModelError
+from vbp.models.assume import Output
 from vbp.models.atomic import atomic_write
 from vbp.models.pilotnet import build_pilotnet
 from vbp.models.resnet import build_resnet
@@ -44,7 +45,7 @@ class Network:
     spec: what goes in and comes out. module: of torch, in eval mode, (N, C, H, W) -> (N, outputs). path: the file that
     it was read from, None where there is none. trained: False for fresh weights. assumed: of a file without a
     specification, in a sentence or two, what its specification only assumes; else "". unused: what a file of weights
-    holds besides, which was left out; else "".
+    holds besides, which was left out; else "". outputs: what the file calls what it puts out, where it says so.
     """
 
     spec: NetworkSpec
@@ -53,6 +54,7 @@ class Network:
     trained: bool = True
     assumed: str = ""
     unused: str = ""
+    outputs: tuple[Output, ...] = ()
 
 
 def build(spec: NetworkSpec, seed: int = 0) -> Network:

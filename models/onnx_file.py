@@ -56,9 +56,10 @@ def load(path: Path, source: NetworkSource) -> Network:
         spec = _own_spec(path, own, sizes)
     size = whole_size(path, sizes) if spec is None else (spec.channels, spec.input_height, spec.input_width)
     program, names = _read(path, model, name, batch, size, last)
+    outputs = outputs_of(program, size, names)
     if spec is None:
-        spec, assumed = assume(path.stem, program, size, outputs_of(program, size, names))
-    return Network(spec, program, path, trained=True, assumed=assumed)
+        spec, assumed = assume(path.stem, program, size, outputs)
+    return Network(spec, program, path, trained=True, assumed=assumed, outputs=outputs)
 
 
 def read_onnx(path: str | Path, size: tuple[int, int, int] | None = None) -> Program:

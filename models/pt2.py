@@ -43,10 +43,11 @@ def load(path: Path, source: NetworkSource) -> Network:
     program = read_pt2(path)
     sizes = program.input_shape[1:]
     spec, assumed = given_spec(path, source.spec, sizes), ""
+    size = whole_size(path, sizes) if spec is None else (spec.channels, spec.input_height, spec.input_width)
+    outputs = outputs_of(program, size, program.outputs)
     if spec is None:
-        size = whole_size(path, sizes)
-        spec, assumed = assume(path.stem, program, size, outputs_of(program, size, program.outputs))
-    return Network(spec, program, path, trained=True, assumed=assumed)
+        spec, assumed = assume(path.stem, program, size, outputs)
+    return Network(spec, program, path, trained=True, assumed=assumed, outputs=outputs)
 
 
 def read_pt2(path: str | Path) -> Program:

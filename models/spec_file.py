@@ -36,28 +36,36 @@ def read_spec(
     path = Path(path).expanduser()
     data = _load(path)
     try:
-        for field, value in (known or {}).items():
-            if data.setdefault(field, value) != value:
-                raise ModelError(f"{field} is {data[field]}, and the network itself says {value}")
-        _check_names(data, (*ACCEPTED, "input_range", "preset"), "")
-        data = _with_preset(data)
-        crop = _crop(data.pop("crop", {}))
-        if "classes" in data and data.get("output") != "class":
-            raise ModelError('classes are those of a classifier, which says output = "class"; leave them out')
-        if "layers" in data:
-            data["layers"] = check_said(data["layers"])
-        if "inputs" in data:
-            data["inputs"] = check_inputs(data["inputs"])
-        if not of_keras and (given := {"layers", "inputs"} & set(data)):
-            raise ModelError(f"{given.pop()} are those of a Keras file; leave them out")
-        if isinstance(bins := data.get("output_bins"), int) and 1 < bins <= MAX_BINS:
-            data["output_bins"] = [2 * i / (bins - 1) - 1 for i in range(bins)]
-        _normalise(data)
-        _check_complete(data)
-        data.setdefault("name", name or path.stem)
-        return NetworkSpec(architecture="", arguments={}, crop=crop, **data)
+        return make_spec(data, name or path.stem, known, of_keras)
     except (ModelError, TypeError, OverflowError) as error:
         raise ModelError(f"{path}: {error}") from error
+
+
+def make_spec(
+    data: dict[str, Any], name: str, known: dict[str, int] | None = None, of_keras: bool = False
+) -> NetworkSpec:
+    """The specification of what a TOML file holds, see `read_spec`. Raises ModelError, TypeError, OverflowError."""
+    data = dict(data)
+    for field, value in (known or {}).items():
+        if data.setdefault(field, value) != value:
+            raise ModelError(f"{field} is {data[field]}, and the network itself says {value}")
+    _check_names(data, (*ACCEPTED, "input_range", "preset"), "")
+    data = _with_preset(data)
+    crop = _crop(data.pop("crop", {}))
+    if "classes" in data and data.get("output") != "class":
+        raise ModelError('classes are those of a classifier, which says output = "class"; leave them out')
+    if "layers" in data:
+        data["layers"] = check_said(data["layers"])
+    if "inputs" in data:
+        data["inputs"] = check_inputs(data["inputs"])
+    if not of_keras and (given := {"layers", "inputs"} & set(data)):
+        raise ModelError(f"{given.pop()} are those of a Keras file; leave them out")
+    if isinstance(bins := data.get("output_bins"), int) and 1 < bins <= MAX_BINS:
+        data["output_bins"] = [2 * i / (bins - 1) - 1 for i in range(bins)]
+    _normalise(data)
+    _check_complete(data)
+    data.setdefault("name", name)
+    return NetworkSpec(architecture="", arguments={}, crop=crop, **data)
 
 
 def spec_beside(network: Path) -> Path:

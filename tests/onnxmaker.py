@@ -138,3 +138,33 @@ def run(path: Path | str | bytes, pictures: NDArray[np.float32]) -> list[NDArray
     name = session.get_inputs()[0].name
     each = [session.run(None, {name: pictures[i : i + 1]}) for i in range(len(pictures))]
     return [np.stack([np.asarray(one[k]).reshape(-1) for one in each]) for k in range(len(each[0]))]
+
+
+SCALED = (helper.make_node("Div", ["picture", "k"], ["d"]), helper.make_node("Sub", ["d", "one"], ["x"]))
+
+
+def small_model(
+    front: Sequence[onnx.NodeProto] = (),
+    shape: Sequence[int | str] = ("batch", 3, 20, 32),
+    outputs: int = 1,
+    last: Sequence[onnx.NodeProto] = (),
+    name: str = "out",
+) -> onnx.ModelProto:
+    """A convolution and a dense layer. front: what makes "x" of "picture" first. last: what makes `name` of "m" at the end."""
+    rng = np.random.default_rng(0)
+    weights: Weights = {
+        "w1": rng.normal(0, 0.1, (4, 3, 5, 5)).astype(np.float32),
+        "w2": rng.normal(0, 0.1, (4, outputs)).astype(np.float32),
+        "k": np.array([127.5], np.float32),
+        "one": np.array([1.0], np.float32),
+    }
+    nodes = [
+        *front,
+        helper.make_node("Conv", ["x" if front else "picture", "w1"], ["c"]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("MatMul", ["f", "w2"], ["m" if last else name]),
+        *last,
+    ]
+    return model(nodes, weights, shape, name)

@@ -113,7 +113,8 @@ class NetworkControl:
         self._view.name_docks(spec.is_classifier)
         self._top.target.set_spec(spec)
         if text := " ".join(filter(None, (ready.network.assumed, ready.network.unused))):
-            self._notice.show_message(text, "warning")
+            # The form that opens shows what is assumed, too.
+            self._notice.show_message(text, "warning" if ready.network.unused else "info")
         self._view.arrange_maps(spec.input_width / spec.input_height)
         if self._owned_by_run(ready.name):
             return  # passed through on the way; the network that is remembered is the one before
@@ -134,7 +135,7 @@ class NetworkControl:
         if ready is not None:
             self._top.set_network(ready.name)
             self._status.set_device(ready.device_text)
-        elif failed.name != DEFAULT_NETWORK:
+        elif failed.name != DEFAULT_NETWORK and failed.draft is None:
             self._load(DEFAULT_NETWORK)
         else:
             self._status.set_device("no network")

@@ -181,6 +181,10 @@ class ViewControl(QObject):
             self._aspect = aspect
             layout.arrange_maps(self._window, self._docks, aspect)
 
+    def make_room(self) -> None:
+        """For the form of a specification, which was opened."""
+        layout.make_room(self._window, self._docks)
+
     def follow(self, before: QSize) -> None:
         """The window was made larger or smaller; before: its size till then."""
         if self.placed and self._with_panels is None:

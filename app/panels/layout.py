@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QDockWidget, QMainWindow
 
 VERSION = 1
 RIGHT, BOTTOM = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
+LEFT = Qt.DockWidgetArea.LeftDockWidgetArea
 LARGE_HEIGHT = 860  # from here on the layers have a place of their own
 WIDE = 640 / 125  # width by height of the paper's input; the layout that is kept is that for such maps
 TITLE = 26  # pixels of height of a panel's title
@@ -16,8 +17,9 @@ NARROW = 430  # pixels of width; below, a method's numbers take a second line
 NARROWEST, LOWEST = 165, 24  # pixels of width of a panel with a map, and of height of the map
 ABOVE = 154  # pixels that what stands over the maps keeps: a title, the wheel with its numbers, tabs
 GAP = 5  # pixels between two panels
+FORM = 330  # pixels of width of the form of a specification
 CHROME = 124  # pixels of bars and titles over and under the picture
-FIRST_HIDDEN = ("run", "evidence", "method-2", "method-3", "method-4", "method-5", "method-6")
+FIRST_HIDDEN = ("spec", "run", "evidence", "method-2", "method-3", "method-4", "method-5", "method-6")
 
 
 def place_docks(window: QMainWindow, docks: dict[str, QDockWidget], aspect: float = WIDE) -> None:
@@ -40,6 +42,7 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget], aspect: floa
     for first, second in pairwise(group):
         window.tabifyDockWidget(docks[first], docks[second])
     window.addDockWidget(BOTTOM, docks["angle"])
+    window.addDockWidget(LEFT, docks["spec"])  # a form that is filled in beside the picture
     for name in maps(docks):
         window.addDockWidget(RIGHT, docks[name], Qt.Orientation.Vertical)
     for name, dock in docks.items():
@@ -73,6 +76,15 @@ def arrange_maps(window: QMainWindow, docks: dict[str, QDockWidget], aspect: flo
     if here and not any(window.tabifiedDockWidgets(dock) for dock in here):
         right = max(window.width() - centre.geometry().right() - 6, here[0].width())
         _place_maps(window, docks, aspect, right, centre.height())
+
+
+def make_room(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
+    """The form was opened: it stands beside the picture, which takes the width that it needs from the maps."""
+    if docks["spec"].isFloating() or window.dockWidgetArea(docks["spec"]) != LEFT:
+        return
+    right = [dock for dock in docks.values() if _on_the_right(window, dock) and dock.geometry().right() > 0]
+    widths = [min(dock.width(), int(window.width() * 0.34)) for dock in right]
+    window.resizeDocks([docks["spec"], *right], [FORM, *widths], Qt.Orientation.Horizontal)
 
 
 def follow(window: QMainWindow, docks: dict[str, QDockWidget], before: QSize) -> None:

@@ -16,6 +16,7 @@ from vbp.app.panels.masked import MaskedView
 from vbp.app.panels.method import MethodPanel
 from vbp.app.panels.prediction import PredictionPanel
 from vbp.app.panels.run import RunPanel
+from vbp.app.panels.spec import SpecPanel
 from vbp.app.panels.status import StatusLine
 from vbp.app.panels.transport import Transport
 from vbp.app.widgets.layers import LayersView
@@ -45,6 +46,7 @@ class Panels:
     info: InfoPanel
     run: RunPanel
     evidence: EvidencePanel
+    spec: SpecPanel
     transport: Transport
     status: StatusLine
     live_plot: LivePlot  # stands in for the plot over the drive while a camera is on
@@ -84,6 +86,7 @@ def make_panels(actions: dict[str, QAction], picture: MaskedView) -> Panels:
         info=InfoPanel(),
         run=RunPanel(),
         evidence=EvidencePanel(),
+        spec=SpecPanel(),
         transport=Transport(actions),
         status=StatusLine(),
         live_plot=LivePlot(),

@@ -101,9 +101,12 @@ class NetworkReady:
 
 @dataclass(frozen=True)
 class NetworkFailed:
+    """draft: of a network that takes pictures of any size, the NetworkSpec to complete."""
+
     generation: int
     name: str
     text: str
+    draft: Any = None
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from vbp.app.player.mailbox import Mailbox
 from vbp.app.player.messages import Choices, Frame, NetworkFailed, NetworkReady, Trouble
 from vbp.app.state.crops import ChosenCrop
-from vbp.errors import VbpError
+from vbp.errors import SizeUnknownError, VbpError
 from vbp.frames import run_frame
+from vbp.models.source import NetworkSource
 from vbp.results import FrameRequest
 
 if TYPE_CHECKING:
@@ -102,13 +103,18 @@ class ModelThread(threading.Thread):
             network = load_network(load.name)  # what is assumed of it is said in the window
             engine = Engine(network, device=load.device)
         except Exception as error:
+            draft = None
+            if isinstance(error, SizeUnknownError):
+                from vbp.models.assume import draft as begin
+
+                draft = begin(NetworkSource.parse(load.name).title, error.sizes)
             if isinstance(error, VbpError):
                 text = str(error)
             else:
                 log.exception("loading %s", load.name)
                 text = f"{load.name} could not be loaded: {error}"
             self._loading = self._load is not None
-            self._tell(NetworkFailed(load.generation, load.name, text))  # the one before stays in use
+            self._tell(NetworkFailed(load.generation, load.name, text, draft))  # the one before stays in use
             return
         with self._wake:
             if self._load is not None or self._stopped:  # another was asked for meanwhile

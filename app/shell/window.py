@@ -31,6 +31,7 @@ from vbp.app.control.run import RunControl
 from vbp.app.control.session import SessionControl
 from vbp.app.control.snapshot import SnapshotControl
 from vbp.app.control.source import SourceControl
+from vbp.app.control.spec import SpecControl
 from vbp.app.control.view import ViewControl
 from vbp.app.dialogs.quit import QuitQuestion
 from vbp.app.jobs.run_folder import looks_like_run
@@ -226,6 +227,11 @@ class MainWindow(QMainWindow):
             panels.status,
             self.run.owns,
         )
+        drawer = CropEditor(self.picture, self.picture.picture_rect, of_any_shape=True)
+        self._centre_box.insertWidget(0, drawer.bar)
+        self.spec = SpecControl(
+            self, player, self.network, panels.spec, self.docks["spec"], drawer, notice, self.view.make_room
+        )
         self.session = SessionControl(
             self, player, self.source, self.network, self.view, settings, notice, self.run.owns
         )
@@ -296,7 +302,7 @@ class MainWindow(QMainWindow):
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        controls = (self.export, self.record, self.predictions, self.evidence)
+        controls = (self.export, self.record, self.predictions, self.evidence, self.spec)
         under_way = [words for control in controls if (words := control.under_way())]
         if under_way and not self._ending:
             event.ignore()
@@ -308,7 +314,8 @@ class MainWindow(QMainWindow):
         self.settings.flush()
         self.hide()
         left = self.export.close()  # first: an export that runs is to end soon
-        workers = (self.predictions.worker, self.explanations.worker, self.evidence.worker, self.run.worker)
+        owners = (self.predictions, self.explanations, self.evidence, self.run, self.spec)
+        workers = [owner.worker for owner in owners]
         for worker in workers:
             worker.stop()
         left += [name for worker in workers for name in worker.close()]

@@ -55,6 +55,7 @@ PANELS: tuple[tuple[str, str, str], ...] = (
     ("method-4", "Method 4", FURTHER),
     ("method-5", "Method 5", FURTHER),
     ("method-6", "Method 6", FURTHER),
+    ("spec", "Specification", "What the network gets of a picture, and what its output means"),
 )
 
 ROW_CHARACTERS = 36  # of the page of keys; a longer tip gives way to the menu's text
@@ -80,6 +81,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     A("camera", "File", "Open &camera…", ("C",), "camera.choose", tip="Watch a camera live", icon="camera"),
     A("open-network", "File", "Open &network file…", ("Ctrl+N",), "network.open_file"),
+    A(
+        "edit-spec",
+        "File",
+        "Edit &specification…",
+        ("Ctrl+Shift+N",),
+        "spec.edit",
+        tip="What the network gets of a picture",
+    ),
     A(
         "open-run",
         "File",

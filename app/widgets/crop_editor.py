@@ -23,22 +23,27 @@ KEYS: dict[int, tuple[int, int]] = {
 }
 
 
-def sized(box: QRectF, corner: Corner, to: QPointF, aspect: float, width: float, height: float) -> QRectF:
-    """`box` with `corner` drawn to a point, its shape kept and the opposite corner where it is, inside the picture."""
+def sized(
+    box: QRectF, corner: Corner, to: QPointF, aspect: float | None, width: float, height: float
+) -> QRectF:
+    """`box` with `corner` drawn to a point, the opposite corner where it is, inside the picture. aspect: None of any shape."""
     fixed = QPointF(box.left() if corner[0] else box.right(), box.top() if corner[1] else box.bottom())
     room_x = (width - fixed.x()) if corner[0] else fixed.x()
     room_y = (height - fixed.y()) if corner[1] else fixed.y()
     asked_x = (to.x() - fixed.x()) * (1 if corner[0] else -1)
     asked_y = (to.y() - fixed.y()) * (1 if corner[1] else -1)
-    most = min(room_x, room_y * aspect)
-    wide = min(most, max(asked_x, asked_y * aspect, LEAST * max(1.0, aspect)))
-    tall = wide / aspect
+    if aspect is None:
+        wide, tall = min(room_x, max(asked_x, LEAST)), min(room_y, max(asked_y, LEAST))
+    else:
+        most = min(room_x, room_y * aspect)
+        wide = min(most, max(asked_x, asked_y * aspect, LEAST * max(1.0, aspect)))
+        tall = wide / aspect
     x = fixed.x() if corner[0] else fixed.x() - wide
     y = fixed.y() if corner[1] else fixed.y() - tall
     return QRectF(x, y, wide, tall)
 
 
-def drawn(start: QPointF, to: QPointF, aspect: float, width: float, height: float) -> QRectF:
+def drawn(start: QPointF, to: QPointF, aspect: float | None, width: float, height: float) -> QRectF:
     """A new rectangle with one corner at a point and the opposite one towards another."""
     corner = (int(to.x() >= start.x()), int(to.y() >= start.y()))
     return sized(QRectF(start, start), corner, to, aspect, width, height)
@@ -65,6 +70,8 @@ def shaped(box: QRectF, aspect: float, width: float, height: float) -> QRectF:
 class CropEditor(QWidget):
     """Lies over a picture view while a crop is set. Rectangles are in pixels of the picture.
 
+    of_any_shape: also of another than the network's input.
+
     changed: it was moved or sized by hand. finished: True for Enter, False for Esc. reset: back to
     the network's own crop.
     """
@@ -73,8 +80,9 @@ class CropEditor(QWidget):
     finished = Signal(bool)
     reset = Signal()
 
-    def __init__(self, view: QWidget, picture_rect: Callable[[], QRectF]) -> None:
+    def __init__(self, view: QWidget, picture_rect: Callable[[], QRectF], of_any_shape: bool = False) -> None:
         super().__init__(view)
+        self._free = of_any_shape
         self._view = view
         self._picture_rect = picture_rect
         self._size = (1.0, 1.0)
@@ -132,9 +140,14 @@ class CropEditor(QWidget):
         """Emits nothing."""
         # A pixel of rounding, as in a crop that was kept, is no other shape.
         near = abs(box.width() / self._aspect - box.height()) <= 1.0 if box.height() > 0 else False
-        self.box = box if near else shaped(box, self._aspect, *self._size)
+        self.box = box if near or self._free else shaped(box, self._aspect, *self._size)
         self._write()
         self.update()
+
+    @property
+    def _shape(self) -> float | None:
+        """Width by height that a crop has to have."""
+        return None if self._free else self._aspect
 
     # -- from the picture to the widget
 
@@ -179,11 +192,11 @@ class CropEditor(QWidget):
             return
         at = self._in_picture(pos)
         if self._held == "new":
-            box = drawn(self._last, at, self._aspect, *self._size)
+            box = drawn(self._last, at, self._shape, *self._size)
             if min(box.width(), box.height()) < LEAST:  # at the edge there is no room for one
                 return
         elif isinstance(self._held, tuple):
-            box = sized(self.box, self._held, at, self._aspect, *self._size)
+            box = sized(self.box, self._held, at, self._shape, *self._size)
         else:
             box = moved(self.box, at - self._last, *self._size)
             self._last += box.topLeft() - self.box.topLeft()  # at an edge the hand goes on alone
@@ -198,9 +211,10 @@ class CropEditor(QWidget):
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Larger or smaller around its middle."""
         if steps := event.angleDelta().y() / 120:
-            wide = max(LEAST * max(1.0, self._aspect), self.box.width() * 1.05**steps)
+            aspect = self._shape or self.box.width() / max(1.0, self.box.height())
+            wide = max(LEAST * max(1.0, aspect), self.box.width() * 1.05**steps)
             middle = self.box.center()
-            self._set(shaped(QRectF(middle.x() - wide / 2, middle.y(), wide, 0), self._aspect, *self._size))
+            self._set(shaped(QRectF(middle.x() - wide / 2, middle.y(), wide, 0), aspect, *self._size))
         event.accept()
 
     def _set(self, box: QRectF) -> None:
@@ -248,9 +262,10 @@ class CropEditor(QWidget):
     def _write(self) -> None:
         b = self.box
         scale = b.width() / self._input[0]
+        stretched = "" if not self._free else f", {b.height() / self._input[1]:.2f}×"
         self.text.setText(
             f"{b.width():.0f}×{b.height():.0f} at {b.x():.0f}, {b.y():.0f}"
-            f"  →  network's {self._input[0]}×{self._input[1]} ({scale:.2f}×)"
+            f"  →  network's {self._input[0]}×{self._input[1]} ({scale:.2f}×{stretched})"
         )
         self.text.setToolTip(
             "Drag the frame or its corners, or draw a new one beside it; the mouse wheel resizes it, the arrow keys move it by a pixel"

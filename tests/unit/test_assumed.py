@@ -16,32 +16,9 @@ from vbp.models.formats import ALL_SUFFIXES, looks_like_network
 from vbp.models.registry import load_network
 
 
-def conv_net(front, shape=("batch", 3, 20, 32), outputs=1, last=(), name="out"):
-    rng = np.random.default_rng(0)
-    weights = {
-        "w1": rng.normal(0, 0.1, (4, 3, 5, 5)).astype(np.float32),
-        "w2": rng.normal(0, 0.1, (4, outputs)).astype(np.float32),
-        "k": np.array([127.5], np.float32),
-        "one": np.array([1.0], np.float32),
-    }
-    nodes = [
-        *front,
-        helper.make_node("Conv", ["x" if front else "picture", "w1"], ["c"]),
-        helper.make_node("Relu", ["c"], ["r"]),
-        helper.make_node("GlobalAveragePool", ["r"], ["p"]),
-        helper.make_node("Flatten", ["p"], ["f"]),
-        helper.make_node("MatMul", ["f", "w2"], ["m" if last else name]),
-        *last,
-    ]
-    return onnxmaker.model(nodes, weights, shape, name)
-
-
-SCALED = [helper.make_node("Div", ["picture", "k"], ["d"]), helper.make_node("Sub", ["d", "one"], ["x"])]
-
-
 def test_an_onnx_file_opens_with_what_is_assumed_said_once(tmp_path, caplog):
     path = tmp_path / "net.onnx"
-    onnx.save(conv_net([]), path)
+    onnx.save(onnxmaker.small_model([]), path)
     with caplog.at_level(logging.WARNING):
         network = open_network(path)
         Engine(network, "cpu")
@@ -56,7 +33,7 @@ def test_an_onnx_file_opens_with_what_is_assumed_said_once(tmp_path, caplog):
 
 def test_a_network_that_scales_its_picture_itself_is_given_it_as_it_is(tmp_path):
     path = tmp_path / "net.onnx"
-    onnx.save(conv_net(SCALED), path)
+    onnx.save(onnxmaker.small_model(onnxmaker.SCALED), path)
     network = load_network(path)
     assert network.spec.std == 1 / 255 and "0 to 255" in network.assumed
     picture = np.random.default_rng(1).integers(0, 256, (20, 32, 3), dtype=np.uint8)
@@ -67,15 +44,17 @@ def test_a_network_that_scales_its_picture_itself_is_given_it_as_it_is(tmp_path)
 
 def test_a_softmax_is_classes_unless_its_name_steers(tmp_path):
     softmax = [helper.make_node("Softmax", ["m"], ["out"])]
-    onnx.save(conv_net([], outputs=5, last=softmax), tmp_path / "a.onnx")
+    onnx.save(onnxmaker.small_model([], outputs=5, last=softmax), tmp_path / "a.onnx")
     assert load_network(tmp_path / "a.onnx").spec.output == "class"
     softmax = [helper.make_node("Softmax", ["m"], ["steering"])]
-    onnx.save(conv_net([], outputs=5, last=softmax, name="steering"), tmp_path / "b.onnx")
+    onnx.save(onnxmaker.small_model([], outputs=5, last=softmax, name="steering"), tmp_path / "b.onnx")
     assert load_network(tmp_path / "b.onnx").spec.output_bins == (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 
 def test_the_steering_output_is_found_by_its_name(tmp_path):
-    model = conv_net([], outputs=2, last=[helper.make_node("Identity", ["m"], ["throttle"])], name="throttle")
+    model = onnxmaker.small_model(
+        [], outputs=2, last=[helper.make_node("Identity", ["m"], ["throttle"])], name="throttle"
+    )
     model.graph.node.append(helper.make_node("Relu", ["f"], ["steering_angle"]))
     model.graph.output.append(helper.make_tensor_value_info("steering_angle", onnx.TensorProto.FLOAT, None))
     onnx.save(model, tmp_path / "net.onnx")
@@ -85,13 +64,13 @@ def test_the_steering_output_is_found_by_its_name(tmp_path):
 
 def test_pictures_of_any_size_are_asked_for(tmp_path):
     path = tmp_path / "net.onnx"
-    onnx.save(conv_net([], ("batch", 3, "h", "w")), path)
+    onnx.save(onnxmaker.small_model([], ("batch", 3, "h", "w")), path)
     with pytest.raises(
         SizeUnknownError, match=r"any size \(3xanyxany\): say input_height and input_width .*net\.toml"
     ) as caught:
         load_network(path)
     assert caught.value.sizes == (3, None, None)
-    onnx.save(conv_net([], ("batch", 3, 20, 32)), path)
+    onnx.save(onnxmaker.small_model([], ("batch", 3, 20, 32)), path)
     model = onnx.load(path)
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 6
     onnx.save(model, path)
@@ -108,7 +87,7 @@ def test_a_program_by_torch_export_is_treated_alike(tmp_path):
 
 def test_a_file_is_known_for_a_network_by_its_name_or_by_what_is_in_it(tmp_path):
     assert {".safetensors", ".onnx", ".pt2", ".h5", ".keras", ".json"} <= set(ALL_SUFFIXES)
-    onnx.save(conv_net([]), tmp_path / "net.onnx")
+    onnx.save(onnxmaker.small_model([]), tmp_path / "net.onnx")
     plain = tmp_path / "pilot"
     plain.write_bytes((tmp_path / "net.onnx").read_bytes())
     assert looks_like_network(tmp_path / "net.onnx") and looks_like_network(plain)

@@ -34,9 +34,9 @@ class SpecCheck:
         self.network, self.frames = network, frames
         self._engine = Engine(network, device)
 
-    def __call__(self, spec: NetworkSpec) -> Agreement:
+    def __call__(self, spec: NetworkSpec, keep_on: Callable[[], bool] = lambda: True) -> Agreement:
         """How the angles by `spec` agree with the measured ones. Raises ModelError where the network has no such output."""
-        found = self.outputs(spec)
+        found = self.outputs(spec, keep_on=keep_on)
         if spec.is_classifier:
             raise ModelError("a specification of a classifier has no angle to compare with")
         if spec.outputs_needed > found.shape[1]:
