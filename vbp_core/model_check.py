@@ -148,7 +148,7 @@ def operation(stage: Stage) -> str:
         text = "pad" if max(op.left, op.right, op.top, op.bottom) > 0 else "cut"
         text += f" {op.left} {op.right} {op.top} {op.bottom}"
     elif isinstance(op, Opaque):
-        text = f"{op.what}: run, not explained"
+        text = op.what.removeprefix("aten.")
     if text == "identity":
         return "ReLU" if stage.relu else "identity"
     return f"{text}, ReLU" if stage.relu else text
@@ -196,13 +196,7 @@ def _notes(engine: Engine, traces: list[Trace], outputs: NDArray[np.float64], re
     pictures = f"the {len(traces)} pictures" if real else "pictures of noise"
     if not engine.network.trained:
         found.append("no weights were given, so the network has random weights; give a trained network's")
-    opaque = [s for s in traces[0].stages if isinstance(s.op, Opaque)]
-    for stage in opaque:
-        assert isinstance(stage.op, Opaque)
-        found.append(
-            f"layer {stage.name} ({stage.op.what}) has no rule of its own: gradients pass it by autograd, and what else passes it "
-            "stands beside the methods"
-        )
+    found += _without_rules(traces[0])
     if not np.isfinite(outputs).all():
         found.append(f"the output is not a number on {pictures}: its weights or its input are broken")
         return found
@@ -231,6 +225,24 @@ def _notes(engine: Engine, traces: list[Trace], outputs: NDArray[np.float64], re
             f"the specification names {len(spec.classes)} classes, and the network has {outputs.shape[1]} outputs"
         )
     return found
+
+
+def _without_rules(trace: Trace) -> list[str]:
+    """One sentence, whatever their number: a recurrent layer alone is hundreds."""
+    layers: dict[str, list[str]] = {}
+    for stage in trace.stages:
+        if isinstance(stage.op, Opaque):
+            layers.setdefault(stage.op.what.removeprefix("aten."), []).append(stage.name)
+    named = [
+        f"{what} ({names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''})"
+        for what, names in layers.items()
+    ]
+    if not named:
+        return []
+    return [
+        f"these have no rule of their own in a graph: {', '.join(named)}; gradients pass them by autograd, and which other methods "
+        "pass them stands beside the methods"
+    ]
 
 
 def _never(values: list[Tensor]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from vbp.cli.main import main
 from vbp.engine import Engine, open_network
 from vbp.errors import ModelError
 from vbp.explain.exported import read_network
@@ -32,7 +33,23 @@ OPENS = {
     "thunderhill-crop-first-two-outputs": ("thunderhill.h5",),
     "tiny-63-parameters-json": ("model.json", "model.h5"),
 }
+# Those that another test opens to the same closeness: test_onnx.py the first, test_torch_containers.py by code that makes them.
+ONNX = {
+    "light-steering-onnx": "steering_model_light.onnx",
+    "pilotnet-grey-onnx-and-pth": "nvidia_pilotnet.onnx",
+    "sign-classifier-onnx-nhwc": "traffic_sign_classifier_2.onnx",
+}
+REFUSED = {  # and the way out
+    "donkey-3-frames-conv3d/pilot_3Dspeedup_4Kernels": "3 pictures at once, img_in .3x120x160x3.",
+    "deeppicar-tflite-int8/opt-k2-40x30x3-T1.h5": "Quantize.*save",
+    "deeppicar-tflite-int8/opt-k2-40x30x3-T1.tflite": "TFLite.*tf2onnx.convert --tflite",
+    "sign-classifier-torchscript/traffic_sign_cpu.pt": "TorchScript.*torch.onnx.export.*package.module:factory --weights traffic_sign_cpu.pt",
+    "lightning-container-ckpt/epoch=99-step=123400.ckpt": "state_dict.model.first_conv.weight.*package.module:factory --weights",
+    "pilotnet-grey-onnx-and-pth/entire_lane_keeping_model.pth": "whole network.*NVIDIA_PilotNet.*package.module:factory --weights entire",
+    "pilotnet-grey-onnx-and-pth/best_lane_keeping_model.pth": "conv_layers.0.weight.*package.module:factory --weights",
+}
 FILES = [(folder, file) for folder, files in OPENS.items() for file in files]
+METHODS = ("visualbackprop", "lrp", "saliency", "guided-backprop")
 CENTRES = np.linspace(-1, 1, 15)
 
 
@@ -139,13 +156,30 @@ def test_what_is_assumed_of_a_file_without_specification_is_said(networks, caplo
     assert "0 to 255" in load_network(networks / "carnd-nvidia-elu-yuv" / "model.h5").assumed
 
 
-@pytest.mark.parametrize(
-    "file, words",
-    [
-        ("donkey-3-frames-conv3d/pilot_3Dspeedup_4Kernels", "3 pictures at once, img_in .3x120x160x3."),
-        ("deeppicar-tflite-int8/opt-k2-40x30x3-T1.h5", "Quantize.*save"),
-    ],
-)
-def test_what_cannot_be_opened_says_why(networks, file, words):
-    with pytest.raises(ModelError, match=words):
+@pytest.mark.parametrize("file", REFUSED)
+def test_what_cannot_be_opened_says_why_and_what_to_do(networks, file):
+    with pytest.raises(ModelError, match=REFUSED[file]) as caught:
         load_network(networks / file)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_folder_is_forgotten(networks):
+    tested = {*OPENS, *ONNX, *(name.partition("/")[0] for name in REFUSED)}
+    assert {path.parent.name for path in networks.glob("*/golden.npz")} == tested
+
+
+@pytest.mark.parametrize("name", [*OPENS, *ONNX])
+def test_a_figure_shows_the_four_methods(networks, name, tmp_path, capsys):
+    file, picture = (OPENS.get(name) or (ONNX[name],))[0], tmp_path / "figure.png"
+    spec = tmp_path / "net.toml"
+    signs = name.startswith("sign")
+    spec.write_text('output = "class"\n' if signs else 'output_unit = "deg"\noutput_sign = "right"\n')
+    model = f"{networks / name / file}?spec={spec}" if name in ONNX else str(networks / name / file)
+    methods = [part for method in METHODS for part in ("--method", method)]
+    drive = str(networks / "drives" / "donkey-tub-v1")
+    assert (
+        main(["figure", drive, "--model", model, "--frame", "40", *methods, "-o", str(picture), "--json"])
+        == 0
+    )
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert not row["missing"] and picture.read_bytes()[1:4] == b"PNG"

@@ -211,7 +211,7 @@ def test_opaque_parts_of_another_output_are_no_obstacle():
         explain(done, "saliency"), want / want.amax((1, 2), keepdim=True), rtol=0, atol=1e-9
     )
     with pytest.raises(ExplainError, match="softmax"):
-        explain(done, "lrp", 1)
+        explain(done, "fbi", 1)
     # of a classifier the scores before the softmax are explained
     assert not any(isinstance(s.op, Opaque) for s in read_network(module, (3, 12, 14)).stages)
 

@@ -21,7 +21,7 @@ def add_network(parser: argparse.ArgumentParser, default: str | None = "NetSVF",
         action=_NetworkPart,
         default=argparse.SUPPRESS,
         metavar="FILE",
-        help="weights for a factory's network (.safetensors, or a state dict by torch.save) or for a Keras model.json (.h5)",
+        help="weights for a factory's network (.safetensors, or any checkpoint by torch.save; FILE#NAME of several in it) or for a Keras model.json (.h5)",
     )
     parser.add_argument(
         "--spec",

@@ -62,6 +62,7 @@ def read_network(
 
 
 def _read(exported: Any, input_shape: tuple[int, int, int], dtype: torch.dtype, scores: bool) -> Graph:
+    exported = _unrolled(exported)
     try:
         return read_program(_program(exported), input_shape, dtype, scores)
     except WritesIntoPartError:
@@ -69,6 +70,29 @@ def _read(exported: Any, input_shape: tuple[int, int, int], dtype: torch.dtype, 
         with silenced():
             functional = exported.run_decompositions({})
         return read_program(_program(functional), input_shape, dtype, scores)
+
+
+RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+MAX_UNROLLED = 40  # steps of a network's recurrent layers, at up to a quarter of a second each
+
+
+def _unrolled(exported: Any) -> Any:
+    """Recurrent layers step by step, so that their gates can be told from their signals; longer ones are run whole."""
+    targets = [getattr(torch.ops.aten, name).input for name in RECURRENT]
+    found = {node: node.target for node in exported.graph.nodes if node.target in targets}
+    if not found or sum(_steps(node) for node in found) > MAX_UNROLLED:
+        return exported
+    from torch._decomp import get_decompositions
+
+    with silenced():
+        return exported.run_decompositions(get_decompositions(list(set(found.values()))))
+
+
+def _steps(node: Any) -> int:
+    """input, hidden states, weights, biases, layers, dropout, training, both directions, batch first."""
+    layers, both, first = node.args[4], node.args[7], node.args[8]
+    steps = node.args[0].meta["val"].shape[1 if first else 0]
+    return int(steps) * int(layers) * (2 if both else 1) if isinstance(steps, int) else MAX_UNROLLED + 1
 
 
 def _export(module: nn.Module, input_shape: tuple[int, int, int], frames: int) -> Any:

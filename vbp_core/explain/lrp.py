@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vbp.errors import ExplainError
 from vbp.explain import target as targets
-from vbp.explain.linear_maps import epsilon_opaque, moved
+from vbp.explain.opaque_relevance import epsilon_opaque
 from vbp.explain.target import TargetLike
 from vbp.graph.adjoint import (
     OpaqueShare,
@@ -50,7 +50,7 @@ def lrp(
     out of z_j. ReLU passes relevance through; max-pooling gives it to the winner; average-pooling shares it by
     contribution. R is divided by its maximum per frame after every layer: the rule is linear in R, and at eps = 100
     float32 would reach zero before the input. Other activations pass relevance through as ReLU does; where a skip joins,
-    the sum is a layer whose weights are 1.
+    the sum is a layer whose weights are 1. Gates, norms, attention and what else a graph has no word for: `opaque_relevance`.
 
     The hidden activations suffice: behind a ReLU, a_j > 0 is z_j, and where a_j = 0 there is no
     relevance to hand down. Where the last hidden layer is dead the map is all zero.
@@ -66,13 +66,11 @@ def lrp(
         def share(stage: Stage, xs: tuple[Tensor, ...], z: Tensor, r: Tensor) -> list[Tensor]:
             return epsilon_share(stage, xs, z, r, eps)
 
-        def opaque(stage: Stage, xs: tuple[Tensor, ...], z: Tensor, r: Tensor) -> list[Tensor] | None:
-            return epsilon_opaque(stage, xs, z, r, eps)
-
+        opaque = epsilon_opaque(trace, eps, bias)
         kernels = loaded_kernels()
         at = deepest_covered(trace) if kernels is not None and bias else None
         if kernels is None or at is None:
-            return sweep(trace, start, rule, share, opaque=opaque, strength=strength)
+            return sweep(trace, start, rule, share, opaque, strength=strength)
         scale = partial(normalise_, strength=strength)
         head = propagate(trace, start, rule, share, scale, stop=at, opaque=opaque)
         return normalise(native_lrp(kernels, trace, head, at, eps, strength), strength)
@@ -90,8 +88,8 @@ def sweep(
     relevance: Tensor,
     rule: Rule,
     share: Share,
+    opaque: OpaqueShare,
     first: int | None = None,
-    opaque: OpaqueShare = moved,
     strength: Strength | None = None,
 ) -> Tensor:
     """Hand relevance, shaped as values[first] (default: the output), down to the input by a rule that is linear in it.

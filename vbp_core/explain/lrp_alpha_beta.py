@@ -10,6 +10,7 @@ from torch import Tensor
 from vbp.errors import ExplainError
 from vbp.explain import target as targets
 from vbp.explain.lrp import checked_eps, epsilon, sweep, through
+from vbp.explain.opaque_relevance import alpha_beta_opaque, composite_opaque
 from vbp.explain.target import TargetLike
 from vbp.graph.adjoint import adjoint, divide_, gradient_to_inputs, transposed
 from vbp.graph.operations import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
@@ -44,6 +45,7 @@ def lrp_alpha_beta(
             start,
             lambda stage, x, z, r: _alpha_beta(stage, x, r, alpha, bias),
             lambda stage, xs, z, r: _share(stage, xs, z, r, alpha),
+            alpha_beta_opaque(trace, alpha, bias),
             strength=strength,
         )
 
@@ -73,7 +75,8 @@ def lrp_composite(
         return _share(stage, inputs, z, relevance, alpha)
 
     with torch.inference_mode():
-        return sweep(trace, targets.relevance(trace.output, target), rule, share, strength=strength)
+        start = targets.relevance(trace.output, target)
+        return sweep(trace, start, rule, share, composite_opaque(trace, alpha, eps), strength=strength)
 
 
 def _check(alpha: float) -> None:

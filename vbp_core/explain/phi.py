@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from vbp.errors import ExplainError
-from vbp.explain.linear_maps import epsilon_opaque
 from vbp.explain.lrp import epsilon, epsilon_share, sweep
+from vbp.explain.opaque_relevance import epsilon_opaque
 from vbp.explain.target import TargetLike
 from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
@@ -38,7 +38,7 @@ def phi(trace: Trace, target: TargetLike = None, strength: Strength | None = Non
             trace.values[first].clone(),
             lambda stage, x, z, r: epsilon(stage, x, z, r, 0.0, False),
             lambda stage, xs, z, r: epsilon_share(stage, xs, z, r, 0.0),
+            epsilon_opaque(trace, 0.0, bias=False),
             first,
-            lambda stage, xs, z, r: epsilon_opaque(stage, xs, z, r, 0.0),
             strength=strength,
         )

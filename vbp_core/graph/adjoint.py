@@ -174,7 +174,7 @@ def _scale_small(grad: Tensor, strength: Strength | None) -> Tensor:
 def vector_jacobian(op: Op, inputs: tuple[Tensor, ...], grad: Tensor) -> list[Tensor]:
     """The transposed Jacobian of any operation, by autograd: its derivative needs no rule of ours. Zero where there is none."""
     with torch.inference_mode(False), torch.enable_grad():
-        xs = [x.clone().requires_grad_(x.is_floating_point()) for x in inputs]
+        xs = [x.clone().requires_grad_(x.is_floating_point() or x.is_complex()) for x in inputs]
         out = apply(op, *xs)
         if not out.requires_grad:  # as of what counts or compares
             return [grad.new_zeros(x.shape) for x in inputs]

@@ -88,7 +88,8 @@ class Reader:
             return sizes[0] if len(set(sizes)) == 1 else PerBatch(sizes), None
         if node.op in NUMBERS or (not flows and node.kind.startswith("sym_")):
             return self._number(node, given), None
-        rule = RULES.get(node.kind)
+        # Complex numbers are run as they are: the graph's own operations are of real ones.
+        rule = RULES.get(node.kind) if not any(flow.meta[0].is_complex() for flow in flows) else None
         try:
             result = rule(self.builder, node, arguments) if rule is not None and flows else None
             if result is None:
