@@ -14,6 +14,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from vbp.processes import end_with_parent
+
 PATIENCE_S = 120.0
 WARM_UP = 20
 
@@ -140,4 +142,5 @@ def is_past(end: float) -> bool:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main())

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vbp.errors import VbpError
-from vbp.models.atomic import atomic_write
+from vbp.models.atomic import PART, atomic_write, hidden_name
+
+NEW_S = 60  # a folder that is younger may not be held yet
 
 
 def check_target(path: Path, is_ours: Callable[[Path], bool], source: Path | None, force: bool) -> Path:
@@ -73,6 +78,48 @@ def lock_file(path: Path, busy: str) -> Iterator[None]:
         except OSError:
             pass
         yield
+
+
+@contextmanager
+def hidden_folder(target: Path) -> Iterator[Path]:
+    """A new folder beside `target`, held while in here, and removed at the end if it is still there by its name.
+
+    What processes that were killed left of such folders of `target` is removed before. Raises OSError.
+    """
+    folder = hidden_name(target)
+    if sys.platform == "win32":  # no folder can be held there, so that nothing proves that it was left
+        folder.mkdir()
+        handle = None
+    else:
+        with suppress(OSError):  # a folder that may be written to but not listed
+            _sweep(target)
+        folder.mkdir()
+        handle = os.open(folder, os.O_RDONLY)
+        with suppress(OSError):  # where the file system knows no locks
+            _lock(handle)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _sweep(target: Path) -> None:
+    names = re.compile(re.escape(f".{target.name[:40]}.") + "[0-9a-f]{8}" + re.escape(PART))
+    for left in [path for path in target.parent.iterdir() if names.fullmatch(path.name)]:
+        try:
+            handle = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+        except OSError:
+            continue
+        try:
+            _lock(handle)
+            if time.time() - os.fstat(handle).st_mtime > NEW_S:
+                shutil.rmtree(left, ignore_errors=True)
+        except OSError:  # it is held, or that cannot be known
+            pass
+        finally:
+            os.close(handle)
 
 
 def _lock(descriptor: int) -> None:

@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vbp.ends import SIGNALS
 
+LOOK_EVERY_S = 0.5
 _SAFE_PATH = "PYTHONSAFEPATH"
 
 
@@ -45,7 +47,7 @@ def starting() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """For a process of multiprocessing: end when the one that started it does, however that ends, and not before."""
+    """For a process that was started by us: end when the one that started it does, however that ends, and not before."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_wait_for_parent, name="vbp-parent", daemon=True).start()
@@ -54,4 +56,8 @@ def end_with_parent() -> None:
 def _wait_for_parent() -> None:
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
-        os._exit(1)
+    else:  # by `python_command`
+        before = os.getppid()
+        while os.getppid() == before:  # the system gives an orphan another parent; Windows does not
+            time.sleep(LOOK_EVERY_S)
+    os._exit(1)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Signal
+from typing import TypeAlias
+
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from vbp.app.jobs.predict import Predicted, PredictRequest, predict
 from vbp.app.jobs.worker import Worker
-from vbp.app.player.messages import Frame
+from vbp.app.player.messages import Frame, NetworkReady
 from vbp.app.player.playback import Player
+from vbp.drives.base import Drive
 from vbp.frames.table import FrameTable
+
+Subject: TypeAlias = tuple[object, ...]  # two recordings are the same where these are equal
 
 
 class Predictions(QObject):
@@ -23,13 +28,16 @@ class Predictions(QObject):
         super().__init__(parent)
         self._player = player
         self.table: FrameTable | None = None
+        # Of the recording before: which and how it was read, by which network, and what that said.
+        self._left: tuple[Subject, NetworkReady | None, FrameTable] | None = None
+        self._returns = False
         self.running = False
         failure = "The prediction of the whole drive stopped"
         self.worker: Worker[PredictRequest] = Worker("predict", predict, failure, self)
         self.worker.told.connect(self._on_predicted)
         self.worker.finished.connect(self._end)
         player.superseded.connect(self._on_superseded)
-        player.opened.connect(lambda _: self.forget())
+        player.opened.connect(self._on_opened)
         player.network_ready.connect(lambda _: self.forget())
         player.shown.connect(self._on_shown)
 
@@ -39,6 +47,27 @@ class Predictions(QObject):
         spec = ready.network.spec if ready is not None else None
         self.table = FrameTable(drive, spec) if drive is not None else None
         self.forgotten.emit()
+
+    def leave(self) -> None:
+        """Another recording is about to be opened, which may turn out to be none."""
+        drive, table = self._player.drive, self.table
+        if drive is not None and table is not None:
+            self._left, self._returns = (self._subject(drive), self._player.ready, table), False
+
+    def come_back(self) -> None:
+        """It was none: the recording before is about to be opened again, of which all is still known."""
+        self._returns = self._left is not None
+
+    def _subject(self, drive: Drive) -> Subject:
+        return self._player.path, self._player.options, drive.timestamps_ns.tobytes()
+
+    def _on_opened(self, drive: Drive) -> None:
+        left, returns = self._left, self._returns
+        self._left, self._returns = None, False
+        self.forget()
+        if returns and left is not None and left[0] == self._subject(drive) and left[1] is self._player.ready:
+            self.table = table = left[2]
+            QTimer.singleShot(0, self, lambda: self.table is table and self.changed.emit(0, len(table)))
 
     def start(self, first: int = 0, last: int | None = None) -> None:
         """Predict frames first to last in the background (default: the whole drive)."""

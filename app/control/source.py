@@ -41,6 +41,9 @@ class SourceControl(QObject):
     """What is open, and the page that is shown while nothing is."""
 
     leaving = Signal()  # what is open is about to be let go
+    returning = (
+        Signal()
+    )  # what was open before is about to be opened again, as what came after it was no recording
     closed = Signal()
     network_kept = Signal(str)  # the one in use when this recording was open last
 
@@ -217,6 +220,7 @@ class SourceControl(QObject):
         options, speed, frame = player.options, player.min_speed, player.first_frame
         before, self._before = self._before, None
         if before is not None:  # a good recording does not give way to a bad one
+            self.returning.emit()
             self.open_drive(*before)
         else:
             self.show_start()

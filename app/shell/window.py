@@ -248,6 +248,8 @@ class MainWindow(QMainWindow):
         self.start_page.camera_requested.connect(self.camera.choose)
         self.start_page.open_requested.connect(lambda path: self.drop(Path(path)))
         self.panels.info.reading.clicked.connect(self.actions_by_id["reading"].trigger)
+        self.source.leaving.connect(self.predictions.leave)
+        self.source.returning.connect(self.predictions.come_back)
         self.source.closed.connect(self.run.clear_frame)
         self.source.closed.connect(self.evidence.forget)
         self.run.network_wanted.connect(self.network.use_checkpoint)

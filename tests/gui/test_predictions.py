@@ -62,6 +62,30 @@ def test_another_network_starts_another_table(qtbot, open_window, tmp_path):
     assert window.predictions.table is None
 
 
+def test_what_is_known_of_a_drive_outlives_one_that_does_not_open(qtbot, open_window, tmp_path):
+    """It is a video by its first bytes, so that the good recording has given way by the time it fails."""
+    path = tmp_path / "a.safetensors"
+    save_checkpoint(build(tiny_spec(), 3), path)
+    window = open_window(write_drive(tmp_path / "six", frames=6), network=str(path))
+    window.predictions.start()
+    qtbot.waitUntil(lambda: not window.predictions.running, timeout=4 * WAIT)
+    before = window.predictions.table
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"\0\0\0\x20ftypisom" + bytes(4000))
+    window.drop(bad)
+    qtbot.waitUntil(lambda: "bad.mp4" in window.notice.message(), timeout=WAIT)
+    wait_shown(qtbot, window, 0, masked=True)
+    settled(qtbot, window)
+    assert window.predictions.table is before and np.isfinite(before.predicted).all()
+    plot = window.panels.angle
+    plot._draw_curves()
+    assert np.isfinite(plot._curves["predicted"].getData()[1]).sum() >= 6
+    window.source.open_drive(tmp_path / "six")  # asked for again, it may be another by now
+    wait_shown(qtbot, window, 0, masked=True)
+    settled(qtbot, window)
+    assert np.isfinite(window.predictions.table.predicted).sum() == 1
+
+
 def test_closing_the_window_meanwhile_asks(qtbot, open_window):
     window = open_window(network="NetSVF")
     window.predictions.start()

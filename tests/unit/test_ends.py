@@ -162,6 +162,23 @@ def test_workers_end_with_a_parent_that_is_killed() -> None:
     wait_for(lambda: not any(map(is_alive, workers)))
 
 
+COMMAND = """
+import subprocess, sys
+code = "import os, time; from vbp.processes import end_with_parent; end_with_parent(); print(os.getpid(), flush=True); time.sleep(600)"
+subprocess.run([sys.executable, "-P", "-c", code])
+"""
+
+
+@linux
+def test_a_command_of_ours_ends_with_a_parent_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", COMMAND], stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        child = int(run.stdout.readline())
+        assert is_alive(child)
+        run.kill()
+    wait_for(lambda: not is_alive(child))
+
+
 @linux
 def test_a_simulation_that_is_stopped_as_a_service_is(tmp_path: Path) -> None:
     """All of its processes hear the signal; the one that was started says so, and the workers say nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from vbp.errors import VbpError
-from vbp.files import whole_file
+from vbp.files import hidden_folder, whole_file
 from vbp.models.atomic import atomic_write, temporary_file
 
 
@@ -82,3 +83,28 @@ def test_only_what_vbp_wrote_is_replaced(tmp_path: Path) -> None:
     write(link, ours=False, force=True)
     assert link.is_symlink() and target.read_text() == "vbp's"
     assert {p.name for p in tmp_path.iterdir()} == {"a.csv", "drive.bag", "link"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder cannot be held there")
+def test_what_a_killed_process_left_of_a_folder_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    """The next one for the same target does; one that is being written stays, as do those of others."""
+    target = tmp_path / "road"
+    with hidden_folder(target) as ours:
+        (ours / "a.txt").write_text("a")
+        left = tmp_path / ".road.01234567.part"
+        others = [
+            tmp_path / name for name in (".roads.01234567.part", ".road.mine.part", "road.01234567.part")
+        ]
+        young = tmp_path / ".road.76543210.part"
+        for folder in (left, young, *others):
+            folder.mkdir()
+            (folder / "b.txt").write_text("b")
+        link = tmp_path / ".road.abcdef01.part"
+        link.symlink_to(others[0])
+        for folder in (ours, left, *others):
+            os.utime(folder, (1e9, 1e9))
+        with hidden_folder(target) as second:
+            kept = {p.name for p in tmp_path.iterdir()}
+        assert kept == {p.name for p in (ours, young, link, second, *others)}
+        assert (ours / "a.txt").read_text() == "a" and (others[0] / "b.txt").is_file()
+    assert not ours.exists() and not second.exists()

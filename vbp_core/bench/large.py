@@ -14,7 +14,7 @@ import numpy as np
 
 from vbp.drives import open_drive
 from vbp.errors import VbpError
-from vbp.processes import python_command
+from vbp.processes import end_with_parent, python_command
 
 FRAMES = 210_000
 
@@ -89,4 +89,5 @@ def _measure(folder: Path, model: str, device: str, seconds: float) -> dict[str,
 
 
 if __name__ == "__main__":
+    end_with_parent()
     print(json.dumps(_measure(Path(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4]))))  # noqa: T201

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vbp.errors import VbpError
-from vbp.models.atomic import hidden_name
+from vbp.files import hidden_folder
 from vbp.simulate import png
 from vbp.simulate.bag import BagWriter
 from vbp.simulate.classes import palette
@@ -92,21 +92,18 @@ def _whole_folder(target: Path) -> Iterator[Path]:
         if target.is_dir() and any(target.iterdir()):
             raise VbpError(f"{target} is not empty; give a folder that does not exist or is empty")
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = hidden_name(target)
-        temporary.mkdir()
     except OSError as error:
         raise VbpError(f"{target} cannot be made: {error.strerror or error}") from error
     try:
-        yield temporary
-        if target.is_dir():
-            target.rmdir()
-        temporary.rename(target)
+        with hidden_folder(target) as temporary:
+            yield temporary
+            if target.is_dir():
+                target.rmdir()
+            temporary.rename(target)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         what = "the disk is full" if full else (error.strerror or str(error))
         raise VbpError(f"{target} cannot be written: {what}; nothing was written") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write(
