@@ -173,7 +173,8 @@ class Engine:
             undriven = () if math.isfinite(frame.driven_rad) else tuple(filter(self._of_error, maps))
             stages = {name: ms / count for name, ms in clock.laps.items()}
             stages["preprocess"] += prepared.ms
-            warnings = (self._warning(trace, n, float(angles[n])), prepared.warning)
+            dead = dead_layer(trace, n)
+            warnings = (self._warning(trace, n, float(angles[n]), dead), prepared.warning)
             found.append(
                 NetworkResult(
                     network=self.name,
@@ -188,6 +189,7 @@ class Engine:
                     },
                     missing=missing | dict.fromkeys(undriven, NO_ERROR),
                     layers=tuple(Layer(name, c, f[n], m[n]) for name, c, f, m in rows),
+                    dead=dead,
                     warnings=tuple(filter(None, warnings)),
                     stages_ms=stages,
                     path=self.path_text,
@@ -383,17 +385,15 @@ class Engine:
             percent_right(probabilities, label),
         )
 
-    def _warning(self, trace: Trace, n: int, angle: float) -> str:
+    def _warning(self, trace: Trace, n: int, angle: float, dead: str) -> str:
         if not bool(torch.isfinite(trace.output[n]).all()):
             return "The network's output is not a number on this frame: its weights or its input are broken"
-        dead = dead_layer(trace, n)
-        if dead:
-            constant = "a constant" if self.spec.is_classifier else f"the constant {np.degrees(angle):+.2f}°"
-            return (
-                f"{dead} is dead on this frame: the prediction is {constant}, whatever "
-                "the picture shows, and LRP is zero; VisualBackProp paints all the same, as it ignores the head"
-            )
-        return ""
+        constant = "a constant" if self.spec.is_classifier else f"the constant {np.degrees(angle):+.2f}°"
+        text = (
+            f"{dead} is dead on this frame: the prediction is {constant}, whatever "
+            "the picture shows, and LRP is zero; VisualBackProp paints all the same, as it ignores the head"
+        )
+        return text if dead else ""
 
 
 def _to_numpy(relevance: Tensor) -> NDArray[np.float32]:

@@ -98,7 +98,8 @@ class NetworkResult:
     left positive; NaN of a classifier. crop: what it saw, in the frame's pixels; input: that, as uint8 (h, w) grey or
     (h, w, 3) RGB. maps: float32 (h, w) in the input's coordinates; missing: one sentence for each map that cannot
     be. strengths: of each of maps the largest |value| before it was scaled, as a logarithm to base 10; -inf where it is all
-    zero, NaN where the network puts out no number. warnings: sentences, where this frame's numbers or maps would mislead. stages_ms: milliseconds of
+    zero, NaN where the network puts out no number. dead: in words, the layer that puts out nothing, so that the prediction is a
+    constant; "" where none is. warnings: sentences, where this frame's numbers or maps would mislead. stages_ms: milliseconds of
     "preprocess", "forward" and each method. path: how the forward pass was run, in words. trace: the activations, on the
     engine's device; None where the frame was one of several.
     probabilities, classes: of a classifier, float64 (classes,) and the class that it predicts (None where they are no
@@ -113,6 +114,7 @@ class NetworkResult:
     strengths: Mapping[MapRequest, float] = field(default_factory=dict)
     missing: Mapping[MapRequest, str] = field(default_factory=dict)
     layers: tuple[Layer, ...] = ()
+    dead: str = ""
     warnings: tuple[str, ...] = ()
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     path: str = ""

@@ -11,9 +11,10 @@ import pytest
 from roadmaker import tiny_spec, write_drive
 from vbp.cli import main
 from vbp.drives import open_drive
+from vbp.drives.labels import curvature
 from vbp.engine import Engine, open_network
 from vbp.models.network import build, save_checkpoint
-from vbp.training.evaluation import curvature, evaluate
+from vbp.training.evaluation import evaluate
 
 
 def rmse(values: np.ndarray) -> float:

@@ -15,6 +15,7 @@ from vbp.cli import class_tables
 from vbp.cli.common import add_crop, add_frames, add_network, add_source, open_source
 from vbp.cli.main import print_json
 from vbp.drives import Drive
+from vbp.drives.labels import STEERING_RATIO, WHEELBASE_M
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
 from vbp.frames import run_frames
@@ -22,7 +23,7 @@ from vbp.frames.choosing import choose_frames
 from vbp.frames.outcomes import Outcomes
 from vbp.models.network import Network
 from vbp.results import FrameRequest
-from vbp.training.evaluation import STEERING_RATIO, WHEELBASE_M, evaluate
+from vbp.training.evaluation import evaluate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -30,6 +30,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "vbp.cli.eval",
         "errors of a network on a recording (overall, by speed, by curvature), or a classifier's accuracy",
     ),
+    "findings": (
+        "vbp.cli.findings",
+        "the moments of a recording that are worth looking at: errors, steps, weak masks, wrong labels",
+    ),
     "measure": (
         "vbp.cli.measure",
         "which objects the masks lie on, by the ground truth of a simulated drive",

@@ -16,6 +16,7 @@ UNITS = (
 )
 # The steering wheel's angle over the front wheels', of the car that recorded Udacity's drives (a Lincoln MKZ)
 STEERING_RATIO = 14.8
+WHEELBASE_M = 2.85  # between its axles
 
 MOST_NS = (
     2**62
@@ -119,3 +120,8 @@ def speed_filter(speed_mps: NDArray[np.float64], min_speed: float) -> NDArray[np
     """The paper's filter (section 5): frames whose speed is above `min_speed` m/s. Unknown speed fails it."""
     with np.errstate(invalid="ignore"):
         return np.asarray(speed_mps > min_speed)
+
+
+def curvature(angle_rad: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Curvature of the car's path, 1/m, left positive, of wheel angles (N,), by the bicycle model."""
+    return np.asarray(np.tan(np.clip(angle_rad / STEERING_RATIO, -1.5, 1.5)) / WHEELBASE_M)

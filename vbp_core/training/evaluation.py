@@ -8,19 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp.drives.labels import STEERING_RATIO as STEERING_RATIO
+from vbp.drives.labels import curvature
 from vbp.scores import score
-
-# Udacity's car, a Lincoln MKZ: the wheel turns this much more than the road wheels, which are so far apart.
-WHEELBASE_M = 2.85
 
 SPEED_EDGES = (0.0, 5.0, 10.0, 15.0, 20.0)  # m/s; the last bin is open
 RADIUS_EDGES = (1000.0, 300.0, 100.0, 50.0)  # m, from nearly straight to a turn in a junction
-
-
-def curvature(angle_rad: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Curvature of the car's path, 1/m, left positive, of wheel angles (N,), by the bicycle model."""
-    return np.asarray(np.tan(np.clip(angle_rad / STEERING_RATIO, -1.5, 1.5)) / WHEELBASE_M)
 
 
 def evaluate(

@@ -1,0 +1,160 @@
+"""A drive with 12 planted faults: those are found, and nothing else; by the library and by the command."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vbp.cli.findings as command
+from faultmaker import STEP_NS, Faulty, Part, angles_of, follower, road, write
+from roadmaker import T0
+from vbp.cli import main
+from vbp.drives import open_drive
+from vbp.findings.find import find
+from vbp.findings.finding import Observed
+from vbp.findings.observe import observe, request_for
+from vbp.frames import run_frames
+from vbp.frames.table import FrameTable
+
+COUNT = 780
+TURN = np.degrees(1.0)
+# what is planted -> (where, the kind that names it)
+FAULTS: dict[str, tuple[Part, str]] = {
+    "half of the marking erased": ((40, 49), "attention"),
+    "a black second": ((100, 119), "weak"),
+    "one wrong label": ((160, 160), "label"),
+    "a frozen output": ((220, 249), "constant"),
+    "a picture of another place": ((280, 280), "step"),
+    "a step of the output": ((340, 351), "step"),
+    "labels of another drive": ((400, 429), "label"),
+    "an output that no driver would steer": ((460, 483), "range"),
+    "a grey second": ((520, 539), "weak"),
+    "an output that drifts away": ((580, 609), "error"),
+    "a label that is stuck": ((640, 659), "error"),
+    "a bright spot on the road": ((700, 709), "attention"),
+}
+
+
+def rows(name: str) -> np.ndarray:
+    (first, last), _ = FAULTS[name]
+    return np.arange(first, last + 1)
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    angles = angles_of(COUNT)
+    pictures = [road(angles[k], k) for k in range(COUNT)]
+    for k in rows("half of the marking erased"):
+        pictures[k][:20] = np.minimum(pictures[k][:20], 80)
+    for k in rows("a black second"):
+        pictures[k][:] = 0
+    for k in rows("a grey second"):
+        pictures[k][:] = 90
+    for k in rows("a bright spot on the road"):
+        pictures[k][1:16, 21:28] = 250  # in the middle, where it does not change the angle
+    (place,) = rows("a picture of another place")
+    pictures[place] = road(-angles[place], 5) - 30  # which lies in a shadow
+    labels = angles.copy()
+    labels[rows("one wrong label")] += 30 / TURN
+    labels[rows("labels of another drive")] -= 25 / TURN
+    stuck = rows("a label that is stuck")
+    labels[stuck] = labels[stuck[0]]
+    return write(tmp_path_factory.mktemp("faults") / "drive", pictures, labels)
+
+
+@pytest.fixture(scope="module")
+def faulty(drive: Path) -> type[Faulty]:
+    """A network whose output is at fault in four places."""
+    angles = angles_of(COUNT)
+    outputs: dict[int, float] = {}
+    frozen = rows("a frozen output")
+    outputs |= dict.fromkeys(frozen.tolist(), float(angles[frozen[0]]))
+    outputs |= {int(k): float(angles[k] + 15 / TURN) for k in rows("a step of the output")}
+    for name, size in (("an output that no driver would steer", 70), ("an output that drifts away", 12)):
+        at = rows(name)
+        bump = size / TURN * np.sin(np.linspace(0, np.pi, len(at))) ** 2
+        outputs |= {int(k): float(angles[k] + b) for k, b in zip(at, bump)}
+    return type("Planted", (Faulty,), {"planted": outputs})
+
+
+@pytest.fixture(scope="module")
+def seen(drive: Path, faulty: type[Faulty]) -> Observed:
+    network = follower()
+    with open_drive(drive) as opened:
+        frames = run_frames(opened, [faulty(network, "cpu")], request_for(masks=True))
+        return observe(opened, FrameTable(opened, network.spec), frames)
+
+
+def test_what_was_planted_is_found_and_nothing_else(seen: Observed) -> None:
+    found = find(seen, thresholds={"error": 5.0})
+    assert found.left_out == {}
+    assert [f.weight for f in found.found] == sorted((f.weight for f in found.found), reverse=True)
+    of = sorted(found.found, key=lambda f: f.start)
+    assert len(of) == len(FAULTS) == 12, [(f.kind, f.start, f.end) for f in of]
+    for one, (name, ((first, last), kind)) in zip(of, FAULTS.items()):
+        assert one.kind == kind, (name, one)
+        # of a step, the step back comes one frame later
+        assert first <= one.start <= one.peak <= one.end <= last + 1, (name, one)
+        assert one.end - one.start >= (last - first) / 2 - 1, (name, one)
+        assert one.start_ns == T0 + one.start * STEP_NS and one.peak_ns == T0 + one.peak * STEP_NS
+        assert one.seconds == pytest.approx((one.end - one.start + 1) / 20)
+        assert one.speed_mps == 10 and one.weight > 0 and one.area >= 0
+    black, label = of[1], of[2]
+    assert "error" in black.also and np.isinf(black.value)
+    assert label.value == pytest.approx(30, abs=1) and label.peak == 160 and label.also == ("error",)
+    assert label.error_deg == pytest.approx(30, abs=1)
+    assert label.curvature == pytest.approx(np.tan(np.radians(label.driven_deg) / 14.8) / 2.85)
+
+
+def test_what_fits_the_drive_finds_nothing_else_either(seen: Observed) -> None:
+    """So many frames of this drive are wrong that the 95th percentile of its errors is among them."""
+    places = [part for part, _ in FAULTS.values()]
+    found = find(seen).found
+    assert len(found) >= 10
+    assert all(any(a <= f.start and f.end <= b + 1 for a, b in places) for f in found)
+
+
+def test_one_kind_alone(seen: Observed) -> None:
+    assert [(f.start, f.end) for f in sorted(find(seen, ["weak"]).found, key=lambda f: f.start)] == [
+        (100, 119),
+        (520, 539),
+    ]
+    errors = find(seen, ["error"], {"error": 20.0}).found
+    assert {f.kind for f in errors} == {"error"} and all(abs(f.error_deg) >= 20 for f in errors)
+    lowest = find(seen, ["error"], percentile=99.0)
+    error = np.abs(seen.driven_deg - seen.predicted_deg)
+    assert lowest.thresholds == {"error": pytest.approx(np.percentile(error, 99))}
+
+
+def test_the_command(
+    drive: Path,
+    faulty: type[Faulty],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(command, "Engine", faulty)
+    monkeypatch.setattr(command, "open_network", lambda _: follower())
+    table = tmp_path / "found.csv"
+    call = ["findings", str(drive), "--model", "NetSVF", "--device", "cpu", "--frames", "90:170"]
+    assert main([*call, "--json", "--csv", str(table)]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert [(f["kind"], f["start"]) for f in facts["findings"]] == [("weak", 100), ("label", 160)]
+    assert facts["frames"] == 80 and facts["gaps"] == 0 and facts["findings"][0]["value"] is None
+    assert facts["thresholds"]["error"]["unit"] == "°"
+    with table.open(encoding="utf-8") as file:
+        written = list(csv.DictReader(file))
+    for row, one in zip(written, facts["findings"], strict=True):
+        assert int(row["frame"]) == one["start"] and int(row["peak_timestamp_ns"]) == one["peak_ns"]
+        assert float(row["weight"]) == one["weight"] and row["also"] == " ".join(one["also"])
+    assert main([*call, "--csv", str(table), "--kinds", "weak, label", "--threshold", "label=20"]) == 0
+    words = capsys.readouterr().out
+    assert "00:05.0" in words and "Weak mask" in words and "all zero" in words and "+30.0°" in words
+    assert "looked for, from: weak 2 decades, label 20°" in words
+    table.write_text("mine\n")
+    assert main([*call, "--csv", str(table)]) == 2
+    assert "was not written by vbp" in capsys.readouterr().err and table.read_text() == "mine\n"

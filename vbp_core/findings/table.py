@@ -1,0 +1,95 @@
+"""Findings as words, and as the rows of a file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from vbp.findings.finding import Finding
+from vbp.readable import signed
+from vbp.version import made_by
+
+# Of a CSV; it begins as every table of vbp, with the frame and the time at which the stretch begins.
+COLUMNS = (
+    "frame",
+    "timestamp_ns",
+    "seconds",
+    "kind",
+    "also",
+    "last_frame",
+    "last_timestamp_ns",
+    "peak_frame",
+    "peak_timestamp_ns",
+    "value",
+    "unit",
+    "threshold",
+    "area",
+    "weight",
+    "driven_deg",
+    "predicted_deg",
+    "error_deg",
+    "speed_mps",
+    "curvature",
+    "drive",
+    "model",
+    "made_by",
+)
+
+
+def rows_of(findings: Iterable[Finding], drive: str, model: str) -> list[list[Any]]:
+    """A value per column; None where it is not known."""
+    return [
+        [
+            _known(value)
+            for value in (
+                f.start,
+                f.start_ns,
+                f.seconds,
+                f.kind,
+                " ".join(f.also),
+                f.end,
+                f.end_ns,
+                f.peak,
+                f.peak_ns,
+                f.value,
+                f.unit,
+                f.threshold,
+                f.area,
+                f.weight,
+                f.driven_deg,
+                f.predicted_deg,
+                f.error_deg,
+                f.speed_mps,
+                f.curvature,
+                drive,
+                model,
+                made_by(),
+            )
+        ]
+        for f in findings
+    ]
+
+
+def _known(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def peak_words(finding: Finding) -> str:
+    """How large it is at its peak, as "+28.3°" or "1/1000 of the median"."""
+    value = finding.value
+    if finding.kind == "weak":
+        return "all zero" if math.isinf(value) else f"1/{_round(10**value)} of the median"
+    if finding.kind == "constant":
+        return f"moves {value:.3f}°" if value else "does not move"
+    if finding.kind in ("error", "step", "label"):
+        return f"{signed(value)}{' ' * (finding.unit == '%')}{finding.unit}"
+    return f"{value:.0f} %" if finding.unit == "%" else f"{value:.1f}{finding.unit} beyond"
+
+
+def _round(value: float) -> str:
+    """20, 1000, 10^6."""
+    if value > 10**5.5:
+        return f"10^{round(math.log10(value))}"
+    digits = max(0, math.floor(math.log10(value)))
+    return f"{round(value, -digits):.0f}"
