@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import av
@@ -13,15 +15,17 @@ import torch
 from roadmaker import tiny_spec
 from vbp.bench.machine import Limits
 from vbp.bench.networks import Folded, captum_lrp, forward_work, lrp_work, transposed_mask
+from vbp.bench.onnx import measure_onnx
 from vbp.bench.pipeline import latency, play_rate, seek_latency
 from vbp.bench.recordings import read_demo, write_bag, write_h264, write_pictures
-from vbp.bench.report import as_markdown, as_text
+from vbp.bench.report import as_markdown, as_text, tables
 from vbp.bench.targets import results
 from vbp.bench.timing import interleaved
 from vbp.cli import main
 from vbp.cli.bench import least_ms
 from vbp.drives import open_drive
 from vbp.engine import Engine, open_network
+from vbp.errors import VbpError
 from vbp.explain.chain import read_chain
 from vbp.graph.trace import trace
 from vbp.models.network import build, save_checkpoint
@@ -197,3 +201,16 @@ def test_what_makes_no_sense_is_told(
         status = int(end.code or 0)
     assert status == 2
     assert words in capsys.readouterr().err
+
+
+def test_what_the_mask_costs_under_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = build(tiny_spec(), 3)
+    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    (found,) = measure_onnx([network], picture, 0.0)
+    assert found.difference < 1e-4 and found.low <= found.ratio <= found.high
+    assert found.forward_ms > 0 and found.name == network.spec.name
+    table = tables({"machine": {}, "networks": [], "onnx": [asdict(found)]})[-1]
+    assert table[0].endswith("two threads") and [len(row) for row in table[1]] == [2] * 5
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(VbpError, match="pip install onnxruntime"):
+        measure_onnx([network], picture, 0.0)

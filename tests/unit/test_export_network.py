@@ -114,6 +114,17 @@ def test_the_mask_passes_gates_norms_resampling_padding_skips_and_odd_strides():
     assert 0.01 < theirs.mean() < 0.9
 
 
+@pytest.mark.parametrize("kind", [nn.SiLU, nn.Mish, nn.GELU, nn.Hardswish])
+def test_an_activation_that_the_file_writes_out_is_the_same_one_when_it_is_opened(kind, tmp_path):
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 4, 3, 2), kind(), nn.Conv2d(4, 4, 3, 2), kind(), nn.Flatten(), nn.Linear(180, 1)]
+    network = own(nn.Sequential(*layers))
+    write_network(network, tmp_path / "net.onnx", mask=True)
+    pictures = np.random.default_rng(0).random((2, *SIZE), dtype=np.float32)
+    for found, wanted in zip(shown(open_network(tmp_path / "net.onnx"), pictures), shown(network, pictures)):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
 def test_without_a_mask_only_the_outputs_are_written_and_what_nothing_sees_is_a_mask_of_zeros():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 11 * 19, 1))

@@ -36,6 +36,8 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
         found.append(("Milliseconds, median of interleaved runs", _stages(networks)))
         found.append(("Ratios", _ratios(networks)))
         found.append(("Roofline: share of the machine's measured limit", _roofline(networks)))
+    if facts.get("onnx"):
+        found.append((f"ONNX Runtime {facts['onnx'][0]['version']}, two threads", _onnx(facts["onnx"])))
     if facts.get("play"):
         rows = [["file to picture with mask, frames per second", *facts["play"]]]
         kinds = list(dict.fromkeys(kind for rates in facts["play"].values() for kind in rates))
@@ -75,6 +77,17 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
         faster = ["times faster than real time", f"{export['fps'] / export['source_fps']:.1f}"]
         found.append(("Export to H.264", [empty, rate, faster]))
     return found
+
+
+def _onnx(networks: list[dict[str, Any]]) -> Table:
+    head = ["", *(n["name"] for n in networks)]
+    rows = {
+        "forward, ms": "{forward_ms:.2f}",
+        "forward + mask, ms": "{pair_ms:.2f}",
+        "mask / forward": "{ratio:.3f} ({low:.3f} to {high:.3f})",
+        "largest difference from vbp's mask": "{difference:.0e}",
+    }
+    return [head, *([words, *(form.format(**n) for n in networks)] for words, form in rows.items())]
 
 
 def _head(networks: list[dict[str, Any]]) -> list[str]:

@@ -46,6 +46,7 @@ RATIOS = (
     ("captum LRP / mask", CAPTUM, MASK, 100.0, 100.0, False),
     ("captum LRP / LRP", CAPTUM, LRP, 3.0, 3.0, False),
 )
+ONNX_MASK = 0.25
 FRAMES_PER_S = {"NetSVF": 60.0, "NetHVF": 90.0}  # from an H.264 file to the picture with its mask
 THROUGHPUT = 20_000.0  # frames per second of forward and mask, in batches on a GPU
 JUMPS_MS = {  # 95 % of jumps
@@ -59,7 +60,7 @@ WINDOW_S, FIRST_MASK_S = 1.0, 3.0
 
 def results(facts: dict[str, Any]) -> list[Result]:
     """Every target of the measured parts, in the order of the parts."""
-    return [*_networks(facts), *_pipeline(facts), *_window(facts), *_large(facts)]
+    return [*_networks(facts), *_onnx(facts), *_pipeline(facts), *_window(facts), *_large(facts)]
 
 
 def _networks(facts: dict[str, Any]) -> Iterator[Result]:
@@ -74,6 +75,11 @@ def _networks(facts: dict[str, Any]) -> Iterator[Result]:
         if on_gpu and n["batch"] > 1:
             rate = 1e3 * n["batch"] / n["timings"][PAIR]["median_ms"]
             yield Result(f"{name}: forward + mask, frames per second", rate, THROUGHPUT, False)
+
+
+def _onnx(facts: dict[str, Any]) -> Iterator[Result]:
+    for n in facts.get("onnx", []):
+        yield Result(f"{n['name']}: mask / forward under ONNX Runtime", n["ratio"], ONNX_MASK, True)
 
 
 def _pipeline(facts: dict[str, Any]) -> Iterator[Result]:

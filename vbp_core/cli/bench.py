@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from vbp.bench.machine import Limits, describe_machine, measure_limits
 from vbp.bench.networks import Work, measure_network
+from vbp.bench.onnx import measure_onnx
 from vbp.bench.pipeline import latency, play_rate, seek_latency
 from vbp.bench.recordings import jpeg_of, read_demo, write_bag, write_h264, write_pictures
 from vbp.bench.report import as_markdown, as_text
@@ -26,7 +27,8 @@ from vbp.devices import pick_device
 from vbp.engine import open_network
 from vbp.errors import VbpError
 
-PARTS = ("networks", "play", "seek", "window", "export", "large")
+PARTS = ("networks", "play", "seek", "window", "export", "large", "onnx")
+ONLY_ASKED = ("large", "onnx")
 FRAMES = 500
 
 
@@ -43,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         choices=PARTS,
         metavar="PART",
-        help=f"measure only this part; may be given several times: {', '.join(PARTS)} (default: all but large)",
+        help=f"measure only this part; may be given several times: {', '.join(PARTS)} (default: all but {' and '.join(ONLY_ASKED)})",
     )
     parser.add_argument(
         "--batch", type=_batches, default=[1], metavar="LIST", help="batch sizes, like 1,64 (default: 1)"
@@ -61,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    parts = args.part or [p for p in PARTS if p != "large"]
+    parts = args.part or [p for p in PARTS if p not in ONLY_ASKED]
     if not 0 < args.seconds <= 3600:
         raise VbpError(
             f"--seconds {args.seconds:g} is out of range; give more than 0 and at most 3600 seconds"
@@ -106,6 +108,9 @@ def run(args: argparse.Namespace) -> int:
                 measure_in_window(facts, made, models, networks, str(device))
             elif part == "export":
                 facts["export"] = measure_export(made, name, str(device), Path(folder))
+            elif part == "onnx":
+                found = measure_onnx(list(networks.values()), pictures[100], args.seconds)
+                facts["onnx"] = [asdict(one) for one in found]
             elif part == "large":
                 from vbp.bench.large import make_large, measure_large
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -84,6 +85,7 @@ class NetworkWithMask(nn.Module):
     def _mask(self, values: list[Tensor]) -> Tensor:
         """As `visualbackprop` goes back, which has been through here and found a way."""
         waiting: dict[int, list[Tensor]] = {}
+        first = next(i for i, s in enumerate(self.stages) if s.is_activated)
         for i in range(len(self.stages) - 1, -1, -1):
             stage, like = self.stages[i], self.sizes[i + 1]
             mask = _merged(waiting.pop(i + 1, []))
@@ -91,8 +93,10 @@ class NetworkWithMask(nn.Module):
                 continue
             if like.dim() == 4 and stage.is_activated:
                 average = _average(stage, values[i + 1], like.shape[1])
-                mask = average if mask is None else mask * average
-                mask = _by_maximum(mask)
+                # As often as numbers stay in their range: not of the first, nor before the last scaling.
+                mask = (
+                    average if mask is None else mask * average if i == first else _by_maximum(mask * average)
+                )
             if mask is None:
                 continue
             for k in sources(self.stages, i):
@@ -100,9 +104,7 @@ class NetworkWithMask(nn.Module):
                     waiting.setdefault(k, []).append(self._back(i, mask, k))
         mask = _merged(waiting[0])
         assert mask is not None
-        low = mask.amin((2, 3), keepdim=True)
-        span = (mask.amax((2, 3), keepdim=True) - low).clamp_min(TINY)
-        return ((mask - low) / span).squeeze(1)
+        return _by_maximum(mask - mask.amin((2, 3), keepdim=True)).squeeze(1)
 
     def _back(self, i: int, mask: Tensor, k: int) -> Tensor:
         stage, x, out = self.stages[i], self.sizes[k], self.sizes[i + 1]
@@ -128,12 +130,17 @@ def box_sums(mask: Tensor, window: Window, count: tuple[int, int], size: tuple[i
         far = [size[a] - count[a] - near[a] + window.kernel[a] - 1 for a in (0, 1)]
         mask = _padded(mask, near[1], far[1], near[0], far[0])
         return mask if window.kernel == (1, 1) else F.avg_pool2d(mask, window.kernel, 1)
-    whole = F.conv_transpose2d(
-        mask, torch.ones((1, 1, kh, kw)), None, window.stride, dilation=window.dilation
-    )
     reach = [
         (count[a] - 1) * window.stride[a] + window.dilation[a] * (window.kernel[a] - 1) + 1 for a in (0, 1)
     ]
+    more = [size[a] + 2 * window.padding[a] - reach[a] for a in (0, 1)]
+    # Most of the time its own words for it land on the size; ONNX allows fewer places more than there are in a stride.
+    fits = all(0 <= more[a] < window.stride[a] and reach[a] > 2 * window.padding[a] for a in (0, 1))
+    inner: dict[str, Any] = {"padding": window.padding, "output_padding": more} if fits else {}
+    ones = torch.ones((1, 1, kh, kw))
+    whole = F.conv_transpose2d(mask, ones, None, window.stride, dilation=window.dilation, **inner)
+    if fits:
+        return whole
     return _padded(whole, -pw, size[1] + pw - reach[1], -ph, size[0] + ph - reach[0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from vbp.explain.aten.builder import Builder
 from vbp.explain.aten.common import Arguments, Rule, affine, double, elementwise, nothing, taken
 from vbp.explain.aten.flow import Flow
-from vbp.graph.operations import Activation, Add, Affine, Identity
+from vbp.graph.operations import Activation, Add, Affine, Identity, Opaque, Stage
 from vbp.models.program import Node
 
 # Arithmetic
@@ -61,8 +62,45 @@ def _rsub(r: Builder, node: Node, a: Arguments) -> Flow | None:
 def _mul(r: Builder, node: Node, a: Arguments) -> Flow | None:
     x, y = a["self"], a["other"]
     if isinstance(x, Flow) and isinstance(y, Flow):
+        for flow, gate in ((x, y), (y, x)):
+            kind = _own_gate(r, flow, gate)
+            if kind is not None:
+                return _gated(r, node, flow, kind)
         return None
     return affine(r, node, x, scale=y) if isinstance(x, Flow) else affine(r, node, y, scale=x)
+
+
+def _own_gate(r: Builder, x: Flow, gate: Flow) -> str | None:
+    """The activation that x times this is: files without a word for it hold it written out, as ONNX does."""
+    if not _same(x, gate):
+        return None
+    stage = _stage(r, gate.number)
+    before = _stage(r, stage.inputs[0]) if stage is not None and stage.inputs else None
+    if stage is None:
+        return None
+    if stage.op == Activation("sigmoid") and stage.inputs == (x.number,):
+        return "silu"
+    if stage.op == Activation("tanh") and before is not None and isinstance(before.op, Activation):
+        return "mish" if before.op.kind == "softplus" and before.inputs == (x.number,) else None
+    if isinstance(stage.op, Affine) and before is not None and isinstance(before.op, Opaque):
+        inner = _stage(r, before.inputs[0])
+        lifted = bool((stage.op.scale == 1).all() and (stage.op.shift == 1).all())
+        if not lifted or before.op.what != "aten.erf" or inner is None or inner.inputs != (x.number,):
+            return None
+        if not isinstance(inner.op, Affine) or bool(inner.op.shift.any()):
+            return None
+        if torch.allclose(inner.op.scale, torch.full_like(inner.op.scale, math.sqrt(0.5)), atol=1e-4):
+            return "gelu"
+    return None
+
+
+def _gated(r: Builder, node: Node, x: Flow, kind: str) -> Flow | None:
+    out = elementwise(r, node, x, Activation(kind))
+    return affine(r, node, out, scale=2.0) if kind == "gelu" else out  # its half is taken beside
+
+
+def _stage(r: Builder, number: int) -> Stage | None:
+    return r.stages[number - 1] if number else None
 
 
 def _div(r: Builder, node: Node, a: Arguments) -> Flow | None:
