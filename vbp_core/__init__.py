@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vbp.engine import Engine, open_network
     from vbp.explain.registry import METHODS
     from vbp.explain.target import Target
+    from vbp.fitting.search import fit_spec
     from vbp.models.network import Network
     from vbp.overlay import Rect
 
@@ -52,6 +53,7 @@ __all__ = [
     "VbpError",
     "__version__",
     "explain",
+    "fit_spec",
     "open_drive",
     "open_network",
 ]
@@ -65,6 +67,7 @@ _MODULE_OF = {
     "OpenOptions": "vbp.drives",
     "Rect": "vbp.overlay",
     "Target": "vbp.explain.target",
+    "fit_spec": "vbp.fitting.search",
     "open_drive": "vbp.drives",
     "open_network": "vbp.engine",
 }

@@ -62,6 +62,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "vbp.cli.export_network",
         "a network as an ONNX file for the car, with its mask as a second output",
     ),
+    "fit-spec": (
+        "vbp.cli.fit_spec",
+        "find colours, crop, range, unit and sign of a network's specification from a recording with angles",
+    ),
     "import-torch7": (
         "vbp.cli.import_torch7",
         "convert a Torch7 steering network to .safetensors",

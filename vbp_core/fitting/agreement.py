@@ -75,6 +75,13 @@ def _of_sums(sums: Floats) -> Floats:
     return np.where(good, np.clip(found, -1.0, 1.0), 0.0)
 
 
+def larger_means(rows: Floats, blocks: NDArray[np.int64], draws: Floats) -> list[bool]:
+    """Of rows (K, N): whose mean is larger than the first row's in all but 2.5 % of the draws."""
+    one_hot = np.equal(blocks[:, None], np.arange(int(blocks.max()) + 1)).astype(np.float64)
+    totals = ((rows - rows[0]) @ one_hot) @ draws.T
+    return [bool(low > 0) for low in np.quantile(totals, (1 - LEVEL) / 2, axis=1)]
+
+
 def interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:
     """The middle `level` of values, a number or two."""
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class SpecCheck:
 
     def __init__(self, network: Network, frames: LabelledFrames, device: str = "cpu") -> None:
         self.network, self.frames = network, frames
-        self._engine = Engine(network, device)
+        self._engine = Engine(replace(network, assumed=""), device)  # what is assumed is what is looked for
 
     def __call__(self, spec: NetworkSpec, keep_on: Callable[[], bool] = lambda: True) -> Agreement:
         """How the angles by `spec` agree with the measured ones. Raises ModelError where the network has no such output."""
