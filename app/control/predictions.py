@@ -67,7 +67,11 @@ class Predictions(QObject):
         self.forget()
         if returns and left is not None and left[0] == self._subject(drive) and left[1] is self._player.ready:
             self.table = table = left[2]
-            QTimer.singleShot(0, self, lambda: self.table is table and self.changed.emit(0, len(table)))
+            QTimer.singleShot(0, self, lambda: self._show_all(table))
+
+    def _show_all(self, table: FrameTable) -> None:
+        if self.table is table:
+            self.changed.emit(0, len(table))
 
     def start(self, first: int = 0, last: int | None = None) -> None:
         """Predict frames first to last in the background (default: the whole drive)."""
