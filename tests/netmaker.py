@@ -91,3 +91,17 @@ def scaled(maps: Tensor) -> Tensor:
     """Each frame of (N, H, W) divided by its largest magnitude; zero stays."""
     top = maps.abs().amax((1, 2), keepdim=True)
     return maps / torch.where(top > 0, top, 1.0)
+
+
+class Guided(torch.autograd.Function):
+    """A ReLU that lets back what is positive, where it put something out: Guided Backprop by autograd."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return torch.where(x > 0, grad.clamp(min=0), 0.0)

@@ -8,27 +8,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from layermaker import KINDS, SHAPE, Kind, Middle
-from netmaker import F64, scaled
+from netmaker import F64, Guided, scaled
+from vbp.engine import Engine
 from vbp.errors import ExplainError
 from vbp.explain import explain
 from vbp.explain.exported import read_network
 from vbp.graph.trace import Trace, trace
+from vbp.model_check import check_model
+from vbp.models.network import Network
+from vbp.models.spec import NetworkSpec
 
 CLOSE = 1e-7  # of each map's maximum
-
-
-class Guided(torch.autograd.Function):
-    """A ReLU that lets back what is positive, where it put something out."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return x.clamp(min=0)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return torch.where(x > 0, grad.clamp(min=0), 0.0)
 
 
 def gradient(module: Middle, images: Tensor, seen: bool = False) -> Tensor:
@@ -125,3 +115,16 @@ def test_alpha_beta_tells_the_signs_apart_that_a_layer_is_made_of(name):
         expected += by_signs(weights.reshape(len(out), -1), x.flatten(), got / len(maps), 2.0)
     wanted = scaled(expected.view(x.shape).sum(1))
     torch.testing.assert_close(explain(done, "lrp-alpha-beta", alpha=2.0), wanted, rtol=0, atol=CLOSE)
+
+
+def test_what_cannot_be_passed_is_named_by_check_model():
+    """At least 45 of 50 kinds are passed by the gradients, all of these here; the one that LRP cannot pass says so in a sentence."""
+    (name,) = [name for name, kind in KINDS.items() if kind.stop]
+    spec = NetworkSpec("Kind", "", {}, *SHAPE[1:], channels=SHAPE[0])
+    found = check_model(Engine(Network(spec, Middle(KINDS[name]), trained=False), "cpu"))
+    by_name = {method.name: method for method in found.methods}
+    assert all(
+        by_name[m].works for m in ("saliency", "gradient-input", "guided-backprop", "grad-cam", "occlusion")
+    )
+    for method in ("lrp", "lrp-alpha-beta", "phi", "visualbackprop"):
+        assert "can be run, but not explained" in by_name[method].reason

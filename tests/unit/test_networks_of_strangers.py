@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from netmaker import Guided, scaled
 from vbp.cli.main import main
 from vbp.engine import Engine, open_network
 from vbp.errors import ModelError
@@ -16,6 +17,7 @@ from vbp.explain.exported import read_network
 from vbp.explain.registry import explain
 from vbp.explain.target import Target, value
 from vbp.graph.trace import trace
+from vbp.models import program
 from vbp.models.program import Program
 from vbp.models.registry import load_network
 
@@ -91,32 +93,48 @@ def test_a_network_computes_what_it_computed_where_it_is_from(networks, name, fi
     np.testing.assert_allclose(values, golden["hidden"].reshape(values.shape), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", OPENS)
-def test_a_network_is_explained_and_its_gradients_are_those_of_autograd(networks, name):
+def gradient_of(module: Program, images: torch.Tensor, bins: int) -> torch.Tensor:
+    inputs = images.clone().requires_grad_()
+    output = module(inputs)
+    output = (output[0] if isinstance(output, tuple) else output).reshape(len(images), -1)
+    (output @ torch.tensor(CENTRES).float() if bins else output[:, 0]).sum().backward()
+    return inputs.grad
+
+
+@pytest.mark.parametrize("name", [*OPENS, *ONNX])
+def test_a_network_is_explained_and_its_gradients_are_those_of_autograd(networks, name, monkeypatch):
     folder = networks / name
     images, _ = fed(folder)
     images = images[:2]
-    network = load_network(folder / OPENS[name][0])
+    network = load_network(folder / (OPENS.get(name) or (ONNX[name],))[0])
     bins = network.spec.output_bins
     graph = read_network(network.module, tuple(images.shape[1:]), scores=network.spec.takes_scores)
-    assert not [stage.name for stage in graph.stages if type(stage.op).__name__ == "Opaque"]
     run = trace(graph, images)
     target = Target("output", 0, bins=bins)
-    for method in ("visualbackprop", "lrp", "guided-backprop"):
-        maps = explain(run, method, None if method == "visualbackprop" else target)
+    for method in ("visualbackprop", "lrp", "lrp-composite", "phi", "guided-backprop"):
+        maps = explain(run, method, target)
         assert maps.shape == (2, *images.shape[2:])
         assert bool(torch.isfinite(maps).all()) and bool((maps != 0).any())
-    inputs = images.clone().requires_grad_()
-    output = network.module(inputs)
-    output = output[0] if isinstance(output, tuple) else output
-    (output @ torch.tensor(CENTRES).float() if bins else output[:, 0]).sum().backward()
-    gradient = inputs.grad
+    module = network.module
+    last = module.nodes[-1]
+    if network.spec.takes_scores and last.kind == "softmax":  # the scores before it are explained
+        scores = (last.arguments["self"].name,)
+        module = Program(module.nodes[:-1], module.tensors, module.input_name, module.input_shape, scores)
+    gradient = gradient_of(module, images, bins)
+    with monkeypatch.context() as patch:
+        own = program.call
+        patch.setattr(
+            program,
+            "call",
+            lambda op, given: Guided.apply(given["self"]) if op == "aten.relu.default" else own(op, given),
+        )
+        guided = gradient_of(module, images, bins)
     for method, wanted in (
         ("saliency", gradient.abs().amax(1)),
         ("gradient-input", (gradient * images).sum(1)),
+        ("guided-backprop", guided.sum(1)),
     ):
-        largest = wanted.abs().amax((1, 2), keepdim=True)
-        torch.testing.assert_close(explain(run, method, target), wanted / largest, rtol=0, atol=1e-5)
+        torch.testing.assert_close(explain(run, method, target), scaled(wanted), rtol=0, atol=1e-5)
 
 
 def test_bins_become_an_angle_by_their_mean_or_the_likeliest(networks, tmp_path):
