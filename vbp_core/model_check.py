@@ -30,7 +30,8 @@ from vbp.graph.operations import (
     sources,
 )
 from vbp.graph.trace import Trace
-from vbp.results import MapRequest
+from vbp.results import MapRequest, NetworkResult
+from vbp.scores import steady_text
 
 REPEATS = 5  # of which the fastest counts: the machine may have had other things to do
 MANY_DEAD = 0.25  # of a layer's channels
@@ -85,7 +86,11 @@ def check_model(engine: Engine, frames: Sequence[Image] = ()) -> ModelCheck:
         layers_of(traces[0]),
         tuple(_method(engine, shown[0], name, forward) for name in METHODS),
         forward,
-        (*_crop_notes(engine, shown), *_notes(engine, traces, outputs, bool(frames))),
+        (
+            *_crop_notes(engine, shown),
+            *_steady(passes if frames else ()),
+            *_notes(engine, traces, outputs, bool(frames)),
+        ),
         tuple((float(low), float(high)) for low, high in zip(outputs.min(0), outputs.max(0), strict=True)),
     )
 
@@ -188,6 +193,11 @@ def _method(engine: Engine, frame: Image, name: str, forward: float) -> MethodCh
 def _crop_notes(engine: Engine, frames: Sequence[Image]) -> list[str]:
     """Each once: a recording may have pictures of several sizes."""
     return [text for text in dict.fromkeys(engine.prepare(frame).warning for frame in frames) if text]
+
+
+def _steady(passes: Sequence[NetworkResult]) -> list[str]:
+    text = steady_text(np.array([result.angle_rad for result in passes]))
+    return [text] if text else []
 
 
 def _notes(engine: Engine, traces: list[Trace], outputs: NDArray[np.float64], real: bool) -> list[str]:

@@ -172,6 +172,11 @@ class FrameResult:
         return self.results[0].angle_rad if self.results else float("nan")
 
     @property
+    def strength(self) -> float:
+        """Of the first network's VisualBackProp mask, see `NetworkResult.strengths`; NaN where there is none."""
+        return self.results[0].strength if self.results else math.nan
+
+    @property
     def plotted(self) -> float:
         """What a plot shows of the first network: the predicted angle in degrees, or of a classifier per cent."""
         classes = self.results[0].classes if self.results else None

@@ -37,3 +37,30 @@ def score(actual_rad: NDArray[np.float64], predicted_rad: NDArray[np.float64]) -
         bias_deg=float(np.degrees(error.mean())),
         corr=float(np.corrcoef(actual, predicted)[0, 1]) if varied else float("nan"),
     )
+
+
+STEADY_DEG = 0.1  # a sensor's step: what neither a driver nor a plot would notice
+STEADY_PART = 0.02  # of what the driver moves
+STEADY_FRAMES = 20  # of fewer, one after another, nothing follows
+
+
+def steady_text(
+    predicted_rad: NDArray[np.float64],
+    driven_rad: NDArray[np.float64] | None = None,
+) -> str:
+    """One sentence where the predicted angle, (N,) radians, hardly moves over the frames looked at; else "".
+
+    That is less than 0.1 degrees, or 2 % of what the driven angle moves, where that is known and moves more.
+    """
+    known = np.isfinite(predicted_rad)
+    if int(known.sum()) < STEADY_FRAMES:
+        return ""
+    predicted = np.degrees(predicted_rad[known])
+    moves, driven = float(np.ptp(predicted)), np.nan
+    if driven_rad is not None and np.isfinite(driven_rad[known]).any():
+        driven = float(np.ptp(np.degrees(driven_rad[known & np.isfinite(driven_rad)])))
+    if driven <= moves or moves >= max(STEADY_DEG, STEADY_PART * np.nan_to_num(driven)):
+        return ""
+    low, high = (f"{v:+.3f}°" for v in (predicted.min(), predicted.max()))
+    beside = f", while the driven angle moves by {driven:.1f}°" if np.isfinite(driven) else ""
+    return f"the output is nearly constant: {low} to {high} over {len(predicted)} frames{beside}"

@@ -61,7 +61,7 @@ def predict(request: PredictRequest, worker: Worker[PredictRequest]) -> None:
         with open_drive(request.path, request.options) as drive:
             indices = range(request.first, min(request.last, len(drive) - 1) + 1)
             started, last_told = request.first, time.monotonic()
-            with closing(run_frames(drive, engines, FrameRequest(maps=()), indices)) as frames:
+            with closing(run_frames(drive, engines, FrameRequest(), indices)) as frames:
                 for frame in frames:
                     worker.rest_while(request.busy)
                     for k, table in enumerate(request.tables):

@@ -29,10 +29,11 @@ from vbp.engine import Engine, open_network
 from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
 from vbp.frames.outcomes import Outcomes
+from vbp.frames.strengths import weak_text
 from vbp.frames.table import HEAD, columns_of, row_of
 from vbp.readable import cell, printable
 from vbp.results import FrameRequest
-from vbp.scores import score
+from vbp.scores import score, steady_text
 
 STDOUT = Path("-")
 
@@ -67,13 +68,15 @@ def run(args: argparse.Namespace) -> int:
             writer.writerow(columns_of(engine.spec))
             class_tables.warn_of_unknown_folders(drive, network)
             outcomes = Outcomes()
-            with closing(run_frames(drive, [engine], FrameRequest(maps=()), indices)) as found:
+            with closing(run_frames(drive, [engine], FrameRequest(), indices)) as found:
                 for frame in found:
                     writer.writerow(map(cell, row_of(frame, drive.info.name, engine.name, engine.spec)))
                     outcomes.add(frame)
                     bar.update()
         scores = score(drive.angle_rad[indices], outcomes.predicted_rad)
         class_scores = score_classes(outcomes.labels, outcomes.classes)
+        steady = steady_text(outcomes.predicted_rad, drive.angle_rad[indices])
+    weak = weak_text(indices.tolist(), outcomes.strength)
     gaps, broken = outcomes.gaps, outcomes.broken
     facts = {
         "output": str(args.output),
@@ -81,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         "gaps": gaps,
         "not_finite": broken,
         "trained": network.trained,
+        "notes": [text for text in (steady, weak) if text],
     }
     if network.spec.is_classifier:
         known = {"frames": class_scores.frames, "right": class_scores.right}
@@ -102,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
                     f"RMSE {scores.rmse_rad:.4f} rad, mean error {scores.bias_deg:+.2f}°, mean |error| {scores.mae_deg:.2f}°, "
                     f"correlation {scores.corr:.3f} over {scores.frames} labelled frames"
                 )
+            for text in facts["notes"]:
+                print(text)
             if not network.trained:
                 print(
                     f"{network.spec.name} has random weights: these numbers mean nothing; give a trained network with --model"

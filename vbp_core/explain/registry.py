@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from inspect import signature
 
 from torch import Tensor
 
@@ -71,7 +73,9 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Method:
-    """`function(trace, target, **parameters, strength=None) -> (N, H, W)`. Unsigned maps lie in [0, 1], signed ones in [-1, 1].
+    """`function(trace, target, **parameters) -> (N, H, W)`. Unsigned maps lie in [0, 1], signed ones in [-1, 1].
+
+    It may take a `strength`, too, which it tells by what it divides.
 
     source: the paper, for people. targeted: False where the target has no effect. slow: seconds a frame, not milliseconds.
     """
@@ -84,6 +88,10 @@ class Method:
     source: str = ""
     targeted: bool = True
     slow: bool = False
+
+    @cached_property
+    def says_strength(self) -> bool:
+        return "strength" in signature(self.function).parameters
 
     def checked(self, parameters: Mapping[str, float]) -> dict[str, float]:
         """The parameters as the function takes them. Raises ExplainError for one that it has not, or of no use."""
@@ -213,7 +221,8 @@ def explain(
     if chosen is None:
         raise ExplainError(f"there is no method {method!r}; accepted: {', '.join(METHODS)}")
     try:
-        return chosen.function(trace, target, strength=strength, **chosen.checked(parameters))
+        told = {"strength": strength} if strength is not None and chosen.says_strength else {}
+        return chosen.function(trace, target, **told, **chosen.checked(parameters))
     except OpaqueLayerError as error:
         raise OpaqueLayerError(error.layer, chosen.title) from error
 

@@ -18,6 +18,7 @@ from vbp.export.registry import CancelledError, Progress, format_of
 from vbp.files import check_target
 from vbp.frames.table import HEAD, Row, columns_of, row_of
 from vbp.readable import cell
+from vbp.results import MapRequest
 
 METADATA = b"vbp"  # the key of a Parquet file's metadata under which `about` is, as JSON
 
@@ -48,7 +49,7 @@ def write(job: Job, progress: Progress) -> Path:
 
 def _rows(source: Source) -> Generator[Row, None, None]:
     drive, engine = source.drive.info.name, source.engine
-    with closing(source.frames(maps=(), layers=False)) as frames:
+    with closing(source.frames(maps=(MapRequest(),), layers=False)) as frames:
         for frame in frames:
             yield row_of(frame, drive, engine.name, engine.spec)
 

@@ -17,7 +17,7 @@ class Outcomes:
 
     def __init__(self) -> None:
         self.gaps = self.broken = 0
-        self._rows: list[tuple[float, int, int]] = []
+        self._rows: list[tuple[float, int, int, float]] = []
 
     def add(self, frame: FrameResult) -> None:
         result = frame.result
@@ -30,12 +30,17 @@ class Outcomes:
             self.broken += 1
         else:
             number, label = result.classes.number, result.classes.label
-        self._rows.append((frame.predicted_rad, number, label))
+        self._rows.append((frame.predicted_rad, number, label, frame.strength))
 
     @property
     def predicted_rad(self) -> NDArray[np.float64]:
         """(N,) radians, NaN of a gap and of a classifier."""
         return np.array([row[0] for row in self._rows], dtype=np.float64)
+
+    @property
+    def strength(self) -> NDArray[np.float64]:
+        """(N,) of the VisualBackProp masks, see `FrameResult.strength`; NaN where none was asked for."""
+        return np.array([row[3] for row in self._rows], dtype=np.float64)
 
     @property
     def classes(self) -> NDArray[np.int64]:

@@ -26,6 +26,7 @@ COLUMNS: dict[str, str] = {
     "driven_rad": "float64",
     "predicted_rad": "float64",
     "error_rad": "float64",
+    "mask_strength": "float64",  # log10 of the VisualBackProp mask's largest value before it is scaled
     "picture": "string",
     "gap": "string",
     "warning": "string",
@@ -61,6 +62,7 @@ def row_of(frame: FrameResult, drive: str, model: str, spec: NetworkSpec) -> Row
         *(_known(math.degrees(v)) for v in angles),
         _known(frame.speed_mps),
         *(_known(v) for v in angles),
+        None if math.isnan(frame.strength) else frame.strength,
         printable(frame.picture) or None,
         printable(frame.gap) or None,
         printable(frame.result.warning if frame.result is not None else "") or None,
@@ -94,7 +96,8 @@ class FrameTable:
 
     labels: (N,) int64, the true classes as the network counts, UNKNOWN where it is not known. driven, predicted, error: (N,)
     float64, NaN where not known; degrees of a steering network. Of a classifier they are per cent: 100 where the
-    true class is known, what the network gives it (or the most probable one), and the difference. gaps: frames that turned
+    true class is known, what the network gives it (or the most probable one), and the difference. strength: (N,) float64, of the masks,
+    see `FrameResult.strength`. gaps: frames that turned
     out to have no picture, and why.
     """
 
@@ -106,6 +109,7 @@ class FrameTable:
             np.where(self.labels >= 0, 100.0, np.nan) if self.of_classes else np.degrees(drive.angle_rad)
         )
         self.predicted = np.full(count, np.nan)
+        self.strength = np.full(count, np.nan)
         self.gaps: dict[int, str] = {}
 
     def __len__(self) -> int:
@@ -122,9 +126,12 @@ class FrameTable:
             self.gaps[frame.index] = frame.gap
             return news
         value = frame.plotted
-        if frame.result is None or self.predicted[frame.index] == value:
+        if frame.result is None:
             return False
-        self.predicted[frame.index] = value
+        kept = self.predicted[frame.index], self.strength[frame.index]
+        if kept[0] == value and (kept[1] == frame.strength or math.isnan(frame.strength)):
+            return False
+        self.predicted[frame.index], self.strength[frame.index] = value, frame.strength
         return True
 
     def worst(self) -> int | None:

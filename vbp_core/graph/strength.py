@@ -28,10 +28,10 @@ class Strength:
         self._sum = log10 if self._sum is None else self._sum + log10
 
     def log10(self) -> Tensor:
-        """(N,) float64 on the CPU; -inf of a map that is all zero, NaN of one that is no number."""
+        """(N,) float64 on the CPU; -inf of a map that is all zero, NaN of one that is no number, and where nothing was told."""
         found = self._sum.double().cpu() if self._sum is not None else torch.zeros((), dtype=torch.float64)
         if not self._divisors:
-            return found
+            return found if self._sum is not None else found.fill_(torch.nan)
         logs = torch.stack(self._divisors).cpu().double().log10()  # a device may have none
         weights = torch.tensor(self._weights, dtype=torch.float64)[:, None]
         return found + (logs * weights).sum(0)
