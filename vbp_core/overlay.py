@@ -29,13 +29,14 @@ def blend(
     rect: Rect | None = None,
     style: str = "paper",
     opacity: float = 1.0,
+    gain: float = 1.0,
 ) -> Image:
     """A copy of `image` (H, W, 3 uint8 RGB) with `mask` (h, w) float32 laid over `rect` of it (default: all).
 
     style "paper": R = I + m, G = B = I - m, clamped (the authors' code), m scaled by `opacity` 0..1;
     a signed mask (-1..1) counts by its magnitude. style "heat": the mask through a colour map, as
     opaque as it is strong; a signed mask is red where positive and blue where negative.
-    Raises ValueError for a style that does not exist.
+    gain: `mask` is multiplied with it first, and cut at 1. Raises ValueError for a style that does not exist.
     """
     if style not in STYLES:
         raise ValueError(f"overlay style {style!r} is not one of {', '.join(STYLES)}")
@@ -45,6 +46,8 @@ def blend(
     if region.size == 0:
         return out
     height, width = region.shape[:2]
+    if gain != 1.0:
+        mask = np.clip(mask * np.float32(gain), -1.0, 1.0)
     if mask.shape != (height, width):
         mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR).astype(
             np.float32, copy=False

@@ -108,6 +108,9 @@ class ExportControl(QObject):
         return Settings(
             style=overlay.style,
             opacity=overlay.opacity if overlay.shown else 0.0,
+            fade=overlay.fade,
+            fixed_scale=overlay.fixed,
+            usual=(usual.median, usual.low) if (usual := presenter.predictions.usual) else None,
             target=presenter.methods.target,
             parameters=numbers,
         )

@@ -87,6 +87,7 @@ class MethodPanels(QObject):
         self._made[message.panel] = replace(message.frame.record, image=None, results=())  # they are large
         if message.request.method == "lrp":
             self._status.measured("lrp", message.ms)
+        panel.view.set_strength(result.strength, own=message.request.method == "visualbackprop")
         panel.show_map(result.input, message.relevance)
         zero = message.relevance is not None and not message.relevance.any()
         nothing = "All zero: nothing reached the output" if zero else ""

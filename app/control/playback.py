@@ -24,6 +24,7 @@ class PlaybackControl:
         self._player, self._marks, self._predictions = player, marks, predictions
         self._settings, self._actions, self._notice = settings, actions, notice
         predictions.ended.connect(self._on_predict_ended)
+        predictions.steady.connect(self._on_steady)
         player.pace_changed.connect(lambda _, realtime: actions["realtime"].setChecked(realtime))
 
     def toggle(self) -> None:
@@ -90,3 +91,6 @@ class PlaybackControl:
         self._actions["predict"].setChecked(False)
         if text:
             self._notice.show_message(text, "error")
+
+    def _on_steady(self, text: str) -> None:
+        self._notice.show_message(f"{text[:1].upper()}{text[1:]} that stand for the drive", "warning")

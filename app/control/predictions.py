@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeAlias
 
+import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from vbp.app.jobs.predict import Predicted, PredictRequest, predict
@@ -11,7 +13,11 @@ from vbp.app.jobs.worker import Worker
 from vbp.app.player.messages import Frame, NetworkReady
 from vbp.app.player.playback import Player
 from vbp.drives.base import Drive
+from vbp.frames.strengths import Usual, sample_of, usual_of
 from vbp.frames.table import FrameTable
+from vbp.scores import steady_text
+
+SAMPLE_AFTER_MS = 700  # the first picture comes before
 
 Subject: TypeAlias = tuple[object, ...]  # two recordings are the same where these are equal
 
@@ -22,6 +28,8 @@ class Predictions(QObject):
     changed = Signal(int, int)  # frames first to last (not included) are predicted
     forgotten = Signal()  # all of them
     progress = Signal(int, int)  # done, total
+    usual_changed = Signal()  # `usual`
+    steady = Signal(str)  # the output hardly moves; one sentence
     ended = Signal(str)  # predicting the whole drive; why, where it was not asked to
 
     def __init__(self, player: Player, parent: QObject | None = None) -> None:
@@ -32,10 +40,20 @@ class Predictions(QObject):
         self._left: tuple[Subject, NetworkReady | None, FrameTable] | None = None
         self._returns = False
         self.running = False
+        self.sampling = False
+        self.usual: Usual | None = None  # what strengths the masks of this drive have
         failure = "The prediction of the whole drive stopped"
         self.worker: Worker[PredictRequest] = Worker("predict", predict, failure, self)
         self.worker.told.connect(self._on_predicted)
         self.worker.finished.connect(self._end)
+        self.sampler: Worker[PredictRequest] = Worker(
+            "strengths", predict, "How strong the masks of this drive are is not known", self
+        )
+        self.sampler.told.connect(self._on_sampled)
+        self.sampler.finished.connect(lambda _: self._judge())
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self.sample)
         player.superseded.connect(self._on_superseded)
         player.opened.connect(self._on_opened)
         player.network_ready.connect(lambda _: self.forget())
@@ -46,6 +64,11 @@ class Predictions(QObject):
         drive, ready = self._player.drive, self._player.ready
         spec = ready.network.spec if ready is not None else None
         self.table = FrameTable(drive, spec) if drive is not None else None
+        self.sampler.cancel()
+        self.sampling = False
+        if drive is not None and ready is not None:
+            self._soon.start(SAMPLE_AFTER_MS)
+        self._set_usual(None)
         self.forgotten.emit()
 
     def leave(self) -> None:
@@ -75,25 +98,49 @@ class Predictions(QObject):
 
     def start(self, first: int = 0, last: int | None = None) -> None:
         """Predict frames first to last in the background (default: the whole drive)."""
+        if not self.running and (request := self._request(first, last)) is not None:
+            self.running = True
+            self.worker.ask(request)
+
+    def _request(self, first: int = 0, last: int | None = None) -> PredictRequest | None:
         player, table = self._player, self.table
         drive, ready, path = player.drive, player.ready, player.path
-        if drive is None or ready is None or path is None or table is None or self.running:
-            return
-        crop = player.crop.at(drive.info.height, drive.info.width) if player.crop is not None else None
-        self.running = True
-        self.worker.ask(
-            PredictRequest(
-                path,
-                player.options,
-                [ready.network],
-                [table],
-                ready.device,
-                crop,
-                first,
-                len(drive) - 1 if last is None else last,
-                busy=lambda: player.playing,
-            )
+        if drive is None or ready is None or path is None or table is None:
+            return None
+        return PredictRequest(
+            path,
+            player.options,
+            [ready.network],
+            [table],
+            ready.device,
+            player.crop.at(drive.info.height, drive.info.width) if player.crop is not None else None,
+            first,
+            len(drive) - 1 if last is None else last,
+            busy=lambda: player.playing,
         )
+
+    def sample(self) -> None:
+        """Frames that stand for the drive, so that a mask can be told from the usual; soon, also while it plays."""
+        if (request := self._request()) is not None:
+            self.sampling = True
+            self.sampler.ask(replace(request, busy=lambda: False, sample=True))
+
+    def _judge(self) -> None:
+        """From all frames of the sample, whatever else is known: what is usual stays the same while one looks."""
+        self.sampling = False
+        if (table := self.table) is None:
+            return
+        sample = sample_of(len(table))
+        self._set_usual(usual_of(table.strength[sample]))
+        if not table.of_classes:
+            predicted, driven = np.radians(table.predicted[sample]), np.radians(table.driven[sample])
+            if text := steady_text(predicted, driven):
+                self.steady.emit(text)
+
+    def _set_usual(self, usual: Usual | None) -> None:
+        if usual != self.usual:
+            self.usual = usual
+            self.usual_changed.emit()
 
     def stop(self) -> None:
         self.worker.cancel()
@@ -105,6 +152,8 @@ class Predictions(QObject):
 
     def _on_superseded(self) -> None:
         self.stop()
+        self._soon.stop()
+        self.sampler.cancel()
         if self._player.drive is None:
             self.table = None
 
@@ -112,6 +161,9 @@ class Predictions(QObject):
         if self.running:
             self.running = False
             self.ended.emit(text)
+
+    def _on_sampled(self, message: Predicted) -> None:
+        self.changed.emit(message.first, message.last)
 
     def _on_predicted(self, message: Predicted) -> None:
         self.changed.emit(message.first, message.last)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from PySide6.QtCore import QObject, QTimer
 
@@ -20,6 +22,7 @@ from vbp.classes import unknown_folders
 from vbp.drives.base import Drive
 from vbp.drives.holes import find_holes, played_ns
 from vbp.readable import clock
+from vbp.results import FrameResult
 
 VBP = "visualbackprop"
 STATUS_MS = 250
@@ -57,6 +60,7 @@ class Presenter(QObject):
         explanations.layers_made.connect(self.on_layers)
         predictions.changed.connect(self.on_predicted)
         predictions.forgotten.connect(self._clear_predicted)
+        predictions.usual_changed.connect(self.on_usual)
         predictions.progress.connect(panels.status.show_progress)
         predictions.ended.connect(lambda _: panels.status.end_progress())
         player.network_ready.connect(self.on_network)
@@ -137,6 +141,7 @@ class Presenter(QObject):
         self.panels.angle.clear_predicted()
         if self.predictions.table is not None:
             self.panels.transport.timeline.set_errors(self.predictions.table.error)
+            self.panels.transport.timeline.set_strengths(self.predictions.table.strength)
 
     # The network.
 
@@ -175,8 +180,10 @@ class Presenter(QObject):
         p.picture.set_empty("")
         p.picture.set_gap(record.gap or None)
         p.picture.set_crop(crop)
-        doubts = [text for text in (self._doubt, result.warning) if text] if result is not None else []
-        p.picture.set_warning("; ".join(doubts) or None)
+        strength = result.strength if result is not None else math.nan
+        for view in (p.picture, p.visualbackprop.view):
+            view.set_strength(strength)
+        self._say_doubts(record)
         p.picture.set_masked(frame.image, result.map(VBP) if result is not None else None, crop)
         p.picture.set_caption(f"frame {frame.index} of {place.of}", clock(place.seconds))
         self._show_input(frame)
@@ -193,6 +200,25 @@ class Presenter(QObject):
         self.ask()
         if not live and not self.player.playing:
             p.compare.want_missing()
+
+    def _say_doubts(self, record: FrameResult) -> None:
+        """What would mislead about the frame on the screen."""
+        doubts: list[str] = []
+        if record.result is not None:
+            usual = self.predictions.usual
+            weak = usual.words(record.result.strength) if usual is not None else ""
+            doubts = [text for text in (self._doubt, record.result.warning, weak) if text]
+        self.panels.picture.set_warning("; ".join(doubts) or None)
+
+    def on_usual(self) -> None:
+        """It is known, or no longer, what strengths the masks of this drive have."""
+        usual = self.predictions.usual
+        for view in self.panels.masked():
+            view.set_usual(usual)
+        self.panels.compare.set_usual(usual)
+        self.panels.transport.timeline.set_usual(usual)
+        if (frame := self.player.shown_frame) is not None:
+            self._say_doubts(frame.record)
 
     def _compare(self, frame: Frame, current: bool) -> None:
         self.panels.compare.add(frame.record, current, self.panels.prediction.words(frame.record))
@@ -273,6 +299,7 @@ class Presenter(QObject):
         else:
             angle.set_predicted_many(first, table.predicted[first:last])
             timeline.set_errors(table.error)
+            timeline.set_strengths(table.strength)
 
     def complete(self, frame: int) -> bool:
         """Whether everything that the visible panels show is of this frame."""

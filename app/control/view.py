@@ -62,6 +62,8 @@ class ViewControl(QObject):
             Overlay(
                 settings.text("overlay/style", "paper", tuple(STYLE_TITLES)),
                 settings.number("overlay/opacity", 0.8, 0.0, 1.0),
+                fade=settings.flag("overlay/fade", True),
+                fixed=settings.flag("overlay/fixed", False),
             )
         )
 
@@ -80,9 +82,18 @@ class ViewControl(QObject):
         self._actions["overlay"].setChecked(overlay.shown)
         self._settings.set("overlay/style", overlay.style)
         self._settings.set("overlay/opacity", overlay.opacity)
+        for name, on in (("fade", overlay.fade), ("fixed", overlay.fixed)):
+            self._actions[name].setChecked(on)
+            self._settings.set(f"overlay/{name}", on)
 
     def set_mask_shown(self, on: bool) -> None:
         self.set_overlay(replace(self._presenter.overlay, shown=on))
+
+    def set_faded(self, on: bool) -> None:
+        self.set_overlay(replace(self._presenter.overlay, fade=on))
+
+    def set_fixed(self, on: bool) -> None:
+        self.set_overlay(replace(self._presenter.overlay, fixed=on))
 
     def next_style(self) -> None:
         styles = list(STYLE_TITLES)

@@ -13,6 +13,7 @@ from vbp.app.jobs.worker import Worker
 from vbp.drives.base import OpenOptions
 from vbp.drives.opening import open_drive
 from vbp.frames import run_frames
+from vbp.frames.strengths import sample_of
 from vbp.frames.table import FrameTable
 from vbp.results import FrameRequest
 
@@ -40,6 +41,7 @@ class PredictRequest:
     first: int
     last: int
     busy: Callable[[], bool]
+    sample: bool = False  # of these frames only those that stand for the drive
 
 
 @dataclass(frozen=True)
@@ -59,16 +61,18 @@ def predict(request: PredictRequest, worker: Worker[PredictRequest]) -> None:
     engines = [Engine(network, device=request.device, crop=request.crop) for network in request.networks]
     try:
         with open_drive(request.path, request.options) as drive:
-            indices = range(request.first, min(request.last, len(drive) - 1) + 1)
+            indices: Sequence[int] = range(request.first, min(request.last, len(drive) - 1) + 1)
+            if request.sample:
+                indices = sample_of(len(drive)).tolist()
             started, last_told = request.first, time.monotonic()
             with closing(run_frames(drive, engines, FrameRequest(), indices)) as frames:
-                for frame in frames:
+                for done, frame in enumerate(frames, 1):
                     worker.rest_while(request.busy)
                     for k, table in enumerate(request.tables):
                         table.add(replace(frame, results=frame.results[k : k + 1]))  # a gap has none
                     end = frame.index + 1
-                    if time.monotonic() - last_told > TELL_EVERY_S or end == indices.stop:
-                        worker.tell(Predicted(started, end, end - request.first, len(indices)))
+                    if time.monotonic() - last_told > TELL_EVERY_S or done == len(indices):
+                        worker.tell(Predicted(started, end, done, len(indices)))
                         started, last_told = end, time.monotonic()
     finally:
         for engine in engines:

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.compare import ComparedFrame, CompareView
 from vbp.drives.base import Image
+from vbp.frames.strengths import Usual, weights
 from vbp.overlay import Rect, blend
 from vbp.readable import shown_error, signed
 from vbp.results import FrameResult
@@ -33,6 +34,7 @@ class Seen:
     mask: NDArray[np.float32]
     predicted_deg: float
     driven_deg: float
+    strength: float = math.nan
     words: tuple[str, ...] = ()  # of a classifier, instead of the angles
 
 
@@ -49,10 +51,16 @@ class ComparePanel(QWidget):
         box.addWidget(self.view)
         self._live = False
         self._overlay = Overlay()
+        self._usual: Usual | None = None
         self._seen: OrderedDict[int, Seen] = OrderedDict()
         self._index: int | None = None
         self._small = False
         self._shown = False
+
+    def set_usual(self, usual: Usual | None) -> None:
+        """What strengths the masks of the drive have, where that is known."""
+        self._usual = usual
+        self.refresh()
 
     def set_seen(self, seen: bool) -> None:
         self._shown = seen
@@ -84,7 +92,9 @@ class ComparePanel(QWidget):
         if mask is None:
             return
         angles = math.degrees(result.angle_rad), math.degrees(record.driven_rad)
-        self._seen[record.index] = Seen(record.image, result.crop, mask, *angles, tuple(words))
+        self._seen[record.index] = Seen(
+            record.image, result.crop, mask, *angles, result.strength, tuple(words)
+        )
         self._seen.move_to_end(record.index)
         while len(self._seen) > KEPT:
             self._seen.popitem(last=False)
@@ -121,7 +131,9 @@ class ComparePanel(QWidget):
         driven = seen.driven_deg
         image = seen.image
         if self._overlay.shown:
-            image = blend(image, seen.mask, seen.crop, self._overlay.style, self._overlay.opacity)
+            o = self._overlay
+            faded, gain = weights(seen.strength, self._usual, o.fade, o.fixed)
+            image = blend(image, seen.mask, seen.crop, o.style, o.opacity * faded, gain)
         if self._small:  # what the network sees says more than the whole picture as a stamp
             r = seen.crop
             image = np.ascontiguousarray(image[r.y : r.y + r.height, r.x : r.x + r.width])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 
 import numpy as np
@@ -13,6 +14,7 @@ from PySide6.QtWidgets import QWidget
 
 from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.picture import PictureView
+from vbp.frames.strengths import Usual, weights
 from vbp.overlay import Rect, blend, grey_to_rgb
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,9 @@ class MaskedView(PictureView):
         self._base: NDArray[np.uint8] | None = None
         self._mask: NDArray[np.float32] | None = None
         self._rect: Rect | None = None
+        self._usual: Usual | None = None
+        self._strength = math.nan
+        self._own = True
         self._stale = False
 
     def set_masked(
@@ -38,6 +43,16 @@ class MaskedView(PictureView):
     ) -> None:
         """`image` (H, W) or (H, W, 3) uint8; `mask` (h, w) float32 laid over `rect` of it (default: all)."""
         self._base, self._mask, self._rect = image, mask, rect
+        self.refresh()
+
+    def set_strength(self, strength: float, own: bool = True) -> None:
+        """Of VisualBackProp's mask of the frame; own: that is the mask shown, which may have a fixed scale."""
+        self._strength, self._own = strength, own
+        self.refresh()
+
+    def set_usual(self, usual: Usual | None) -> None:
+        """What strengths the drive has, where that is known."""
+        self._usual = usual
         self.refresh()
 
     def set_overlay(self, overlay: Overlay) -> None:
@@ -66,7 +81,9 @@ class MaskedView(PictureView):
         image = grey_to_rgb(self._base)
         if self._mask is None or not self.overlay.shown:
             return image
-        return blend(image, self._mask, self._rect, self.overlay.style, self.overlay.opacity)
+        o = self.overlay
+        faded, gain = weights(self._strength, self._usual, o.fade, o.fixed and self._own)
+        return blend(image, self._mask, self._rect, o.style, o.opacity * faded, gain)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._stale:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QLabel, QMenu, QSizePolicy, QSlider, QToolBar, QToolButton, QWidget
@@ -194,7 +196,8 @@ class TopBar(QToolBar):
 
     def _touched(self) -> None:
         self.percent.setText(f"{self.opacity.value()} %")
-        overlay = Overlay(str(self.style_box.currentData()), self.opacity.value() / 100, self._overlay.shown)
+        style, opacity = str(self.style_box.currentData()), self.opacity.value() / 100
+        overlay = replace(self._overlay, style=style, opacity=opacity)
         self._overlay = overlay
         self.overlay_changed.emit(overlay)
 

@@ -80,6 +80,8 @@ def _show(app, window, frame: int) -> None:  # type: ignore[no-untyped-def]
         player.seek(index)
         wait(partial(presenter.complete, index))
     wait(partial(window.run.complete, frame))
+    window.predictions.sample()
+    wait(lambda: not window.predictions.sampling)
     window.predictions.start(max(0, frame - STRETCH), frame)
     wait(lambda: not window.predictions.running)
     presenter.refresh_status()

@@ -317,7 +317,7 @@ class MainWindow(QMainWindow):
         self.hide()
         left = self.export.close()  # first: an export that runs is to end soon
         owners = (self.predictions, self.explanations, self.evidence, self.run, self.spec)
-        workers = [owner.worker for owner in owners]
+        workers = [self.predictions.sampler, *(owner.worker for owner in owners)]
         for worker in workers:
             worker.stop()
         left += [name for worker in workers for name in worker.close()]

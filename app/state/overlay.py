@@ -14,3 +14,5 @@ class Overlay:
     style: str = "paper"
     opacity: float = 0.8
     shown: bool = True
+    fade: bool = True  # masks that are weak in their drive
+    fixed: bool = False  # VisualBackProp on one scale for all frames of a drive

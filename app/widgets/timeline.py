@@ -13,11 +13,13 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from vbp.app import theme
 from vbp.app.widgets.series import nice_limit
-from vbp.app.widgets.timeline_strip import gap_runs, paint_strip
+from vbp.app.widgets.timeline_strip import gap_runs, paint_strengths, paint_strip
+from vbp.frames.strengths import Usual
 from vbp.readable import clock, how_long
 
 PAD = 12.0
 LANE = 13.0  # above the strip: bookmarks and the handles of A and B
+BELOW = 6.0  # under the strip: how strong masks are
 REACH = 6.0  # pixels around a handle that still take it
 APART = 8.0  # pixels of a part of the recording, at least
 STRIP_MS = 100  # new errors are drawn at most this often
@@ -40,6 +42,8 @@ class Timeline(QWidget):
         self._holes: dict[int, float] = {}  # frame after it -> seconds
         self._unit = "°"
         self._peak = 0.0
+        self._strengths: Floats = np.zeros(0)
+        self._usual: Usual | None = None
         self._bookmarks: list[int] = []
         self._marks: list[int | None] = [None, None]
         self._position = 0
@@ -47,6 +51,7 @@ class Timeline(QWidget):
         self._asked = -1
         self._hover: float | None = None
         self._strip: QPixmap | None = None
+        self._below: QPixmap | None = None
         self._strip_key: tuple[object, ...] = ()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -68,6 +73,7 @@ class Timeline(QWidget):
         self._times = np.asarray(times_s, dtype=np.float64)
         self._errors = np.full(len(self._times), np.nan)
         self._peak = 0.0
+        self._strengths = np.zeros(0)
         self._bookmarks = []
         self._marks = [None, None]
         self._position = 0
@@ -102,6 +108,16 @@ class Timeline(QWidget):
             if not self._timer.isActive():
                 self._timer.start()
 
+    def set_strengths(self, strengths: Floats) -> None:
+        """Of every frame's mask, NaN where unknown. The array is read whenever errors are drawn: it may fill."""
+        self._strengths = strengths
+        self._refresh()
+
+    def set_usual(self, usual: Usual | None) -> None:
+        """What strengths the drive has; without that there is no strip of them."""
+        self._usual = usual
+        self._refresh()
+
     def set_bookmarks(self, frames: list[int]) -> None:
         self._bookmarks = sorted(frames)
         self.update()
@@ -123,7 +139,9 @@ class Timeline(QWidget):
     def track(self) -> QRectF:
         """Where the strip lies."""
         right = PAD + self._text_width() + PAD
-        return QRectF(PAD, LANE, max(1.0, self.width() - PAD - right), max(4.0, self.height() - LANE - 6))
+        return QRectF(
+            PAD, LANE, max(1.0, self.width() - PAD - right), max(4.0, self.height() - LANE - 6 - BELOW)
+        )
 
     def x_of(self, i: int) -> float:
         """The middle of frame `i`."""
@@ -146,6 +164,8 @@ class Timeline(QWidget):
         parts = [f"{clock(self._seconds(i))}   frame {i}"]
         if np.isfinite(self._errors[i]):
             parts.append(f"error {self._errors[i]:.1f}{self._unit}")
+        if self._usual is not None and i < len(self._strengths):
+            parts += [weak] if (weak := self._usual.words(float(self._strengths[i]))) else []
         if i in self._bookmarks:
             parts.append("bookmark")
         if i in self._holes:
@@ -253,6 +273,8 @@ class Timeline(QWidget):
             runs = gap_runs(self._gaps, len(self._times), width)
             self._strip = paint_strip(self._errors, nice_limit(self._peak), runs, width, height, dpr)
             self._strip_key = (width, height, dpr)
+            tall = max(1, round((BELOW - 2) * dpr))
+            self._below = paint_strengths(self._strengths, self._usual, width, tall, dpr)
         return self._strip
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -261,6 +283,8 @@ class Timeline(QWidget):
         c = theme.colours()
         t = self.track()
         painter.drawPixmap(t.topLeft(), self._strip_pixmap(t))
+        if self._below is not None:
+            painter.drawPixmap(QPointF(t.left(), t.bottom() + 3), self._below)
         painter.setPen(QPen(c.border, 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRoundedRect(t.adjusted(-0.5, -0.5, 0.5, 0.5), 2, 2)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QImage, QPainter, QPixmap
 
 from vbp.app import theme
+from vbp.frames.strengths import Usual
 
 Floats = NDArray[np.float64]
 
@@ -76,6 +77,27 @@ def paint_strip(
         for x in (lo, hi):
             painter.fillRect(QRectF(x, 0, 1, height), c.gap)
     painter.end()
+    pixmap.setDevicePixelRatio(dpr)
+    return pixmap
+
+
+def paint_strengths(
+    strengths: Floats, usual: Usual | None, width: int, height: int, dpr: float
+) -> QPixmap | None:
+    """How strong masks are, as brightness from `usual.low` to the median; weak ones in the colour of warnings."""
+    if usual is None or not len(strengths):
+        return None
+    c = theme.colours()
+    weakest = -bin_max(-np.nan_to_num(strengths, nan=np.nan, neginf=-1e30), width)
+    known, low = np.isfinite(weakest), usual.low
+    part = np.clip(np.where(known, weakest - low, 0.0) / max(usual.median - low, 1e-9), 0.0, 1.0)[:, None]
+    dim, bright = np.array(_bgra(c.border)), np.array(_bgra(c.muted))
+    ink = dim * (1 - part) + bright * part
+    ink[known & (weakest < low)] = _bgra(c.warning)
+    ink[~known] = _bgra(c.window)
+    pixels = np.repeat(ink.astype(np.uint8)[None], height, axis=0)
+    image = QImage(pixels.data, width, height, width * 4, QImage.Format.Format_RGB32)
+    pixmap = QPixmap.fromImage(image)
     pixmap.setDevicePixelRatio(dpr)
     return pixmap
 

@@ -43,6 +43,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(autouse=True)
+def no_sample_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames that stand for a drive are run behind every window; on a busy machine by those tests alone that look at it."""
+    monkeypatch.setattr("vbp.app.control.predictions.SAMPLE_AFTER_MS", 10**8)
+
+
+@pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     before = our_threads()
     yield

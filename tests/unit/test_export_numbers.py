@@ -48,14 +48,20 @@ def expected(made: tuple[Path, Path], first: int = 0, last: int = N - 1) -> dict
         engine = Engine(open_network(made[1]), "cpu")
         for i in range(first, last + 1):
             try:
-                predicted = engine.run(drive.frame(i), ()).angle_rad
-                gap = None
+                result = engine.run(drive.frame(i))
+                predicted, strength, gap = result.angle_rad, result.strength, None
             except FrameError as error:
-                predicted, gap = math.nan, str(error)
+                predicted, strength, gap = math.nan, math.nan, str(error)
             driven = float(drive.angle_rad[i])
             angles = [driven, predicted, driven - predicted]
             row = [i, int(drive.timestamps_ns[i]), *(math.degrees(v) for v in angles)]
-            row += [float(drive.speed_mps[i]), *angles, drive.names[i] if len(drive.names) else None, gap]
+            row += [
+                float(drive.speed_mps[i]),
+                *angles,
+                strength,
+                drive.names[i] if len(drive.names) else None,
+                gap,
+            ]
             for name, value in zip(COLUMNS, row, strict=False):
                 out[name].append(None if isinstance(value, float) and math.isnan(value) else value)
     return out
@@ -85,7 +91,7 @@ def test_csv(made: tuple[Path, Path], tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["numbers.csv"]
     for name in ("frame", "timestamp_ns"):
         assert [int(r[name]) for r in rows] == wanted[name]
-    for name in list(COLUMNS)[2:9]:
+    for name in list(COLUMNS)[2:10]:
         same([float(r[name]) if r[name] else None for r in rows], wanted[name])
     with open_drive(made[0]) as drive:  # as exactly as a float can say it
         assert [float(r["driven_rad"] or "nan") for r in rows] == pytest.approx(
@@ -110,7 +116,7 @@ def test_parquet_holds_the_same_and_says_where_from(made: tuple[Path, Path], tmp
     assert {f.name: str(f.type) for f in table.schema} == COLUMNS | {
         n: "double" for n, kind in COLUMNS.items() if kind == "float64"
     }
-    for name in list(COLUMNS)[:11]:
+    for name in list(COLUMNS)[:12]:
         same(table[name].to_pylist(), wanted[name])
     assert table["predicted_rad"].null_count == 1
     assert not np.isnan(table["driven_rad"].drop_null().to_numpy()).any()

@@ -69,6 +69,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--style", default=STYLES[0], metavar="S", help=f"of the mask: {', '.join(STYLES)}")
     parser.add_argument("--opacity", type=number, default=0.8, metavar="O", help="of the mask, 0 to 1 (0.8)")
     parser.add_argument(
+        "--no-fade", action="store_true", help="show masks that are weak in their drive as any other"
+    )
+    parser.add_argument(
+        "--fixed-scale",
+        action="store_true",
+        help="VisualBackProp on one scale, so that frames can be compared: 1 is the drive's median",
+    )
+    parser.add_argument(
         "--fps", type=number, metavar="N", help="a fixed rate (default: the drive's own times)"
     )
     parser.add_argument(
@@ -202,6 +210,8 @@ def job_of(args: argparse.Namespace) -> Job:
             layout=args.layout,
             style=args.style,
             opacity=args.opacity,
+            fade=not args.no_fade,
+            fixed_scale=args.fixed_scale,
             fps=args.fps,
             size=args.size,
             codec=args.codec,

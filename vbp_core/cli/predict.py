@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         scores = score(drive.angle_rad[indices], outcomes.predicted_rad)
         class_scores = score_classes(outcomes.labels, outcomes.classes)
         steady = steady_text(outcomes.predicted_rad, drive.angle_rad[indices])
-    weak = weak_text(indices.tolist(), outcomes.strength)
+    notes = [text for text in (steady, weak_text(indices.tolist(), outcomes.strength)) if text]
     gaps, broken = outcomes.gaps, outcomes.broken
     facts = {
         "output": str(args.output),
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         "gaps": gaps,
         "not_finite": broken,
         "trained": network.trained,
-        "notes": [text for text in (steady, weak) if text],
+        "notes": notes,
     }
     if network.spec.is_classifier:
         known = {"frames": class_scores.frames, "right": class_scores.right}
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
                     f"RMSE {scores.rmse_rad:.4f} rad, mean error {scores.bias_deg:+.2f}°, mean |error| {scores.mae_deg:.2f}°, "
                     f"correlation {scores.corr:.3f} over {scores.frames} labelled frames"
                 )
-            for text in facts["notes"]:
+            for text in notes:
                 print(text)
             if not network.trained:
                 print(

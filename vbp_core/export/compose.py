@@ -19,10 +19,11 @@ from vbp.export.lettering import BOLD, MEDIUM, Lettering
 from vbp.export.plot import AnglePlot
 from vbp.export.tiles import layers_aspect, layers_tile
 from vbp.export.wheel import draw_wheel
+from vbp.frames.strengths import weights
 from vbp.overlay import Rect, blend, grey_to_rgb
 from vbp.palette import DRIVEN, ERROR, GAP, MUTED, PANEL, PREDICTED, TEXT, WARNING, WINDOW, rgb
 from vbp.readable import UNKNOWN, clock, how_long, shown_error, signed
-from vbp.results import FrameResult
+from vbp.results import VBP, FrameResult
 
 SAID_S = 2.0  # seconds for which a clip says that a hole was jumped
 
@@ -135,13 +136,24 @@ class Composer:
             return
         mask = result.maps.get(shows) if shows is not None else None
         if panel == "camera":
-            shown = frame.image if mask is None else blend(frame.image, mask, result.crop, s.style, s.opacity)
+            shown = frame.image
+            if mask is not None:
+                shown = blend(shown, mask, result.crop, s.style, *self._weights(frame, VBP))
             _paste(image, tile, shown)
             self._outline(image, tile, result.crop, frame.image.shape[1], frame.image.shape[0])
         else:
             shown = grey_to_rgb(result.input)
-            _paste(image, tile, shown if mask is None else blend(shown, mask, None, s.style, s.opacity))
-        self._band(image, tile, missing or next(iter(result.warnings), ""))
+            if mask is not None:
+                shown = blend(shown, mask, None, s.style, *self._weights(frame, panel))
+            _paste(image, tile, shown)
+        weak = self.facts.usual.words(frame.strength) if self.facts.usual is not None else ""
+        self._band(image, tile, missing or next(iter(result.warnings), weak))
+
+    def _weights(self, frame: FrameResult, method: str) -> tuple[float, float]:
+        """The mask's opacity, and what it is multiplied with; the scale is of VisualBackProp alone."""
+        s = self._settings
+        faded, gain = weights(frame.strength, self.facts.usual, s.fade, s.fixed_scale and method == VBP)
+        return s.opacity * faded, gain
 
     def _band(self, image: Image, tile: Rect, warning: str) -> None:
         """Words over the lower edge of a picture; none where there is nothing to warn of."""

@@ -16,6 +16,7 @@ from vbp.explain.registry import METHODS, Parameter
 from vbp.explain.target import parse_target
 from vbp.export.frames import map_of
 from vbp.export.job import LAYOUTS, PANELS, Settings
+from vbp.frames.strengths import Usual
 from vbp.overlay import STYLES
 
 TITLES = {"plain": "Camera", "maps": "Feature maps and masks, layer by layer"}
@@ -43,13 +44,16 @@ class Facts:
     width_of_index: int  # digits
     of_classes: bool = False  # the network is a classifier, and `driven_rad` is NaN
     holes: Mapping[int, float] = field(default_factory=dict)
+    usual: Usual | None = None  # what strengths the masks of the drive have; None: nothing fades
 
     def ahead_s(self, n: int) -> float:
         """How much more the recording's clock says of frame `n` of these than the time at which it is played."""
         return (int(self.timestamps_ns[n]) - self.start_ns) / 1e9 - float(self.played_s[n])
 
 
-def facts_of(drive: Drive, engine: Engine, indices: NDArray[np.int64], layers: int = 0) -> Facts:
+def facts_of(
+    drive: Drive, engine: Engine, indices: NDArray[np.int64], layers: int = 0, usual: Usual | None = None
+) -> Facts:
     """indices: (N,) of the frames that will be drawn, rising. layers: rows of Figure 2b, where that is shown."""
     spec, info = engine.spec, drive.info
     holes: dict[int, float] = {}
@@ -71,6 +75,7 @@ def facts_of(drive: Drive, engine: Engine, indices: NDArray[np.int64], layers: i
         width_of_index=len(str(len(drive) - 1)),
         of_classes=spec.is_classifier,
         holes=holes,
+        usual=usual,
     )
 
 

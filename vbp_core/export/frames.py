@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from vbp.explain.registry import METHODS
 from vbp.export.job import Job, Settings
 from vbp.frames import run_frames
 from vbp.frames.running import CACHE_BYTES
+from vbp.frames.strengths import Usual, sample_of, usual_of
 from vbp.results import VBP, FrameRequest, FrameResult, MapRequest
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,17 @@ class Source:
     def layers(self) -> int:
         """Rows of Figure 2b, where a panel shows it."""
         return self.engine.count_layers() if "maps" in self.job.settings.panels else 0
+
+    @cached_property
+    def usual(self) -> Usual | None:
+        """What strengths the masks of the drive have, where a mask is drawn by that: as the job says, or by a sample."""
+        settings = self.job.settings
+        if not (settings.fade or settings.fixed_scale) or not maps_of(settings):
+            return None
+        if settings.usual is not None:
+            return Usual(*settings.usual)
+        with closing(self.frames(sample_of(len(self.drive)), (MapRequest(),), layers=False)) as frames:
+            return usual_of([frame.strength for frame in frames])
 
     def frames(
         self,

@@ -60,6 +60,11 @@ class Settings:
     codec: str = "h264"
     quality: str = "good"
     encoder: str = "auto"
+    fade: bool = True  # masks that are weak in their drive
+    fixed_scale: bool = False  # VisualBackProp on one scale for all frames of the drive
+    usual: tuple[float, float] | None = (
+        None  # what is usual there (`Usual`); None: it is found, where it matters
+    )
     target: str = ""  # which output the maps explain, as `vbp.explain.parse_target` reads it; "": the default
     parameters: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # method -> name -> value
 

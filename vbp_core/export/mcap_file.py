@@ -49,9 +49,10 @@ from vbp.export.ros2_messages import (
     degrees,
 )
 from vbp.files import check_target
+from vbp.frames.strengths import weights
 from vbp.overlay import Rect, blend
 from vbp.readable import printable
-from vbp.results import FrameResult
+from vbp.results import VBP, FrameResult
 from vbp.version import made_by
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -109,6 +110,7 @@ class _File:
         self._frame_id = self._camera.strip("/").split("/")[0]
         self._diagnosis = ""  # the last one
         self._at = 0
+        self._usual = source.usual
         meanings = {
             mask_topic(m.method): SIGNED_MASK_MEANING if METHODS[m.method].signed else MASK_MEANING
             for m in maps_of(source.job.settings)
@@ -122,16 +124,20 @@ class _File:
             self._put(self._camera, COMPRESSED, self._messages.compressed(self._at, self._frame_id, file))
             if result is not None:
                 for wanted, mask in result.maps.items():
-                    self._masked(result.crop, frame.image, wanted.method, mask)
+                    self._masked(frame, result.crop, frame.image, wanted.method, mask)
         self._angles(frame)
         if self._spec.is_classifier:
             self._class(frame)
         self._diagnose(frame)
 
-    def _masked(self, rect: Rect, image: Image, method: str, mask: NDArray[np.float32]) -> None:
+    def _masked(
+        self, frame: FrameResult, rect: Rect, image: Image, method: str, mask: NDArray[np.float32]
+    ) -> None:
         grey = full_mask(mask, image.shape[:2], rect, METHODS[method].signed)
         self._put(mask_topic(method), IMAGE, self._messages.grey(self._at, self._frame_id, grey))
-        over = blend(image, mask, rect, self._settings.style, self._settings.opacity)
+        s = self._settings
+        faded, gain = weights(frame.strength, self._usual, s.fade, s.fixed_scale and method == VBP)
+        over = blend(image, mask, rect, s.style, s.opacity * faded, gain)
         file = to_jpeg(over, OVERLAY_QUALITY)
         topic = f"{DERIVED}{method}/overlay/compressed"
         self._put(topic, COMPRESSED, self._messages.compressed(self._at, self._frame_id, file))

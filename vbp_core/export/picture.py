@@ -49,7 +49,9 @@ def still(source: Source, index: int, progress: Progress) -> Image:
     around = [index]
     if "plot" in job.settings.panels:
         around = frames_around(drive, index).tolist()
-    composer = Composer(facts_of(drive, source.engine, np.array(around), source.layers), job.settings)
+    composer = Composer(
+        facts_of(drive, source.engine, np.array(around), source.layers, source.usual), job.settings
+    )
     with closing(source.frames(around, maps=(), layers=False)) as frames:
         for done, frame in enumerate(frames):
             composer.set_predicted(frame.index, frame.plotted)

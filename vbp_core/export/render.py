@@ -27,7 +27,8 @@ class Clip:
         self.timeline: Timeline = (timeline if repeats else at_most)(times, settings.fps)
         self.indices = frames[self.timeline.picks]  # of the drive, one for each picture
         self.composer = Composer(
-            facts_of(source.drive, source.engine, np.unique(self.indices), source.layers), settings
+            facts_of(source.drive, source.engine, np.unique(self.indices), source.layers, source.usual),
+            settings,
         )
 
     def pictures(self) -> Generator[tuple[int, FrameResult, Image], None, None]:

@@ -51,6 +51,20 @@ class Usual:
         return 1.0 if math.isnan(strength) else 10 ** min(strength - self.median, 30.0)
 
 
+def weights(
+    strength: float, usual: Usual | None, fade: bool = True, fixed: bool = False
+) -> tuple[float, float]:
+    """What a mask's opacity and its values are multiplied with, as it is shown.
+
+    fade: weak masks fade. fixed: all masks of a drive on the scale of its median, so that two can be compared.
+    """
+    if usual is None:
+        return 1.0, 1.0
+    if fixed:
+        return 1.0, usual.gain(strength)
+    return usual.fade(strength) if fade else 1.0, 1.0
+
+
 def usual_of(strengths: Iterable[float] | NDArray[np.float64]) -> Usual | None:
     """Of the frames of a drive; NaNs are left out. None where they are too few.
 

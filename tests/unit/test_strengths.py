@@ -1,0 +1,100 @@
+"""What is weak in a drive, what hardly moves, and how both are said."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vbp.drives.base import OpenOptions
+from vbp.drives.opening import open_drive
+from vbp.engine import Engine, open_network
+from vbp.export.frames import Source
+from vbp.export.job import Job, Settings
+from vbp.export.picture import still
+from vbp.frames import run_frames
+from vbp.frames.strengths import ratio, sample_of, usual_of, weak_text, weights
+from vbp.overlay import blend
+from vbp.scores import steady_text
+
+
+def test_the_weak_tail_of_a_drive_is_told_from_its_usual_spread():
+    rng = np.random.default_rng(1)
+    ordinary = rng.normal(6, 0.4, 1000)
+    usual = usual_of(ordinary)
+    assert usual.median == pytest.approx(6, abs=0.05)
+    assert usual.low == pytest.approx(np.quantile(ordinary, 0.01), abs=0.15)
+    dark = usual_of([*ordinary, *rng.normal(0, 0.2, 80)])  # more than one in a hundred
+    assert (
+        1 < dark.low < usual.low
+    )  # between the two: none of the dark ones passes, nor is an ordinary one lost
+    assert dark.is_weak(0.1) and not dark.is_weak(5.5) and not dark.is_weak(math.nan)
+    assert usual_of(ordinary[:15]) is None and usual_of([math.nan] * 99) is None
+    assert "empty" in usual_of([-math.inf] * 99).words(-math.inf)
+
+
+def test_words():
+    usual = usual_of(np.full(20, 5.0))
+    assert usual.words(2.0) == (
+        "mask weak: 1/1,000 of this drive's median, the network saw next to nothing here"
+    )
+    assert usual.words(5.0) == usual.words(math.nan) == ""
+    assert "empty" in usual.words(-math.inf)
+    assert [ratio(v) for v in (-0.3, -1, -2.5, -9)] == ["1/2.0", "1/10", "1/300", "1/10^9"]
+
+
+@given(st.floats(-40, 40) | st.just(-math.inf) | st.just(math.nan), st.booleans(), st.booleans())
+def test_a_mask_is_never_more_opaque_than_it_was(strength, fade, fixed):
+    usual = usual_of(np.linspace(4, 7, 40))
+    opacity, gain = weights(strength, usual, fade, fixed)
+    assert 0 <= opacity <= 1 and 0 <= gain < math.inf
+    assert opacity == 1 if fixed or not fade or not strength < usual.low else opacity < 1
+    assert gain == 1 if not fixed else not strength < usual.median or gain < 1
+    assert weights(strength, None, fade, fixed) == (1, 1)
+
+
+def test_gain_brings_two_masks_to_one_scale():
+    image, mask = np.full((4, 6, 3), 90, np.uint8), np.linspace(0, 1, 24, dtype=np.float32).reshape(4, 6)
+    for style in ("paper", "heat"):
+        weaker = blend(image, mask, None, style, 0.8, gain=0.5)
+        assert np.array_equal(weaker, blend(image, mask * np.float32(0.5), None, style, 0.8))
+        assert np.array_equal(
+            blend(image, mask, None, style, 0.8, gain=9.0),
+            blend(image, np.minimum(mask * 9, 1), None, style, 0.8),
+        )
+
+
+def test_an_output_that_hardly_moves_is_said():
+    still, driven = np.radians(np.linspace(3.140, 3.142, 400)), np.radians(np.linspace(-30, 30, 400))
+    assert "+3.140° to +3.142° over 400 frames, while the driven angle moves by 60.0°" in steady_text(
+        still, driven
+    )
+    assert "nearly constant" in steady_text(still) and not steady_text(still[:10])
+    assert steady_text(still, still) == ""  # as it should be: the driver does not move either
+    assert (
+        steady_text(driven * 0.1, driven) == "" and steady_text(np.radians(np.linspace(0, 1, 50)), None) == ""
+    )
+    assert steady_text(driven * 0.01, driven)
+    assert steady_text(np.full(30, np.nan)) == ""
+
+
+def test_black_frames_of_a_real_drive_are_weak_and_fade_in_an_exported_picture(shared, tmp_path):
+    path = shared / "data" / "udacity-ch2-video"
+    settings = Settings(panels=("camera",), layout="picture", size=(640, 480))
+    with open_drive(path) as drive:
+        engine = Engine(open_network("NetHVF"), "cpu")
+        indices = [*sample_of(len(drive))[::4].tolist(), 944, 945, 946, 947]
+        found = np.array([frame.strength for frame in run_frames(drive, [engine], None, indices)])
+        usual = usual_of(found[:-4])
+        assert [usual.is_weak(s) for s in found[-4:]] == [True] * 4
+        assert (found[:-4] < usual.low).sum() <= 1
+        assert "frame 94" in weak_text(indices, found)
+        red = []
+        for fade, opacity in ((True, 0.0), (True, 0.8), (False, 0.8)):
+            given = replace(settings, fade=fade, opacity=opacity, usual=(usual.median, usual.low))
+            job = Job(path, OpenOptions(), "NetHVF", "cpu", tmp_path / "a.png", 945, 945, settings=given)
+            picture = still(Source(job, drive, engine), 945, lambda done, total: True).astype(int)
+            red.append(int((picture[..., 0] - picture[..., 1] > 60).sum()))
+    assert (red[1] - red[0]) * 20 < red[2] - red[0]
