@@ -194,7 +194,7 @@ def test_the_parts_of_a_recording_lie_apart(line):
     line.set_drive(np.arange(100) / 20.0, [], [(49, 600.1)])
     line.set_errors(np.full(100, 10.0))
     parted = line.grab().toImage()
-    between = QPoint(round((line.x_of(49) + line.x_of(50)) / 2), 35)
+    between = QPoint(round((line.x_of(49) + line.x_of(50)) / 2), int(line.track().bottom()) - 3)
     assert whole.pixelColor(between) != theme.colours().window
     assert parted.pixelColor(between) == theme.colours().window
     assert "10 min after the frame before" in line.describe(50)
