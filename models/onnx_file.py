@@ -300,6 +300,9 @@ class _Reader:
                 raise ModelError(f"{where} holds no real numbers")
             if array.dtype.kind not in "iub":
                 array = array.astype(np.float32)
+                # Masks are minus infinity, and limits of one number plus.
+                if np.isnan(array).any() or (array.size > 1 and bool((array == np.inf).any())):
+                    raise ModelError(f"{where} holds values that are not finite; the network is broken")
             if array.dtype.kind == "u" and array.dtype.itemsize > 1:
                 array = array.astype(np.int64)
             return torch.from_numpy(np.array(array, order="C"))

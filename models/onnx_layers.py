@@ -337,6 +337,8 @@ def _quantise(b: Builder, n: OnnxNode) -> Value:
     )
     if zeros.is_floating_point():
         raise ModelError("quantises to a type of floats, which is not read")
+    if zeros.dtype == torch.int64:  # in which larger ones without a sign are kept
+        raise ModelError("quantises to more than 8 bits without a sign, which is not read")
     limits = torch.iinfo(zeros.dtype)
     x = b.materialised(n.value(0))
     shape = _along(scale, x, axis)

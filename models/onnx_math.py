@@ -93,6 +93,11 @@ def _arithmetic(op: str) -> Rule:
     return rule
 
 
+def _mod(b: Builder, n: OnnxNode) -> Value:
+    """With the sign of the divisor, or, as C's fmod, of what is divided."""
+    return binary(b, "fmod.Tensor" if n.attribute("fmod", 0) else "remainder.Tensor", n.value(0), n.value(1))
+
+
 def _divide(b: Builder, n: OnnxNode) -> Value:
     x, y = n.value(0), n.value(1)
     if isinstance(x, Known) and not x.values[0].is_floating_point():
@@ -278,7 +283,7 @@ RULES: dict[str, Rule] = {
     "Sub": _arithmetic("sub.Tensor"),
     "Mul": _arithmetic("mul.Tensor"),
     "Div": _divide,
-    "Mod": _arithmetic("remainder.Tensor"),
+    "Mod": _mod,
     "Pow": _pow,
     "Sum": _several("add.Tensor"),
     "Mean": _mean,

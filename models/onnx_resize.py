@@ -93,8 +93,10 @@ def _by_library(
             size[x.axes[axis] - 2] = new
     whole = all(new % old == 0 for new, old in zip(after, before, strict=True))
     if mode == "nearest" and whole and where in ("asymmetric", "half_pixel", "pytorch_half_pixel"):
-        floor = n.attribute("nearest_mode", "round_prefer_floor") == "floor"
-        if (where == "asymmetric") == floor or n.opset < 11 or n.op == "Upsample":
+        rounding = n.attribute("nearest_mode", "round_prefer_floor")
+        if where == "asymmetric" and (n.opset < 11 or n.op == "Upsample"):
+            rounding = "floor"
+        if rounding.startswith("floor" if where == "asymmetric" else "round"):
             near: Value = b.call("upsample_nearest2d.default", like=x, self=raw(x), output_size=size)
             return near
     if mode == "linear" and where in ("half_pixel", "pytorch_half_pixel", "align_corners"):

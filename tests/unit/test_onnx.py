@@ -132,6 +132,8 @@ ODD = {
     "linear": (_node("Resize", ["picture", "", "", "z"], mode="linear", coordinate_transformation_mode="align_corners"), {"z": np.array([1, 3, 7, 29])}, 13),
     "linear, pytorch": (_node("Resize", ["picture", "", "", "z"], mode="linear", coordinate_transformation_mode="pytorch_half_pixel"), {"z": np.array([1, 3, 22, 26])}, 13),
     "cubic": (_node("Resize", ["picture", "", "s"], mode="cubic", coordinate_transformation_mode="asymmetric"), {"s": np.array([1, 1, 2, 1.5], np.float32)}, 13),
+    "nearest, rounded up": (_node("Resize", ["picture", "", "s"], mode="nearest", nearest_mode="ceil"), {"s": np.array([1, 1, 2, 2], np.float32)}, 13),
+    "remainder as C's": (_node("Mod", ["picture", "d"], fmod=1), {"d": np.array(-0.3, np.float32)}, 13),
     "upsample": (_node("Upsample", ["picture", "s"], mode="nearest"), {"s": np.array([1, 1, 2, 3], np.float32)}, 9),
     "layer norm": (_node("LayerNormalization", ["picture", "w"], axis=-1), {"w": FLOATS.reshape(-1)[:13].copy()}, 17),
     "instance norm": (_node("InstanceNormalization", ["picture", "w", "v"]), {"w": np.float32([1, 2, 3]), "v": np.float32([0, 1, 2])}, 13),

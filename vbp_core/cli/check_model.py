@@ -13,11 +13,14 @@ from vbp.cli.main import print_json
 from vbp.drives import OpenOptions, open_drive
 from vbp.drives.base import Image
 from vbp.engine import Engine, describe_device, open_network
+from vbp.errors import VbpError
+from vbp.frames import read_frame
 from vbp.model_check import ModelCheck, check_model
 from vbp.models.spec import NetworkSpec
 from vbp.models.spec_picture import AUTO, ORDER
 
 FRAMES = 20
+TRIES = 1000  # of frames that cannot be shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +46,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _frames(source: str) -> list[Image]:
     with open_drive(source, OpenOptions()) as drive:
-        wanted = np.unique(np.linspace(0, len(drive) - 1, FRAMES).astype(int))
-        return [drive.frame(int(i)) for i in wanted]
+        spread = np.linspace(0, len(drive) - 1, FRAMES).astype(int).tolist()
+        found: list[Image] = []
+        for i in dict.fromkeys((*spread, *range(min(len(drive), TRIES)))):  # of a drive with gaps, others
+            frame = read_frame(drive, i)
+            if frame.image is not None:
+                found.append(frame.image)
+            if len(found) == min(FRAMES, len(drive)):
+                break
+    if not found:
+        raise VbpError(f"none of the frames of {source} can be shown: {frame.gap}")
+    return found
 
 
 def summary(engine: Engine, found: ModelCheck) -> dict[str, Any]:
