@@ -105,3 +105,13 @@ class Guided(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return torch.where(x > 0, grad.clamp(min=0), 0.0)
+
+
+def by_signs(weights: Tensor, x: Tensor, relevance: Tensor, alpha: float) -> Tensor:
+    """The alpha-beta rule: weights (out, in), x (in,), relevance (out,)."""
+    brought, found = weights * x, torch.zeros_like(x)
+    for part, by in ((brought.clamp(min=0), alpha), (brought.clamp(max=0), 1 - alpha)):
+        z = part.sum(1)
+        share = torch.where(z != 0, relevance / torch.where(z != 0, z, 1.0), 0.0)
+        found += by * (part * share[:, None]).sum(0)
+    return found

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from layermaker import KINDS, SHAPE, Kind, Middle
-from netmaker import F64, Guided, scaled
+from netmaker import F64, Guided, by_signs, scaled
 from vbp.engine import Engine
 from vbp.errors import ExplainError
 from vbp.explain import explain
@@ -76,16 +76,6 @@ MAPS = {
     },
     "attention": (Kind(lambda s, x: itself(x, False)), [lambda s, x: itself(x, True)]),
 }  # fmt: skip
-
-
-def by_signs(weights: Tensor, x: Tensor, relevance: Tensor, alpha: float) -> Tensor:
-    """The alpha-beta rule: weights (out, in), x (in,), relevance (out,)."""
-    brought, found = weights * x, torch.zeros_like(x)
-    for part, by in ((brought.clamp(min=0), alpha), (brought.clamp(max=0), 1 - alpha)):
-        z = part.sum(1)
-        share = torch.where(z != 0, relevance / torch.where(z != 0, z, 1.0), 0.0)
-        found += by * (part * share[:, None]).sum(0)
-    return found
 
 
 class Alone(torch.nn.Module):

@@ -130,7 +130,7 @@ def test_a_format_is_one_file_and_one_line(tmp_path: Path, monkeypatch, new_file
 
 
 def test_a_method_is_one_function_and_one_entry(monkeypatch) -> None:
-    def upper_half(trace, target, share=0.5):
+    def upper_half(trace, target, share=0.5, strength=None):
         relevance = torch.zeros(trace.input.shape[0], *trace.input.shape[2:])
         relevance[:, : int(relevance.shape[1] * share)] = 1
         return relevance
