@@ -36,7 +36,7 @@ FIRST, LAST = 7, 23  # opsets whose operators are known
 MAX_BYTES = 2**31  # of a protobuf file
 BATCHES = (2, 3)  # a graph of any batch size is followed with both: what differs depends on it
 DEPTH = 16  # of graphs within graphs
-PICTURE, MASK = "picture", "mask"  # what vbp calls them in the files that it writes
+FRAME, PICTURE, MASK = "frame", "picture", "mask"  # what vbp calls them in the files that it writes
 
 
 def load(path: Path, source: NetworkSource) -> Network:
@@ -47,7 +47,7 @@ def load(path: Path, source: NetworkSource) -> Network:
     own = _props(model).get(SPEC_KEY, "")  # of a file that vbp wrote
     try:
         if own:
-            _leave_out_mask(model.graph)
+            _own_part(model.graph)
         name, batch, sizes, last = _input(model.graph)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
@@ -131,18 +131,21 @@ def _own_spec(path: Path, text: str, sizes: tuple[int | None, ...]) -> NetworkSp
     return spec
 
 
-def _leave_out_mask(graph: onnx.GraphProto) -> None:
-    """Only what the other outputs need: vbp makes its masks itself."""
+def _own_part(graph: onnx.GraphProto) -> None:
+    """Of a file that vbp wrote, the network: neither its mask nor what prepares a camera's picture, as vbp does both itself."""
     kept = [output for output in graph.output if output.name != MASK]
-    wanted = {output.name for output in kept}
-    nodes = []
+    wanted, nodes = {output.name for output in kept}, []
     for node in reversed(graph.node):
-        if wanted & set(node.output):
+        if (wanted - {PICTURE}) & set(node.output):
             wanted |= set(node.input)
             nodes.append(node)
+    begins = [value for value in graph.value_info if value.name == PICTURE]
     del graph.output[:], graph.node[:]
     graph.output.extend(kept)
     graph.node.extend(reversed(nodes))
+    if begins:
+        del graph.input[:]
+        graph.input.extend(begins)
 
 
 def _input(graph: onnx.GraphProto) -> tuple[str, int | None, tuple[int | None, ...], bool]:

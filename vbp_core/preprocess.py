@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import torch
@@ -69,15 +71,19 @@ def crop_warning(spec: NetworkSpec, height: int, width: int) -> str:
     )
 
 
-def prepare(frame: Image, spec: NetworkSpec, crop: Rect | None = None) -> tuple[NDArray[np.uint8], Rect]:
-    """Frame (H, W, 3) uint8 RGB -> the network's input as uint8, (h, w) of one channel or (h, w, 3) in the spec's colours, and the crop.
+@dataclass(frozen=True)
+class Plan:
+    """What is done to frames of one size. rect: of the frame, what the network sees; window: the crop, in the pixels of the step
+    that takes it; size: (width, height) that is scaled to; order: of the steps."""
 
-    crop: the part to take, in the frame's pixels, instead of what the network's own rule says; it is taken first.
-    Grey is Rec. 601 luma, as the decoders of the networks' training pictures make it. It stays uint8 until it is on
-    the device: a quarter of the bytes to carry. Shrinking averages areas, so that thin markings survive, unless
-    the specification names another way.
-    """
-    height, width = frame.shape[:2]
+    rect: Rect
+    window: Rect
+    size: tuple[int, int]
+    order: tuple[str, ...]
+
+
+def plan(spec: NetworkSpec, height: int, width: int, crop: Rect | None = None) -> Plan:
+    """The plan for frames (height, width). Raises VbpError, see `crop_rect`."""
     rect = crop_rect(spec, height, width, crop)
     size = (spec.input_width, spec.input_height)
     order, window = spec.order, rect
@@ -86,17 +92,30 @@ def prepare(frame: Image, spec: NetworkSpec, crop: Rect | None = None) -> tuple[
         window = Rect(*spec.crop.pixels(size[1], size[0]))
     elif crop is not None or spec.resizes_first or not spec.blur:  # only a blur looks beyond the crop
         order = ("crop", *(step for step in order if step != "crop"))
+    return Plan(rect, window, size, order)
+
+
+def prepare(frame: Image, spec: NetworkSpec, crop: Rect | None = None) -> tuple[NDArray[np.uint8], Rect]:
+    """Frame (H, W, 3) uint8 RGB -> the network's input as uint8, (h, w) of one channel or (h, w, 3) in the spec's colours, and the crop.
+
+    crop: the part to take, in the frame's pixels, instead of what the network's own rule says; it is taken first.
+    Grey is Rec. 601 luma, as the decoders of the networks' training pictures make it. It stays uint8 until it is on
+    the device: a quarter of the bytes to carry. Shrinking averages areas, so that thin markings survive, unless
+    the specification names another way.
+    """
+    steps = plan(spec, frame.shape[0], frame.shape[1], crop)
+    window = steps.window
     part = frame
-    for step in order:
+    for step in steps.order:
         if step == "crop":
             part = part[window.y : window.y + window.height, window.x : window.x + window.width]
         elif step == "colour":
             part = convert(part, spec)
         elif step == "resize":
-            part = resize(part, size, spec.resize)
+            part = resize(part, steps.size, spec.resize)
         elif spec.blur:
             part = np.asarray(cv2.GaussianBlur(part, (spec.blur, spec.blur), 0), dtype=np.uint8)
-    return np.ascontiguousarray(part), rect
+    return np.ascontiguousarray(part), steps.rect
 
 
 TO_COLOUR = {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -29,7 +31,7 @@ from vbp.export.network_mask import box_sums
 from vbp.graph.operations import Window
 from vbp.graph.trace import trace
 from vbp.models.network import Network
-from vbp.models.spec import NetworkSpec
+from vbp.models.spec import CropRule, NetworkSpec
 from vbp.preprocess import prepare, to_tensor
 
 SIZE = (3, 24, 40)
@@ -40,12 +42,12 @@ def own(module: nn.Module, size: tuple[int, int, int] = SIZE) -> Network:
     return Network(spec, module.eval())
 
 
-def run(model: onnx.ModelProto | Path, pictures: np.ndarray) -> list[np.ndarray]:
+def run(model: onnx.ModelProto | Path, pictures: np.ndarray, name: str = "picture") -> list[np.ndarray]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     given = model.SerializeToString() if isinstance(model, onnx.ModelProto) else str(model)
     session = onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
-    return session.run(None, {"picture": pictures})
+    return session.run(None, {name: pictures})
 
 
 def shown(network: Network, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -230,3 +232,42 @@ def test_a_network_without_a_mask_is_named_by_the_layer_and_written_without():
     found = run(model, pictures)[0] if free else np.concatenate([run(model, p[None])[0] for p in pictures])
     graph = read_network(network.module, SIZE)
     np.testing.assert_allclose(found, trace(graph, torch.from_numpy(pictures)).output.numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "name, more, size",
+    [
+        ("NetHVF", {}, (480, 640)),
+        ("PilotNet", {"colour": "yuv-bgr", "resize": "linear"}, (160, 320)),
+        ("PilotNet", {"colour": "bgr", "order": ("resize", "crop", "colour"), "resize_to": (200, 100), "crop": CropRule("rect", rect=(0, 0.25, 1, 0.66))}, (240, 320)),
+    ],
+)  # fmt: skip
+def test_with_preprocessing_it_takes_a_cameras_picture(name, more, size, frames, tmp_path):
+    network = open_network(name)
+    network.spec = replace(network.spec, **more)
+    given = [np.asarray(cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA)) for frame in frames]
+    write_network(network, tmp_path / "net.onnx", mask=True, frame=size)
+    inputs = np.stack([prepare(frame, network.spec)[0] for frame in given])
+    pictures = to_tensor(inputs, network.spec, torch.device("cpu")).contiguous().numpy()
+    wanted, theirs = shown(network, pictures)
+    outputs, masks = run(tmp_path / "net.onnx", np.stack(given), "frame")
+    np.testing.assert_allclose(outputs, wanted, atol=2e-3)
+    np.testing.assert_allclose(masks, theirs, atol=0.02)
+    found = shown(open_network(tmp_path / "net.onnx"), pictures)
+    np.testing.assert_allclose(found[0], wanted, atol=1e-5)
+    np.testing.assert_allclose(found[1], theirs, atol=1e-5)
+
+
+def test_what_cannot_be_done_to_a_picture_inside_is_said(tmp_path, capsys):
+    network = open_network("PilotNet")
+    for more, word in (
+        ({"colour": "hsv"}, "colours hsv"),
+        ({"resize": "pil-box"}, "pil-box"),
+        ({"blur": 3}, "blur of 3"),
+    ):
+        network.spec = replace(open_network("PilotNet").spec, **more)
+        with pytest.raises(VbpError, match=f"{word}.*without --with-preprocessing"):
+            network_model(network, frame=(160, 320))
+    with pytest.raises(SystemExit):
+        main(["export-network", "-o", str(tmp_path / "a.onnx"), "--with-preprocessing", "640"])
+    assert "like 640x480" in capsys.readouterr().err
