@@ -37,7 +37,9 @@ def few(monkeypatch, *colours) -> None:
 @pytest.fixture(scope="module")
 def found():
     seen = []
-    made = fit_spec(network(), Spots(), progress=lambda done, total: seen.append((done, total)))
+    with pytest.MonkeyPatch.context() as patch:
+        few(patch, "rgb", "bgr", "yuv", "hsv")
+        made = fit_spec(network(), Spots(), progress=lambda done, total: seen.append((done, total)))
     return made, seen
 
 
@@ -273,6 +275,17 @@ def test_the_old_yuv_range_crop_and_sign_of_a_strangers_network_are_found(shared
         )
         assert (made.spec.output_sign, made.spec.output_scale) == ("right", 25)
         assert made.best.agreement.correlation == pytest.approx(0.50, abs=0.02)
+
+
+@pytest.mark.shared
+def test_what_a_drive_does_not_tell_is_said(shared):
+    """63 parameters that were trained on the whole picture; of these 80 frames, a part of it does as well."""
+    net = vbp.open_network(shared / "data/networks/tiny-63-parameters-json/model.json")
+    with vbp.open_drive(shared / "data/udacity-simulator") as drive:
+        made = vbp.fit_spec(net, drive)
+    assert made.fits and (made.best.colour, made.best.range) == ("hsv-s", "0 to 255")
+    assert made.told_apart["colour"] == ("hsv-s",) and "whole" in made.told_apart["crop"]
+    assert "cannot be told apart" in made.verdict and made.best.agreement.correlation > 0.4
 
 
 @pytest.mark.shared

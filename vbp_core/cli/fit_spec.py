@@ -74,15 +74,15 @@ def run(args: argparse.Namespace) -> int:
 
         found = fit_spec(network, drive, args.frames, args.device, progress)
         comments = _comments(found, network.spec.name, drive.info.name)
+    if args.output is not None and found.fits:
+        with whole_file(args.output, _is_empty, Path(args.drive), args.force) as temporary:
+            temporary.write_text(to_toml(found.spec, comments), encoding="utf-8")
     if args.json:
         print_json(found.to_json())
     else:
         print_text(found)
-    if args.output is not None:
-        if not found.fits:
-            raise VbpError(f"{args.output} was not written, as {found.verdict}")
-        with whole_file(args.output, _is_empty, Path(args.drive), args.force) as temporary:
-            temporary.write_text(to_toml(found.spec, comments), encoding="utf-8")
+    if args.output is not None and not found.fits:
+        raise VbpError(f"{args.output} was not written, as {found.verdict}")
     return 0
 
 

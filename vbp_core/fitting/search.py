@@ -28,6 +28,7 @@ PARTS = 30  # of the drive, of which every third is tried first
 FINALISTS = 16
 COPIES = 4  # of the network, with shuffled weights
 MATTERS = 0.005  # a correlation that differs by less is the same
+CLOSE = 0.02  # a correlation that differs by no more is nearly the same
 SURE = 0.99  # before a crop is moved from where others have it
 SHORT_S = 40.0
 LIKELY = 0.05
@@ -171,7 +172,7 @@ class _Search:
         return found
 
     def _chosen(self, finalists: list[_Tried]) -> _Tried:
-        """The one that correlates best; of those that cannot be told apart from it, that with the smallest error in a known unit."""
+        """The one that correlates best; of those that do nearly as well, that with the smallest error in a known unit."""
         stacked = np.stack([t.values for t in finalists])
         agreed = np.abs(correlation(stacked, self.angles))
         order = [int(k) for k in np.argsort(-agreed, kind="stable")]
@@ -179,10 +180,18 @@ class _Search:
         natural = [
             finalists[k]
             for k in order
-            if behind[k][0] <= MATTERS and scale_of(stacked[k], self.angles, self.labelled.unit_deg).natural
+            if behind[k][0] <= MATTERS
+            and scale_of(stacked[k], self.angles, self.labelled.unit_deg).natural
+            and agreed[k] > agreed[order[0]] - CLOSE
         ]
-        errors = [float(np.mean(self._errors(t) ** 2)) for t in natural]
-        return natural[int(np.argmin(errors))] if natural else finalists[order[0]]
+        skilful = [t for t in natural if self._is_skilful(t)]
+        if skilful:
+            return min(skilful, key=lambda t: float(np.mean(self._errors(t) ** 2)))
+        return natural[0] if natural else finalists[order[0]]
+
+    def _is_skilful(self, one: _Tried) -> bool:
+        """It errs less than who always says the mean angle. Of others the error says how much they steer, not how well."""
+        return bool(np.mean(self._errors(one) ** 2) < np.var(self.angles))
 
     def _behind(self, best: Floats, others: Floats, level: float | None = None) -> list[tuple[float, float]]:
         """How much more `best` (N,) correlates than each of the others (K, N), in the same draws of blocks."""
@@ -247,6 +256,8 @@ class _Search:
         behind = self._behind(best.values, stacked)
         squares = np.stack([self._errors(t) ** 2 for t in (best, *others)])
         larger = larger_means(squares, self.blocks, self.draws)
+        if not self._is_skilful(best):
+            larger = [False] * len(larger)
         found = [self._trial(best, (0.0, 0.0), False)]
         rest = [self._trial(others[int(k)], behind[int(k) + 1], larger[int(k) + 1]) for k in order]
         return (*found, *rest)
