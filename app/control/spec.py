@@ -121,6 +121,7 @@ class SpecControl(QObject):
             self._panel.say_verdict(self._why_not() or NO_DRIVE)
             return
         self.worker.cancel()
+        self._settle.stop()  # a comparison that is due would take the search's place
         self._fitting = True
         self._panel.say_verdict("")
         self._panel.say_fitting(0.0)

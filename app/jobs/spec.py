@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vbp.fitting.agreement import Agreement
     from vbp.fitting.frames import LabelledFrames
     from vbp.fitting.outputs import SpecCheck
-    from vbp.fitting.results import SpecFit  # type: ignore[import-not-found, unused-ignore]
+    from vbp.fitting.results import SpecFit
     from vbp.models.network import Network
     from vbp.models.spec import NetworkSpec
 
@@ -93,7 +93,7 @@ class SpecJob:
         return self._check(spec, keep_on=lambda: not worker.superseded)
 
     def _fit(self, request: SpecRequest, worker: Worker[SpecRequest]) -> None:
-        from vbp.fitting.search import fit_spec  # type: ignore[import-not-found, unused-ignore]
+        from vbp.fitting.search import fit_spec
 
         told = 0.0
 

@@ -2,17 +2,17 @@
 
 import os
 import re
-import shutil
-import stat
 from pathlib import Path
 
 import cv2
 import numpy as np
 import onnx
 import pytest
+import torch
 from drivemaker import WAIT, write_drive
 from PySide6.QtCore import QPoint, Qt
 
+import fitmaker
 import onnxmaker
 from vbp.app.shell.window import MainWindow
 from vbp.engine import Engine, open_network
@@ -215,23 +215,39 @@ def test_a_network_of_any_size_asks_for_it_in_the_form(qtbot, open_window, tmp_p
     assert panel.figure.text() == "–"
 
 
-@pytest.mark.shared
-def test_the_search_fills_the_form_in(qtbot, open_window, tmp_path, shared):
-    path = tmp_path / "model.json"
-    for name in ("model.json", "model.h5"):
-        source = next((shared / "data/networks/tiny-63-parameters-json").glob(f"*{name[5:]}"))
-        shutil.copy(source, tmp_path / name)
-        (tmp_path / name).chmod(stat.S_IRUSR | stat.S_IWUSR)
-    window = open_window(shared / "data/udacity-simulator", frame=14)
+def write_spots(folder: Path) -> Path:
+    """fitmaker's drive as files."""
+    drive = fitmaker.Spots()
+    (folder / "center").mkdir(parents=True)
+    camera, steering = ["seq,timestamp,width,height,frame_id,filename"], ["frame_id,steering_angle,public"]
+    for i in range(len(drive)):
+        stamp = 1_479_425_476_000_000_000 + i * 200_000_000
+        cv2.imwrite(str(folder / f"center/{stamp}.png"), drive.frame(i)[:, :, ::-1])
+        camera.append(f"{i},{stamp},{fitmaker.WIDTH},{fitmaker.HEIGHT},center_camera,center/{stamp}.png")
+        steering.append(f"{stamp},{drive.angle_rad[i]:.8f},1")
+    (folder / "camera.csv").write_text("\n".join(camera) + "\n")
+    (folder / "CH2_final_evaluation.csv").write_text("\n".join(steering) + "\n")
+    return folder
+
+
+def test_the_search_fills_the_form_in(qtbot, open_window, tmp_path):
+    path = tmp_path / "seeker.pt2"
+    example = torch.zeros(2, 3, fitmaker.ROWS, fitmaker.WIDTH)
+    sizes = ({0: torch.export.Dim("batch")},)
+    torch.export.save(torch.export.export(fitmaker.Seeker().eval(), (example,), dynamic_shapes=sizes), path)
+    window = open_window(write_spots(tmp_path / "spots"))
     window.drop(path)
-    panel = window.panels.spec
-    qtbot.waitUntil(
-        lambda: window.player.ready is not None and window.player.ready.name == str(path), timeout=WAIT
-    )
+    panel, before = window.panels.spec, window.spec
+    qtbot.waitUntil(lambda: window.player.ready is not None, timeout=WAIT)
     panel.fit.click()
     assert panel.progress.isVisible() and panel.fit.text().startswith("Cancel")
     panel.fit.click()
-    assert not panel.progress.isVisible()
+    assert not panel.progress.isVisible() and before._draft == window.player.ready.network.spec
     panel.fit.click()
     qtbot.waitUntil(lambda: panel.verdict.text() != "", timeout=4 * WAIT)
-    assert not panel.progress.isVisible()
+    assert "fits best" in panel.verdict.text() and not panel.progress.isVisible()
+    assert panel.fields.colour.currentData() == "bgr" and panel.fields.range.currentText() == "−1 to 1"
+    assert window.spec._draft.crop == fitmaker.TRUTH["crop"] and not path.with_suffix(".toml").exists()
+    assert figure(qtbot, panel) > 0.95
+    panel.undo.click()
+    assert window.spec._draft == window.player.ready.network.spec
