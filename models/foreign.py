@@ -48,6 +48,12 @@ def _said(path: Path) -> tuple[str, str] | None:
             "a frozen graph of TensorFlow",
             f"python -m tf2onnx.convert --graphdef {path.name} --inputs NAME:0 --outputs NAME:0 --output net.onnx",
         )
+    if suffix in (".meta", ".index") or ".data-00000-of-" in path.name:
+        stem = path.name.removesuffix(suffix)
+        return (
+            "part of a checkpoint of TensorFlow",
+            f"python -m tf2onnx.convert --checkpoint {stem}.meta --inputs NAME:0 --outputs NAME:0 --output net.onnx",
+        )
     return _of_torch(path, head)
 
 

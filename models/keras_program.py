@@ -187,7 +187,8 @@ def _check_known(model: Model) -> None:
         )
     raise ModelError(
         f"layer {name} is a {kind}{more}, which vbp does not know: a class of the author's own, or one that is rare in "
-        "steering networks"
+        "steering networks; where Keras opens it, python -m tf2onnx.convert --keras FILE --output net.onnx makes a file of "
+        "plain operations"
     )
 
 

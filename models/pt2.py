@@ -248,7 +248,14 @@ def _weights(archive: _Archive) -> dict[str, Tensor]:
                 data = bytearray(archive.bytes(member))
                 raw[member] = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
             found[name] = _strided(name, raw[member], meta, dtype)
+    if broken := next((name for name, t in found.items() if t.is_floating_point() and _broken(t)), None):
+        raise ModelError(f"{broken[:80]} holds values that are not finite; the network is broken")
     return found
+
+
+def _broken(values: Tensor) -> bool:
+    """Masks are minus infinity, and limits of one number plus."""
+    return bool(torch.isnan(values).any()) or (values.numel() > 1 and bool((values == math.inf).any()))
 
 
 def _strided(name: str, raw: Tensor, meta: dict[str, Any], dtype: torch.dtype) -> Tensor:

@@ -86,6 +86,9 @@ def test_tensorflows_other_formats(tmp_path):
     refused(folder, "SavedModel", "tf2onnx.convert --saved-model saved")
     (tmp_path / "net.pb").write_bytes(b"\n\x04node")
     refused(tmp_path / "net.pb", "frozen graph", "--graphdef net.pb")
+    for name in ("model.ckpt.meta", "model.ckpt.index", "model.ckpt.data-00000-of-00001"):
+        (tmp_path / name).write_bytes(b"anything")
+        refused(tmp_path / name, "checkpoint of TensorFlow", "--checkpoint model.ckpt.meta")
     (tmp_path / "net.engine").write_bytes(b"anything")
     refused(tmp_path / "net.engine", "TensorRT", ".onnx")
 

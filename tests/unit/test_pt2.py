@@ -205,6 +205,7 @@ def test_it_cannot_ask_for_all_memory(saved, tmp_path, edit):
         (lambda n, d: None if n.endswith("weight_0") else d, "damaged"),
         (lambda n, d: d[:-4] if n.endswith("weight_0") else d, "do not fit into their bytes"),
         (lambda n, d: d.replace(b'"major": 8', b'"major": 9'), "version 9"),
+        (lambda n, d: b"\0\0\xc0\x7f" + d[4:] if n.endswith("weight_0") else d, "not finite"),
         (lambda n, d: b"big" if n.endswith("byteorder") else d, "byte order"),
         (lambda n, d: b"[" * 100_000 if n.endswith("model.json") else d, "damaged"),
     ],
