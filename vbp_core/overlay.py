@@ -34,7 +34,7 @@ def blend(
     """A copy of `image` (H, W, 3 uint8 RGB) with `mask` (h, w) float32 laid over `rect` of it (default: all).
 
     style "paper": R = I + m, G = B = I - m, clamped (the authors' code), m scaled by `opacity` 0..1;
-    a signed mask (-1..1) counts by its magnitude. style "heat": the mask through a colour map, as
+    where a signed mask (-1..1) is negative, in blue: B = I + |m|, R = G = I - |m|. style "heat": the mask through a colour map, as
     opaque as it is strong; a signed mask is red where positive and blue where negative.
     gain: `mask` is multiplied with it first, and cut at 1. Raises ValueError for a style that does not exist.
     """
@@ -59,7 +59,12 @@ def blend(
 def _paper(region: Image, mask: NDArray[np.float32], opacity: float) -> Image:
     m = cv2.convertScaleAbs(mask, alpha=255.0 * opacity)  # |m|, rounded, saturated: one pass, no temporaries
     r, g, b = cv2.split(region)
-    return np.asarray(cv2.merge((cv2.add(r, m), cv2.subtract(g, m), cv2.subtract(b, m))), dtype=np.uint8)
+    if not (mask < 0).any():
+        return np.asarray(cv2.merge((cv2.add(r, m), cv2.subtract(g, m), cv2.subtract(b, m))), dtype=np.uint8)
+    for_it = cv2.convertScaleAbs(np.maximum(mask, 0), alpha=255.0 * opacity)
+    against = cv2.subtract(m, for_it)  # where one is, the other is not
+    r, b = cv2.subtract(cv2.add(r, for_it), against), cv2.subtract(cv2.add(b, against), for_it)
+    return np.asarray(cv2.merge((r, cv2.subtract(g, m), b)), dtype=np.uint8)
 
 
 def _heat(region: Image, mask: NDArray[np.float32], opacity: float) -> Image:

@@ -278,6 +278,14 @@ def test_blending_any_mask_keeps_size_and_type(size, style, opacity, value):
         assert (got == 128).all()
 
 
+def test_the_papers_overlay_shows_what_is_against_in_blue():
+    image = np.random.default_rng(2).integers(0, 255, (5, 8, 3), dtype=np.uint8)
+    mask = np.random.default_rng(3).uniform(-1, 1, (5, 8)).astype(np.float32)
+    signs = np.where((mask < 0)[..., None], [-1, -1, 1], [1, -1, -1])
+    expected = np.clip(image / 255 + np.abs(mask)[..., None] * 0.8 * signs, 0, 1)
+    assert np.abs(blend(image, mask, None, "paper", 0.8) / 255 - expected).max() < 1.5 / 255
+
+
 def test_heat_shows_the_sign():
     image = np.full((4, 2, 3), 128, np.uint8)
     mask = np.array([[1, -1]] * 4, np.float32)

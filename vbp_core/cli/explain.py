@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
             requests = map_requests(methods, parameters, args.target)
             nothing = np.zeros(shape[1:], dtype=np.float32)  # of a gap, and of an error that is not known
             outcomes = Outcomes()
+            strengths: dict[str, list[float]] = {m: [] for m in methods}
             with ExitStack() as open_files:
                 # The maps go to disk as they come: a drive's masks are larger than memory.
                 folder = open_files.enter_context(
@@ -109,6 +110,8 @@ def run(args: argparse.Namespace) -> int:
                             frame.result.maps.get(wanted, nothing) if frame.result is not None else nothing
                         )
                         file.write(np.ascontiguousarray(found).data)
+                        known = frame.result.strengths if frame.result is not None else {}
+                        strengths[wanted.method].append(known.get(wanted, np.nan))
                     bar.update()
                 for file in files.values():
                     file.close()
@@ -121,6 +124,8 @@ def run(args: argparse.Namespace) -> int:
                     "speed_mps": drive.speed_mps[indices],
                     "predicted_rad": outcomes.predicted_rad,
                 }
+                # log10 of the largest |value| before each map was scaled
+                arrays |= {f"{m}_strength": np.array(values) for m, values in strengths.items()}
                 if spec.is_classifier:
                     arrays["class"] = outcomes.classes
                 write_npz(temporary, arrays, names)
