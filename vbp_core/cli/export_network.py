@@ -11,6 +11,8 @@ from vbp.engine import open_network
 from vbp.export.network import write_network
 from vbp.readable import printable
 
+LARGEST = 8192  # pixels along a side
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", nargs="?", metavar="MODEL", help="the same as --model MODEL")
@@ -51,6 +53,6 @@ def _size(text: str) -> tuple[int, int]:
     """WIDTHxHEIGHT -> (height, width)."""
     parts = text.lower().split("x")
     numbers = [int(part) for part in parts if part.isascii() and part.isdecimal() and len(part) < 6]
-    if len(numbers) != 2 or len(parts) != 2 or not all(numbers):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size of a picture, like 640x480")
+    if len(numbers) != 2 or len(parts) != 2 or not all(0 < n <= LARGEST for n in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size of a picture, like 640x480, up to {LARGEST}")
     return numbers[1], numbers[0]
