@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from vbp.errors import ModelError
 from vbp.models.network import Network
 from vbp.models.source import NetworkSource
 from vbp.models.spec_file import HINT, read_spec
-from vbp.models.weights import load_weights
+from vbp.models.weights import file_and_name, load_weights
 
 SEED = 0  # of the weights that a factory draws
 
@@ -44,8 +43,8 @@ def load_factory(source: NetworkSource) -> Network:
         )
     path, unused = None, ""
     if source.weights:
-        path = Path(source.weights).expanduser()
-        unused = load_weights(module, path, source.model)
+        path, _ = file_and_name(source.weights)
+        unused = load_weights(module, source.weights, source.model)
         trained = True
     return Network(spec, module.eval(), path, trained, unused=unused)
 

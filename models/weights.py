@@ -34,7 +34,7 @@ def load_weights(module: nn.Module, path: str | Path, who: str) -> str:
     torch.compile, under any prefix; whole modules and TorchScript, of which only the tensors are read. FILE#NAME says
     which where several in it fit. who: the network, for people. Raises ModelError that names what does not fit.
     """
-    path, which = _named(path)
+    path, which = file_and_name(path)
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     with open_weights(path) as file:
         found = chosen(file.tensors, wanted, which, path, who)
@@ -42,7 +42,7 @@ def load_weights(module: nn.Module, path: str | Path, who: str) -> str:
         return left_out(file.tensors, {name for name, _ in found.values()}, path)
 
 
-def _named(text: str | Path) -> tuple[Path, str]:
+def file_and_name(text: str | Path) -> tuple[Path, str]:
     """A file, and which of the networks in it."""
     path = Path(text).expanduser()
     file, mark, which = str(path).rpartition("#")

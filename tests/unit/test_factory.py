@@ -47,3 +47,14 @@ def test_random_weights_are_the_same_each_time(folder: Path) -> None:
     for a, b in zip(one.module.parameters(), two.module.parameters(), strict=True):
         assert torch.equal(a, b)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_weights_are_named_in_a_file_of_several(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """FILE#NAME as text, and what is left out is logged."""
+    model = open_network("network_of_mine:make?spec=mine.toml").module
+    state = model.state_dict()
+    torch.save({"model": state, "ema": {k: v + 1 for k, v in state.items()}}, folder / "last.ckpt")
+    network = open_network("network_of_mine:make", weights="last.ckpt#ema", spec="mine.toml")
+    assert network.trained and network.path == Path("last.ckpt")
+    assert torch.equal(network.module.state_dict()["0.bias"], state["0.bias"] + 1)
+    assert "left out: model (4 tensors)" in network.unused and network.unused in caplog.text

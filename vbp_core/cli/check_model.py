@@ -67,6 +67,7 @@ def summary(engine: Engine, found: ModelCheck) -> dict[str, Any]:
         "file": str(engine.network.path) if engine.network.path else None,
         "trained": engine.network.trained,
         "assumed": engine.network.assumed,
+        "left_out": engine.network.unused,
         "device": engine.device,
         "input": {
             "channels": spec.channels,
