@@ -36,8 +36,8 @@ class SpecFit:
 
     tried: how many combinations of colour, crop, range and output. chance: how likely the best of as many reaches its correlation
     with angles of other frames; by_chance: what 1 in 20 such searches reach. mirrored: how far the chosen one turns round with a
-    mirrored picture (1: wholly). shuffled: what the search reaches with the network's weights shuffled, NaN where that was not
-    asked. fits: the best is better than chance. told_apart: of colour, crop, range and output, those that do as
+    mirrored picture (1: wholly). shuffled: what the search reaches with the network's weights shuffled, or enough of it to doubt
+    the best one; NaN where that was not asked. fits: the best is better than chance. told_apart: of colour, crop, range and output, those that do as
     well as the chosen one, which is first, the rest of the specification alike. notes: what the user should know.
     """
 
@@ -72,8 +72,8 @@ class SpecFit:
             if self.chance >= 0.05:
                 return f"nothing fits: {why}, and 1 in 20 searches with angles of other frames reach {self.by_chance:.2f}"
             return (
-                f"nothing fits: {why}, the output does not turn round with a mirrored picture ({self.mirrored:+.2f}), and with "
-                f"shuffled weights the search reaches {self.shuffled:.2f}, too"
+                f"nothing fits: {why}, but the output does not turn round with a mirrored picture ({self.mirrored:+.2f}), and "
+                "shuffled weights come too near to that"
             )
         tied = [trial for trial in self.trials[1:] if trial.tied]
         if tied:
