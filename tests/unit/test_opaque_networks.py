@@ -66,6 +66,14 @@ SPATIAL = {
     "group norm": (lambda s, x: F.group_norm(x, 2), {}, lambda m, size: m),
     "instance norm": (lambda s, x: F.instance_norm(x), {}, lambda m, size: m),
     "layer norm": (lambda s, x: F.group_norm(x, 1), {}, lambda m, size: m),
+    "layer norm of all": (lambda s, x: F.layer_norm(x, x.shape[1:]), {}, lambda m, size: m),
+    "root mean square": (
+        lambda s, x: x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-6),
+        {},
+        lambda m, size: m,
+    ),
+    "unit length": (lambda s, x: F.normalize(x, dim=1), {}, lambda m, size: m),
+    "glu": (lambda s, x: F.glu(x, 1), {}, lambda m, size: m),
     "channel shuffle": (lambda s, x: F.channel_shuffle(x, 2), {}, lambda m, size: m),
     "nearest": (lambda s, x: F.interpolate(x, scale_factor=2), {}, lambda m, size: F.avg_pool2d(m, 2)),
     "reflection": (

@@ -16,7 +16,9 @@ KEEP = frozenset({
     *("group_norm", "native_group_norm", "instance_norm", "batch_norm", "native_batch_norm", "_to_copy", "to"),
     *("channel_shuffle", "softmax", "_softmax", "clamp", "threshold"),
     *("exp", "log", "sqrt", "square", "sin", "cos", "erf", "hardshrink", "softshrink", "relu", "log_softmax"),
-    *("slice_scatter", "masked_fill", "fill"),
+    *("slice_scatter", "masked_fill", "fill", "layer_norm", "native_layer_norm", "rms_norm", "rsqrt", "reciprocal", "glu"),
+    # Over the channels, or with numbers for each place: the sizes tell those apart that are over places.
+    *("mean", "sum", "amax", "amin", "linalg_vector_norm", "clamp_min", "expand", "expand_as", "cat"),
 })  # fmt: skip
 # Linear, and the same for every channel: the mask comes back by the transposed map.
 MOVE = frozenset({
