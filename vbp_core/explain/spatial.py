@@ -34,8 +34,8 @@ def kind_of(stage: Stage) -> str:
 
 def carries(stage: Stage, x: Tensor, out: Tensor) -> bool:
     """The picture comes through this input, and not only what weighs it, as through a gate of one number for each channel."""
-    if not isinstance(stage.op, Opaque) or kind_of(stage) not in KEEP:
-        return True
+    if not isinstance(stage.op, Opaque) or kind_of(stage) not in KEEP or out.dim() != 4:
+        return True  # where there is no map any more, nothing is said of one
     return x.dim() == out.dim() and x.shape[2:] == out.shape[2:]
 
 
