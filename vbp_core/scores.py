@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 class Scores:
     """How well predictions fit the driven angle, over the frames that have both. NaN where undefined.
 
-    error = actual - predicted (the paper's definition). bias_deg is its mean.
+    error = actual - predicted (the paper's definition). bias_deg is its mean, mae_deg the mean of its size, and median_deg,
+    p95_deg and largest_deg are quantiles of that: half of the frames, 95 of a hundred and all have at most this error.
     """
 
     frames: int
@@ -20,6 +21,9 @@ class Scores:
     mae_deg: float
     bias_deg: float
     corr: float
+    median_deg: float = float("nan")
+    p95_deg: float = float("nan")
+    largest_deg: float = float("nan")
 
 
 def score(actual_rad: NDArray[np.float64], predicted_rad: NDArray[np.float64]) -> Scores:
@@ -30,12 +34,25 @@ def score(actual_rad: NDArray[np.float64], predicted_rad: NDArray[np.float64]) -
         return Scores(0, np.nan, np.nan, np.nan, np.nan)
     error = actual - predicted
     varied = bool(np.ptp(actual) > 0 and np.ptp(predicted) > 0)  # not std: equal values may have one of 1e-17
+    median, p95, largest = np.degrees(np.percentile(np.abs(error), (50, 95, 100)))
     return Scores(
         frames=len(actual),
         rmse_rad=float(np.sqrt(np.mean(error**2))),
         mae_deg=float(np.degrees(np.abs(error).mean())),
         bias_deg=float(np.degrees(error.mean())),
         corr=float(np.corrcoef(actual, predicted)[0, 1]) if varied else float("nan"),
+        median_deg=float(median),
+        p95_deg=float(p95),
+        largest_deg=float(largest),
+    )
+
+
+def score_words(scores: Scores) -> str:
+    """In one line, of at least one frame."""
+    return (
+        f"RMSE {scores.rmse_rad:.4f} rad, mean error {scores.bias_deg:+.2f}°, mean |error| {scores.mae_deg:.2f}°, "
+        f"half under {scores.median_deg:.2f}°, 95 % under {scores.p95_deg:.2f}°, largest {scores.largest_deg:.2f}°, "
+        f"correlation {scores.corr:.3f} over {scores.frames} labelled frames"
     )
 
 

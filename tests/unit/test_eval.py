@@ -46,6 +46,8 @@ def test_numbers_by_hand(made: tuple[Path, Path], capsys: pytest.CaptureFixture[
     assert got["frames"] == 59 and got["unlabelled"] == 1 and got["gaps"] == 0
     assert got["rmse_rad"] == pytest.approx(rmse(error), rel=1e-4)
     assert got["mae_deg"] == pytest.approx(np.degrees(np.abs(error).mean()), rel=1e-4)
+    for name, quantile in (("median_deg", 0.5), ("p95_deg", 0.95), ("largest_deg", 1.0)):
+        assert got[name] == pytest.approx(np.degrees(np.quantile(np.abs(error), quantile)), rel=1e-4)
     assert got["bias_deg"] == pytest.approx(np.degrees(error.mean()), rel=1e-3)
     assert got["corr"] == pytest.approx(np.corrcoef(actual[known], predicted[known])[0, 1], abs=1e-4)
     assert got["always_zero_rmse_rad"] == pytest.approx(rmse(actual[known]), rel=1e-6)

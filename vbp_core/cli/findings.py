@@ -161,5 +161,6 @@ def _lines(found: Findings, seen: Observed, start_ns: int, most: int | None) -> 
     looked = [f"{name} {value:.3g}{_unit_text(name, seen)}" for name, value in found.thresholds.items()]
     if looked:
         yield f"looked for, from: {', '.join(looked)}"
-    for name, why in found.left_out.items():
-        yield f"not looked for: {name}, as {why}"
+    for why in dict.fromkeys(found.left_out.values()):
+        names = [name for name, reason in found.left_out.items() if reason == why]
+        yield f"not looked for: {', '.join(names)}, as {why}"

@@ -33,7 +33,7 @@ from vbp.frames.strengths import weak_text
 from vbp.frames.table import HEAD, columns_of, row_of
 from vbp.readable import cell, printable
 from vbp.results import FrameRequest
-from vbp.scores import score, steady_text
+from vbp.scores import score, score_words, steady_text
 
 STDOUT = Path("-")
 
@@ -87,8 +87,7 @@ def run(args: argparse.Namespace) -> int:
         "notes": notes,
     }
     if network.spec.is_classifier:
-        known = {"frames": class_scores.frames, "right": class_scores.right}
-        facts |= known | {"accuracy": class_scores.accuracy}
+        facts |= class_tables.facts(network, outcomes.labels, outcomes.classes)
     else:
         facts |= asdict(scores)
     with redirect_stdout(sys.stderr) if args.output == STDOUT else nullcontext():
@@ -100,12 +99,9 @@ def run(args: argparse.Namespace) -> int:
             if broken:
                 print(broken_text(network.spec.name, broken))
             if class_scores.frames:
-                print(class_tables.accuracy_words(class_scores))
+                class_tables.print_text(network, outcomes.labels, outcomes.classes)
             if scores.frames:
-                print(
-                    f"RMSE {scores.rmse_rad:.4f} rad, mean error {scores.bias_deg:+.2f}°, mean |error| {scores.mae_deg:.2f}°, "
-                    f"correlation {scores.corr:.3f} over {scores.frames} labelled frames"
-                )
+                print(score_words(scores))
             for text in notes:
                 print(text)
             if not network.trained:

@@ -10,6 +10,7 @@ import numpy as np
 from vbp.findings.finding import Observed
 from vbp.findings.signals import jumps, movement, nearby
 from vbp.findings.stretches import Floats
+from vbp.frames.strengths import STANDS_OUT, usual_of
 
 LEAVE = 0.6  # of the threshold: below it, a stretch that begun above the threshold is over
 PERCENTILE = 95.0
@@ -101,17 +102,17 @@ def _range(seen: Observed, threshold: float | None) -> Measure:
 
 
 def _weak(seen: Observed, threshold: float | None) -> Measure:
-    known = seen.strength[np.isfinite(seen.strength)]
-    median = float(np.median(known)) if len(known) else 0.0
-    value = median - seen.strength
-    if threshold is None:
-        threshold = max(2.0, median - float(np.percentile(known, 1.0)) if len(known) else 0.0)
-    return Measure(value / threshold, value, threshold)
+    usual = usual_of(seen.strength)
+    if usual is None:  # too few to say what is usual
+        return Measure(np.full(len(seen), np.nan), seen.strength, threshold or STANDS_OUT)
+    value = usual.median - seen.strength
+    threshold = max(STANDS_OUT, usual.median - usual.low) if threshold is None else threshold
+    return Measure(value / threshold, value, threshold, 0.8)
 
 
 def _attention(seen: Observed, threshold: float | None) -> Measure:
     value = 100 * seen.moved
-    threshold = _usual(value, 30.0, 4.0, 1.5) if threshold is None else threshold
+    threshold = min(_usual(value, 30.0, 4.0, 1.5), 90.0) if threshold is None else threshold
     weak = _weak(seen, None).depth >= 1
     unseen = weak | np.concatenate([[False], weak[:-1]])  # here, or in the frame before
     return Measure(

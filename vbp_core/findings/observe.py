@@ -28,7 +28,7 @@ def observe(drive: Drive, table: FrameTable, frames: Iterable[FrameResult]) -> O
     Memory does not grow with the pictures.
     """
     attention, before = Attention(), -2
-    rows: list[tuple[float, float, float]] = []
+    rows: list[tuple[float, float]] = []
     indices: list[int] = []
     dead: list[bool] = []
     no_masks = ""
@@ -40,16 +40,16 @@ def observe(drive: Drive, table: FrameTable, frames: Iterable[FrameResult]) -> O
         before = frame.index
         indices.append(frame.index)
         if result is None:
-            rows.append((math.nan, math.nan, math.nan))
+            rows.append((math.nan, math.nan))
         else:
-            rows.append((result.strength, *attention.add(result)))
+            rows.append(attention.add(result))
             no_masks = no_masks or result.missing.get(MASK, "")
         dead.append(result is not None and bool(result.dead))
     return observed_of(
         drive,
         table,
         np.array(indices, dtype=np.int64),
-        np.array(rows, dtype=np.float64).reshape(-1, 3),
+        np.array(rows, dtype=np.float64).reshape(-1, 2),
         np.array(dead, dtype=np.bool_),
         no_masks,
     )
@@ -65,19 +65,19 @@ def observed_of(
 ) -> Observed:
     """Of what the table has of frames `indices` (default: all), in the order of time.
 
-    masks: (N, 3), strength, moved and unlike of each, see `Observed`.
+    masks: (N, 2), moved and unlike of each, see `Observed`.
     """
     at = np.arange(len(table)) if indices is None else indices
-    known = np.full((len(at), 3), np.nan) if masks is None else masks
+    known = np.full((len(at), 2), np.nan) if masks is None else masks
     return Observed(
         at,
         drive.timestamps_ns[at],
         table.driven[at],
         table.predicted[at],
         drive.speed_mps[at],
+        table.strength[at],
         known[:, 0],
         known[:, 1],
-        known[:, 2],
         np.zeros(len(at), dtype=np.bool_) if dead is None else dead,
         table.of_classes,
         no_masks,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from vbp.findings.finding import Finding
+from vbp.frames.strengths import ratio
 from vbp.readable import signed
 from vbp.version import made_by
 
@@ -79,17 +80,9 @@ def peak_words(finding: Finding) -> str:
     """How large it is at its peak, as "+28.3°" or "1/1000 of the median"."""
     value = finding.value
     if finding.kind == "weak":
-        return "all zero" if math.isinf(value) else f"1/{_round(10**value)} of the median"
+        return "all zero" if math.isinf(value) else f"{ratio(-value)} of the median"
     if finding.kind == "constant":
         return f"moves {value:.3f}°" if value else "does not move"
     if finding.kind in ("error", "step", "label"):
         return f"{signed(value)}{' ' * (finding.unit == '%')}{finding.unit}"
     return f"{value:.0f} %" if finding.unit == "%" else f"{value:.1f}{finding.unit} beyond"
-
-
-def _round(value: float) -> str:
-    """20, 1000, 10^6."""
-    if value > 10**5.5:
-        return f"10^{round(math.log10(value))}"
-    digits = max(0, math.floor(math.log10(value)))
-    return f"{round(value, -digits):.0f}"
