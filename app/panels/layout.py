@@ -19,7 +19,17 @@ ABOVE = 154  # pixels that what stands over the maps keeps: a title, the wheel w
 GAP = 5  # pixels between two panels
 FORM = 330  # pixels of width of the form of a specification
 CHROME = 124  # pixels of bars and titles over and under the picture
-FIRST_HIDDEN = ("spec", "run", "evidence", "method-2", "method-3", "method-4", "method-5", "method-6")
+FIRST_HIDDEN = (
+    "spec",
+    "run",
+    "evidence",
+    "findings",
+    "method-2",
+    "method-3",
+    "method-4",
+    "method-5",
+    "method-6",
+)
 
 
 def place_docks(window: QMainWindow, docks: dict[str, QDockWidget], aspect: float = WIDE) -> None:
@@ -36,9 +46,9 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget], aspect: floa
     window.addDockWidget(RIGHT, docks["steering"])
     if large:
         window.splitDockWidget(docks["steering"], docks["layers"], Qt.Orientation.Horizontal)
-        group = ["layers", "compare", "run", "evidence", "info"]
+        group = ["layers", "compare", "run", "evidence", "findings", "info"]
     else:
-        group = ["steering", "layers", "compare", "run", "evidence", "info"]
+        group = ["steering", "layers", "compare", "run", "evidence", "findings", "info"]
     for first, second in pairwise(group):
         window.tabifyDockWidget(docks[first], docks[second])
     window.addDockWidget(BOTTOM, docks["angle"])

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QWidget
 
 from vbp.app.panels.compare import ComparePanel
 from vbp.app.panels.evidence import EvidencePanel
+from vbp.app.panels.findings import FindingsPanel
 from vbp.app.panels.info import InfoPanel
 from vbp.app.panels.live_bar import LiveBar
 from vbp.app.panels.live_plot import LivePlot
@@ -46,6 +47,7 @@ class Panels:
     info: InfoPanel
     run: RunPanel
     evidence: EvidencePanel
+    findings: FindingsPanel
     spec: SpecPanel
     transport: Transport
     status: StatusLine
@@ -86,6 +88,7 @@ def make_panels(actions: dict[str, QAction], picture: MaskedView) -> Panels:
         info=InfoPanel(),
         run=RunPanel(),
         evidence=EvidencePanel(),
+        findings=FindingsPanel(),
         spec=SpecPanel(),
         transport=Transport(actions),
         status=StatusLine(),

@@ -22,6 +22,7 @@ from vbp.app.control.crop import CropControl
 from vbp.app.control.evidence import EvidenceControl
 from vbp.app.control.explanations import Explanations
 from vbp.app.control.export import ExportControl
+from vbp.app.control.findings import FindingsControl
 from vbp.app.control.network import NetworkControl
 from vbp.app.control.playback import PlaybackControl
 from vbp.app.control.predictions import Predictions
@@ -180,6 +181,9 @@ class MainWindow(QMainWindow):
             self, player, panels, self.docks, self.presenter, settings, actions, self.top, self._keep_scheme
         )
         self.evidence = EvidenceControl(player, panels.evidence, self.presenter.methods_seen, self)
+        self.findings = FindingsControl(
+            player, self.predictions, marks, panels.findings, panels.transport.timeline, self
+        )
         self.live = self.presenter.live
         editor = CropEditor(self.picture, self.picture.picture_rect)
         self._centre_box.insertWidget(0, editor.bar)
@@ -252,6 +256,7 @@ class MainWindow(QMainWindow):
         self.source.returning.connect(self.predictions.come_back)
         self.source.closed.connect(self.run.clear_frame)
         self.source.closed.connect(self.evidence.forget)
+        self.source.closed.connect(self.findings.forget)
         self.run.network_wanted.connect(self.network.use_checkpoint)
         self.run.drive_wanted.connect(self.source.open_if_none)
         self.view.docks_placed.connect(self.run.raise_panel)
@@ -304,7 +309,7 @@ class MainWindow(QMainWindow):
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        controls = (self.export, self.record, self.predictions, self.evidence, self.spec)
+        controls = (self.export, self.record, self.predictions, self.evidence, self.findings, self.spec)
         under_way = [words for control in controls if (words := control.under_way())]
         if under_way and not self._ending:
             event.ignore()
@@ -316,7 +321,7 @@ class MainWindow(QMainWindow):
         self.settings.flush()
         self.hide()
         left = self.export.close()  # first: an export that runs is to end soon
-        owners = (self.predictions, self.explanations, self.evidence, self.run, self.spec)
+        owners = (self.predictions, self.explanations, self.evidence, self.findings, self.run, self.spec)
         workers = [self.predictions.sampler, *(owner.worker for owner in owners)]
         for worker in workers:
             worker.stop()

@@ -55,6 +55,7 @@ PANELS: tuple[tuple[str, str, str], ...] = (
     ("method-4", "Method 4", FURTHER),
     ("method-5", "Method 5", FURTHER),
     ("method-6", "Method 6", FURTHER),
+    ("findings", "Findings", "The moments of the drive that are worth looking at, the heaviest first"),
     ("spec", "Specification", "What the network gets of a picture, and what its output means"),
 )
 
@@ -238,6 +239,16 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     A("next-bookmark", "Marks", "&Next bookmark", ("N",), "playback.go_bookmark", 1),
     A("previous-bookmark", "Marks", "&Previous bookmark", ("Shift+N",), "playback.go_bookmark", -1),
+    A(
+        "next-finding",
+        "Marks",
+        "Next &finding",
+        ("D",),
+        "findings.go",
+        1,
+        "Go to 2 s before the next finding",
+    ),
+    A("previous-finding", "Marks", "Previous f&inding", ("Shift+D",), "findings.go", -1),
     A(
         "worst",
         "Marks",

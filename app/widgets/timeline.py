@@ -45,6 +45,7 @@ class Timeline(QWidget):
         self._strengths: Floats = np.zeros(0)
         self._usual: Usual | None = None
         self._bookmarks: list[int] = []
+        self._findings: list[tuple[int, int]] = []
         self._marks: list[int | None] = [None, None]
         self._position = 0
         self._held: str | None = None  # "scrub", "a" or "b"
@@ -74,7 +75,7 @@ class Timeline(QWidget):
         self._errors = np.full(len(self._times), np.nan)
         self._peak = 0.0
         self._strengths = np.zeros(0)
-        self._bookmarks = []
+        self._bookmarks, self._findings = [], []
         self._marks = [None, None]
         self._position = 0
         self._held = None
@@ -120,6 +121,11 @@ class Timeline(QWidget):
 
     def set_bookmarks(self, frames: list[int]) -> None:
         self._bookmarks = sorted(frames)
+        self.update()
+
+    def set_findings(self, parts: list[tuple[int, int]]) -> None:
+        """Stretches that are worth looking at, first to last frame."""
+        self._findings = parts
         self.update()
 
     def set_marks(self, a: int | None, b: int | None) -> None:
@@ -291,6 +297,10 @@ class Timeline(QWidget):
         self._paint_holes(painter, t)
         if len(self._times):
             self._paint_marks(painter, t)
+            for first, last in self._findings:
+                left = self.x_of(first)
+                width = max(2.0, self.x_of(last) - left)
+                painter.fillRect(QRectF(left, t.top() - 3, width, 2), c.warning)
             self._paint_bookmarks(painter)
             self._paint_position(painter, t)
             self._paint_text(painter)

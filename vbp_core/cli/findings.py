@@ -20,7 +20,7 @@ from vbp.engine import Engine, open_network
 from vbp.export.numbers import is_csv
 from vbp.findings.find import Findings, find
 from vbp.findings.finding import Finding, Observed
-from vbp.findings.kinds import KINDS, MASKS
+from vbp.findings.kinds import KINDS, MASKS, STRENGTHS
 from vbp.findings.observe import observe, request_for
 from vbp.findings.table import COLUMNS, peak_words, rows_of
 from vbp.frames import run_frames
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         indices = choose_frames(drive, args.frames, args.min_speed)
         class_tables.warn_of_unknown_folders(drive, network)
         drive.limit_cache(CACHE_BYTES)
-        masks = any(MASKS in KINDS[name].needs for name in args.kinds or KINDS)
+        masks = any({MASKS, STRENGTHS} & set(KINDS[name].needs) for name in args.kinds or KINDS)
         table = FrameTable(drive, network.spec)
         engine = Engine(network, args.device, crop=args.crop)
         with closing(run_frames(drive, [engine], request_for(masks), indices)) as frames:

@@ -14,7 +14,8 @@ from vbp.frames.strengths import STANDS_OUT, usual_of
 
 LEAVE = 0.6  # of the threshold: below it, a stretch that begun above the threshold is over
 PERCENTILE = 95.0
-ANGLES, LABELS, MASKS = "angles", "labels", "masks"
+MANY = 40  # frames, of which a percentile says what is usual
+ANGLES, LABELS, MASKS, STRENGTHS = "angles", "labels", "masks", "strengths"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Kind:
-    """needs: of ANGLES (a network that steers), LABELS (what was driven, or the true classes), MASKS.
+    """needs: of ANGLES (a network that steers), LABELS (what was driven, or the true classes), MASKS, STRENGTHS (of masks).
 
     measure(observed, threshold): None takes one that fits the drive.
     """
@@ -61,11 +62,14 @@ def _error(seen: Observed, threshold: float | None) -> Measure:
 
 
 def _usual(size: Floats, least: float, median: float, high: float) -> float:
-    """A threshold well above what is usual in the drive."""
+    """A threshold well above what is usual in the drive: so many times the median, and PERCENTILE."""
     known = size[np.isfinite(size)]
     if not len(known):
         return least
-    return max(least, median * float(np.median(known)), high * float(np.percentile(known, PERCENTILE)))
+    top = (
+        float(np.percentile(known, PERCENTILE)) if len(known) >= MANY else 0.0
+    )  # of few, a fault alone is that
+    return max(least, median * float(np.median(known)), high * top)
 
 
 def _step(seen: Observed, threshold: float | None) -> Measure:
@@ -132,7 +136,7 @@ KINDS: dict[str, Kind] = {
         "Weak mask",
         "decades",
         "the mask's largest value is far below what is usual in this drive, so that nothing was seen: black, grey, night",
-        (MASKS,),
+        (STRENGTHS,),
         _weak,
     ),
     "label": Kind(
@@ -188,6 +192,7 @@ def left_out(kind: Kind, seen: Observed) -> str:
         return (
             "the true classes are not known" if seen.of_classes else "the drive has no measured angles here"
         )
-    if MASKS in kind.needs and not (np.isfinite(seen.moved) | ~np.isnan(seen.strength)).any():
+    unknown = np.isnan(seen.moved) if MASKS in kind.needs else np.isnan(seen.strength)
+    if {MASKS, STRENGTHS} & set(kind.needs) and unknown.all():
         return seen.no_masks or "there are no masks"
     return ""

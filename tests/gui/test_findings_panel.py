@@ -1,0 +1,91 @@
+"""The panel of findings over a real window: what is found after predicting and by a pass with masks, and the ways to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from drivemaker import WAIT, wait_shown, write_drive
+from PySide6.QtCore import Qt
+
+from vbp.app.panels.findings import FindingsPanel
+from vbp.findings.find import find
+from vbp.findings.finding import Observed
+
+WRONG = 12
+
+
+@pytest.fixture
+def found(qtbot, open_window, tmp_path):
+    """A window in which a drive with a wrong label was looked through, with its panel seen."""
+    folder = write_drive(tmp_path / "short", 24)
+    labels = folder / "CH2_final_evaluation.csv"
+    lines = labels.read_text().splitlines()
+    time, _, public = lines[WRONG + 1].split(",")
+    lines[WRONG + 1] = f"{time},1.5,{public}"
+    labels.write_text("\n".join(lines) + "\n")
+    window = open_window(folder, network="NetSVF")
+    window.view.toggle_panel("findings", True)
+    panel = window.panels.findings
+    assert "Predict the whole drive" in panel._empty.text()
+    qtbot.mouseClick(panel.button, Qt.MouseButton.LeftButton)
+    assert panel.button.text() == "Cancel" and window.findings.under_way()
+    qtbot.waitUntil(lambda: panel.button.text() == "Look through", timeout=4 * WAIT)
+    return window
+
+
+def test_a_drive_is_looked_through_and_gone_through(qtbot, found):
+    window, panel = found, found.panels.findings
+    table = window.predictions.table
+    assert np.isfinite(table.predicted).all() and np.isfinite(table.strength).all()
+    assert panel.figures.text().startswith("Drive: RMSE") and "24 labelled frames" in panel.figures.text()
+    first = next(f for f in panel.shown if f.kind == "label")
+    assert (first.start, first.peak) == (WRONG, WRONG) and panel.table.rowCount() == len(panel.shown)
+    assert window.panels.transport.timeline._findings == [(f.start, f.end) for f in panel.shown]
+    panel.kinds.setCurrentIndex(panel.kinds.findData("label"))
+    panel.kinds.activated.emit(panel.kinds.currentIndex())
+    cell = panel.table.visualItemRect(panel.table.item(0, 0)).center()
+    qtbot.mouseClick(panel.table.viewport(), Qt.MouseButton.LeftButton, pos=cell)
+    wait_shown(qtbot, window, WRONG)
+    # There is no other, and the drive begins less than 2 s before.
+    window.actions_by_id["next-finding"].trigger()
+    wait_shown(qtbot, window, 0)
+    qtbot.mouseClick(panel.part, Qt.MouseButton.LeftButton)
+    assert (window.marks.a, window.marks.b) == (first.start, first.end)
+    window.source.close_drive()
+    assert panel.table.rowCount() == 0 and window.panels.transport.timeline._findings == []
+
+
+def test_sorting_filtering_and_words(qtbot):
+    times = (np.arange(400) * 5e7).astype(np.int64)
+    driven = np.zeros(400)
+    predicted = np.sin(np.arange(400) / 3)
+    predicted[100:110] += 30
+    driven[300] = 20
+    none = np.full(400, np.nan)
+    seen = Observed(
+        np.arange(400), times, driven, predicted, none, none, none, none, np.zeros(400, dtype=bool)
+    )
+    panel = FindingsPanel()
+    qtbot.addWidget(panel)
+    panel.set_findings(find(seen).found, 0, "not looked for: Weak mask, as there are no masks")
+    assert panel.table.rowCount() == 2 and panel._status.text() == "2 found"
+
+    def column(k: int) -> list[str]:
+        return [panel.table.item(row, k).text() for row in range(panel.table.rowCount())]
+
+    assert column(4) == ["100", "300"] and column(1) == ["00:05.0", "00:15.0"]
+    panel.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+    assert column(1) == ["00:15.0", "00:05.0"]
+    chosen = []
+    panel.chosen.connect(chosen.append)
+    panel.table.selectRow(0)
+    qtbot.keyClick(panel.table, Qt.Key.Key_Return)
+    assert [f.peak for f in chosen] == [300]
+    panel.kinds.setCurrentIndex(panel.kinds.findData("label"))
+    panel.kinds.activated.emit(panel.kinds.currentIndex())
+    assert column(0) == ["Label steps"] and panel._status.text() == "1 of 2"
+    panel.set_findings([], 0, "not looked for: Weak mask, as there are no masks")
+    assert (
+        panel._empty.text() == "Nothing was found; not looked for: Weak mask, as there are no masks"
+        and panel.stack.currentIndex() == 0
+    )
