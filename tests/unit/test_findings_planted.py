@@ -158,3 +158,9 @@ def test_the_command(
     table.write_text("mine\n")
     assert main([*call, "--csv", str(table)]) == 2
     assert "was not written by vbp" in capsys.readouterr().err and table.read_text() == "mine\n"
+    steering = tmp_path / "road_steering.csv"  # as it lies beside a simulated video, with much the same head
+    steering.write_text("frame,timestamp_ns,steering_wheel_angle_rad,speed_mps\n0,0,0.1,10\n")
+    for words in (["--csv", str(steering)], ["--output", str(steering)]):
+        name = "findings" if words[0] == "--csv" else "predict"
+        assert main([name, *call[1:], *words]) == 2
+        assert "was not written by vbp" in capsys.readouterr().err and "0.1" in steering.read_text()

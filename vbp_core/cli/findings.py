@@ -17,17 +17,16 @@ from vbp.cli.main import print_json
 from vbp.cli.numbers import number
 from vbp.drives import Drive
 from vbp.engine import Engine, open_network
-from vbp.export.numbers import is_csv
 from vbp.findings.find import Findings, find
 from vbp.findings.finding import Finding, Observed
 from vbp.findings.kinds import KINDS, MASKS, STRENGTHS
 from vbp.findings.observe import observe, request_for
-from vbp.findings.table import COLUMNS, peak_words, rows_of
+from vbp.findings.table import COLUMNS, HEAD, peak_words, rows_of
 from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
 from vbp.frames.running import CACHE_BYTES
 from vbp.frames.table import FrameTable
-from vbp.readable import cell, clock, how_long
+from vbp.readable import cell, clock, how_long, printable
 
 ROWS = 20  # printed; the files hold all
 
@@ -119,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     for line in _lines(found, seen, start, None if args.all else ROWS):
         print(line)
     if args.csv is not None:
-        print(f"written to {args.csv}")
+        print(f"written to {printable(str(args.csv))}")
     if not network.trained:
         print(f"{network.spec.name} has random weights: these findings mean nothing; give a trained network")
     return 0
@@ -127,13 +126,20 @@ def run(args: argparse.Namespace) -> int:
 
 def _write(args: argparse.Namespace, drive: Drive, model: str, found: list[Finding]) -> None:
     with (
-        whole_file(args.csv, is_csv, Path(args.source), args.force) as temporary,
+        whole_file(args.csv, is_findings, Path(args.source), args.force) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows_of(found, drive.info.name, model):
             writer.writerow(map(cell, row))
+
+
+def is_findings(path: Path) -> bool:
+    """Whether an existing file is empty or was written by this command."""
+    with path.open("rb") as file:
+        head = file.read(len(HEAD))
+    return not head or head == HEAD
 
 
 def _unit(kind: str, seen: Observed) -> str:

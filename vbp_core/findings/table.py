@@ -11,7 +11,7 @@ from vbp.frames.strengths import ratio
 from vbp.readable import signed
 from vbp.version import made_by
 
-# Of a CSV; it begins as every table of vbp, with the frame and the time at which the stretch begins.
+# Of a CSV; frame and timestamp_ns: where the stretch begins.
 COLUMNS = (
     "frame",
     "timestamp_ns",
@@ -36,6 +36,7 @@ COLUMNS = (
     "model",
     "made_by",
 )
+HEAD = b"frame,timestamp_ns,seconds,kind,"
 
 
 def rows_of(findings: Iterable[Finding], drive: str, model: str) -> list[list[Any]]:

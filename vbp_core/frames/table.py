@@ -43,7 +43,7 @@ CLASS_COLUMNS: dict[str, str] = {
     "label_name": "string",
     "right": "int64",
 }
-HEAD = b"frame,timestamp_ns,"  # every CSV of ours begins so
+HEAD = b"frame,timestamp_ns,driven_deg,"  # so begins every CSV of ours; a list of steering angles begins only nearly so
 
 Row = list[Any]  # a value per column; None where it is not known
 
