@@ -257,7 +257,7 @@ def test_a_network_without_a_mask_is_exported_and_the_dialog_says_why(qtbot, ope
 
 
 class Attending(nn.Module):
-    """Attention between places, which neither VisualBackProp nor LRP passes."""
+    """Attention between places, which VisualBackProp does not pass, and the logarithm of a sum, which LRP does not."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -268,4 +268,4 @@ class Attending(nn.Module):
         x = self.first(x).relu()
         places = x.flatten(2)
         x = torch.bmm(places, (places.transpose(1, 2) @ places).softmax(1)).view(x.shape)
-        return self.head(self.second(x).relu().mean((2, 3)))
+        return self.head(self.second(x).relu().logsumexp((2, 3)))

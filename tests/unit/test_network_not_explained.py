@@ -20,7 +20,7 @@ FRAME = np.random.default_rng(3).integers(0, 256, (12, 16, 3), dtype=np.uint8)
 
 
 class Attending(nn.Module):
-    """Attention between places, which VisualBackProp and LRP do not pass."""
+    """Attention between places, which VisualBackProp does not pass, and the logarithm of a sum, which LRP does not."""
 
     def __init__(self, outputs: int = 1) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Attending(nn.Module):
         x = self.norm(self.first(x)).relu()
         places = x.flatten(2)
         x = torch.bmm(places, (places.transpose(1, 2) @ places).softmax(1)).view(x.shape)
-        return self.head(self.drop(self.second(x).relu().mean((2, 3))))
+        return self.head(self.drop(self.second(x).relu().logsumexp((2, 3))))
 
 
 class Plain(Attending):
