@@ -47,6 +47,7 @@ def open_window(args: argparse.Namespace) -> int:
         prepare_qt()
         from PySide6.QtWidgets import QApplication
 
+        from vbp.app.shell.garbage import GarbageCollector
         from vbp.app.shell.trouble import Hooks
         from vbp.app.shell.window import MainWindow
 
@@ -55,6 +56,7 @@ def open_window(args: argparse.Namespace) -> int:
         app.setApplicationDisplayName("vbp")
         app.setDesktopFileName("vbp")
         window = MainWindow(scheme=args.scheme)
+    garbage = GarbageCollector()
     hooks = Hooks(window.unexpected.emit, interrupt=window.end_soon)
     try:
         # The window's status timer lets Python look for signals a few times a second.
@@ -62,6 +64,7 @@ def open_window(args: argparse.Namespace) -> int:
             _show(window, args)
             return app.exec()
     finally:
+        garbage.stop()
         hooks.remove()
         if window.threads_left:
             # One of them is deep inside a library: it must not keep the program.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -117,6 +118,14 @@ def _text(value: Any) -> str:
     return value
 
 
+def _path(value: Any) -> str:
+    """A path, or a network's name; of bytes that are no text, too, as Python writes them."""
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError
+    os.fsencode(value)  # raises ValueError of what no path can be
+    return value
+
+
 def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0 or value >= 2**63:
         raise ValueError
@@ -180,10 +189,10 @@ def _crop(value: Any) -> ChosenCrop:
 
 
 READERS: dict[str, Callable[[Any], Any]] = {
-    "drive": _text,
+    "drive": _path,
     "options": _options,
     "min_speed": _number,
-    "networks": _listed(_text),
+    "networks": _listed(_path),
     "crop": _or_none(_crop),
     "frame": _or_none(_whole),
     "a": _or_none(_whole),

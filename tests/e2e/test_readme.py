@@ -1,4 +1,4 @@
-"""The README's Python examples run as they stand."""
+"""The Python examples of the README and of docs/networks.md run as they stand."""
 
 import re
 from itertools import pairwise
@@ -12,7 +12,8 @@ from torch import nn
 from vbp.models.registry import load_network
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+GUIDES = (ROOT / "docs" / "networks.md", ROOT / "README.md")
+EXAMPLES = [e for g in GUIDES for e in re.findall(r"^```python\n(.*?)^```$", g.read_text(), re.M | re.S)]
 
 
 @pytest.fixture

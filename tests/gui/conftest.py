@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
 import sys
 import time
@@ -24,12 +26,31 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the program does, befo
 from cameramaker import PICTURE, shown
 from drivemaker import WAIT, our_threads, settled, wait_shown, write_drive
 from PySide6.QtCore import QCoreApplication, QEvent, QSettings
+from PySide6.QtWidgets import QApplication
 
 from livemaker import MjpegServer
+from vbp.app.shell.garbage import GarbageCollector
 from vbp.app.shell.window import MainWindow
 from vbp.app.state.settings import Settings
 from vbp.live.address import parse_address
 from vbp.live.records import LiveRequest
+
+TESTS = itertools.count(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def garbage_is_collected_as_in_the_program(qapp: QApplication) -> Iterator[None]:
+    """By this thread alone: a window of a test before ends here, and not in a thread that draws maps for the next."""
+    collector = GarbageCollector()
+    yield
+    collector.stop()
+
+
+@pytest.fixture(autouse=True)
+def windows_of_before_take_no_memory() -> Iterator[None]:
+    yield
+    if next(TESTS) % 20 == 0:
+        gc.collect()
 
 
 @pytest.fixture

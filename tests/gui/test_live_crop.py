@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cameramaker import PICTURE, H, W, shown
 from drivemaker import WAIT, write_drive
+from handmaker import drag
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 
 from vbp.app.state.crops import ChosenCrop
@@ -28,16 +29,13 @@ def test_a_crop_outside_the_picture_is_said(qtbot, make_window, server):
 # The crop.
 
 
-def drag(qtbot, editor, start: QPointF, end: QPointF) -> None:
+def dragged(editor, start: QPointF, end: QPointF) -> None:
     """From pixel to pixel of the picture."""
 
     def at(p: QPointF) -> QPoint:
         return editor.on_screen(QRectF(p.x(), p.y(), 0, 0)).topLeft().toPoint()
 
-    qtbot.mousePress(editor, Qt.MouseButton.LeftButton, pos=at(start))
-    qtbot.mouseMove(editor, at((start + end) / 2))
-    qtbot.mouseMove(editor, at(end))
-    qtbot.mouseRelease(editor, Qt.MouseButton.LeftButton, pos=at(end))
+    drag(editor, at(start), at((start + end) / 2), at(end))
 
 
 def test_the_crop_is_dragged_kept_and_used_again(qtbot, live, server):
@@ -46,9 +44,9 @@ def test_the_crop_is_dragged_kept_and_used_again(qtbot, live, server):
     editor = window.crop.editor
     assert editor.isVisible() and window.focusWidget() is editor
     assert editor.box == QRectF(0, 355, 640, 125)
-    drag(qtbot, editor, QPointF(300, 400), QPointF(300, 300))  # moved up
+    dragged(editor, QPointF(300, 400), QPointF(300, 300))  # moved up
     assert abs(editor.box.y() - 255) <= 3
-    drag(qtbot, editor, QPointF(640, editor.box.bottom()), QPointF(320, 255 + 62))  # its corner drawn in
+    dragged(editor, QPointF(640, editor.box.bottom()), QPointF(320, 255 + 62))  # its corner drawn in
     box = editor.box
     assert box.width() / box.height() == pytest.approx(640 / 125, rel=0.01)
     assert abs(box.width() - 320) <= 6

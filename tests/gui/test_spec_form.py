@@ -10,6 +10,7 @@ import onnx
 import pytest
 import torch
 from drivemaker import WAIT, write_drive
+from handmaker import drag
 from PySide6.QtCore import QPoint, Qt
 
 import fitmaker
@@ -97,9 +98,7 @@ def test_it_opens_by_itself_and_follows_every_change(qtbot, open_window, tmp_pat
     assert editor.isVisible()
     corner = editor.on_screen().bottomRight().toPoint() - QPoint(1, 1)
     end = QPoint(corner.x() - 90, corner.y() - 20)
-    qtbot.mousePress(editor, Qt.MouseButton.LeftButton, pos=corner)
-    qtbot.mouseMove(editor, end)
-    qtbot.mouseRelease(editor, Qt.MouseButton.LeftButton, pos=end)
+    drag(editor, corner, end)
     x, y, w, h = map(int, re.findall(r"\d+", fields.crop.text()))
     assert (x, y) == (0, 0) and w < 310 and h < 240 and abs(w / h - 1.6) > 0.01
     window.player.seek(7)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from handmaker import LEFT, move
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QPoint, QPointF, Qt
@@ -188,10 +189,10 @@ def test_dragging_pans_the_zoomed_picture_and_stops_at_its_edge(view):
     turn_wheel(view, 200, 150, 6)
     start = view.picture_rect()
     QTest.mousePress(view, Qt.MouseButton.LeftButton, pos=QPoint(200, 150))
-    QTest.mouseMove(view, QPoint(230, 160))
+    move(view, QPoint(230, 160), LEFT)
     assert view.picture_rect().x() == pytest.approx(start.x() + 30, abs=1)
     assert view.picture_rect().y() == pytest.approx(start.y() + 10, abs=1)
-    QTest.mouseMove(view, QPoint(5000, 160))
+    move(view, QPoint(5000, 160), LEFT)
     assert view.picture_rect().x() == pytest.approx(0, abs=1)
     QTest.mouseRelease(view, Qt.MouseButton.LeftButton, pos=QPoint(230, 160))
 

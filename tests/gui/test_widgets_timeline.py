@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from handmaker import LEFT, move
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QPoint, Qt
@@ -58,9 +59,9 @@ def test_a_press_and_a_drag_seek_once_a_frame(line, qtbot):
     line.scrub_finished.connect(lambda: order.append("finished"))
     QTest.mousePress(line, Qt.MouseButton.LeftButton, pos=point(line, 40))
     for i in (40, 60, 60, 99):
-        QTest.mouseMove(line, point(line, i))
+        move(line, point(line, i), LEFT)
     QTest.mouseRelease(line, Qt.MouseButton.LeftButton, pos=point(line, 99))
-    QTest.mouseMove(line, point(line, 5))
+    move(line, point(line, 5))
     assert asked == [40, 60, 99]
     assert (order[0], order[-1]) == ("started", "finished")
     assert line._position == 0  # it asks; the player says where it is
@@ -76,15 +77,15 @@ def test_the_handles_of_a_and_b_are_dragged_and_do_not_cross(line):
     asked: list[int] = []
     line.seek_requested.connect(asked.append)
     QTest.mousePress(line, Qt.MouseButton.LeftButton, pos=point(line, 20, 5))
-    QTest.mouseMove(line, point(line, 40, 5))
+    move(line, point(line, 40, 5), LEFT)
     line.set_marks(1, 2)  # the window answers late: the hand wins
-    QTest.mouseMove(line, point(line, 90, 5))
+    move(line, point(line, 90, 5), LEFT)
     QTest.mouseRelease(line, Qt.MouseButton.LeftButton, pos=point(line, 90, 5))
     assert seen == [(40, 60), (60, 60)]
     assert asked == []
     line.set_marks(None, 70)
     QTest.mousePress(line, Qt.MouseButton.LeftButton, pos=point(line, 70, 5))
-    QTest.mouseMove(line, point(line, 80, 5))
+    move(line, point(line, 80, 5), LEFT)
     QTest.mouseRelease(line, Qt.MouseButton.LeftButton, pos=point(line, 80, 5))
     assert seen[-1] == (None, 80)
 
@@ -170,7 +171,7 @@ def test_hardly_any_frames_and_any_size(line, n, size, capfd):
     line.set_position(3)
     line.grab()
     QTest.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(size[0] // 3, size[1] // 2))
-    QTest.mouseMove(line, QPoint(size[0] // 2, size[1] // 2))
+    move(line, QPoint(size[0] // 2, size[1] // 2))
     line.grab()
     assert "Error" not in capfd.readouterr().err
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from drivemaker import WAIT, wait_shown
-from PySide6.QtCore import QPoint, Qt
+from handmaker import drag
+from PySide6.QtCore import QPoint
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
@@ -83,20 +84,15 @@ def test_a_new_crop_is_drawn_beside_the_old_one(qtbot, open_window):
     start = QPoint(int(rect.left() + 10), int(rect.top() + 10))
     assert not old.contains(start)
     end = start + QPoint(150, 40)
-    qtbot.mousePress(editor, Qt.MouseButton.LeftButton, pos=start)
-    qtbot.mouseMove(editor, end)
-    qtbot.mouseRelease(editor, Qt.MouseButton.LeftButton, pos=end)
+    drag(editor, start, end)
     new = editor.on_screen()
     assert abs(new.left() - start.x()) <= 1
     assert abs(new.top() - start.y()) <= 1
     assert new.width() / new.height() == pytest.approx(640 / 125, rel=0.01)
     assert new.right() >= end.x() - 1
     before = editor.box
-    qtbot.mousePress(
-        editor, Qt.MouseButton.LeftButton, pos=QPoint(int(rect.right() - 2), int(rect.bottom() - 60))
-    )
-    qtbot.mouseMove(editor, QPoint(int(rect.right() + 30), int(rect.bottom() - 40)))
-    qtbot.mouseRelease(editor, Qt.MouseButton.LeftButton)
+    corner = rect.bottomRight().toPoint()
+    drag(editor, corner - QPoint(2, 60), corner + QPoint(30, -40))
     assert editor.box == before  # at the edge there is no room
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from vbp.drives.base import OpenOptions
 from vbp.errors import VbpError
 from vbp.overlay import Rect
 
-# Names of files may hold bytes that are no UTF-8, which Python keeps as lone surrogates.
-TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=()), max_size=40)
+# Names of files may hold bytes that are no UTF-8, which Python keeps as lone surrogates (PATHS).
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+PATHS = st.binary(max_size=40).map(lambda name: os.fsdecode(name.replace(b"\0", b"")))
 NUMBERS = st.floats(0, 1e12)
 FRAMES = st.integers(0, 2**63 - 1)
 
@@ -36,10 +38,10 @@ def documents(draw: st.DrawFn) -> Document:
     a, b = (draw(st.sampled_from([frame, None])) for frame in part)
     said = st.none() | TEXTS
     return Document(
-        drive=draw(TEXTS),
+        drive=draw(PATHS),
         options=OpenOptions(draw(said), draw(said), draw(said), draw(NUMBERS)),
         min_speed=draw(NUMBERS),
-        networks=tuple(draw(st.lists(TEXTS, max_size=4))),
+        networks=tuple(draw(st.lists(PATHS, max_size=4))),
         crop=draw(st.none() | crops()),
         frame=draw(st.none() | FRAMES),
         a=a,

@@ -94,20 +94,20 @@ def test_what_is_wrong_is_told(tmp_path: Path, capsys, more: tuple[str, str], wo
 
 
 def test_what_lrp_cannot_pass_leaves_the_rest_of_the_report(tmp_path: Path) -> None:
-    """Maps normalised before the dense layers: VisualBackProp, which comes from the last convolution, does not meet that."""
+    """The logarithm of a sum before the dense layers: VisualBackProp, which comes from the last convolution, does not meet that."""
 
-    class Normed(nn.Module):
+    class Summed(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.first, self.second, self.head = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 3), nn.Linear(6 * 12, 1)
+            self.first, self.second, self.head = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 3), nn.Linear(6, 1)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             maps = self.second(self.first(x).relu()).relu()
-            return self.head(torch.nn.functional.group_norm(maps, 2).mean(2).flatten(1))
+            return self.head(maps.logsumexp((2, 3)))
 
     torch.manual_seed(0)
-    model, report = tmp_path / "normed.pt2", tmp_path / "r.html"
-    torch.export.save(torch.export.export(Normed().eval(), (torch.rand(2, 3, 12, 16),)), model)
+    model, report = tmp_path / "summed.pt2", tmp_path / "r.html"
+    torch.export.save(torch.export.export(Summed().eval(), (torch.rand(2, 3, 12, 16),)), model)
     model.with_suffix(".toml").write_text('output_unit = "rad"\noutput_sign = "left"\n')
     command = [
         "evidence",

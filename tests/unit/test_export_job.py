@@ -40,8 +40,11 @@ FULL = Job(
         "hevc",
         "best",
         "cpu",
-        "error",
-        {"lrp": {"eps": 1e-3, "bias": 0.0}, "fbi": {"tau": 5.0}},
+        fade=False,
+        fixed_scale=True,
+        usual=(-3.5, -5.25),
+        target="error",
+        parameters={"lrp": {"eps": 1e-3, "bias": 0.0}, "fbi": {"tau": 5.0}},
     ),
     crop=Rect(1, 2, 300, 62),
 )

@@ -20,7 +20,7 @@ channels = 3
 output_unit = "deg"
 output_sign = "left"
 """
-README = Path(__file__).parents[2] / "README.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "networks.md"
 
 
 def write(folder: Path, text: str) -> Path:
@@ -88,7 +88,7 @@ def test_an_inverse_radius_becomes_an_angle_of_the_steering_wheel(tmp_path):
 
 
 def test_the_examples_of_the_readme_are_whole(tmp_path):
-    blocks = README.read_text(encoding="utf-8").split("```toml\n")[1:]
+    blocks = GUIDE.read_text(encoding="utf-8").split("```toml\n")[1:]
     assert len(blocks) == 4
     of_keras = {"input_height": 66, "input_width": 200, "channels": 3}  # the file says it
     for block, known in zip(blocks, (of_keras, {}, {}, {})):
