@@ -43,7 +43,7 @@ def _range(spec: NetworkSpec) -> list[str]:
         low, high = -spec.mean / spec.std, (1 - spec.mean) / spec.std
         low, high = round(low, 9) + 0.0, round(high, 9) + 0.0
         if high > low and (-low / (high - low), 1 / (high - low)) == (spec.mean, spec.std):
-            return [f"input_range = [{low:g}, {high:g}]"]
+            return [f"input_range = [{low:.12g}, {high:.12g}]"]  # all that was rounded to
     return [f"mean = {_value(spec.mean)}", f"std = {_value(spec.std)}"]
 
 

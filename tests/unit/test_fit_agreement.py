@@ -25,6 +25,14 @@ def test_frames_are_spread_over_the_drive_and_half_of_them_lie_in_curves():
 
 
 @pytest.mark.parametrize(
+    "unit, degrees", [("deg", 1), ("unit", 25), ("unit:40", 40), ("rad:2", 360 / np.pi), ("", np.nan)]
+)
+def test_the_unit_is_the_recordings(unit, degrees):
+    found = choose_labelled(Made(np.arange(30.0), unit=unit), 20)
+    assert found.unit_deg == pytest.approx(degrees, nan_ok=True)
+
+
+@pytest.mark.parametrize(
     "drive, words",
     [
         (Made([float("nan")] * 50), "no measured steering angles"),

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.drives.base import Drive, Image
-from vbp.errors import FrameError, VbpError
+from vbp.drives.labels import unit_scale
+from vbp.errors import DriveError, VbpError
+from vbp.frames.reading import read_frame
 
 FEWEST = 20
 CURVES = 0.25  # of the drive's frames, those that are turned furthest, count as curves
@@ -68,10 +70,8 @@ def choose_labelled(
     for i in wanted:
         if not keep_on():
             break
-        try:
-            images[int(i)] = drive.frame(int(i))
-        except FrameError:
-            continue
+        if (image := read_frame(drive, int(i)).image) is not None:
+            images[int(i)] = image
     if len(images) < FEWEST:
         raise VbpError(
             f"{path} has {len(images)} frames with a picture and a measured angle, and at least {FEWEST} are needed to compare "
@@ -95,13 +95,10 @@ def _seconds(drive: Drive) -> NDArray[np.float64]:
 
 
 def _unit_deg(unit: str) -> float:
-    """Degrees of 1 in "rad", "deg", "unit:25" or "rad:14.8"."""
-    name, _, number = unit.partition(":")
     try:
-        factor = float(number) if number else 1.0
-    except ValueError:
-        return float("nan")
-    return {"rad": math.degrees(1.0), "deg": 1.0, "unit": 1.0}.get(name, float("nan")) * factor
+        return math.degrees(unit_scale(unit))
+    except DriveError:
+        return math.nan
 
 
 def _spread(usable: NDArray[np.int64], turned: NDArray[np.float64], count: int) -> NDArray[np.int64]:
