@@ -85,6 +85,13 @@ class MaskedView(PictureView):
         faded, gain = weights(self._strength, self._usual, o.fade, o.fixed and self._own)
         return blend(image, self._mask, self._rect, o.style, o.opacity * faded, gain)
 
+    def picture_rect(self) -> QRectF:
+        if (
+            self._stale
+        ):  # the picture before may have had another size, and before the first one there is none
+            self._blend()
+        return super().picture_rect()
+
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._stale:
             self._blend()

@@ -236,3 +236,15 @@ def test_a_new_frame_is_painted_once(qtbot):
     shown = view.grab().toImage()
     middle = shown.pixelColor(view.width() // 2, view.height() // 2)
     assert (middle.red(), middle.green()) == (200, 200)
+
+
+def test_where_a_picture_lies_is_known_before_it_is_painted(qapp):
+    """A hand may come before the first painting, and the picture of another drive has another size."""
+    theme.apply(qapp, "dark")
+    view = MaskedView()
+    view.resize(400, 300)
+    for shape, expected in (((240, 320, 3), (0, 0, 400, 300)), ((100, 400, 3), (0, 100, 400, 100))):
+        view.set_masked(np.zeros(shape, np.uint8), None)
+        assert view.picture_rect().getRect() == expected
+    view.set_masked(None, None)
+    assert view.picture_rect().isEmpty()
