@@ -87,6 +87,7 @@ TRUTHS = {
     "nested": nested(),
     "of another kind": '{"format": 1, "classes": 5, "lane_markings": 5, "classes_of_frames": 5, "frames": 5}',
     "more lists than memory": '{"format": [' + "[]," * (2**22 + 1) + "[]]}",
+    "frames by halves": '{"format": 1, "classes": [], "lane_markings": [], "classes_of_frames": [0.5], "frames": []}',
     "a long number": '{"format": ' + "1" * 5001 + "}",
 }
 

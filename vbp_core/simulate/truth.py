@@ -110,4 +110,7 @@ def _truth(place: Path, file: Path) -> Truth:
         )
     if facts["format"] != FORMAT:
         raise VbpError(f"{file} has format {facts['format']}; this version reads format {FORMAT}")
+    numbers = facts["classes_of_frames"]
+    if not isinstance(numbers, list) or any(type(i) is not int or i < 0 for i in numbers):
+        raise VbpError(f"{file} is damaged: classes_of_frames are the numbers of frames, whole and from 0")
     return Truth(place, facts)
