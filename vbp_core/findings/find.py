@@ -10,7 +10,7 @@ import numpy as np
 from vbp.drives.labels import curvature
 from vbp.errors import VbpError
 from vbp.findings.finding import Finding, Observed
-from vbp.findings.kinds import KINDS, Kind, Measure, left_out, percentile_of_error
+from vbp.findings.kinds import KINDS, Measure, left_out, percentile_of_error
 from vbp.findings.stretches import Floats, Stretch, near, stretches, usual_step_ns
 
 MOST = 10.0  # thresholds: what is farther beyond them weighs no more
@@ -66,15 +66,21 @@ def find(
             continue
         measure = KINDS[name].measure(seen, given.get(name))
         reached[name] = measure.threshold
-        parts += _parts(name, KINDS[name], measure, seen)
+        unit = "%" if seen.of_classes and name == "error" else KINDS[name].unit
+        parts += _parts(name, unit, measure, seen)
     moments = [_named(group, seen) for group in _moments(parts, seen)]
     return Findings(sorted(moments, key=lambda f: (-f.weight, f.start)), reached, missing)
 
 
-def _parts(name: str, kind: Kind, measure: Measure, seen: Observed) -> list[_Part]:
+def findings_of(name: str, unit: str, measure: Measure, seen: Observed) -> list[Finding]:
+    """The stretches in which `measure` reaches its threshold, in the order of time. unit: of its values."""
+    return [part.finding for part in _parts(name, unit, measure, seen)]
+
+
+def _parts(name: str, unit: str, measure: Measure, seen: Observed) -> list[_Part]:
     found = stretches(seen.timestamps_ns, measure.depth, 1.0, measure.leave)
     lasts = _lasts_s(seen)
-    return [_Part(rows, _finding(name, kind, measure, seen, rows, lasts)) for rows in found]
+    return [_Part(rows, _finding(name, unit, measure, seen, rows, lasts)) for rows in found]
 
 
 def _lasts_s(seen: Observed) -> Floats:
@@ -84,9 +90,7 @@ def _lasts_s(seen: Observed) -> Floats:
     return np.asarray(np.minimum(steps, usual) / 1e9, dtype=np.float64)
 
 
-def _finding(
-    name: str, kind: Kind, measure: Measure, seen: Observed, rows: Stretch, lasts: Floats
-) -> Finding:
+def _finding(name: str, unit: str, measure: Measure, seen: Observed, rows: Stretch, lasts: Floats) -> Finding:
     part = slice(rows[0], rows[1] + 1)
     depth = np.nan_to_num(measure.depth[part], posinf=np.inf)
     high = depth.max() * (NEARLY if measure.steps else 1.0)
@@ -104,7 +108,7 @@ def _finding(
         peak_ns=int(seen.timestamps_ns[peak]),
         seconds=(last - first) / 1e9 + float(lasts[rows[1]]),
         value=float(measure.value[peak]),
-        unit="%" if seen.of_classes and name == "error" else kind.unit,
+        unit=unit,
         threshold=measure.threshold,
         area=float((value[known] * lasts[part][known]).sum()),
         weight=float((np.minimum(depth, MOST) * lasts[part]).sum()),

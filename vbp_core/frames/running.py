@@ -14,7 +14,7 @@ from vbp.drives.base import Drive
 from vbp.errors import ExplainError
 from vbp.frames.ahead import ahead
 from vbp.frames.reading import read_frame
-from vbp.results import FrameRequest, FrameResult
+from vbp.results import FrameRequest, FrameResult, NetworkResult
 
 if TYPE_CHECKING:  # it brings torch, which takes seconds, and the window's player reads frames before
     from vbp.engine import Engine, Prepared
@@ -71,6 +71,7 @@ def run_frames(
 ) -> Generator[FrameResult, None, None]:
     """Those frames of `drive` (default: all), in that order, through every network, a batch at a time; gaps as gaps.
 
+    An engine that is given twice runs once.
     Decoding, the networks and the reader run at the same time, with a bounded number of frames between them. Until it
     is read to its end or closed, the drive belongs to the decoding thread and the engines to the other one.
     Raises VbpError (see `Engine.run`).
@@ -114,10 +115,11 @@ def _read(
 
 def _run_batch(batch: _Ready, engines: Sequence[Engine], request: FrameRequest) -> Iterator[FrameResult]:
     good = [(frame, inputs) for frame, inputs in batch if frame.image is not None]
-    of_networks = [
-        engine.run_prepared([inputs[k] for _, inputs in good], request, [frame for frame, _ in good])
-        for k, engine in enumerate(engines)
-    ]
-    results = iter(zip(*of_networks, strict=True))
+    of_network: dict[Engine, list[NetworkResult]] = {}
+    for k, engine in enumerate(engines):
+        if engine not in of_network:
+            prepared = [inputs[k] for _, inputs in good]
+            of_network[engine] = engine.run_prepared(prepared, request, [frame for frame, _ in good])
+    results = iter(zip(*(of_network[engine] for engine in engines), strict=True))
     for frame, _ in batch:
         yield frame if frame.image is None or not engines else replace(frame, results=next(results))

@@ -1,0 +1,60 @@
+"""How much of one network's mask lies where the other's does, though they see different parts of the picture at different sizes."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbp.overlay import Rect
+from vbp.results import Map, NetworkResult
+
+CELLS = (
+    64  # along the picture's longer side: what lies in the same cell, 10 pixels of 640, is at the same place
+)
+Floats = NDArray[np.float64]
+
+
+def masks_differ(a: NetworkResult, b: NetworkResult, width: int, height: int) -> float:
+    """The share, 0 to 1, of one mask that is not where the other one is, in a picture of `width` x `height` pixels.
+
+    Of VisualBackProp's masks, each with a sum of 1 over the picture: half the sum of |a - b|, so that neither their
+    strength counts nor a threshold; a place that only one network sees is one where only one can look. Masks that are
+    the same differ by exactly 0, two that are all zero, too; one that is, and one that is not, by 1. NaN where one is not known.
+    """
+    mask_a, mask_b = a.map(), b.map()
+    if mask_a is None or mask_b is None or math.isnan(a.strength) or math.isnan(b.strength):
+        return math.nan
+    one = _shares(in_picture(mask_a, a.crop, width, height))
+    other = _shares(in_picture(mask_b, b.crop, width, height))
+    if one is None or other is None:
+        return 0.0 if one is other else 1.0
+    return min(0.5 * float(np.abs(one - other).sum()), 1.0)
+
+
+def in_picture(mask: Map, crop: Rect, width: int, height: int) -> Floats:
+    """|mask| (h, w), which covers `crop` of a picture, summed over cells of the whole picture; 0 outside of the crop.
+
+    Each number of the mask is spread evenly over the pixels that it stands for: the sum stays the same.
+    """
+    cell = max(width, height) / CELLS
+    rows = _spread(mask.shape[0], crop.y, crop.height, height, cell)
+    columns = _spread(mask.shape[1], crop.x, crop.width, width, cell)
+    return np.asarray(rows @ np.abs(mask).astype(np.float64) @ columns.T, dtype=np.float64)
+
+
+@lru_cache(maxsize=64)
+def _spread(count: int, first: int, length: int, whole: int, cell: float) -> Floats:
+    """(cells, count): the part of each of `count` equal pieces of [first, first + length) that lies in each cell of [0, whole)."""
+    pieces = first + np.arange(count + 1) * (length / count)
+    cells = np.arange(max(1, math.ceil(whole / cell - 1e-9)) + 1) * cell
+    common = np.minimum(cells[1:, None], pieces[None, 1:]) - np.maximum(cells[:-1, None], pieces[None, :-1])
+    return np.asarray(np.maximum(common, 0.0) * (count / length), dtype=np.float64)
+
+
+def _shares(cells: Floats) -> Floats | None:
+    """With a sum of 1; None of an empty mask."""
+    total = float(cells.sum())
+    return cells / total if total > 0 else None
