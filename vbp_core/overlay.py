@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -53,6 +54,41 @@ def blend(
             np.float32, copy=False
         )
     region[:] = _paper(region, mask, opacity) if style == "paper" else _heat(region, mask, opacity)
+    return out
+
+
+def blend_both(
+    image: Image,
+    masks: Sequence[NDArray[np.float32]],
+    rects: Sequence[Rect],
+    colours: Sequence[tuple[int, int, int]],
+    opacity: float = 1.0,
+) -> Image:
+    """Two masks (h, w) float32, 0..1, over one picture (H, W, 3) uint8, which is grey and dark so that three colours can be told.
+
+    rects: which part of the picture each mask covers. colours: RGB of where only the first lies, only the second, and both.
+    Where the masks are unlike strong, the colours mix.
+    """
+    ground = np.repeat((cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) // 2)[..., None], 3, axis=2)
+    first, second = (_placed(mask, rect, image.shape[:2]) for mask, rect in zip(masks, rects, strict=True))
+    both = np.minimum(first, second)
+    parts = (first - both, second - both, both)
+    paint = sum(
+        part[..., None] * np.array(colour, np.float32) for part, colour in zip(parts, colours, strict=True)
+    )
+    seen = np.maximum(first, second)[..., None]
+    full = paint / np.maximum(seen, 1e-6)
+    alpha = np.sqrt(seen) * np.float32(opacity)
+    return np.asarray(ground + (full - ground) * alpha + 0.5, dtype=np.uint8)
+
+
+def _placed(mask: NDArray[np.float32], rect: Rect, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """|mask| over the whole picture; 0 beside it."""
+    out = np.zeros(shape, np.float32)
+    size = (rect.width, rect.height)
+    if min(size) > 0:
+        scaled = cv2.resize(np.abs(mask), size, interpolation=cv2.INTER_LINEAR)
+        out[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width] = np.minimum(scaled, 1.0)
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -12,7 +13,9 @@ from vbp.app.jobs.predict import Predicted, PredictRequest, predict
 from vbp.app.jobs.worker import Worker
 from vbp.app.player.messages import Frame, NetworkReady
 from vbp.app.player.playback import Player
+from vbp.comparing.pair import PairTable
 from vbp.drives.base import Drive
+from vbp.errors import VbpError
 from vbp.frames.strengths import Usual, sample_of, usual_of
 from vbp.frames.table import FrameTable
 from vbp.scores import steady_text
@@ -26,6 +29,7 @@ class Predictions(QObject):
     """Owns the table. Whoever listens to the player after this was made finds it up to date."""
 
     changed = Signal(int, int)  # frames first to last (not included) are predicted
+    pair_changed = Signal()  # `pair` is another, or holds more
     forgotten = Signal()  # all of them
     progress = Signal(int, int)  # done, total
     usual_changed = Signal()  # `usual`
@@ -36,12 +40,15 @@ class Predictions(QObject):
         super().__init__(parent)
         self._player = player
         self.table: FrameTable | None = None
+        self.pair: PairTable | None = None  # what both networks said, where there are two
         # Of the recording before: which and how it was read, by which network, and what that said.
         self._left: tuple[Subject, NetworkReady | None, FrameTable] | None = None
         self._returns = False
         self.running = False
+        self._part: tuple[int, int | None] = (0, None)  # what is being predicted
         self.sampling = False
         self.usual: Usual | None = None  # what strengths the masks of this drive have
+        self.usual_of_second: Usual | None = None
         failure = "The prediction of the whole drive stopped"
         self.worker: Worker[PredictRequest] = Worker("predict", predict, failure, self)
         self.worker.told.connect(self._on_predicted)
@@ -58,18 +65,43 @@ class Predictions(QObject):
         player.opened.connect(self._on_opened)
         player.network_ready.connect(lambda _: self.forget())
         player.shown.connect(self._on_shown)
+        player.second_changed.connect(self._on_second)
+        self.changed.connect(self._tell_pair)
 
     def forget(self) -> None:
         """What was said is of another recording, network or crop."""
         drive, ready = self._player.drive, self._player.ready
         spec = ready.network.spec if ready is not None else None
         self.table = FrameTable(drive, spec) if drive is not None else None
+        self._set_usual(None)
+        self.forgotten.emit()
+        self._begin_pair()
+
+    def _begin_pair(self) -> None:
+        """Of both networks nothing is known yet; nor how strong the second one's masks are, so a sample is taken."""
+        drive, ready, second = self._player.drive, self._player.ready, self._player.second
+        self.pair = None
+        if drive is not None and ready is not None and second is not None:
+            with suppress(VbpError):  # they predict different things: the comparison is about to end
+                self.pair = PairTable(drive, ready.network.spec, second.engine.spec)
+        self.usual_of_second = None
         self.sampler.cancel()
         self.sampling = False
         if drive is not None and ready is not None:
             self._soon.start(SAMPLE_AFTER_MS)
-        self._set_usual(None)
-        self.forgotten.emit()
+        self.pair_changed.emit()
+
+    def _on_second(self) -> None:
+        self._begin_pair()
+        if (
+            self.running and (request := self._request(*self._part)) is not None
+        ):  # from now on with both, or one
+            self.worker.cancel()
+            self.worker.ask(request)
+
+    def _tell_pair(self) -> None:
+        if self.pair is not None:
+            self.pair_changed.emit()
 
     def leave(self) -> None:
         """Another recording is about to be opened, which may turn out to be none."""
@@ -99,7 +131,7 @@ class Predictions(QObject):
     def start(self, first: int = 0, last: int | None = None) -> None:
         """Predict frames first to last in the background (default: the whole drive)."""
         if not self.running and (request := self._request(first, last)) is not None:
-            self.running = True
+            self.running, self._part = True, (first, last)
             self.worker.ask(request)
 
     def _request(self, first: int = 0, last: int | None = None) -> PredictRequest | None:
@@ -107,11 +139,13 @@ class Predictions(QObject):
         drive, ready, path = player.drive, player.ready, player.path
         if drive is None or ready is None or path is None or table is None:
             return None
+        second = player.second if self.pair is not None else None
         return PredictRequest(
             path,
             player.options,
-            [ready.network],
-            [table],
+            [ready.network, *([second.engine.network] if second is not None else [])],
+            table,
+            self.pair,
             ready.device,
             player.crop.at(drive.info.height, drive.info.width) if player.crop is not None else None,
             first,
@@ -131,8 +165,11 @@ class Predictions(QObject):
         if (table := self.table) is None:
             return
         sample = sample_of(len(table))
-        self._set_usual(usual_of(table.strength[sample]))
-        if not table.of_classes:
+        self.usual_of_second = usual_of(self.pair.b.strength[sample]) if self.pair is not None else None
+        again, usual = self.usual is not None, usual_of(table.strength[sample])
+        self._set_usual(usual)
+        self.pair_changed.emit()
+        if not again and not table.of_classes:
             predicted, driven = np.radians(table.predicted[sample]), np.radians(table.driven[sample])
             if text := steady_text(predicted, driven):
                 self.steady.emit(text)
@@ -155,7 +192,7 @@ class Predictions(QObject):
         self._soon.stop()
         self.sampler.cancel()
         if self._player.drive is None:
-            self.table = None
+            self.table = self.pair = None
 
     def _end(self, text: str) -> None:
         if self.running:
@@ -170,5 +207,10 @@ class Predictions(QObject):
         self.progress.emit(message.done, message.total)
 
     def _on_shown(self, frame: Frame) -> None:
-        if self.table is not None and frame.index < len(self.table) and self.table.add(frame.record):
+        if self.table is None or frame.index >= len(self.table):
+            return
+        news = self.table.add(frame.record)
+        if self.pair is not None and self._player.of_second(frame) is not None:
+            news |= self.pair.add(frame.record)
+        if news:
             self.changed.emit(frame.index, frame.index + 1)

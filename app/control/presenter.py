@@ -13,12 +13,14 @@ from vbp.app.control.methods import MethodPanels
 from vbp.app.control.predictions import Predictions
 from vbp.app.jobs.explain import LayersMade
 from vbp.app.panels.panels import Panels
+from vbp.app.panels.second import Two
 from vbp.app.player.messages import Frame, NetworkReady
 from vbp.app.player.playback import Player
 from vbp.app.state.marks import Marks
 from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.plot_parts import CLASSES, STEERING, UNKNOWN_CLASSES
 from vbp.classes import unknown_folders
+from vbp.comparing.masks import masks_differ
 from vbp.drives.base import Drive
 from vbp.drives.holes import find_holes, played_ns
 from vbp.readable import clock
@@ -64,6 +66,7 @@ class Presenter(QObject):
         predictions.progress.connect(panels.status.show_progress)
         predictions.ended.connect(lambda _: panels.status.end_progress())
         player.network_ready.connect(self.on_network)
+        player.second_changed.connect(lambda: panels.second.show_two(None))
         player.state_changed.connect(self.on_state)
         player.pace_changed.connect(lambda speed, _: panels.transport.set_speed(speed))
         panels.angle.seek_requested.connect(player.seek)
@@ -128,6 +131,7 @@ class Presenter(QObject):
         p.visualbackprop.show_map(None, None)
         p.visualbackprop.set_caption("")
         p.prediction.clear()
+        p.second.show_two(None)
         p.status.forget_measured()
         p.status.end_progress()
         self._forget_behind()
@@ -191,6 +195,7 @@ class Presenter(QObject):
             self._forget_behind()
         p.prediction.show_frame(record, place.frames, clock(place.seconds))
         self._compare(frame, current=True)
+        self._show_second(frame)
         if live:
             self.live.add(frame, place.seconds)
         else:
@@ -222,6 +227,15 @@ class Presenter(QObject):
 
     def _compare(self, frame: Frame, current: bool) -> None:
         self.panels.compare.add(frame.record, current, self.panels.prediction.words(frame.record))
+
+    def _show_second(self, frame: Frame) -> None:
+        second, record = self.player.of_second(frame), frame.record
+        if second is None or record.image is None or record.result is None:
+            self.panels.second.show_two(None, record.gap)
+            return
+        height, width = record.image.shape[:2]
+        differ = masks_differ(record.result, second, width, height) if "second" in self.seen else math.nan
+        self.panels.second.show_two(Two(record, second, 1 - differ))
 
     def _show_input(self, frame: Frame) -> None:
         panel, result = self.panels.visualbackprop, frame.result
@@ -259,6 +273,9 @@ class Presenter(QObject):
             self.panels.compare.set_seen(seen)
             if seen and not self.player.playing:
                 self.panels.compare.want_missing()
+        elif name == "second":
+            if seen and self.player.shown_frame is not None:
+                self._show_second(self.player.shown_frame)
         elif seen:
             self.ask()
 
@@ -324,6 +341,7 @@ class Presenter(QObject):
             view.set_overlay(overlay)
         self.panels.compare.set_overlay(overlay)
         self.panels.run.set_overlay(overlay)
+        self.panels.second.set_overlay(overlay)
 
     def on_state(self) -> None:
         playing = self.player.playing

@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from vbp.app.control.network import NetworkControl
+from vbp.app.control.second import SecondControl
 from vbp.app.control.source import SourceControl
 from vbp.app.control.view import ViewControl
 from vbp.app.player.playback import Player
@@ -30,16 +31,17 @@ class SessionControl:
         player: Player,
         source: SourceControl,
         network: NetworkControl,
+        second: SecondControl,
         view: ViewControl,
         settings: Settings,
         notice: Notice,
         owned_by_run: Callable[[str], bool],
     ) -> None:
         self._window, self._player, self._source = window, player, source
-        self._network, self._view = network, view
+        self._network, self._second, self._view = network, second, view
         self._settings, self._notice, self._owned_by_run = settings, notice, owned_by_run
         source.leaving.connect(self.remember)
-        source.network_kept.connect(network.bring_back)
+        source.networks_kept.connect(self._bring_back)
 
     def remember(self) -> None:
         """Keep the frame and the network of the open recording for the next time; marks and crop are kept already."""
@@ -48,8 +50,14 @@ class SessionControl:
             return
         changes: dict[str, object] = {"frame": player.target}
         if player.ready is not None and not self._owned_by_run(player.ready.name):
-            changes["networks"] = (str(NetworkSource.parse(player.ready.name).absolute()),)
+            first = str(NetworkSource.parse(player.ready.name).absolute())
+            changes["networks"] = (first, *filter(None, [self._second.kept()]))
         self._settings.change_document(str(player.path.resolve()), **changes)
+
+    def _bring_back(self, networks: tuple[str, ...]) -> None:
+        """Those that were in use with a recording: the first, and the one beside it."""
+        self._network.bring_back(networks[0])
+        self._second.bring_back(networks[1] if len(networks) > 1 else "")
 
     def document(self) -> Document:
         """What is open now, and what was said about it."""
@@ -106,4 +114,4 @@ class SessionControl:
             self._settings.keep_document(str(drive.resolve()), replace(document, drive="", layout=""))
             self._source.open_drive(drive, document.options, document.frame or 0, document.min_speed)
         elif document.networks:
-            self._network.bring_back(document.networks[0])
+            self._bring_back(document.networks)

@@ -45,7 +45,7 @@ class SourceControl(QObject):
         Signal()
     )  # what was open before is about to be opened again, as what came after it was no recording
     closed = Signal()
-    network_kept = Signal(str)  # the one in use when this recording was open last
+    networks_kept = Signal(object)  # the names of those in use when this recording was open last
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class SourceControl(QObject):
         if frame is None:
             frame = kept.frame or 0
         if with_network and kept.networks:
-            self.network_kept.emit(kept.networks[0])
+            self.networks_kept.emit(kept.networks)
         if player.drive is not None and player.path is not None:
             self._before = (player.path, player.options, player.target, player.min_speed)
         player.open(path, options, frame, min_speed)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vbp.app.jobs.worker import Worker
+from vbp.comparing.pair import PairTable
 from vbp.drives.base import OpenOptions
 from vbp.drives.opening import open_drive
 from vbp.frames import run_frames
@@ -28,14 +29,16 @@ TELL_EVERY_S = 0.3
 class PredictRequest:
     """Frames `first` to `last` of the recording at `path`, by the very networks that the window shows.
 
-    tables: where each network's predictions go; nobody takes any out, so they may be filled from two threads.
+    table: where the first network's predictions go; pair: where those of both go, of two. Nobody takes any out, so they may be
+    filled from two threads.
     crop: what the networks see, in the frame's pixels. busy: what comes first; meanwhile nothing is predicted.
     """
 
     path: Path
     options: OpenOptions
     networks: Sequence[Network]
-    tables: Sequence[FrameTable]
+    table: FrameTable
+    pair: PairTable | None
     device: str
     crop: Rect | None
     first: int
@@ -46,7 +49,7 @@ class PredictRequest:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Frames first to last (not included) are in the tables; `done` of `total` so far."""
+    """Frames first to last (not included) are in the table; `done` of `total` so far."""
 
     first: int
     last: int
@@ -68,8 +71,9 @@ def predict(request: PredictRequest, worker: Worker[PredictRequest]) -> None:
             with closing(run_frames(drive, engines, FrameRequest(), indices)) as frames:
                 for done, frame in enumerate(frames, 1):
                     worker.rest_while(request.busy)
-                    for k, table in enumerate(request.tables):
-                        table.add(replace(frame, results=frame.results[k : k + 1]))  # a gap has none
+                    request.table.add(frame)
+                    if request.pair is not None:
+                        request.pair.add(frame)
                     end = frame.index + 1
                     if time.monotonic() - last_told > TELL_EVERY_S or done == len(indices):
                         worker.tell(Predicted(started, end, done, len(indices)))

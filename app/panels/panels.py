@@ -17,6 +17,7 @@ from vbp.app.panels.masked import MaskedView
 from vbp.app.panels.method import MethodPanel
 from vbp.app.panels.prediction import PredictionPanel
 from vbp.app.panels.run import RunPanel
+from vbp.app.panels.second import SecondPanel
 from vbp.app.panels.spec import SpecPanel
 from vbp.app.panels.status import StatusLine
 from vbp.app.panels.transport import Transport
@@ -48,6 +49,7 @@ class Panels:
     run: RunPanel
     evidence: EvidencePanel
     findings: FindingsPanel
+    second: SecondPanel
     spec: SpecPanel
     transport: Transport
     status: StatusLine
@@ -89,6 +91,7 @@ def make_panels(actions: dict[str, QAction], picture: MaskedView) -> Panels:
         run=RunPanel(),
         evidence=EvidencePanel(),
         findings=FindingsPanel(),
+        second=SecondPanel(),
         spec=SpecPanel(),
         transport=Transport(actions),
         status=StatusLine(),

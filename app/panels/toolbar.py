@@ -17,12 +17,13 @@ from vbp.app.widgets.target_box import TargetBox
 from vbp.models.source import NetworkSource
 
 SPACING = 4  # pixels between two things on the bar
-OPEN_OTHER = "\0open"  # no path holds it
+OPEN_OTHER, COMPARE = "\0open", "\0compare"  # no path holds them
 
 
 class TopBar(QToolBar):
     network_chosen = Signal(str)  # a name or a path
     open_network_requested = Signal()
+    compare_requested = Signal()
     device_chosen = Signal(str)
     overlay_changed = Signal(object)  # Overlay
     target_chosen = Signal(str)
@@ -131,6 +132,7 @@ class TopBar(QToolBar):
             self._add_file(path)
         self.network.insertSeparator(self.network.count())
         self.network.addItem("Open network file…", OPEN_OTHER)
+        self.network.addItem("Compare with…", COMPARE)
         chosen = self.device.currentData()
         self.device.clear()
         self.device.addItem("Automatic", "auto")
@@ -171,9 +173,9 @@ class TopBar(QToolBar):
 
     def _network_picked(self, index: int) -> None:
         name = self.network.itemData(index)
-        if name == OPEN_OTHER:
+        if name in (OPEN_OTHER, COMPARE):
             self.set_network(self._wanted)
-            self.open_network_requested.emit()
+            (self.open_network_requested if name == OPEN_OTHER else self.compare_requested).emit()
         elif name:
             self.network_chosen.emit(str(name))
 

@@ -17,7 +17,8 @@ class Frame:
 
     seq: the number of the request it answers. record: what is known of it, with the network's result once it was run.
     lossless: it must not be replaced on the way. beside: it is wanted for comparison only, and does not become the
-    frame on the screen. network: the generation of the network that ran over it.
+    frame on the screen. network: the generation of the network that ran over it; second: that of the one beside it, whose
+    result is the second one of the record; 0 where none did.
     """
 
     generation: int
@@ -26,6 +27,7 @@ class Frame:
     lossless: bool = False
     beside: bool = False
     network: int = 0
+    second: int = 0
 
     @property
     def index(self) -> int:
@@ -97,6 +99,15 @@ class NetworkReady:
     network: Any
     device: str
     device_text: str
+
+
+@dataclass(frozen=True)
+class Second:
+    """A network to run beside the first one, over the same frames. engine: vbp.engine.Engine, ready to run."""
+
+    generation: int  # 1 and more
+    name: str  # as it was asked for
+    engine: Any
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The thread that owns the network: loads it, and runs it over the frames that come."""
+"""The thread that owns the network: loads it, and runs it over the frames that come, with a second one where there is one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vbp.app.player.mailbox import Mailbox
-from vbp.app.player.messages import Choices, Frame, NetworkFailed, NetworkReady, Trouble
+from vbp.app.player.messages import Choices, Frame, NetworkFailed, NetworkReady, Second, Trouble
 from vbp.app.state.crops import ChosenCrop
 from vbp.errors import SizeUnknownError, VbpError
 from vbp.frames import run_frame
@@ -49,8 +49,10 @@ class ModelThread(threading.Thread):
         self.crop: ChosenCrop | None = None  # instead of the network's own rule; from the next frame on
         self.engine: Engine | None = None
         self.generation = 0  # of that engine's network
+        self._second: Second | None = None
+        self._leaving: list[Second] = []
         self._loading = False
-        self._last_trouble = ""
+        self._complained: set[str] = set()  # of the networks in use
         self._told_choices = False
 
     @property
@@ -62,6 +64,13 @@ class ModelThread(threading.Thread):
         with self._wake:
             self._load = Load(generation, name, device)
             self._loading = True
+            self._wake.notify_all()
+
+    def set_second(self, second: Second | None) -> None:
+        """What runs beside the network, from the next frame on; it belongs to this thread then."""
+        with self._wake:
+            self._leaving += [self._second] if self._second is not None else []
+            self._second = second
             self._wake.notify_all()
 
     def stop(self) -> None:
@@ -77,12 +86,15 @@ class ModelThread(threading.Thread):
     def run(self) -> None:
         while True:
             with self._wake:
-                while not self._stopped and self._load is None and self.frames.empty:
+                while not (self._stopped or self._load or self._leaving) and self.frames.empty:
                     self._wake.wait()
                 if self._stopped:
                     break
                 load, self._load = self._load, None
+                leaving, self._leaving = self._leaving, []
             try:
+                for one in leaving:
+                    one.engine.close()
                 if load is not None:
                     self._open(load)
                 elif (frame := self.frames.take()) is not None:
@@ -92,6 +104,8 @@ class ModelThread(threading.Thread):
                 self._tell(Trouble(f"The network's thread met an error: {error}"))
         if self.engine is not None:
             self.engine.close()
+        for one in (*self._leaving, *([self._second] if self._second is not None else [])):
+            one.engine.close()
 
     def _open(self, load: Load) -> None:
         try:
@@ -122,6 +136,7 @@ class ModelThread(threading.Thread):
             self.generation = load.generation
             before, self.engine = self.engine, engine
             self._loading = False
+            self._complained.clear()
         if before is not None:
             before.close()
         self._tell(
@@ -142,18 +157,34 @@ class ModelThread(threading.Thread):
             try:
                 chosen = self.crop
                 crop = chosen.at(*frame.image.shape[:2]) if chosen is not None else None
-                record = run_frame(frame.record, [engine], FrameRequest(crop=crop))
+                request = FrameRequest(crop=crop)
+                record = run_frame(frame.record, [engine], request)
                 frame = replace(frame, record=record, network=self.generation)
-                self._last_trouble = ""
+                frame = self._run_second(frame, request)
             except Exception as error:  # the picture is still worth showing
-                text = f"The network could not be run: {error}"
-                if text != self._last_trouble:
-                    self._last_trouble = text
-                    log.exception("running the network")
-                    self._tell(Trouble(text))
+                self._complain(f"The network could not be run: {error}")
         if self.on_pass is not None:
             self.on_pass(frame)
         if frame.lossless:
             self._screen.put_when_empty(frame)
         else:
             self._screen.put(frame)
+
+    def _run_second(self, frame: Frame, request: FrameRequest) -> Frame:
+        """Apart from the first, which is shown whatever becomes of the second."""
+        second = self._second
+        if second is None or frame.beside:
+            return frame
+        try:
+            other = run_frame(frame.record, [second.engine], request)
+        except Exception as error:
+            self._complain(f"The second network could not be run: {error}")
+            return frame
+        record = replace(frame.record, results=(*frame.record.results, *other.results))
+        return replace(frame, record=record, second=second.generation)
+
+    def _complain(self, text: str) -> None:
+        if text not in self._complained:
+            self._complained.add(text)
+            log.exception("running a network")
+            self._tell(Trouble(text))

@@ -21,6 +21,7 @@ from vbp.app.player.messages import (
     NetworkFailed,
     NetworkReady,
     PlayEnded,
+    Second,
     Trouble,
 )
 from vbp.app.player.model_thread import ModelThread
@@ -31,6 +32,7 @@ from vbp.app.state.crops import ChosenCrop
 from vbp.drives.base import Drive, OpenOptions
 from vbp.live.records import CaptureState, LiveEvent, LiveFailure, LiveRequest, RecordingState
 from vbp.live.session import LiveSession
+from vbp.results import NetworkResult
 
 if TYPE_CHECKING:
     from vbp.engine import Engine
@@ -62,6 +64,7 @@ class Player(QObject):
     network_loading = Signal(str)
     network_ready = Signal(object)  # NetworkReady
     network_failed = Signal(object)  # NetworkFailed
+    second_changed = Signal()  # `second`
     superseded = Signal()  # what was asked about earlier passes: another source, network or crop
     trouble = Signal(object)  # Trouble
 
@@ -88,6 +91,7 @@ class Player(QObject):
         self.realtime = True
         self.speed = 1.0
         self.ready: NetworkReady | None = None
+        self.second: Second | None = None  # a network beside it
         self.loading = False
         self.network_name = ""
         self._generation = 0  # of the newest source
@@ -205,6 +209,18 @@ class Player(QObject):
         self.network_loading.emit(name)
         self._model.load(self._network_generation, name, device)
         self._nudge()
+
+    def set_second(self, second: Second | None) -> None:
+        """Run another network beside the first over every frame, or stop that."""
+        self.second = second
+        self._model.set_second(second)
+        self.second_changed.emit()
+        self._show_again()
+
+    def of_second(self, frame: Frame) -> NetworkResult | None:
+        """What the second network in use made of a frame."""
+        second = self.second
+        return frame.record.results[1] if second is not None and frame.second == second.generation else None
 
     def set_crop(self, crop: ChosenCrop | None) -> None:
         """What the network sees from now on; None: by its own rule. The picture on the screen is seen anew."""

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from vbp.app import theme
 from vbp.app.control.camera import CameraControl
 from vbp.app.control.crop import CropControl
+from vbp.app.control.differences import DifferencesControl
 from vbp.app.control.evidence import EvidenceControl
 from vbp.app.control.explanations import Explanations
 from vbp.app.control.export import ExportControl
@@ -29,6 +30,7 @@ from vbp.app.control.predictions import Predictions
 from vbp.app.control.presenter import Presenter
 from vbp.app.control.record import RecordControl
 from vbp.app.control.run import RunControl
+from vbp.app.control.second import SecondControl
 from vbp.app.control.session import SessionControl
 from vbp.app.control.snapshot import SnapshotControl
 from vbp.app.control.source import SourceControl
@@ -184,6 +186,7 @@ class MainWindow(QMainWindow):
         self.findings = FindingsControl(
             player, self.predictions, marks, panels.findings, panels.transport.timeline, self
         )
+        self.differences = DifferencesControl(player, self.predictions, panels, notice, self)
         self.live = self.presenter.live
         editor = CropEditor(self.picture, self.picture.picture_rect)
         self._centre_box.insertWidget(0, editor.bar)
@@ -236,8 +239,26 @@ class MainWindow(QMainWindow):
         self.spec = SpecControl(
             self, player, self.network, panels.spec, self.docks["spec"], drawer, notice, self.view.make_room
         )
+        self.second = SecondControl(
+            self,
+            player,
+            panels.second,
+            self.docks["second"],
+            self.top,
+            settings,
+            notice,
+            actions["stop-comparing"],
+        )
         self.session = SessionControl(
-            self, player, self.source, self.network, self.view, settings, notice, self.run.owns
+            self,
+            player,
+            self.source,
+            self.network,
+            self.second,
+            self.view,
+            settings,
+            notice,
+            self.run.owns,
         )
         self.export = ExportControl(self, player, marks, self.presenter, settings, notice)
 
@@ -287,7 +308,10 @@ class MainWindow(QMainWindow):
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
         if paths:
             event.acceptProposedAction()
-            self.drop(paths[0])
+            if looks_like_network(paths[0]) and self.second.takes_drop(event.position().toPoint()):
+                self.second.use(str(paths[0]))
+            else:
+                self.drop(paths[0])
 
     def drop(self, path: Path) -> None:
         if path.suffix == SUFFIX and path.is_file():
@@ -321,7 +345,15 @@ class MainWindow(QMainWindow):
         self.settings.flush()
         self.hide()
         left = self.export.close()  # first: an export that runs is to end soon
-        owners = (self.predictions, self.explanations, self.evidence, self.findings, self.run, self.spec)
+        owners = (
+            self.predictions,
+            self.explanations,
+            self.evidence,
+            self.findings,
+            self.run,
+            self.spec,
+            self.second,
+        )
         workers = [self.predictions.sampler, *(owner.worker for owner in owners)]
         for worker in workers:
             worker.stop()

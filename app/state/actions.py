@@ -56,6 +56,11 @@ PANELS: tuple[tuple[str, str, str], ...] = (
     ("method-5", "Method 5", FURTHER),
     ("method-6", "Method 6", FURTHER),
     ("findings", "Findings", "The moments of the drive that are worth looking at, the heaviest first"),
+    (
+        "second",
+        "Second network",
+        "The mask of a second network beside the first one's, and by how much their angles differ",
+    ),
     ("spec", "Specification", "What the network gets of a picture, and what its output means"),
 )
 
@@ -70,6 +75,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
       tip="Camera, steering, unit, rate and speed"),
     A("camera", "File", "Open &camera…", ("C",), "camera.choose", tip="Watch a camera live", icon="camera"),
     A("open-network", "File", "Open &network file…", ("Ctrl+N",), "network.open_file"),
+    A("compare-with", "File", "Compare &with…", ("Ctrl+K",), "second.choose",
+      tip="Run a second network beside this one"),
+    A("stop-comparing", "File", "S&top comparing", (), "second.stop"),
     A("edit-spec", "File", "Edit &specification…", ("Ctrl+Shift+N",), "spec.edit",
       tip="What the network gets of a picture"),
     A("open-run", "File", "Open &training run…", ("T", "Ctrl+T"), "run.choose",
@@ -118,6 +126,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A("next-finding", "Marks", "Next &finding", ("D",), "findings.go", 1,
       "Go to 2 s before the next finding"),
     A("previous-finding", "Marks", "Previous f&inding", ("Shift+D",), "findings.go", -1),
+    A("next-difference", "Marks", "Next largest di&fference", ("Ctrl+D",), "differences.go", 1,
+      "Go to where two networks differ most; again: to where they differ next most"),
+    A("previous-difference", "Marks", "Previous largest difference", ("Ctrl+Shift+D",), "differences.go", -1),
     A("worst", "Marks", "Go to the largest &error", ("E",), "playback.go_worst",
       tip="Go to the largest error of the frames predicted so far"),
     A("predict", "Analysis", "&Predict the whole drive", ("P",), "playback.toggle_predict",

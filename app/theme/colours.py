@@ -23,6 +23,7 @@ class Colours:
     accent: QColor  # what can be grabbed or is chosen
     driven: QColor  # the driver's angle, everywhere
     predicted: QColor  # the network's angle, everywhere
+    second: QColor  # that of a second network beside it
     error: QColor  # actual - predicted, and errors in words
     warning: QColor
     mask: QColor
@@ -41,6 +42,7 @@ DARK = Colours(
     accent=QColor(palette.ACCENT),
     driven=QColor(palette.DRIVEN),
     predicted=QColor(palette.PREDICTED),
+    second=QColor(palette.SECOND),
     error=QColor(palette.ERROR),
     warning=QColor(palette.WARNING),
     mask=QColor(palette.MASK),
@@ -58,6 +60,7 @@ LIGHT = Colours(
     accent=QColor("#1f6fd1"),
     driven=QColor("#5f7388"),
     predicted=QColor("#cc6200"),
+    second=QColor("#4a3fd0"),
     error=QColor("#a8448a"),
     warning=QColor("#8f6a00"),
     mask=QColor("#e0261b"),

@@ -25,7 +25,7 @@ from vbp.app.widgets.plot_parts import (
     add_text,
     add_zero,
     dress_axes,
-    legend_entry,
+    legend,
     single_shot,
     thin_pen,
 )
@@ -53,6 +53,7 @@ class AnglePlot(QWidget):
         self._driven: Floats = np.zeros(0)
         self._predicted: Floats = np.zeros(0)
         self._error: Floats = np.zeros(0)
+        self._second: Floats | None = None
         self._labelled = False
         self._meaning = STEERING
         self._peaks = [0.0, 0.0, 0.0]  # |driven|, |predicted|, |error|
@@ -81,10 +82,10 @@ class AnglePlot(QWidget):
 
         self._curves = {
             name: pg.PlotCurveItem(connect="finite", antialias=True)
-            for name in ("driven", "predicted", "error")
+            for name in ("driven", "second", "predicted", "error")
         }
-        for name, plot in (("driven", self._upper), ("predicted", self._upper), ("error", self._lower)):
-            plot.addItem(self._curves[name])
+        for name, curve in self._curves.items():
+            (self._lower if name == "error" else self._upper).addItem(curve)
         self._zeros = [add_zero(plot) for plot in (self._upper, self._lower)]
         self._regions = [add_region(plot) for plot in (self._upper, self._lower)]
         self._lines = [add_cursor(plot, self._dragged, self._dropped) for plot in (self._upper, self._lower)]
@@ -157,11 +158,9 @@ class AnglePlot(QWidget):
         """The prediction of frame `i`; drawn soon, together with the others that arrive meanwhile."""
         if 0 <= i < len(self._predicted):
             self._predicted[i] = deg
-            self._error[i] = error = self._driven[i] - deg
-            if abs(deg) > self._peaks[1]:
-                self._peaks[1] = abs(deg)
-            if abs(error) > self._peaks[2]:
-                self._peaks[2] = abs(error)
+            self._error[i] = self._driven[i] - deg
+            self._peaks[1] = max(self._peaks[1], abs(deg))  # which NaN is not
+            self._peaks[2] = max(self._peaks[2], abs(self._error[i]))
             self._soon(self._data_timer)
 
     def set_predicted_many(self, first: int, deg: Floats) -> None:
@@ -176,6 +175,12 @@ class AnglePlot(QWidget):
         self._error[part] = self._driven[part] - deg[:n]
         self._peaks[1] = max(self._peaks[1], peak(self._predicted[part]))
         self._peaks[2] = max(self._peaks[2], peak(self._error[part]))
+        self._soon(self._data_timer)
+
+    def set_second(self, deg: Floats | None) -> None:
+        """What a second network predicts, (N,) with NaN where not known; None: there is none. It is read when drawn: it may fill."""
+        self._second = deg
+        self._write()
         self._soon(self._data_timer)
 
     def clear_predicted(self) -> None:
@@ -294,8 +299,10 @@ class AnglePlot(QWidget):
             self._fit_degrees()
         x0, x1 = self.view_range()
         columns = int(self._upper.vb.width() * self.devicePixelRatioF())
+        second = np.full(len(self._times), np.nan) if self._second is None else self._second
         for name, values, bridge, parts in (
             ("driven", self._driven, 1, self._parts),
+            ("second", second, self._bridge, self._seen_parts),
             ("predicted", self._predicted, self._bridge, self._seen_parts),
             ("error", self._error, self._bridge, self._seen_parts),
         ):
@@ -309,6 +316,7 @@ class AnglePlot(QWidget):
                     plot.setYRange(-4, 104, padding=0)
             return
         driven, predicted, error = self._peaks
+        predicted = max(predicted, peak(self._second) if self._second is not None else 0.0)
         # a network that goes wild must not flatten the driver's curve
         most = nice_limit(min(max(driven, predicted), 2 * driven) if self._labelled else predicted)
         for plot, limit in ((self._upper, most), (self._lower, nice_limit(min(error, 2 * most)))):
@@ -371,17 +379,9 @@ class AnglePlot(QWidget):
     def _write(self) -> None:
         """The legends, and what is said where there is nothing to draw."""
         c = theme.colours()
-
         n = len(self._times)
         words = self._meaning
-        parts = [legend_entry(c.predicted, words.predicted)]
-        if self._labelled:
-            parts = (
-                [legend_entry(c.driven, words.driven)] * bool(words.driven)
-                + parts
-                + [legend_entry(c.error, words.error)]
-            )
-        self._legend.setText("&nbsp;&nbsp;&nbsp;&nbsp;".join(parts) if n else "")
+        self._legend.setText(legend(words, self._labelled, self._second is not None) if n else "")
         said = (
             "" if n else self.empty_text,
             (words.unlabelled or self.unlabelled_text) if n and not self._labelled else "",

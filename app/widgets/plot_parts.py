@@ -161,6 +161,20 @@ def legend_entry(colour: QColor, text: str, dashed: bool = False) -> str:
     )
 
 
+def legend(words: Meaning, labelled: bool, second: bool) -> str:
+    """The series that are drawn: with what is known to compare with, with a second network's."""
+    c = theme.colours()
+    entries = (
+        (labelled, c.driven, words.driven),
+        (True, c.predicted, words.predicted),
+        (second, c.second, "second network"),
+        (labelled, c.error, words.error),
+    )
+    return "&nbsp;&nbsp;&nbsp;&nbsp;".join(
+        legend_entry(col, text) for on, col, text in entries if on and text
+    )
+
+
 def add_zero(plot: Any) -> Any:
     """The line at 0°, behind the curves."""
     line = pg.InfiniteLine(pos=0, angle=0)

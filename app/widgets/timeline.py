@@ -13,13 +13,13 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from vbp.app import theme
 from vbp.app.widgets.series import nice_limit
-from vbp.app.widgets.timeline_strip import gap_runs, paint_strengths, paint_strip
+from vbp.app.widgets.timeline_strip import gap_runs, paint_differences, paint_strengths, paint_strip
 from vbp.frames.strengths import Usual
 from vbp.readable import clock, how_long
 
 PAD = 12.0
 LANE = 13.0  # above the strip: bookmarks and the handles of A and B
-BELOW = 6.0  # under the strip: how strong masks are
+BELOW = 6.0  # under the strip: how strong masks are, and another one where two networks are compared: how they differ
 REACH = 6.0  # pixels around a handle that still take it
 APART = 8.0  # pixels of a part of the recording, at least
 STRIP_MS = 100  # new errors are drawn at most this often
@@ -44,6 +44,7 @@ class Timeline(QWidget):
         self._peak = 0.0
         self._strengths: Floats = np.zeros(0)
         self._usual: Usual | None = None
+        self._differences: Floats | None = None
         self._bookmarks: list[int] = []
         self._findings: list[tuple[int, int]] = []
         self._marks: list[int | None] = [None, None]
@@ -52,7 +53,7 @@ class Timeline(QWidget):
         self._asked = -1
         self._hover: float | None = None
         self._strip: QPixmap | None = None
-        self._below: QPixmap | None = None
+        self._below: list[QPixmap] = []
         self._strip_key: tuple[object, ...] = ()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -74,7 +75,7 @@ class Timeline(QWidget):
         self._times = np.asarray(times_s, dtype=np.float64)
         self._errors = np.full(len(self._times), np.nan)
         self._peak = 0.0
-        self._strengths = np.zeros(0)
+        self._strengths, self._differences = np.zeros(0), None
         self._bookmarks, self._findings = [], []
         self._marks = [None, None]
         self._position = 0
@@ -114,6 +115,15 @@ class Timeline(QWidget):
         self._strengths = strengths
         self._refresh()
 
+    def set_differences(self, values: Floats | None) -> None:
+        """Of two networks' angles, of every frame, NaN where unknown; None: there is one network."""
+        other = (values is None) != (self._differences is None)
+        self._differences = values
+        if other:
+            self._refresh()
+        elif not self._timer.isActive():
+            self._timer.start()
+
     def set_usual(self, usual: Usual | None) -> None:
         """What strengths the drive has; without that there is no strip of them."""
         self._usual = usual
@@ -145,8 +155,9 @@ class Timeline(QWidget):
     def track(self) -> QRectF:
         """Where the strip lies."""
         right = PAD + self._text_width() + PAD
+        below = BELOW if self._differences is None else 2 * BELOW - 1
         return QRectF(
-            PAD, LANE, max(1.0, self.width() - PAD - right), max(4.0, self.height() - LANE - 6 - BELOW)
+            PAD, LANE, max(1.0, self.width() - PAD - right), max(4.0, self.height() - LANE - 6 - below)
         )
 
     def x_of(self, i: int) -> float:
@@ -172,6 +183,8 @@ class Timeline(QWidget):
             parts.append(f"error {self._errors[i]:.1f}{self._unit}")
         if self._usual is not None and i < len(self._strengths):
             parts += [weak] if (weak := self._usual.words(float(self._strengths[i]))) else []
+        if self._differences is not None and np.isfinite(self._differences[i]):
+            parts.append(f"difference of the networks {abs(self._differences[i]):.1f}{self._unit}")
         if i in self._bookmarks:
             parts.append("bookmark")
         if i in self._holes:
@@ -280,7 +293,11 @@ class Timeline(QWidget):
             self._strip = paint_strip(self._errors, nice_limit(self._peak), runs, width, height, dpr)
             self._strip_key = (width, height, dpr)
             tall = max(1, round((BELOW - 2) * dpr))
-            self._below = paint_strengths(self._strengths, self._usual, width, tall, dpr)
+            self._below = []
+            if self._differences is not None:
+                self._below.append(paint_differences(self._differences, width, tall, dpr))
+            if (strengths := paint_strengths(self._strengths, self._usual, width, tall, dpr)) is not None:
+                self._below.append(strengths)
         return self._strip
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -289,8 +306,8 @@ class Timeline(QWidget):
         c = theme.colours()
         t = self.track()
         painter.drawPixmap(t.topLeft(), self._strip_pixmap(t))
-        if self._below is not None:
-            painter.drawPixmap(QPointF(t.left(), t.bottom() + 3), self._below)
+        for k, below in enumerate(self._below):
+            painter.drawPixmap(QPointF(t.left(), t.bottom() + 3 + k * (BELOW - 1)), below)
         painter.setPen(QPen(c.border, 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRoundedRect(t.adjusted(-0.5, -0.5, 0.5, 0.5), 2, 2)

@@ -95,7 +95,25 @@ def paint_strengths(
     ink = dim * (1 - part) + bright * part
     ink[known & (weakest < low)] = _bgra(c.warning)
     ink[~known] = _bgra(c.window)
+    return _line(ink, height, dpr)
+
+
+def paint_differences(differences: Floats, width: int, height: int, dpr: float) -> QPixmap:
+    """By how much two networks differ, as strength of the second one's colour, up to the largest difference."""
+    c = theme.colours()
+    bars = bin_max(np.abs(differences), width)
+    known = np.isfinite(bars)
+    most = max(float(bars[known].max()) if known.any() else 0.0, 1e-6)
+    part = (np.where(known, bars, 0.0) / most)[:, None]
+    ink = np.array(_bgra(c.border)) * (1 - part) + np.array(_bgra(c.second)) * part
+    ink[~known] = _bgra(c.window)
+    return _line(ink, height, dpr)
+
+
+def _line(ink: Floats, height: int, dpr: float) -> QPixmap:
+    """A strip of one colour (4,) in each column."""
     pixels = np.repeat(ink.astype(np.uint8)[None], height, axis=0)
+    width = len(ink)
     image = QImage(pixels.data, width, height, width * 4, QImage.Format.Format_RGB32)
     pixmap = QPixmap.fromImage(image)
     pixmap.setDevicePixelRatio(dpr)

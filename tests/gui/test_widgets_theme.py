@@ -37,7 +37,7 @@ def test_text_and_series_can_be_read(c: Colours):
     for ground in (c.window, c.panel, c.raised):
         assert contrast(c.text, ground) >= 7
         assert contrast(c.muted, ground) >= 4.5
-        for series in (c.driven, c.predicted, c.error, c.warning, c.accent):
+        for series in (c.driven, c.predicted, c.second, c.error, c.warning, c.accent):
             assert contrast(series, ground) >= 3
 
 
