@@ -18,6 +18,7 @@ from vbp.overlay import Rect
 from vbp.reading import read_file
 
 FORMAT, VERSION = "vbp session", 1
+VERDICTS = ("real", "known", "ignored")
 SUFFIX = ".vbp"
 LARGEST = 16 * 2**20  # bytes of a file; a session is a few thousand
 
@@ -28,7 +29,7 @@ class Document:
 
     drive: the recording's path; min_speed: m/s, what is slower is not played. networks: as `NetworkSource` reads them.
     crop: None for the network's own rule. frame: what was shown last; a, b: the part to repeat; notes: by frame.
-    layout: where the panels stand, as the window writes it, in base64.
+    verdicts: on findings, "real", "known" or "ignored" by `Finding.key`. layout: where the panels stand, as the window writes it, in base64.
     """
 
     drive: str = ""
@@ -42,6 +43,7 @@ class Document:
     bookmarks: tuple[int, ...] = ()
     notes: Mapping[int, str] = field(default_factory=dict)
     looping: bool = False
+    verdicts: Mapping[str, str] = field(default_factory=dict)
     layout: str = ""
 
 
@@ -170,6 +172,12 @@ def _notes(value: Any) -> dict[int, str]:
     return {_whole(int(key)): _text(text) for key, text in value.items()}
 
 
+def _verdicts(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(word in VERDICTS for word in value.values()):
+        raise ValueError
+    return {_text(key): word for key, word in value.items()}
+
+
 def _options(value: Any) -> OpenOptions:
     camera, unit, sign = (_or_none(_text)(value[key]) for key in ("camera", "angle_unit", "angle_sign"))
     steering, speed = (_or_none(_text)(value.get(key)) for key in ("steering", "speed"))
@@ -200,5 +208,6 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "bookmarks": _frames,
     "notes": _notes,
     "looping": _flag,
+    "verdicts": _verdicts,
     "layout": _text,
 }

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vbp.app.state.crops import MOST, ChosenCrop
-from vbp.app.state.document import READERS, SUFFIX, Document, from_text, load, save, to_text
+from vbp.app.state.document import READERS, SUFFIX, VERDICTS, Document, from_text, load, save, to_text
 from vbp.drives.base import OpenOptions
 from vbp.errors import VbpError
 from vbp.overlay import Rect
@@ -49,6 +49,7 @@ def documents(draw: st.DrawFn) -> Document:
         bookmarks=tuple(sorted(draw(st.sets(FRAMES, max_size=8)))),
         notes=draw(st.dictionaries(FRAMES, TEXTS, max_size=4)),
         looping=draw(st.booleans()),
+        verdicts=draw(st.dictionaries(TEXTS, st.sampled_from(VERDICTS), max_size=4)),
         layout=draw(TEXTS),
     )
 

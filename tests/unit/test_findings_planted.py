@@ -17,6 +17,7 @@ from vbp.drives import open_drive
 from vbp.findings.find import find
 from vbp.findings.finding import Observed
 from vbp.findings.observe import observe, request_for
+from vbp.findings.table import core_words
 from vbp.frames import run_frames
 from vbp.frames.table import FrameTable
 
@@ -105,6 +106,8 @@ def test_what_was_planted_is_found_and_nothing_else(seen: Observed) -> None:
         assert one.speed_mps == 10 and one.weight > 0 and one.area >= 0
     black, label = of[1], of[2]
     assert "error" in black.also and np.isinf(black.value)
+    assert black.cores == ((100, 119),) and core_words(black) == ""  # as dark all along
+    assert black.key == f"weak@{T0 + 100 * STEP_NS}"
     assert label.value == pytest.approx(30, abs=1) and label.peak == 160 and label.also == ("error",)
     assert label.error_deg == pytest.approx(30, abs=1)
     assert label.curvature == pytest.approx(np.tan(np.radians(label.driven_deg) / 14.8) / 2.85)
@@ -164,3 +167,21 @@ def test_the_command(
         name = "findings" if words[0] == "--csv" else "predict"
         assert main([name, *call[1:], *words]) == 2
         assert "was not written by vbp" in capsys.readouterr().err and "0.1" in steering.read_text()
+
+
+def test_a_longer_stretch_says_where_it_is_worst() -> None:
+    """As a road in the shade that is twice black."""
+    count = 400
+    none = np.full(count, np.nan)
+    strength = np.zeros(count) + np.random.default_rng(1).normal(0, 0.1, count)
+    strength[100:200] = -4
+    strength[120:130] = -6
+    strength[160:164] = -5.8
+    times = np.arange(count, dtype=np.int64) * STEP_NS
+    moving = np.sin(np.arange(count) / 3)
+    seen = Observed(
+        np.arange(count), times, none, moving, none, strength, none, none, np.zeros(count, dtype=np.bool_)
+    )
+    (one,) = find(seen, ["weak"]).found
+    assert (one.start, one.end) == (100, 199) and 120 <= one.peak < 130
+    assert one.cores == ((120, 129), (160, 163)) and core_words(one) == "120–129, 160–163"

@@ -21,7 +21,7 @@ from vbp.findings.find import Findings, find
 from vbp.findings.finding import Finding, Observed
 from vbp.findings.kinds import KINDS, MASKS, STRENGTHS
 from vbp.findings.observe import observe, request_for
-from vbp.findings.table import COLUMNS, HEAD, peak_words, rows_of
+from vbp.findings.table import COLUMNS, HEAD, core_words, peak_words, rows_of
 from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
 from vbp.frames.running import CACHE_BYTES
@@ -151,6 +151,11 @@ def _unit_text(kind: str, seen: Observed) -> str:
     return unit if unit == "°" else f" {unit}"
 
 
+def _notes(finding: Finding) -> str:
+    cores = core_words(finding)
+    return "; ".join([", ".join(finding.also)] * bool(finding.also) + [f"worst in {cores}"] * bool(cores))
+
+
 def _lines(found: Findings, seen: Observed, start_ns: int, most: int | None) -> Iterator[str]:
     if found.found:
         yield f"{'start':>9}{'frames':>15}{'length':>9}  {'kind':<17}{'at its peak':<24}{'frame':>7}{'speed':>10}  also"
@@ -158,7 +163,7 @@ def _lines(found: Findings, seen: Observed, start_ns: int, most: int | None) -> 
         speed = f"{f.speed_mps:.1f} m/s" if f.speed_mps == f.speed_mps else "–"
         yield (
             f"{clock((f.start_ns - start_ns) / 1e9):>9}{f'{f.start}–{f.end}':>15}{how_long(f.seconds):>9}  "
-            f"{KINDS[f.kind].title:<17}{peak_words(f):<24}{f.peak:>7}{speed:>10}  {', '.join(f.also)}"
+            f"{KINDS[f.kind].title:<17}{peak_words(f):<24}{f.peak:>7}{speed:>10}  {_notes(f)}"
         ).rstrip()
     if most is not None and len(found.found) > most:
         yield f"and {len(found.found) - most} lighter ones: --all prints them, --csv and --json hold them"

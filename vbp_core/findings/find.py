@@ -15,6 +15,7 @@ from vbp.findings.stretches import Floats, Stretch, near, stretches, usual_step_
 
 MOST = 10.0  # thresholds: what is farther beyond them weighs no more
 NEARLY = 0.9  # of the largest: one of its equals
+CORE_S = 0.2  # what of the worst part is not farther apart is one
 LONG_S = 10.0  # one moment is not longer, unless all kinds that it is of are
 
 
@@ -95,6 +96,7 @@ def _finding(name: str, unit: str, measure: Measure, seen: Observed, rows: Stret
     depth = np.nan_to_num(measure.depth[part], posinf=np.inf)
     high = depth.max() * (NEARLY if measure.steps else 1.0)
     peak = rows[0] + int(np.argmax(depth >= high))
+    cores = stretches(seen.timestamps_ns[part], depth, NEARLY * depth.max(), NEARLY * depth.max(), CORE_S)
     value = np.abs(measure.value[part])
     known = np.isfinite(value)
     first, last = _times(seen, rows)
@@ -118,6 +120,7 @@ def _finding(name: str, unit: str, measure: Measure, seen: Observed, rows: Stret
         curvature=float(curvature(np.radians(seen.driven_deg[peak : peak + 1]))[0])
         if not seen.of_classes
         else float("nan"),
+        cores=tuple((int(seen.indices[rows[0] + a]), int(seen.indices[rows[0] + b])) for a, b in cores),
     )
 
 

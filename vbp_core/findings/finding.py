@@ -37,6 +37,12 @@ class Finding:
     speed_mps: float
     curvature: float
     also: tuple[str, ...] = ()
+    cores: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """By which a verdict on it is kept: "weak@1479425476000000000", its kind and the time stamp of its peak."""
+        return f"{self.kind}@{self.peak_ns}"
 
     @property
     def error_deg(self) -> float:

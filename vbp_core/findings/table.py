@@ -32,10 +32,13 @@ COLUMNS = (
     "error_deg",
     "speed_mps",
     "curvature",
+    "worst_frames",  # "918-930 943-949": within a tenth of the peak
     "drive",
     "model",
     "made_by",
 )
+LONG_S = 2.0  # seconds, from which on one wants to know where in it
+MOST_CORES = 4  # that are named
 HEAD = b"frame,timestamp_ns,seconds,kind,"
 
 
@@ -64,6 +67,7 @@ def rows_of(findings: Iterable[Finding], drive: str, model: str) -> list[list[An
                 f.error_deg,
                 f.speed_mps,
                 f.curvature,
+                " ".join(f"{a}-{b}" for a, b in f.cores),
                 drive,
                 model,
                 made_by(),
@@ -75,6 +79,15 @@ def rows_of(findings: Iterable[Finding], drive: str, model: str) -> list[list[An
 
 def _known(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def core_words(finding: Finding) -> str:
+    """Where in a longer stretch it is worst, as "918–930, 943–949"; "" of one that is short, or as bad all along."""
+    length = finding.end - finding.start + 1
+    if finding.seconds < LONG_S or 2 * sum(b - a + 1 for a, b in finding.cores) > length:
+        return ""
+    parts = [f"{a}–{b}" if b > a else str(a) for a, b in finding.cores[:MOST_CORES]]
+    return ", ".join(parts) + (" …" if len(finding.cores) > MOST_CORES else "")
 
 
 def peak_words(finding: Finding) -> str:
