@@ -15,12 +15,14 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from vbp.app.player.mailbox import Mailbox
 from vbp.app.player.threads import Abandoned, abandon, compute_alone, lower_priority
 from vbp.errors import VbpError
+from vbp.processes import give_memory_back
 
 log = logging.getLogger(__name__)
 Request = TypeVar("Request")
 PATIENCE_S = 2.0  # for a thread that is to end by itself
 JOIN_S = 20.0  # for one that was broken off in an import of torch, or while it reads a large file
 REST_S = 0.05
+LONG_S = 1.0  # work that leaves much memory behind
 
 
 class SupersededError(Exception):
@@ -148,7 +150,10 @@ class Worker(QObject, Generic[Request]):
                 if not alone:  # it imports torch, which takes seconds: not before something is wanted
                     compute_alone()
                     alone = True
+                started = time.monotonic()
                 again = self._run(request, again)
+                if time.monotonic() - started > LONG_S:
+                    give_memory_back()
 
     def _run(self, request: Request, again: float | None) -> float | None:
         text = ""
