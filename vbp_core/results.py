@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp.edits.edit import NONE, Edits
 from vbp.overlay import Rect
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class FrameRequest:
     maps: one for each request. layers: Figure 2b too. crop: what every network sees of the frame, in its pixels,
     instead of what its engine has. encoded: the frame's own picture file, where the recording has one.
     strict: a method that cannot explain a network raises ExplainError, instead of being named in `missing`.
+    edits: made in the picture before a network sees it.
     """
 
     maps: tuple[MapRequest, ...] = (MapRequest(),)
@@ -50,6 +52,7 @@ class FrameRequest:
     crop: Rect | None = None
     encoded: bool = False
     strict: bool = False
+    edits: Edits = NONE
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,7 @@ class FrameResult:
     radians, left positive; speed_mps: metres per second; NaN where unknown. picture: the name of its file, "" where it
     has none. folder: the class that the recording gives it, "" where it gives none. encoded: its own JPEG or PNG file,
     where that was asked for and `Drive.encoded` has one. decode_ms: how long decoding took.
+    edits: that were made in `image`, as they lie on this frame; recorded: the picture without them, None where there are none.
     results: one for each network, in the order asked for; none for a gap, and none before it was run.
     """
 
@@ -159,6 +163,8 @@ class FrameResult:
     folder: str = ""
     encoded: bytes | None = None
     decode_ms: float = 0.0
+    edits: Edits = NONE
+    recorded: NDArray[np.uint8] | None = None
     results: tuple[NetworkResult, ...] = ()
 
     @property

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.drives.base import Drive
+from vbp.edits.follow import Follower
 from vbp.errors import ExplainError
 from vbp.frames.ahead import ahead
+from vbp.frames.editing import edited
 from vbp.frames.reading import read_frame
 from vbp.results import FrameRequest, FrameResult, NetworkResult
 
@@ -30,11 +32,20 @@ Frame = TypeVar("Frame", bound=FrameResult)  # of a camera, it stays one
 _Ready = list[tuple[FrameResult, "list[Prepared]"]]  # frames, and each network's input
 
 
-def run_frame(frame: Frame, engines: Sequence[Engine], request: FrameRequest | None = None) -> Frame:
-    """The frame with what each network makes of it; a gap as it is. Raises VbpError (see `Engine.run`)."""
+def run_frame(
+    frame: Frame,
+    engines: Sequence[Engine],
+    request: FrameRequest | None = None,
+    follower: Follower | None = None,
+) -> Frame:
+    """The frame with what each network makes of it; a gap as it is. Raises VbpError (see `Engine.run`).
+
+    follower: that of the frames before, for edits that follow the picture.
+    """
+    wanted = request or FrameRequest()
+    frame = edited(frame, wanted.edits, follower)
     if frame.image is None:
         return frame
-    wanted = request or FrameRequest()
     results = [e.run_prepared([e.prepare(frame.image, wanted.crop)], wanted, [frame])[0] for e in engines]
     return replace(frame, results=tuple(results))
 
@@ -103,10 +114,11 @@ def _read(
     indices: Sequence[int] | NDArray[np.int64],
     step: int,
 ) -> Generator[_Ready, None, None]:
+    follower = Follower()
     for start in range(0, len(indices), step):
         batch: _Ready = []
         for i in indices[start : start + step]:
-            frame = read_frame(drive, int(i), request.encoded)
+            frame = edited(read_frame(drive, int(i), request.encoded), request.edits, follower)
             seen = frame.image
             inputs = [] if seen is None else [e.prepare(seen, request.crop) for e in engines]
             batch.append((frame, inputs))

@@ -30,6 +30,7 @@ COLUMNS: dict[str, str] = {
     "picture": "string",
     "gap": "string",
     "warning": "string",
+    "edited": "string",  # what was changed in the picture before the network saw it; empty where nothing was
     "drive": "string",
     "model": "string",
     "made_by": "string",
@@ -66,6 +67,7 @@ def row_of(frame: FrameResult, drive: str, model: str, spec: NetworkSpec) -> Row
         printable(frame.picture) or None,
         printable(frame.gap) or None,
         printable(frame.result.warning if frame.result is not None else "") or None,
+        frame.edits.words or None,
         drive,
         model,
         made_by(),
@@ -120,13 +122,16 @@ class FrameTable:
         return np.asarray(self.driven - self.predicted)
 
     def add(self, frame: FrameResult) -> bool:
-        """Keep what the first network says of a frame, or why it has no picture; whether that is news."""
+        """Keep what the first network says of a frame, or why it has no picture; whether that is news.
+
+        What it says of an edited picture is not kept: the drive is what was recorded.
+        """
         if frame.gap:
             news = frame.index not in self.gaps
             self.gaps[frame.index] = frame.gap
             return news
         value = frame.plotted
-        if frame.result is None:
+        if frame.result is None or frame.edits:
             return False
         kept = self.predicted[frame.index], self.strength[frame.index]
         if kept[0] == value and (kept[1] == frame.strength or math.isnan(frame.strength)):

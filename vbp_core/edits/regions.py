@@ -1,0 +1,85 @@
+"""Which pixels of a picture a region is."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vbp.edits.edit import Box, Pixels, Region, Stroke
+from vbp.errors import VbpError
+
+Bitmap = NDArray[np.bool_]
+
+
+def bitmap(region: Region, height: int, width: int) -> Bitmap:
+    """(height, width) bool. What lies outside of the picture is left out."""
+    found = np.zeros((height, width), dtype=bool)
+    if isinstance(region, Stroke):
+        last = region.points[0]
+        for point in region.points:
+            _segment(found, last, point, region.radius)
+            last = point
+    elif isinstance(region, Box):
+        x0, x1 = _within(region.x, region.x + region.width, width)
+        y0, y1 = _within(region.y, region.y + region.height, height)
+        found[y0:y1, x0:x1] = True
+    else:
+        for y, x, count in region.runs:
+            if 0 <= y < height:
+                found[y, max(0, x) : max(0, x + count)] = True
+    return found
+
+
+def _within(low: float, high: float, most: int) -> tuple[int, int]:
+    """The pixels whose middle lies from low to, not including, high."""
+    first, last = (int(np.clip(np.ceil(v - 0.5), 0, most)) for v in (low, high))
+    return first, last
+
+
+def _segment(found: Bitmap, a: tuple[float, float], b: tuple[float, float], radius: float) -> None:
+    height, width = found.shape
+    x0, x1 = _within(min(a[0], b[0]) - radius, max(a[0], b[0]) + radius + 1, width)
+    y0, y1 = _within(min(a[1], b[1]) - radius, max(a[1], b[1]) + radius + 1, height)
+    if x0 >= x1 or y0 >= y1:
+        return
+    x = np.arange(x0, x1) + 0.5 - a[0]
+    y = (np.arange(y0, y1) + 0.5 - a[1])[:, None]
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    length = dx * dx + dy * dy
+    along = np.clip((x * dx + y * dy) / length, 0.0, 1.0) if length > 0 else 0.0
+    found[y0:y1, x0:x1] |= (x - along * dx) ** 2 + (y - along * dy) ** 2 <= radius * radius
+
+
+def pixels_of(marked: Bitmap) -> Pixels:
+    """The same as runs."""
+    edges = np.diff(marked.astype(np.int8), axis=1, prepend=0, append=0)
+    y, first = np.nonzero(edges == 1)
+    _, behind = np.nonzero(edges == -1)
+    return Pixels(tuple(zip(y.tolist(), first.tolist(), (behind - first).tolist(), strict=True)))
+
+
+def strongest(mask: NDArray[np.float32], x: int, y: int, width: int, height: int, share: float) -> Pixels:
+    """The strongest `share` (0 to 1) of a map (h, w) laid over the crop (x, y, width, height) of a picture.
+
+    By |value|; of equal ones those that come first, row by row. Raises VbpError: the map is zero everywhere.
+    """
+    size = np.abs(np.asarray(mask, dtype=np.float32))
+    laid = cv2.resize(size, (width, height), interpolation=cv2.INTER_LINEAR)
+    count = min(max(1, round(share * laid.size)), int(np.count_nonzero(laid)))
+    if not count:
+        raise VbpError("the mask is empty on this frame, so there is nothing in it to erase or to keep")
+    marked = np.zeros((y + height, x + width), dtype=bool)
+    order = np.argsort(-laid, axis=None, kind="stable")[:count]
+    marked[y + order // width, x + order % width] = True
+    return pixels_of(marked)
+
+
+def moved(region: Region, dx: float, dy: float) -> Region:
+    """The same shape elsewhere; pixels by whole ones."""
+    if isinstance(region, Stroke):
+        return Stroke(tuple((x + dx, y + dy) for x, y in region.points), region.radius)
+    if isinstance(region, Box):
+        return Box(region.x + dx, region.y + dy, region.width, region.height)
+    right, down = round(dx), round(dy)
+    return Pixels(tuple((y + down, x + right, count) for y, x, count in region.runs))
