@@ -60,6 +60,18 @@ def whole_file(
         raise VbpError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
+def cache_folder(name: str) -> Path:
+    """A folder of the user's cache, made for this user alone: what is in it can be made again. Raises OSError."""
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "vbp" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
 @contextmanager
 def lock_file(path: Path, busy: str) -> Iterator[None]:
     """Hold the file `path`, which is made, while in here. The system lets go of it also when the process is killed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeAlias
@@ -21,6 +22,7 @@ from vbp.frames.table import FrameTable
 from vbp.scores import steady_text
 
 SAMPLE_AFTER_MS = 700  # the first picture comes before
+AGAIN_MS = 100
 
 Subject: TypeAlias = tuple[object, ...]  # two recordings are the same where these are equal
 
@@ -49,6 +51,8 @@ class Predictions(QObject):
         self.sampling = False
         self.usual: Usual | None = None  # what strengths the masks of this drive have
         self.usual_of_second: Usual | None = None
+        self.hold: Callable[[], bool] = lambda: False  # whether it may turn out that no sample is needed
+        self.keeps: Callable[[], bool] = lambda: False  # whether what is known is kept when it is left
         failure = "The prediction of the whole drive stopped"
         self.worker: Worker[PredictRequest] = Worker("predict", predict, failure, self)
         self.worker.told.connect(self._on_predicted)
@@ -155,9 +159,20 @@ class Predictions(QObject):
 
     def sample(self) -> None:
         """Frames that stand for the drive, so that a mask can be told from the usual; soon, also while it plays."""
+        if self.hold():
+            self._soon.start(AGAIN_MS)
+            return
         if (request := self._request()) is not None:
             self.sampling = True
             self.sampler.ask(replace(request, busy=lambda: False, sample=True))
+
+    def judge_what_is_known(self) -> None:
+        """It was kept: where that holds the whole sample, none is to be taken."""
+        table = self.table
+        if table is not None and self.pair is None and table.known[sample_of(len(table))].all():
+            self._soon.stop()
+            self.sampler.cancel()
+            self._judge()
 
     def _judge(self) -> None:
         """From all frames of the sample, whatever else is known: what is usual stays the same while one looks."""
@@ -185,7 +200,8 @@ class Predictions(QObject):
 
     def under_way(self) -> str:
         """What becomes of the predictions when the window is closed; "" where none are being made."""
-        return "the prediction of the whole drive, which is not kept" if self.running else ""
+        kept = "of which what is done so far is kept" if self.keeps() else "which is not kept"
+        return f"the prediction of the whole drive, {kept}" if self.running else ""
 
     def _on_superseded(self) -> None:
         self.stop()

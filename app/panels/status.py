@@ -75,7 +75,8 @@ class StatusLine(QStatusBar):
         theme.set_icon(self.cancel, "close")
         for widget in (self.device, self.rate, self.stages, self.skipped):
             self.addWidget(widget)
-        for extra in (self.progress, self.cancel):
+        self.kept = self._label("")
+        for extra in (self.kept, self.progress, self.cancel):
             self.addPermanentWidget(extra)
             extra.hide()
 
@@ -125,6 +126,14 @@ class StatusLine(QStatusBar):
         known = [(s, self._ms[s][1]) for s in STAGES if s in self._ms]
         self.stages.set_parts([f"{TITLES.get(s, s)} {_ms(ms)}" for s, ms in known])
         self.skipped.setText((f"{skipped} skipped" if realtime else "every frame") if known else "")
+
+    def set_kept(self, text: str, when: str = "") -> None:
+        """That predictions are of another day; "" where they are not."""
+        self.kept.setText(text)
+        self.kept.setToolTip(
+            f"Predicted {when}, by this network, of these very files; Analysis: Forget kept predictions"
+        )
+        self.kept.setVisible(bool(text))
 
     def show_progress(self, predicted: int, total: int) -> None:
         self.progress.setRange(0, max(1, total))

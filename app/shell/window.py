@@ -24,6 +24,7 @@ from vbp.app.control.evidence import EvidenceControl
 from vbp.app.control.explanations import Explanations
 from vbp.app.control.export import ExportControl
 from vbp.app.control.findings import FindingsControl
+from vbp.app.control.kept import KeptPredictions
 from vbp.app.control.network import NetworkControl
 from vbp.app.control.playback import PlaybackControl
 from vbp.app.control.predictions import Predictions
@@ -175,6 +176,7 @@ class MainWindow(QMainWindow):
         player, panels, settings, notice = self.player, self.panels, self.settings, self.notice
         actions, marks = self.actions_by_id, self.marks
         self.predictions = Predictions(player, self)
+        self.kept = KeptPredictions(player, self.predictions, panels.status, notice, self)
         self.explanations = Explanations(player, self)
         self.presenter = Presenter(player, self.predictions, self.explanations, panels, marks, self)
         self.methods = self.presenter.methods
@@ -358,5 +360,6 @@ class MainWindow(QMainWindow):
         for worker in workers:
             worker.stop()
         left += [name for worker in workers for name in worker.close()]
+        left += self.kept.close()  # after whoever still fills the table
         self.threads_left = [*left, *self.player.close()]
         super().closeEvent(event)

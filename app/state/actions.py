@@ -134,6 +134,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A("predict", "Analysis", "&Predict the whole drive", ("P",), "playback.toggle_predict",
       tip="Predict every frame in the background, so that the plot is complete; again: stop",
       checkable=True),
+    A("forget-kept", "Analysis", "Forget &kept predictions", (), "kept.forget_all",
+      tip="Remove the predictions that are kept on this computer, of all drives"),
     A("overlay", "View", "Show the &mask", ("M",), "view.set_mask_shown", checkable=True,
       tip="Show the mask over the picture"),
     A("style", "View", "Next overlay &style", ("S",), "view.next_style",

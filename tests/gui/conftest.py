@@ -70,6 +70,13 @@ def no_sample_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def predictions_are_kept_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """And not among those of whoever runs the tests."""
+    (tmp_path / "kept").mkdir()
+    monkeypatch.setattr("vbp.frames.kept.folder", lambda: tmp_path / "kept")
+
+
+@pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     before = our_threads()
     yield

@@ -302,8 +302,8 @@ def test_only_what_the_user_alone_can_have_written_is_loaded(own, tmp_path):
     link = tmp_path / "link.so"
     link.symlink_to(library)
     assert not build._is_ours(link)
-    assert stat.S_IMODE(build.cache_folder().stat().st_mode) == 0o700
-    assert os.environ["XDG_CACHE_HOME"] in str(build.cache_folder())
+    assert stat.S_IMODE(build.cache_folder("kernels").stat().st_mode) == 0o700
+    assert os.environ["XDG_CACHE_HOME"] in str(build.cache_folder("kernels"))
 
 
 def test_a_library_that_was_cut_short_is_compiled_anew(own, compiled, tmp_path_factory, monkeypatch):
@@ -317,7 +317,7 @@ def test_a_library_that_was_cut_short_is_compiled_anew(own, compiled, tmp_path_f
         f"    print('called', file=open({str(calls)!r}, 'a'))"
     )
     lanes = build.kernels(build=lambda: True).lanes
-    (library,) = build.cache_folder().iterdir()
+    (library,) = build.cache_folder("kernels").iterdir()
     short = library.with_name("short")
     short.write_bytes(library.read_bytes()[:4096])
     short.replace(library)  # what is loaded stays whole
@@ -325,12 +325,12 @@ def test_a_library_that_was_cut_short_is_compiled_anew(own, compiled, tmp_path_f
     with pytest.raises(build.NotBuiltError, match="not compiled yet"):
         build.kernels()
     assert build.kernels(build=lambda: True).lanes == lanes == compiled.lanes
-    (again,) = build.cache_folder().iterdir()
+    (again,) = build.cache_folder("kernels").iterdir()
     assert again.read_bytes() == made.read_bytes() and len(calls.read_text().splitlines()) == 2
 
 
 def test_what_was_left_half_compiled_is_removed_when_it_is_old(own):
-    folder = build.cache_folder()
+    folder = build.cache_folder("kernels")
     old, new = folder / f"a{build.PART}", folder / f"b{build.PART}"
     for path in (old, new):
         path.write_bytes(b"")

@@ -98,8 +98,8 @@ class FrameTable:
 
     labels: (N,) int64, the true classes as the network counts, UNKNOWN where it is not known. driven, predicted, error: (N,)
     float64, NaN where not known; degrees of a steering network. Of a classifier they are per cent: 100 where the
-    true class is known, what the network gives it (or the most probable one), and the difference. strength: (N,) float64, of the masks,
-    see `FrameResult.strength`. gaps: frames that turned
+    true class is known, what the network gives it (or the most probable one), and the difference. classes: (N,) int64, the predicted
+    class, UNKNOWN where not known and of a steering network. strength: (N,) float64, of the masks, see `FrameResult.strength`. gaps: frames that turned
     out to have no picture, and why.
     """
 
@@ -111,6 +111,7 @@ class FrameTable:
             np.where(self.labels >= 0, 100.0, np.nan) if self.of_classes else np.degrees(drive.angle_rad)
         )
         self.predicted = np.full(count, np.nan)
+        self.classes = np.full(count, UNKNOWN, dtype=np.int64)
         self.strength = np.full(count, np.nan)
         self.gaps: dict[int, str] = {}
 
@@ -137,7 +138,16 @@ class FrameTable:
         if kept[0] == value and (kept[1] == frame.strength or math.isnan(frame.strength)):
             return False
         self.predicted[frame.index], self.strength[frame.index] = value, frame.strength
+        if (classes := frame.result.classes) is not None:
+            self.classes[frame.index] = classes.number
         return True
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(N,) whether the network has said what it says of a frame, or the frame turned out to be a gap."""
+        known = np.isfinite(self.predicted)
+        known[list(self.gaps)] = True
+        return np.asarray(known)
 
     def worst(self) -> int | None:
         """The frame with the largest error known so far; None where none is."""

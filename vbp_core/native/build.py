@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from vbp.files import cache_folder
 from vbp.models.atomic import PART, sync, temporary_file
 from vbp.native.structures import Layer, Step
 
@@ -110,18 +111,6 @@ def loaded_kernels() -> Kernels | None:
     return _loaded
 
 
-def cache_folder() -> Path:
-    """Where compiled kernels are kept: made for this user alone. Raises OSError."""
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "vbp" / "kernels"
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    return folder
-
-
 def _built(build: Callable[[], bool] | None) -> Path:
     compiler = _compiler()
     command = (compiler, *FOR_THIS_PROCESSOR.get(platform.machine(), ()), *FLAGS)
@@ -133,7 +122,7 @@ def _built(build: Callable[[], bool] | None) -> Path:
         + b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))
     )
     try:
-        folder = cache_folder()
+        folder = cache_folder("kernels")
     except (OSError, RuntimeError) as error:
         raise NotBuiltError(f"the cache folder cannot be written to ({error})") from error
     key = _digest(contents)
