@@ -179,7 +179,7 @@ def test_what_can_be_said_of_a_difference() -> None:
     assert words["same"] == "mean |error|: no difference on 2000 frames"
     assert words["sure"] == "mean |error|: B is worse by 1°"
     assert words["better"] == "mean |error|: B is better by 1°"
-    assert words["one"].endswith("1 frame are too few to say how sure that is")
+    assert words["one"].endswith("by 1° on 1 frame, too little to say how sure that is")
     hidden = errors_of(compared(driven, a, chance))
     assert "no difference that these 2000 frames can show" in change_words(hidden.measures["mean"], hidden)
     none = errors_of(compared(np.full(9, np.nan), a[:9], a[:9]))

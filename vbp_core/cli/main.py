@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "vbp.cli.findings",
         "the moments of a recording that are worth looking at: errors, steps, weak masks, wrong labels",
     ),
+    "compare": (
+        "vbp.cli.compare",
+        "two networks on the same frames: errors with intervals, and where one is worse; for CI, too",
+    ),
     "measure": (
         "vbp.cli.measure",
         "which objects the masks lie on, by the ground truth of a simulated drive",

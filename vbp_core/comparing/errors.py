@@ -13,6 +13,7 @@ from vbp.fitting.agreement import BLOCK_S, FEWEST_BLOCKS, blocks_of, drawn, inte
 from vbp.readable import count
 
 LEVEL = 0.95
+LEAST_BLOCK_S = 1.0  # what is shorter is one moment of the road: nothing follows from how its parts differ
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class Errors:
 def errors_of(seen: Compared, seed: int = 0) -> Errors:
     """Of a drive's frames, with intervals by a bootstrap over blocks of time (`vbp.fitting.agreement`).
 
-    A block is 5 s, or an eighth of a drive that is shorter than 40 s. Always the same for the same frames and seed.
+    A block is 5 s, or an eighth of a drive that is shorter than 40 s; there are no intervals of less than 8 s. Always the same
+    for the same frames and seed.
     """
     if seen.of_classes:
         known = (seen.labels >= 0) & (seen.a.classes >= 0) & (seen.b.classes >= 0)
@@ -89,13 +91,13 @@ def errors_of(seen: Compared, seed: int = 0) -> Errors:
     times = (seen.timestamps_ns[known] - seen.timestamps_ns[known][0]) / 1e9
     blocks = blocks_of(times)
     number = int(blocks.max()) + 1
-    enough = number >= FEWEST_BLOCKS
+    length = min(BLOCK_S, float(np.ptp(times)) / FEWEST_BLOCKS)
+    enough = number >= FEWEST_BLOCKS and length >= LEAST_BLOCK_S
     draws = drawn(blocks, seed) if enough else None
     found = {
         name: _measured(title, unit, [c[known] for c in costs], blocks, draws, worse, finish)
         for name, (title, unit, costs, worse, finish) in wanted.items()
     }
-    length = min(BLOCK_S, float(np.ptp(times)) / FEWEST_BLOCKS)
     return Errors(frames, number if enough else 0, length, found)
 
 
@@ -137,7 +139,7 @@ def change_words(measure: Measured, errors: Errors) -> str:
     size = f"{abs(change.value):.3g}{measure.unit if measure.unit == '°' else ' ' + measure.unit}"
     word = "worse" if measure.worse_by > 0 else "better"
     if not errors.blocks:
-        return f"{measure.title}: B is {word} by {size}; {frames} are too few to say how sure that is"
+        return f"{measure.title}: B is {word} by {size} on {frames}, too little to say how sure that is"
     if not change.shows_a_difference:
         return f"{measure.title}: no difference that these {frames} can show (B is {word} by {size}, and 0 lies in the interval)"
     return f"{measure.title}: B is {word} by {size}"

@@ -13,6 +13,7 @@ from vbp.findings.find import findings_of
 from vbp.findings.finding import Finding, Observed
 from vbp.findings.kinds import Measure
 from vbp.frames.strengths import usual_of
+from vbp.readable import signed
 
 LEAST_DEG = 1.0  # what nobody would feel at the wheel
 LEAST_PERCENT = 50.0  # of a classifier: as much of the probability goes elsewhere
@@ -74,9 +75,6 @@ def _better(seen: Compared, threshold: float | None) -> Measure:
 
 def _reason(seen: Compared, threshold: float | None) -> Measure:
     value = 100 * seen.masks_differ
-    if threshold is None:
-        known = value[np.isfinite(value)]
-        threshold = max(100 * ELSEWHERE, float(np.percentile(known, PERCENTILE))) if len(known) else 100.0
     if seen.of_classes:
         agree = (seen.a.classes == seen.b.classes) & (seen.a.classes >= 0)
     else:
@@ -84,6 +82,9 @@ def _reason(seen: Compared, threshold: float | None) -> Measure:
     for side in (seen.a, seen.b):  # where nothing was seen, the mask lies anywhere
         if (usual := usual_of(side.strength)) is not None:
             agree &= ~(side.strength < usual.low)
+    if threshold is None:
+        known = value[agree & np.isfinite(value)]
+        threshold = max(100 * ELSEWHERE, float(np.percentile(known, PERCENTILE))) if len(known) else 100.0
     return Measure(np.where(agree | np.isnan(value), value, 0.0) / threshold, value, threshold, leave=0.8)
 
 
@@ -163,6 +164,13 @@ def _observed(seen: Compared) -> Observed:
         np.zeros(len(seen), dtype=np.bool_),
         seen.of_classes,
     )
+
+
+def peak_words(finding: Finding) -> str:
+    """How large it is at its peak: "+5.9°", of masks "97 %"."""
+    if finding.kind == "reason":
+        return f"{finding.value:.0f} %"
+    return f"{signed(finding.value)}{finding.unit if finding.unit == '°' else f' {finding.unit}'}"
 
 
 def next_peak(found: Sequence[Finding], frame: int, forward: bool = True) -> Finding | None:

@@ -148,11 +148,16 @@ def facts(job: Job, source: str, command: str, device: str, began: float) -> dic
         "seed": job.seed,
         "device": device,
         "seconds": time.monotonic() - began,
-        "versions": {
-            "vbp": version("vbp"),
-            "torch": str(torch.__version__),
-            "numpy": np.__version__,
-            "opencv": cv2.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of what computed the numbers."""
+    return {
+        "vbp": version("vbp"),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "python": platform.python_version(),
     }

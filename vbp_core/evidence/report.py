@@ -44,12 +44,13 @@ def pictures(subject: Subject) -> list[tuple[str, bytes]]:
         at = n if n in subject.of(method, len(subject)) else subject.of(method, len(subject))[0]
         image = grey_to_rgb(to_display_rgb(subject.frames.inputs[at], subject.spec))
         title = METHODS[method].title + ("" if at == n else f" (frame {subject.frames.numbers[at]})")
-        made.append((title, _jpeg(blend(image, subject.map(method, at)))))
+        made.append((title, jpeg(blend(image, subject.map(method, at)))))
     image = grey_to_rgb(to_display_rgb(subject.frames.inputs[n], subject.spec))
-    return [(f"frame {subject.frames.numbers[n]}", _jpeg(image)), *made]
+    return [(f"frame {subject.frames.numbers[n]}", jpeg(image)), *made]
 
 
-def _jpeg(image: Any) -> bytes:
+def jpeg(image: Any) -> bytes:
+    """A picture (H, W, 3) uint8 RGB, THUMB pixels wide."""
     height = max(1, round(image.shape[0] * THUMB / image.shape[1]))
     small = cv2.resize(image, (THUMB, height), interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 72])
@@ -70,12 +71,12 @@ def html(facts: dict[str, Any], parts: Sequence[Part], planted: Outcome | None) 
     for part in parts:
         body.append(f"<h3>{escape(part.model)}</h3>")
         found = [f for name in names for f in (part.outcomes[name].findings if name in part.outcomes else [])]
-        body.append(_list([*part.remarks, *found]))
+        body.append(bullets([*part.remarks, *found]))
     if planted is not None and planted.findings:
-        body.append("<h3>The spurious feature</h3>" + _list(planted.findings))
+        body.append("<h3>The spurious feature</h3>" + bullets(planted.findings))
     for part in parts:
         if part.pictures:
-            body.append(f"<h2>The maps: {escape(part.model)}</h2>{_gallery(part.pictures)}")
+            body.append(f"<h2>The maps: {escape(part.model)}</h2>{gallery(part.pictures)}")
     for name in names:
         experiment = EXPERIMENTS[name]
         body.append(f"<h2>{escape(experiment.title)}</h2><p class='note'>{escape(experiment.source)}</p>")
@@ -86,11 +87,15 @@ def html(facts: dict[str, Any], parts: Sequence[Part], planted: Outcome | None) 
                 )
     if planted is not None:
         body.append(f"<h2>The spurious feature</h2><section>{_outcome(planted, colours)}</section>")
+    return page(f"Evidence: {facts['source']}", "".join(body))
+
+
+def page(title: str, body: str) -> str:
+    """A whole page, of a body that is HTML already."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Evidence: {escape(facts['source'])}</title><style>{STYLE}</style></head><body><main>"
-        f"{''.join(body)}</main></body></html>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>\n"
     )
 
 
@@ -102,15 +107,19 @@ def _made(facts: dict[str, Any]) -> str:
         ("versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items())),
         ("computed on", f"{facts['device']}, {facts['seconds']:.0f} s"),
     ]
-    cells = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows)
-    return f"<dl>{cells}</dl>"
+    return definitions(rows)
 
 
-def _list(items: Sequence[str]) -> str:
+def definitions(rows: Sequence[tuple[str, str]]) -> str:
+    """What is called how, line by line."""
+    return f"<dl>{''.join(f'<dt>{escape(k)}</dt><dd>{escape(v)}</dd>' for k, v in rows)}</dl>"
+
+
+def bullets(items: Sequence[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>" if items else ""
 
 
-def _gallery(made: Sequence[tuple[str, bytes]]) -> str:
+def gallery(made: Sequence[tuple[str, bytes]]) -> str:
     cells = "".join(
         f'<div><img alt="{escape(title)}" src="data:image/jpeg;base64,{base64.b64encode(data).decode()}">{escape(title)}</div>'
         for title, data in made
@@ -124,15 +133,15 @@ def _outcome(outcome: Outcome, colours: dict[str, int]) -> str:
         for series in plot.series:
             if series.name not in own and not series.aside:
                 own[series.name] = len(own) % len(PALETTE)
-    out = ["<h4>Found</h4>", _list(outcome.findings)] if outcome.findings else []
-    out += [_table(table) for table in outcome.tables]
+    out = ["<h4>Found</h4>", bullets(outcome.findings)] if outcome.findings else []
+    out += [table_html(table) for table in outcome.tables]
     if outcome.plots:
         out.append('<div class="plots">' + "".join(svg(plot, own) for plot in outcome.plots) + "</div>")
     out += [f'<p class="note">{escape(note)}</p>' for note in outcome.notes]
     return "".join(out)
 
 
-def _table(table: Table) -> str:
+def table_html(table: Table) -> str:
     head = "".join(f"<th>{escape(c)}</th>" for c in table.columns)
     rows = "".join(
         "<tr>" + "".join(_cell(v, table.decimals, first=k == 0) for k, v in enumerate(row)) + "</tr>"
