@@ -5,14 +5,18 @@ from __future__ import annotations
 from PySide6.QtCore import QObject
 
 from vbp.app.control.predictions import Predictions
+from vbp.app.jobs.differences import find_differences
+from vbp.app.jobs.worker import Worker
 from vbp.app.panels.panels import Panels
 from vbp.app.player.playback import Player
 from vbp.app.widgets.notice import Notice
-from vbp.comparing.moments import KINDS, moments
+from vbp.comparing.moments import KINDS, Moments
+from vbp.comparing.pair import Compared
 from vbp.comparing.peaks import largest_apart
 from vbp.findings.finding import Finding
 from vbp.readable import clock, how_long
 
+MOST = 200
 SHOWN = ("worse", "better", "reason")
 PREDICT_FIRST = "Predict the whole drive (P): the stretches in which the networks differ appear here"
 NONE = "The networks do not differ in this drive by more than they usually do"
@@ -31,9 +35,13 @@ class DifferencesControl(QObject):
         self._player, self._predictions, self._notice = player, predictions, notice
         self._panel, self._plot, self._timeline = panels.second, panels.angle, panels.transport.timeline
         self._pair: object = None  # whose moments are listed
+        failure = "The moments in which the networks differ could not be found"
+        self.worker: Worker[Compared] = Worker("differences", find_differences, failure, self)
+        self.worker.told.connect(self._list)
+        self.worker.finished.connect(lambda text: notice.show_message(text, "error") if text else None)
         predictions.pair_changed.connect(self._on_pair)
         predictions.usual_changed.connect(self._on_usual)
-        predictions.ended.connect(lambda _: self._list())
+        predictions.ended.connect(lambda _: self._look())
         panels.second.wanted.connect(self._show)
 
     def go(self, direction: int) -> None:
@@ -59,20 +67,24 @@ class DifferencesControl(QObject):
         self._timeline.set_differences(pair.b.predicted - pair.a.predicted if pair is not None else None)
         if pair is not self._pair:
             self._pair = pair
+            self.worker.cancel()
             self._panel.set_moments([], PREDICT_FIRST)
         self._on_usual()
 
     def _on_usual(self) -> None:
         self._panel.set_usual(self._predictions.usual, self._predictions.usual_of_second)
 
-    def _list(self) -> None:
-        """The stretches that are known once the whole drive, or a part, was predicted."""
-        pair, drive = self._predictions.pair, self._player.drive
-        if pair is None or drive is None:
+    def _look(self) -> None:
+        """The whole drive, or a part, was predicted: the stretches can be told."""
+        if (pair := self._predictions.pair) is not None:
+            self.worker.ask(pair.compared())
+
+    def _list(self, found: Moments) -> None:
+        drive = self._player.drive
+        if drive is None:
             return
-        found = moments(pair.compared())
         start = int(drive.timestamps_ns[0])
-        rows = [(_words(f, start), f.peak) for f in found.found if f.kind in SHOWN]
+        rows = [(_words(f, start), f.peak) for f in found.found if f.kind in SHOWN][:MOST]
         left = "; ".join(f"no {KINDS[k].title}: {why}" for k, why in found.left_out.items() if k in SHOWN)
         self._panel.set_moments(rows, ". ".join(filter(None, (NONE, left))))
 

@@ -12,7 +12,7 @@ from vbp.app.jobs.second import SecondRequest, open_second
 from vbp.app.jobs.worker import Worker
 from vbp.app.panels.second import SecondPanel
 from vbp.app.panels.toolbar import TopBar
-from vbp.app.player.messages import Choices, NetworkReady, Second
+from vbp.app.player.messages import Choices, Second
 from vbp.app.player.playback import Player
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
@@ -52,6 +52,7 @@ class SecondControl(QObject):
         self.menu.aboutToShow.connect(self._fill)
         player.choices.connect(self._on_choices)
         player.network_ready.connect(self._on_first)
+        player.network_failed.connect(self._on_first)  # the one before stays
         top.compare_requested.connect(self.choose)
         panel.choose.clicked.connect(self.choose)
         panel.stop.clicked.connect(self.stop)
@@ -73,7 +74,10 @@ class SecondControl(QObject):
             f"Networks ({patterns});;All files (*)",
         )
         if name:
-            self.use(str(NetworkSource(name)))
+            self.open(Path(name))
+
+    def open(self, path: Path) -> None:
+        self.use(str(NetworkSource(str(path))))
 
     def use(self, name: str) -> None:
         """Run this network beside the first, and bring up the panel."""
@@ -182,8 +186,11 @@ class SecondControl(QObject):
         if text:
             self._give_up(text)
 
-    def _on_first(self, ready: NetworkReady) -> None:
+    def _on_first(self) -> None:
         """Another first network, or another device."""
+        ready = self._player.ready
+        if ready is None:
+            return
         if self._waiting is not None:
             self._begin(self._waiting)
         elif (second := self._player.second) is not None and self._fits(second):

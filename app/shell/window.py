@@ -311,7 +311,7 @@ class MainWindow(QMainWindow):
         if paths:
             event.acceptProposedAction()
             if looks_like_network(paths[0]) and self.second.takes_drop(event.position().toPoint()):
-                self.second.use(str(paths[0]))
+                self.second.open(paths[0])
             else:
                 self.drop(paths[0])
 
@@ -355,6 +355,7 @@ class MainWindow(QMainWindow):
             self.run,
             self.spec,
             self.second,
+            self.differences,
         )
         workers = [self.predictions.sampler, *(owner.worker for owner in owners)]
         for worker in workers:

@@ -140,8 +140,7 @@ class AnglePlot(QWidget):
         self._bridge = 10 if in_frames or step <= 0 else max(2, min(n, round(1.0 / step)))
         self._labelled = bool(np.isfinite(self._driven).any())
         self._peaks[0] = float(np.nanmax(np.abs(self._driven))) if self._labelled else 0.0
-        self._cursor = self._asked = -1
-        self._shown = -1
+        self._cursor = self._asked = self._shown = -1
         self._marks = (None, None)
         self._y_by_hand = False
         self.clear_predicted()
@@ -179,8 +178,9 @@ class AnglePlot(QWidget):
 
     def set_second(self, deg: Floats | None) -> None:
         """What a second network predicts, (N,) with NaN where not known; None: there is none. It is read when drawn: it may fill."""
-        self._second = deg
-        self._write()
+        other, self._second = (deg is None) != (self._second is None), deg
+        if other:
+            self._write()
         self._soon(self._data_timer)
 
     def clear_predicted(self) -> None:
@@ -379,8 +379,7 @@ class AnglePlot(QWidget):
     def _write(self) -> None:
         """The legends, and what is said where there is nothing to draw."""
         c = theme.colours()
-        n = len(self._times)
-        words = self._meaning
+        n, words = len(self._times), self._meaning
         self._legend.setText(legend(words, self._labelled, self._second is not None) if n else "")
         said = (
             "" if n else self.empty_text,

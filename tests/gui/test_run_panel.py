@@ -380,3 +380,23 @@ def test_rows_without_a_test_show_the_training_error(qtbot, show, run_folder):
     assert "train RMSE" in window.panels.run.status()
     plot = window.panels.run.plot
     assert plot.mark_point(0).y() < plot.mark_point(2).y() < plot.height()
+
+
+def test_a_second_network_stays_while_checkpoints_are_clicked_through(qtbot, show, run_folder):
+    window = show(run_folder)
+    window.second.open(checkpoint_path(run_folder, EPOCHS[0]))
+    qtbot.waitUntil(lambda: window.player.second is not None, timeout=WAIT)
+    for k in (0, len(EPOCHS) - 1):
+        click(qtbot, window, k)
+        wait_network(qtbot, window, checkpoint_path(run_folder, EPOCHS[k]))
+        qtbot.waitUntil(
+            lambda: (
+                (f := window.player.shown_frame).result is not None
+                and window.player.is_current(f)
+                and window.player.of_second(f) is not None
+            ),
+            timeout=WAIT,
+        )
+        frame = window.player.shown_frame
+        same = frame.result.angle_rad == window.player.of_second(frame).angle_rad
+        assert same == (k == 0)

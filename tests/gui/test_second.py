@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from roadmaker import tiny_spec
 from vbp.app.state.document import load
+from vbp.comparing.moments import KINDS, moments
 from vbp.drives.opening import open_drive
 from vbp.engine import Engine
 from vbp.frames import run_frames
@@ -63,7 +64,9 @@ def test_a_network_beside_itself_differs_in_nothing(qtbot, open_window, networks
     assert "B − A 0.0°" in panel.words.text() and "masks agree 100 %" in panel.words.text()
     window.actions_by_id["next-difference"].trigger()
     assert "do not differ" in window.notice.message()
-    assert window.player.target == 0 and panel.list.count() == 0
+    assert window.player.target == 0
+    qtbot.waitUntil(lambda: "do not differ" in panel._none.text(), timeout=WAIT)
+    assert panel.list.count() == 0
 
 
 def test_two_networks_are_run_in_one_pass_and_where_they_differ_is_found(
@@ -104,11 +107,15 @@ def test_two_networks_are_run_in_one_pass_and_where_they_differ_is_found(
     assert differences[next_one] == np.nanmax(np.where(np.abs(np.arange(40) - largest) < 10, 0, differences))
     window.actions_by_id["previous-difference"].trigger()
     wait_shown(qtbot, window, largest, masked=True)
-    # A click on a stretch goes to its peak.
+    # The stretches, of which a click shows the peak.
     panel = window.panels.second
-    panel.set_moments([("B is worse", 7)], "")
-    panel.list.itemClicked.emit(panel.list.item(0))
-    wait_shown(qtbot, window, 7, masked=True)
+    qtbot.waitUntil(lambda: panel.list.count() > 0, timeout=WAIT)
+    found = moments(pair.compared()).found
+    item = panel.list.item(0)
+    assert KINDS[next(f.kind for f in found if f.kind != "apart")].title in item.text()
+    panel.list.itemClicked.emit(item)
+    peak = next(f.peak for f in found if f.kind != "apart")
+    wait_shown(qtbot, window, peak, masked=True)
     # One picture: three colours, and none of them where neither looks.
     panel.views.activated.emit(1)
     both = panel.both.blended().astype(int)
@@ -119,7 +126,7 @@ def test_two_networks_are_run_in_one_pass_and_where_they_differ_is_found(
     assert "second" not in plot._legend.text and not len(plot._curves["second"].getData()[1])
     timeline.grab()
     assert timeline._below == [] and panel.stack.currentIndex() == 0
-    wait_shown(qtbot, window, 7, masked=True)
+    wait_shown(qtbot, window, peak, masked=True)
 
 
 def test_what_cannot_stand_beside_leaves_the_first_untouched(qtbot, open_window, networks, tmp_path):
