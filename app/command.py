@@ -157,9 +157,9 @@ def _check(args: argparse.Namespace) -> None:
     if args.model is not None:
         _check_network(args.model)
     if args.screenshot is not None:
-        from vbp.app.state.document import SUFFIX
+        from vbp.session.document import FIRST_SUFFIX, SUFFIX
 
-        if args.source is None or Path(args.source).suffix == SUFFIX:
+        if args.source is None or args.source.endswith((SUFFIX, FIRST_SUFFIX)):
             raise VbpError("--screenshot needs a recording: vbp SOURCE --frame N --screenshot FILE.png")
         if args.screenshot.suffix.lower() != ".png":
             raise VbpError(f"{args.screenshot} is not a picture's name; give a name that ends in .png")

@@ -18,13 +18,13 @@ from vbp.app.dialogs.camera import Asked, CameraDialog
 from vbp.app.panels.panels import Panels
 from vbp.app.player.playback import Player
 from vbp.app.state.actions import ACTIONS, tooltip
-from vbp.app.state.crops import ChosenCrop
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
 from vbp.errors import VbpError
 from vbp.live.address import Address, parse_address
 from vbp.live.records import LiveFailure, LiveRequest
 from vbp.overlay import Rect
+from vbp.session.crops import ChosenCrop
 
 
 class CameraControl:

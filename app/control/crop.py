@@ -9,11 +9,11 @@ from PySide6.QtWidgets import QWidget
 
 from vbp.app.control.presenter import Presenter
 from vbp.app.player.playback import Player
-from vbp.app.state.crops import ChosenCrop
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.crop_editor import CropEditor
 from vbp.app.widgets.notice import Notice
 from vbp.overlay import Rect
+from vbp.session.crops import ChosenCrop
 
 
 class CropControl:

@@ -13,13 +13,16 @@ from vbp.app.control.second import SecondControl
 from vbp.app.control.source import SourceControl
 from vbp.app.control.view import ViewControl
 from vbp.app.player.playback import Player
-from vbp.app.state.document import SUFFIX, Document, load, save
+from vbp.app.state.marks import Marks
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
 from vbp.errors import VbpError
 from vbp.models.source import NetworkSource
+from vbp.session.document import FIRST_SUFFIX, SUFFIX, Document, load, save
+from vbp.session.fingerprint import fingerprint
 
 FILTER = f"Sessions (*{SUFFIX})"
+BOTH = f"Sessions (*{SUFFIX} *{FIRST_SUFFIX})"
 
 
 class SessionControl:
@@ -33,6 +36,7 @@ class SessionControl:
         network: NetworkControl,
         second: SecondControl,
         view: ViewControl,
+        marks: Marks,
         settings: Settings,
         notice: Notice,
         owned_by_run: Callable[[str], bool],
@@ -40,13 +44,41 @@ class SessionControl:
         self._window, self._player, self._source = window, player, source
         self._network, self._second, self._view = network, second, view
         self._settings, self._notice, self._owned_by_run = settings, notice, owned_by_run
-        source.leaving.connect(self.remember)
+        self._opening = False  # what a session says of its recording must not give way to what is open
+        self._file: tuple[Path, Document] | None = None  # the session that is open, as it was written last
+        source.leaving.connect(self._leave)
+        marks.notes_changed.connect(self._keep_notes)
         source.networks_kept.connect(self._bring_back)
+
+    def _leave(self) -> None:
+        self.remember()
+        self._file = None
+
+    def _keep_notes(self) -> None:
+        """Into the session that is open, which else stays as it was saved; never into one of the first version."""
+        if self._file is None:
+            return
+        path, written = self._file
+        player = self._player
+        if player.path is None or str(player.path.absolute()) != written.drive:
+            return
+        changed = replace(written, notes=self._settings.document(str(player.path.resolve())).notes)
+        try:
+            if load(path) != written:
+                raise VbpError(
+                    f"{path} was changed by somebody else: notes are kept here alone until you save"
+                )
+            save(changed, path)
+        except VbpError as error:
+            self._file = None
+            self._notice.show_message(str(error), "warning")
+            return
+        self._file = path, changed
 
     def remember(self) -> None:
         """Keep the frame and the network of the open recording for the next time; marks and crop are kept already."""
         player = self._player
-        if player.drive is None or player.path is None:
+        if player.drive is None or player.path is None or self._opening:
             return
         changes: dict[str, object] = {"frame": player.target}
         if player.ready is not None and not self._owned_by_run(player.ready.name):
@@ -70,6 +102,7 @@ class SessionControl:
             drive=str(player.path.absolute()),
             options=player.options,
             min_speed=player.min_speed,
+            fingerprint=fingerprint(player.path),
             layout=self._view.state(),
         )
 
@@ -81,20 +114,22 @@ class SessionControl:
         name, _ = QFileDialog.getSaveFileName(self._window, "Save the session", start, FILTER)
         if name:
             path = Path(name)
-            self.save(path if path.suffix else path.with_suffix(SUFFIX))
+            self.save(path if path.suffix else path.with_name(path.name + SUFFIX))
 
     def save(self, path: Path) -> None:
         try:
-            save(self.document(), path)
+            document = self.document()
+            save(document, path)
         except VbpError as error:
             self._notice.show_message(str(error), "error")
             return
+        self._file = path, document
         self._settings.add_recent(str(path.absolute()), "sessions")
         self._notice.show_message(f"The session is saved: {path}")
 
     def ask_open(self) -> None:
         start = self._settings.last_folder("sessions")
-        name, _ = QFileDialog.getOpenFileName(self._window, "Open a session", start, FILTER)
+        name, _ = QFileDialog.getOpenFileName(self._window, "Open a session", start, BOTH)
         if name:
             self.open(Path(name))
 
@@ -110,8 +145,41 @@ class SessionControl:
         if document.layout:
             self._view.restore(document.layout)
         if document.drive:
-            drive = Path(document.drive)
-            self._settings.keep_document(str(drive.resolve()), replace(document, drive="", layout=""))
-            self._source.open_drive(drive, document.options, document.frame or 0, document.min_speed)
+            self._open_drive(path, document, Path(document.drive))
         elif document.networks:
             self._bring_back(document.networks)
+
+    def _open_drive(self, path: Path, document: Document, drive: Path) -> None:
+        if not drive.exists():
+            self._notice.show_message(
+                f"{drive}, the recording of {path.name}, is not there; where is it?",
+                "warning",
+                [
+                    ("Find file…", lambda: self._find(path, document, QFileDialog.getOpenFileName)),
+                    ("Find folder…", lambda: self._find(path, document, QFileDialog.getExistingDirectory)),
+                ],
+            )
+            return
+        known = document.fingerprint
+        other = known is not None and fingerprint(drive) != known
+        self._settings.keep_document(
+            str(drive.resolve()), replace(document, drive="", fingerprint=None, layout="")
+        )
+        self._settings.flush()
+        self._opening = True
+        self._source.open_drive(drive, document.options, document.frame or 0, document.min_speed)
+        self._opening = False
+        if path.name.endswith(SUFFIX) and not other:
+            self._file = path, replace(document, drive=str(drive.absolute()))
+        if other:
+            self._notice.show_message(
+                f"{drive.name} is not the recording that {path.name} was written with: its size or contents differ; "
+                "notes stand where their times are",
+                "warning",
+            )
+
+    def _find(self, path: Path, document: Document, ask: Callable[..., object]) -> None:
+        found = ask(self._window, f"Where is {Path(document.drive).name}?", str(path.parent))
+        name = found[0] if isinstance(found, tuple) else found
+        if name:
+            self._open_drive(path, document, Path(str(name)))

@@ -173,7 +173,7 @@ class SourceControl(QObject):
     def clear(self) -> None:
         """Nothing of what was open is left on the screen."""
         self._presenter.clear()
-        self._marks.set_drive(None, 0)
+        self._marks.set_drive(None, np.zeros(0, dtype=np.int64))
 
     def show_start(self) -> None:
         self._window.setWindowTitle("vbp")
@@ -201,7 +201,7 @@ class SourceControl(QObject):
 
     def _on_opened(self, drive: Drive) -> None:
         self._picture.set_empty("")
-        self._marks.set_drive(self._player.path, len(drive))
+        self._marks.set_drive(self._player.path, drive.timestamps_ns, self._player.options.fps)
         self._actions["loop"].setChecked(self._marks.looping)
         if self._player.path != demo_drive():  # which the start page offers anyway
             self._settings.add_recent(str(self._player.path))

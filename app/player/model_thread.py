@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from vbp.app.player.mailbox import Mailbox
 from vbp.app.player.messages import Choices, Frame, NetworkFailed, NetworkReady, Second, Trouble
-from vbp.app.state.crops import ChosenCrop
 from vbp.errors import SizeUnknownError, VbpError
 from vbp.frames import run_frame
 from vbp.models.source import NetworkSource
 from vbp.results import FrameRequest
+from vbp.session.crops import ChosenCrop
 
 if TYPE_CHECKING:
     from vbp.engine import Engine

@@ -28,11 +28,11 @@ from vbp.app.player.model_thread import ModelThread
 from vbp.app.player.recorded_source import RecordedSource
 from vbp.app.player.source import Route, State
 from vbp.app.player.threads import abandon
-from vbp.app.state.crops import ChosenCrop
 from vbp.drives.base import Drive, OpenOptions
 from vbp.live.records import CaptureState, LiveEvent, LiveFailure, LiveRequest, RecordingState
 from vbp.live.session import LiveSession
 from vbp.results import NetworkResult
+from vbp.session.crops import ChosenCrop
 
 if TYPE_CHECKING:
     from vbp.engine import Engine

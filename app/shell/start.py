@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vbp.app.player.threads import let_openmp_sleep
-from vbp.app.state.document import SUFFIX
 from vbp.drives.base import OpenOptions
 from vbp.ends import answered_by, leave
+from vbp.session.document import FIRST_SUFFIX, SUFFIX
 
 if TYPE_CHECKING:
     from vbp.app.shell.window import MainWindow
@@ -87,7 +87,7 @@ def _show(window: MainWindow, args: argparse.Namespace) -> None:
     window.network.start(network, args.device)
     if args.live is not None:
         camera_command.begin(window, args.live)
-    elif args.source is not None and Path(args.source).suffix == SUFFIX:
+    elif args.source is not None and args.source.endswith((SUFFIX, FIRST_SUFFIX)):
         window.session.open(Path(args.source).expanduser())
     elif args.source is not None:
         path, options = Path(args.source).expanduser(), options_of(args)

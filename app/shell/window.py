@@ -46,13 +46,13 @@ from vbp.app.panels.title import PanelDock, PanelTitle
 from vbp.app.panels.toolbar import TopBar
 from vbp.app.player.playback import Player
 from vbp.app.state.actions import ACTIONS, GROUPS, PANELS, build_actions, connect_actions
-from vbp.app.state.document import SUFFIX
 from vbp.app.state.marks import Marks
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.crop_editor import CropEditor
 from vbp.app.widgets.notice import Notice
 from vbp.app.widgets.start_page import StartPage
 from vbp.models.formats import looks_like_network
+from vbp.session.document import FIRST_SUFFIX, SUFFIX
 
 ICON_SIZE = QSize(18, 18)
 DEFAULT_SIZE = QSize(1280, 720)
@@ -258,6 +258,7 @@ class MainWindow(QMainWindow):
             self.network,
             self.second,
             self.view,
+            marks,
             settings,
             notice,
             self.run.owns,
@@ -316,7 +317,7 @@ class MainWindow(QMainWindow):
                 self.drop(paths[0])
 
     def drop(self, path: Path) -> None:
-        if path.suffix == SUFFIX and path.is_file():
+        if path.name.endswith((SUFFIX, FIRST_SUFFIX)) and path.is_file():
             self.session.open(path)
         elif looks_like_network(path):
             self.network.open(path)

@@ -12,8 +12,8 @@ from typing import Any
 
 from PySide6.QtCore import QByteArray, QSettings
 
-from vbp.app.state.document import FORMAT, VERSION, Document, from_text, to_text
 from vbp.errors import VbpError
+from vbp.session.document import FIRST, FORMAT, Document, from_text, to_text
 
 RECENT_LIMIT = 12
 
@@ -91,13 +91,21 @@ class Settings:
         crop = self._json(f"crops/{name}", dict)
         rect = {key: crop.pop(key, None) for key in ("x", "y", "width", "height")}
         found = self._json(f"marks/{name}", dict) | ({"crop": {"rect": rect, **crop}} if crop else {})
-        return from_text(json.dumps({"format": FORMAT, "version": VERSION, **found}), "the settings")
+        return from_text(json.dumps({"format": FORMAT, "version": FIRST, **found}), "the settings")
 
     def change_document(self, source: str, **changes: Any) -> None:
         """Keep what is new; the rest stays. The source itself is not written down: an address may be secret."""
         self.keep_document(source, replace(self.document(source), **changes))
 
     def keep_document(self, source: str, document: Document) -> None:
+        key = _document_key(source)
+        text = self.text(key, "")
+        try:
+            from_text(text or to_text(Document()), "the settings")
+        except VbpError:
+            self.set(
+                f"{key}-unread", text
+            )  # of a later version, or damaged: whoever can read it finds it there
         if document == Document():
             self.remove(_document_key(source))
         else:

@@ -20,10 +20,11 @@ from picturemaker import picture, shade, write_table
 from recordingmaker import record
 from roadmaker import tiny_spec, write_drive, write_signs
 from runmaker import PLAIN, sources
-from vbp.app.state.document import Document, to_text
 from vbp.drives.base import OpenOptions
 from vbp.export.job import Job
 from vbp.models.network import build, save_checkpoint
+from vbp.session.document import Document, to_text
+from vbp.session.note import Note
 from vbp.simulate import Settings, simulate
 from vbp.training import train
 from videomaker import scenes, write_video
@@ -219,8 +220,10 @@ def _runs(place) -> None:
 
 def _texts(place) -> None:
     (place("dbc", "dbc", "a.dbc") / "a.dbc").write_text(DBC)
-    document = replace(Document(), drive="/a/b", networks=("NetSVF",), frame=5, notes={3: "here"})
-    (place("session", "session", "a.vbp") / "a.vbp").write_text(to_text(document))
+    document = replace(
+        Document(), drive="/a/b", networks=("NetSVF",), frame=5, notes=(Note(3, 5, 10, 20, "here", "mark"),)
+    )
+    (place("session", "session", "a.vbp.json") / "a.vbp.json").write_text(to_text(document))
     job = Job(Path("/a/b"), OpenOptions(camera="left"), "NetSVF", "cpu", Path("/a/c.mp4"), 0, 9)
     (place("job", "job", "a.json") / "a.json").write_text(json.dumps(json.loads(job.to_json()), indent=1))
 

@@ -145,7 +145,7 @@ def _dbc(path: Path) -> None:
 
 
 def _session(path: Path) -> None:
-    from vbp.app.state.document import load, to_text
+    from vbp.session.document import load, to_text
 
     to_text(load(path))
 

@@ -11,11 +11,11 @@ from drivemaker import WAIT, write_drive
 from handmaker import drag
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 
-from vbp.app.state.crops import ChosenCrop
 from vbp.app.widgets.crop_editor import moved, shaped, sized
 from vbp.live.address import parse_address
 from vbp.live.records import LiveRequest
 from vbp.overlay import Rect
+from vbp.session.crops import ChosenCrop
 
 
 def test_a_crop_outside_the_picture_is_said(qtbot, make_window, server):

@@ -13,9 +13,9 @@ from drivemaker import WAIT, write_drive
 
 from livemaker import read_clock
 from vbp.app.control.snapshot import write_png
-from vbp.app.state.crops import ChosenCrop
 from vbp.drives.opening import open_drive
 from vbp.overlay import Rect
+from vbp.session.crops import ChosenCrop
 
 # Recording and snapshots.
 

@@ -10,12 +10,12 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QFileDialog
 
 from roadmaker import tiny_spec
-from vbp.app.state.document import load
 from vbp.comparing.moments import KINDS, moments
 from vbp.drives.opening import open_drive
 from vbp.engine import Engine
 from vbp.frames import run_frames
 from vbp.models.network import build, save_checkpoint
+from vbp.session.document import load
 
 
 @pytest.fixture

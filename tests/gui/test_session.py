@@ -9,10 +9,11 @@ import pytest
 from drivemaker import WAIT, wait_shown, write_drive
 from PySide6.QtWidgets import QFileDialog
 
-from vbp.app.state.crops import ChosenCrop
-from vbp.app.state.document import Document, load
 from vbp.app.state.settings import Settings
 from vbp.overlay import Rect
+from vbp.session.crops import ChosenCrop
+from vbp.session.document import Document, load
+from vbp.session.note import Note
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_a_session_is_saved_and_opened_by_another_window(qtbot, open_window, mak
     window.docks["angle"].hide()
     answer(tmp_path / "mine")
     window.actions_by_id["save-session"].trigger()
-    path = tmp_path / "mine.vbp"
+    path = tmp_path / "mine.vbp.json"
     assert str(path) in window.notice.message()
     document = load(path)
     assert (document.drive, document.frame, document.a) == (str(window.player.path), 9, 5)
@@ -155,10 +156,10 @@ def test_marks_and_crops_of_earlier_versions_are_read(settings: Settings, tmp_pa
     crop = {"x": 4, "y": 5, "width": 60, "height": 20, "of_width": 320, "of_height": 240}
     settings.set(f"crops/{name}", json.dumps(crop))
     found = settings.document(str(tmp_path))
-    assert (found.bookmarks, found.a, found.b) == ((2, 9), 1, None)
+    assert (found.notes, found.a, found.b) == ((Note(2, 2), Note(9, 9)), 1, None)
     assert found.crop == ChosenCrop(Rect(4, 5, 60, 20), 320, 240)
     settings.change_document(str(tmp_path), frame=7)  # from here on, it is in the document
     settings.remove(f"marks/{name}")
-    assert settings.document(str(tmp_path)).bookmarks == (2, 9)
+    assert settings.document(str(tmp_path)).notes == (Note(2, 2), Note(9, 9))
     settings.set(f"crops/{hashlib.sha256(b'/other').hexdigest()[:16]}", '{"x": -1}')
     assert settings.document("/other") == Document()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from drivemaker import WAIT
 from PySide6.QtCore import QByteArray, QSettings, Qt
 
 from vbp.app.shell.window import MainWindow
 from vbp.app.state.actions import PANELS
-from vbp.app.state.document import Document
 from vbp.app.state.marks import Marks
 from vbp.app.state.settings import Settings
+from vbp.session.document import Document
+from vbp.session.note import Note
 
 
 def test_the_layout_is_kept_and_can_be_reset(qtbot, make_window):
@@ -69,9 +71,9 @@ def test_settings_of_the_wrong_kind_count_as_absent(qtbot, settings, drive_folde
     assert settings.number("overlay/opacity", 0.5, 0, 1) == 0.8
     settings.set("overlay/opacity", "nan")
     assert settings.number("overlay/opacity", 0.5, 0, 1) == 0.5
-    settings.change_document(str(drive_folder), bookmarks=(1, 999), a=3, b=50)
+    settings.change_document(str(drive_folder), notes=(Note(1, 1), Note(999, 999)), a=3, b=50)
     marks = Marks(settings)
-    marks.set_drive(drive_folder, 60)
+    marks.set_drive(drive_folder, np.arange(60, dtype=np.int64))
     assert (marks.bookmarks, marks.a, marks.b) == ([1], 3, 50)
     (key,) = [k for k in settings._store.allKeys() if k.startswith("documents/")]
     settings.set(key, "{}")

@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbp.app.state.crops import MOST, ChosenCrop
-from vbp.app.state.document import READERS, SUFFIX, VERDICTS, Document, from_text, load, save, to_text
 from vbp.drives.base import OpenOptions
 from vbp.errors import VbpError
 from vbp.overlay import Rect
+from vbp.session.crops import MOST, ChosenCrop
+from vbp.session.document import READERS, SUFFIX, VERDICTS, Document, from_text, load, save, to_text
+from vbp.session.fingerprint import Fingerprint, fingerprint
+from vbp.session.note import Note, in_order, one_line, placed
 
 # Names of files may hold bytes that are no UTF-8, which Python keeps as lone surrogates (PATHS).
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
@@ -32,6 +36,16 @@ def crops(draw: st.DrawFn) -> ChosenCrop:
     return ChosenCrop(rect, *draw(st.sampled_from([(width, height), (0, 0)])))
 
 
+STAMPS = st.none() | st.integers(-(2**63), 2**63 - 1)
+WORDS = st.text(max_size=40).map(one_line)
+
+
+@st.composite
+def notes(draw: st.DrawFn) -> Note:
+    frame, end = sorted(draw(st.tuples(FRAMES, FRAMES)))
+    return Note(frame, end, draw(STAMPS), draw(STAMPS), draw(WORDS), draw(WORDS), draw(WORDS))
+
+
 @st.composite
 def documents(draw: st.DrawFn) -> Document:
     part = sorted(draw(st.tuples(FRAMES, FRAMES)))
@@ -39,6 +53,7 @@ def documents(draw: st.DrawFn) -> Document:
     said = st.none() | TEXTS
     return Document(
         drive=draw(PATHS),
+        fingerprint=draw(st.none() | st.builds(Fingerprint, FRAMES, TEXTS)),
         options=OpenOptions(draw(said), draw(said), draw(said), draw(NUMBERS)),
         min_speed=draw(NUMBERS),
         networks=tuple(draw(st.lists(PATHS, max_size=4))),
@@ -46,8 +61,7 @@ def documents(draw: st.DrawFn) -> Document:
         frame=draw(st.none() | FRAMES),
         a=a,
         b=b,
-        bookmarks=tuple(sorted(draw(st.sets(FRAMES, max_size=8)))),
-        notes=draw(st.dictionaries(FRAMES, TEXTS, max_size=4)),
+        notes=in_order(draw(st.lists(notes(), max_size=4))),
         looping=draw(st.booleans()),
         verdicts=draw(st.dictionaries(TEXTS, st.sampled_from(VERDICTS), max_size=4)),
         layout=draw(TEXTS),
@@ -78,7 +92,7 @@ def test_a_file_is_read_back_and_replaced_but_no_other_one_is(tmp_path):
     assert other.read_text() == "mine"
     with pytest.raises(VbpError, match="is no folder"):
         save(first, tmp_path / "missing" / path.name)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.vbp", "notes.txt"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.vbp.json", "notes.txt"]
 
 
 @given(
@@ -106,7 +120,7 @@ STRANGE = {
     "deep": ("[" * 100_000, "it is no JSON"),
     "a list": ("[]", "does not say"),
     "another program's": ('{"version": 1}', "does not say"),
-    "of a later version": (changed(version=2), "is of version 2, and this vbp reads version 1"),
+    "of a later version": (changed(version=3), "is of version 3, and this vbp reads versions 1 and 2"),
     "without a version": (changed(version=None), "is of version None"),
     "true is no version": (changed(version=True), "is of version True"),
     "an unknown field": (changed(colour="red"), "'colour'"),
@@ -118,7 +132,13 @@ STRANGE = {
     "a number beyond all": (changed(min_speed=10**400), "'min_speed'"),
     "networks as one text": (changed(networks="NetSVF"), "'networks'"),
     "options cut off": (changed(options={"camera": None}), "'options'"),
-    "notes without frames": (changed(notes={"here": "a"}), "'notes'"),
+    "notes without frames": (changed(notes=[{"name": "a"}]), "'notes'"),
+    "a note that ends early": (changed(notes=[asdict(Note(5, 4))]), "'notes'"),
+    "a damaged fingerprint": (changed(fingerprint={"size": -1, "sha256": ""}), "'fingerprint'"),
+    "damaged bookmarks of before": (
+        '{"format": "vbp session", "version": 1, "bookmarks": ["a"]}',
+        "'bookmarks'",
+    ),
     "a part that ends early": (changed(a=5, b=4), "ends before it begins"),
     "a crop without a size": (changed(crop={"rect": {"x": 0}, "of_width": 4, "of_height": 4}), "'crop'"),
     "a crop beyond its picture": (
@@ -171,3 +191,71 @@ def test_half_a_character_is_damage():
         found = json.loads(to_text(Document())) | {key: value}
         with pytest.raises(VbpError, match=f"what it says of '{key}' is not understood"):
             from_text(json.dumps(found), "the file")
+
+
+# --- beside the recording, on another machine -----------------------------------------------------------
+
+
+@given(documents())
+def test_a_file_that_is_read_and_written_again_has_the_same_bytes(document):
+    folder = Path("/of/june")
+    text = to_text(dataclasses.replace(document, drive="/of/june/a.bag", networks=("NetSVF",)), folder)
+    assert to_text(from_text(text, "it", folder), folder) == text
+
+
+def test_paths_go_with_the_file(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    networks = ("NetSVF", f"{here}/my net.pt2?spec={tmp_path}/a.toml", "package.of_mine:make")
+    for folder in (here, there):
+        folder.mkdir()
+    save(Document(drive=str(here / "drive"), networks=networks), here / f"a{SUFFIX}")
+    text = (here / f"a{SUFFIX}").read_text()
+    assert str(tmp_path) not in text
+    (there / f"a{SUFFIX}").write_text(text)
+    found = load(there / f"a{SUFFIX}")
+    assert found.drive == str(there / "drive")
+    assert found.networks == ("NetSVF", f"{there}/my net.pt2?spec={tmp_path}/a.toml", "package.of_mine:make")
+    save(found, there / f"a{SUFFIX}")
+    assert (there / f"a{SUFFIX}").read_text() == text
+
+
+def test_a_session_of_the_first_version_opens_with_all_that_was_said():
+    text = json.dumps(
+        {
+            "format": "vbp session",
+            "version": 1,
+            "drive": "/of/june/a.bag",
+            "bookmarks": [9, 2],
+            "notes": {"2": "here", "30": "there"},
+        }
+    )
+    found = from_text(text, "it", Path("/elsewhere"))
+    assert found.drive == "/of/june/a.bag"
+    assert found.notes == (Note(2, 2, text="here"), Note(9, 9), Note(30, 30, text="there"))
+
+
+def test_a_fingerprint_knows_a_copy_and_a_changed_file(tmp_path):
+    a, b = tmp_path / "a.bin", tmp_path / "b.bin"
+    a.write_bytes(b"x" * 10**6)
+    b.write_bytes(a.read_bytes())
+    assert fingerprint(a) == fingerprint(b) is not None
+    b.write_bytes(a.read_bytes()[:-1] + b"y")
+    assert fingerprint(a) != fingerprint(b)
+    before = fingerprint(tmp_path)
+    (tmp_path / "a.vbp.json").write_text("a session beside it")
+    assert fingerprint(tmp_path) == before
+    (tmp_path / "c.bin").write_text("one more")
+    assert fingerprint(tmp_path) != before
+    assert fingerprint(tmp_path / "missing") is None
+
+
+def test_notes_stand_at_their_time_in_a_recording_of_another_rate():
+    times = np.arange(10, dtype=np.int64) * 100 + 5000
+    note = Note(8, 9, 5800, 5900, "a")
+    assert placed([note], times) == ([note], [])
+    assert placed([note], times[::2]) == ([dataclasses.replace(note, frame=4, end=4)], [])
+    assert placed([note], np.delete(times, range(3, 6))) == ([dataclasses.replace(note, frame=5, end=6)], [])
+    assert placed([note], times[:5]) == ([], [note])
+    assert placed([Note(3, 3)], times) == ([Note(3, 3, 5300, 5300)], [])  # a bookmark of before
+    assert placed([note], times * 2, by_frame=True)[0] == [Note(8, 9, 11600, 11800, "a")]
+    assert placed([note, Note(0, 0)], times[:0]) == ([], [note, Note(0, 0)])

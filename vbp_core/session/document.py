@@ -6,20 +6,24 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from vbp.app.state.crops import MOST, ChosenCrop
 from vbp.drives.base import OpenOptions
 from vbp.errors import VbpError
 from vbp.files import whole_file
+from vbp.models.source import NetworkSource
 from vbp.overlay import Rect
 from vbp.reading import read_file
+from vbp.session.crops import MOST, ChosenCrop
+from vbp.session.fingerprint import Fingerprint
+from vbp.session.note import Note, in_order, one_line
 
-FORMAT, VERSION = "vbp session", 1
+FORMAT, VERSION = "vbp session", 2
+FIRST = 1  # version, which kept bookmarks and notes apart, without time stamps, and paths from the root
 VERDICTS = ("real", "known", "ignored")
-SUFFIX = ".vbp"
+SUFFIX, FIRST_SUFFIX = ".vbp.json", ".vbp"
 LARGEST = 16 * 2**20  # bytes of a file; a session is a few thousand
 
 
@@ -27,12 +31,13 @@ LARGEST = 16 * 2**20  # bytes of a file; a session is a few thousand
 class Document:
     """All of it has a default: nothing is open, and nothing was said.
 
-    drive: the recording's path; min_speed: m/s, what is slower is not played. networks: as `NetworkSource` reads them.
-    crop: None for the network's own rule. frame: what was shown last; a, b: the part to repeat; notes: by frame.
+    drive: the recording's path, from the root; fingerprint: what it was when the file was written. min_speed: m/s, what is slower is not played. networks: as `NetworkSource` reads them.
+    crop: None for the network's own rule. frame: what was shown last; a, b: the part to repeat; notes: in order.
     verdicts: on findings, "real", "known" or "ignored" by `Finding.key`. layout: where the panels stand, as the window writes it, in base64.
     """
 
     drive: str = ""
+    fingerprint: Fingerprint | None = None
     options: OpenOptions = field(default_factory=OpenOptions)
     min_speed: float = 0.0
     networks: tuple[str, ...] = ()
@@ -40,20 +45,27 @@ class Document:
     frame: int | None = None
     a: int | None = None
     b: int | None = None
-    bookmarks: tuple[int, ...] = ()
-    notes: Mapping[int, str] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
     looping: bool = False
     verdicts: Mapping[str, str] = field(default_factory=dict)
     layout: str = ""
 
 
-def to_text(document: Document) -> str:
-    """JSON in ASCII, which every settings file and every encoding takes."""
-    return json.dumps({"format": FORMAT, "version": VERSION, **asdict(document)}, indent=1)
+def to_text(document: Document, folder: Path | None = None) -> str:
+    """JSON in ASCII, which every settings file and every encoding takes. folder: where paths in it begin."""
+    values = asdict(document)
+    if folder is not None:
+        base = os.path.realpath(folder)
+        values["drive"] = _from_folder(document.drive, base)
+        values["networks"] = [
+            _network_files(text, lambda path: _from_folder(path, base)) for text in document.networks
+        ]
+    return json.dumps({"format": FORMAT, "version": VERSION, **values}, indent=1)
 
 
-def from_text(text: str, name: str) -> Document:
-    """What `to_text` wrote. name: what the text is called in an error. Raises VbpError of what is not understood."""
+def from_text(text: str, name: str, folder: Path | None = None) -> Document:
+    """What `to_text` wrote, of both versions. name: what the text is called in an error. Raises VbpError of what is not
+    understood."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -61,11 +73,13 @@ def from_text(text: str, name: str) -> Document:
     if not isinstance(found, dict) or found.pop("format", None) != FORMAT:
         raise VbpError(f'{name} is no session of vbp: it does not say "format": "{FORMAT}"')
     version = found.pop("version", None)
-    if version != VERSION or isinstance(version, bool):
+    if version not in (FIRST, VERSION) or not isinstance(version, int) or isinstance(version, bool):
         raise VbpError(
-            f"{name} is of version {str(version)[:20]}, and this vbp reads version {VERSION}; "
+            f"{name} is of version {str(version)[:20]}, and this vbp reads versions {FIRST} and {VERSION}; "
             "open it with the vbp that wrote it"
         )
+    if version == FIRST:
+        found = _first_version(found, name)
     values = {}
     for key, value in found.items():
         read = READERS.get(key)
@@ -78,14 +92,56 @@ def from_text(text: str, name: str) -> Document:
     document = Document(**values)
     if document.a is not None and document.b is not None and document.a > document.b:
         raise VbpError(f"{name} is damaged: its part to repeat ends before it begins")
-    return document
+    if folder is None or version == FIRST:
+        return document
+    base = os.path.realpath(folder)
+    networks = tuple(_network_files(text, lambda path: _to_root(path, base)) for text in document.networks)
+    return replace(document, drive=document.drive and _to_root(document.drive, base), networks=networks)
+
+
+def _first_version(found: dict[str, Any], name: str) -> dict[str, Any]:
+    """The values of version 1 as those of this one: bookmarks and texts become notes."""
+    frames: dict[int, str] = {}
+    for key, read in (("bookmarks", _frames), ("notes", _notes_by_frame)):
+        try:
+            value = read(found.pop(key)) if key in found else ()
+        except (ValueError, TypeError) as error:
+            raise VbpError(f"{name} is damaged: what it says of {key!r} is not understood") from error
+        frames |= value if isinstance(value, dict) else dict.fromkeys(value, "")
+    notes = [asdict(Note(frame, frame, text=text)) for frame, text in sorted(frames.items())]
+    return found | {"notes": notes}
+
+
+def _from_folder(path: str, base: str) -> str:
+    """An absolute path as one from the folder `base`, "./..." or "../..."; unlike a name, it has a slash."""
+    if not os.path.isabs(path):
+        return path
+    try:
+        found = os.path.relpath(path, base).replace(os.sep, "/")
+    except ValueError:  # another disk of Windows
+        return path
+    return found if found.startswith("../") else f"./{found}"
+
+
+def _to_root(path: str, base: str) -> str:
+    return os.path.normpath(os.path.join(base, path))
+
+
+def _network_files(text: str, change: Callable[[str], str]) -> str:
+    source = NetworkSource.parse(text)
+    paths = {
+        name: change(path)
+        for name in ("model", "weights", "spec")
+        if (path := getattr(source, name)).startswith((".", "..")) or os.path.isabs(path)
+    }
+    return str(replace(source, **paths)) if paths else text
 
 
 def save(document: Document, path: Path, force: bool = False) -> None:
     """Write a file that is whole or not there. Raises VbpError; of another kind of file too, without `force`."""
     source = Path(document.drive) if document.drive else None
     with whole_file(path, is_session, source, force) as temporary:
-        temporary.write_text(to_text(document) + "\n", encoding="ascii")
+        temporary.write_text(to_text(document, path.parent) + "\n", encoding="ascii")
 
 
 def load(path: Path) -> Document:
@@ -98,7 +154,7 @@ def load(path: Path) -> Document:
         text = data.decode("ascii")
     except ValueError as error:
         raise VbpError(f"{path} is no session of vbp: it is no text in ASCII") from error
-    return from_text(text, str(path))
+    return from_text(text, str(path), path.parent)
 
 
 def is_session(path: Path) -> bool:
@@ -166,10 +222,37 @@ def _frames(value: Any) -> tuple[int, ...]:
     return tuple(sorted(set(_listed(_whole)(value))))
 
 
-def _notes(value: Any) -> dict[int, str]:
+def _notes_by_frame(value: Any) -> dict[int, str]:
     if not isinstance(value, dict) or not all(key.isdecimal() and key.isascii() for key in value):
         raise ValueError
     return {_whole(int(key)): _text(text) for key, text in value.items()}
+
+
+def _note(value: Any) -> Note:
+    if not isinstance(value, dict) or set(value) - {f.name for f in fields(Note)}:
+        raise ValueError
+    frame, end = _whole(value["frame"]), _whole(value["end"])
+    frame_ns, end_ns = (_or_none(_stamp)(value[key]) for key in ("frame_ns", "end_ns"))
+    if end < frame:
+        raise ValueError
+    name, tag, text = (one_line(_text(value[key])) for key in ("name", "tag", "text"))
+    return Note(frame, end, frame_ns, end_ns, name, tag, text)
+
+
+def _notes(value: Any) -> tuple[Note, ...]:
+    return in_order(_listed(_note)(value))
+
+
+def _stamp(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not -(2**63) <= value < 2**63:
+        raise ValueError
+    return value
+
+
+def _fingerprint(value: Any) -> Fingerprint:
+    if not isinstance(value, dict) or set(value) != {"size", "sha256"}:
+        raise ValueError
+    return Fingerprint(_whole(value["size"]), _text(value["sha256"]))
 
 
 def _verdicts(value: Any) -> dict[str, str]:
@@ -198,6 +281,7 @@ def _crop(value: Any) -> ChosenCrop:
 
 READERS: dict[str, Callable[[Any], Any]] = {
     "drive": _path,
+    "fingerprint": _or_none(_fingerprint),
     "options": _options,
     "min_speed": _number,
     "networks": _listed(_path),
@@ -205,7 +289,6 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "frame": _or_none(_whole),
     "a": _or_none(_whole),
     "b": _or_none(_whole),
-    "bookmarks": _frames,
     "notes": _notes,
     "looping": _flag,
     "verdicts": _verdicts,
