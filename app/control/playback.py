@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QWidget
 
 from vbp.app.control.predictions import Predictions
+from vbp.app.dialogs.go_to import GoToDialog
 from vbp.app.player.playback import Player
 from vbp.app.state.marks import Marks
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
+from vbp.session.note import nearest_frame
 
 
 class PlaybackControl:
     def __init__(
         self,
+        window: QWidget,
         player: Player,
         marks: Marks,
         predictions: Predictions,
@@ -21,6 +25,8 @@ class PlaybackControl:
         actions: dict[str, QAction],
         notice: Notice,
     ) -> None:
+        self._window = window
+        self.dialog: GoToDialog | None = None
         self._player, self._marks, self._predictions = player, marks, predictions
         self._settings, self._actions, self._notice = settings, actions, notice
         predictions.ended.connect(self._on_predict_ended)
@@ -32,6 +38,28 @@ class PlaybackControl:
 
     def step(self, frames: int) -> None:
         self._player.step(frames)
+
+    def step_time(self, ms: int) -> None:
+        """To the frame that many milliseconds on, by the recording's clock; one frame at least."""
+        drive, at = self._player.drive, self._player.target
+        if drive is None:
+            return
+        times = drive.timestamps_ns
+        frame = nearest_frame(times, int(times[at]) + ms * 10**6)
+        self._player.step(frame - at if (frame - at) * ms > 0 else ms // abs(ms))
+
+    def ask_place(self) -> None:
+        """Go to a frame or a time that is typed."""
+        drive = self._player.drive
+        if drive is None:
+            return
+        self.dialog = GoToDialog(drive.timestamps_ns, self._window)
+        self.dialog.chosen.connect(self._go_to)
+        self.dialog.open()
+
+    def _go_to(self, frame: int) -> None:
+        self._player.pause()
+        self._player.seek(frame)
 
     def go_first(self) -> None:
         self._player.seek(0)
@@ -62,14 +90,6 @@ class PlaybackControl:
 
     def clear_marks(self) -> None:
         self._marks.set_part(None, None)
-
-    def toggle_bookmark(self) -> None:
-        self._marks.toggle_bookmark(self._player.target)
-
-    def go_bookmark(self, direction: int) -> None:
-        frame = self._marks.bookmark_from(self._player.target, direction)
-        if frame is not None:
-            self._player.seek(frame)
 
     # Predictions.
 

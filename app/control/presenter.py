@@ -19,6 +19,7 @@ from vbp.app.player.playback import Player
 from vbp.app.state.marks import Marks
 from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.plot_parts import CLASSES, STEERING, UNKNOWN_CLASSES
+from vbp.app.widgets.timeline_notes import Mark
 from vbp.classes import unknown_folders
 from vbp.comparing.masks import masks_differ
 from vbp.drives.base import Drive
@@ -352,7 +353,7 @@ class Presenter(QObject):
 
     def on_marks(self) -> None:
         m, timeline = self.marks, self.panels.transport.timeline
-        timeline.set_bookmarks(m.bookmarks)
+        timeline.set_notes([Mark(note.frame, note.end, note.words) for note in m.notes])
         timeline.set_marks(m.a, m.b)
         self.panels.angle.set_marks(m.a, m.b)
         self.player.set_loop(m.loop())

@@ -47,9 +47,9 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget], aspect: floa
     window.addDockWidget(RIGHT, docks["steering"])
     if large:
         window.splitDockWidget(docks["steering"], docks["layers"], Qt.Orientation.Horizontal)
-        group = ["layers", "compare", "second", "run", "evidence", "findings", "info"]
+        group = ["layers", "compare", "second", "run", "evidence", "findings", "notes", "info"]
     else:
-        group = ["steering", "layers", "compare", "second", "run", "evidence", "findings", "info"]
+        group = ["steering", "layers", "compare", "second", "run", "evidence", "findings", "notes", "info"]
     for first, second in pairwise(group):
         window.tabifyDockWidget(docks[first], docks[second])
     window.addDockWidget(BOTTOM, docks["angle"])

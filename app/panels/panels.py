@@ -15,6 +15,7 @@ from vbp.app.panels.live_bar import LiveBar
 from vbp.app.panels.live_plot import LivePlot
 from vbp.app.panels.masked import MaskedView
 from vbp.app.panels.method import MethodPanel
+from vbp.app.panels.notes import NotesPanel
 from vbp.app.panels.prediction import PredictionPanel
 from vbp.app.panels.run import RunPanel
 from vbp.app.panels.second import SecondPanel
@@ -50,6 +51,7 @@ class Panels:
     evidence: EvidencePanel
     findings: FindingsPanel
     second: SecondPanel
+    notes: NotesPanel
     spec: SpecPanel
     transport: Transport
     status: StatusLine
@@ -92,6 +94,7 @@ def make_panels(actions: dict[str, QAction], picture: MaskedView) -> Panels:
         evidence=EvidencePanel(),
         findings=FindingsPanel(),
         second=SecondPanel(),
+        notes=NotesPanel(),
         spec=SpecPanel(),
         transport=Transport(actions),
         status=StatusLine(),

@@ -26,6 +26,7 @@ from vbp.app.control.export import ExportControl
 from vbp.app.control.findings import FindingsControl
 from vbp.app.control.kept import KeptPredictions
 from vbp.app.control.network import NetworkControl
+from vbp.app.control.notes import NotesControl
 from vbp.app.control.playback import PlaybackControl
 from vbp.app.control.predictions import Predictions
 from vbp.app.control.presenter import Presenter
@@ -193,7 +194,10 @@ class MainWindow(QMainWindow):
         editor = CropEditor(self.picture, self.picture.picture_rect)
         self._centre_box.insertWidget(0, editor.bar)
         self.crop = CropControl(player, self.presenter, settings, notice, editor, self.centralWidget())
-        self.playback = PlaybackControl(player, marks, self.predictions, settings, actions, notice)
+        self.playback = PlaybackControl(self, player, marks, self.predictions, settings, actions, notice)
+        self.notes = NotesControl(
+            player, marks, panels.notes, notice, lambda: self.view.toggle_panel("notes", True), self
+        )
         self.source = SourceControl(
             self,
             player,

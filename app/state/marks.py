@@ -122,15 +122,6 @@ class Marks(QObject):
         elif self.frames:
             self.add([self.note_at(frame)])
 
-    def bookmark_from(self, frame: int, direction: int) -> int | None:
-        """The next (1) or previous (-1) bookmark as seen from a frame; round the end."""
-        marked = self.bookmarks
-        if not marked:
-            return None
-        if direction > 0:
-            return next((b for b in marked if b > frame), marked[0])
-        return next((b for b in reversed(marked) if b < frame), marked[-1])
-
     def loop(self) -> tuple[int, int] | None:
         """The part to repeat, or None."""
         if not self.looping or not self.frames:

@@ -8,17 +8,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
+from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from vbp.app import theme
 from vbp.app.widgets.series import nice_limit
+from vbp.app.widgets.timeline_notes import Mark, lay_out, paint_notes
 from vbp.app.widgets.timeline_strip import gap_runs, paint_differences, paint_strengths, paint_strip
 from vbp.frames.strengths import Usual
 from vbp.readable import clock, how_long
 
 PAD = 12.0
-LANE = 13.0  # above the strip: bookmarks and the handles of A and B
+LANE = 13.0  # above the strip: notes and the handles of A and B
 BELOW = 6.0  # under the strip: how strong masks are, and another one where two networks are compared: how they differ
 REACH = 6.0  # pixels around a handle that still take it
 APART = 8.0  # pixels of a part of the recording, at least
@@ -45,7 +46,7 @@ class Timeline(QWidget):
         self._strengths: Floats = np.zeros(0)
         self._usual: Usual | None = None
         self._differences: Floats | None = None
-        self._bookmarks: list[int] = []
+        self._notes: list[Mark] = []
         self._findings: list[tuple[int, int]] = []
         self._marks: list[int | None] = [None, None]
         self._position = 0
@@ -76,7 +77,7 @@ class Timeline(QWidget):
         self._errors = np.full(len(self._times), np.nan)
         self._peak = 0.0
         self._strengths, self._differences = np.zeros(0), None
-        self._bookmarks, self._findings = [], []
+        self._notes, self._findings = [], []
         self._marks = [None, None]
         self._position = 0
         self._held = None
@@ -129,8 +130,9 @@ class Timeline(QWidget):
         self._usual = usual
         self._refresh()
 
-    def set_bookmarks(self, frames: list[int]) -> None:
-        self._bookmarks = sorted(frames)
+    def set_notes(self, notes: list[Mark]) -> None:
+        """In the order of their frames."""
+        self._notes = notes
         self.update()
 
     def set_findings(self, parts: list[tuple[int, int]]) -> None:
@@ -185,8 +187,7 @@ class Timeline(QWidget):
             parts += [weak] if (weak := self._usual.words(float(self._strengths[i]))) else []
         if self._differences is not None and np.isfinite(self._differences[i]):
             parts.append(f"difference of the networks {abs(self._differences[i]):.1f}{self._unit}")
-        if i in self._bookmarks:
-            parts.append("bookmark")
+        parts += [note.words for note in self._notes if note.first <= i <= note.last]
         if i in self._holes:
             parts.append(f"{how_long(self._holes[i])} after the frame before")
         if gap := self.gap_at(i):
@@ -237,9 +238,8 @@ class Timeline(QWidget):
 
     def _seek(self, pos: QPointF) -> None:
         i = self.index_at(pos.x())
-        for b in self._bookmarks:  # a press in the lane takes the bookmark under it
-            if pos.y() < LANE and abs(self.x_of(b) - pos.x()) <= REACH and self._asked < 0:
-                i = b
+        under = self.notes_at(pos) if self._asked < 0 else []  # a press in the lane takes the note under it
+        i = under[0].first if under else i
         if i != self._asked:
             self._asked = i
             self.seek_requested.emit(i)
@@ -255,8 +255,22 @@ class Timeline(QWidget):
         self.setCursor(Qt.CursorShape.SizeHorCursor if on_handle else Qt.CursorShape.ArrowCursor)
         if self._hover is not None:
             at = self.mapToGlobal(QPoint(round(self._hover) + 8, -self.height()))
-            QToolTip.showText(at, self.describe(self.index_at(self._hover)), self)
+            said = self.describe(self.index_at(self._hover)).split("\n")
+            said += [note.words for note in self.notes_at(pos) if note.words not in said]
+            QToolTip.showText(at, "\n".join(said), self)
         self.update()
+
+    def notes_at(self, pos: QPointF) -> list[Mark]:
+        """Those under the hand in the lane above the strip, that whose sign is nearest first."""
+        if pos.y() >= LANE or not self._notes:
+            return []
+        boxes = lay_out(self._notes, self.x_of)
+        reach = QRectF(pos.x() - REACH, 0, 2 * REACH, LANE)
+        near = [(box, note) for box, note in zip(boxes, self._notes, strict=True) if box.intersects(reach)]
+        near.sort(
+            key=lambda one: (one[0].center() - pos).manhattanLength() if not one[0].contains(pos) else -1
+        )
+        return [note for _, note in near]
 
     def _drag_mark(self, i: int) -> None:
         a, b = self._marks
@@ -318,7 +332,7 @@ class Timeline(QWidget):
                 left = self.x_of(first)
                 width = max(2.0, self.x_of(last) - left)
                 painter.fillRect(QRectF(left, t.top() - 3, width, 2), c.warning)
-            self._paint_bookmarks(painter)
+            paint_notes(painter, self._notes, lay_out(self._notes, self.x_of))
             self._paint_position(painter, t)
             self._paint_text(painter)
         painter.end()
@@ -352,24 +366,6 @@ class Timeline(QWidget):
             painter.fillRect(tab, c.accent)
             painter.setPen(c.window)
             painter.drawText(tab, int(Qt.AlignmentFlag.AlignCenter), name)
-
-    def _paint_bookmarks(self, painter: QPainter) -> None:
-        c = theme.colours()
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(c.bookmark)
-        for i in self._bookmarks:
-            x = self.x_of(i)
-            painter.drawPolygon(
-                QPolygonF(
-                    [
-                        QPointF(x - 4, 2),
-                        QPointF(x + 4, 2),
-                        QPointF(x + 4, 8),
-                        QPointF(x, 12),
-                        QPointF(x - 4, 8),
-                    ]
-                )
-            )
 
     def _paint_position(self, painter: QPainter, t: QRectF) -> None:
         c = theme.colours()

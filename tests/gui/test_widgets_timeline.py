@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 
 from vbp.app import theme
 from vbp.app.widgets.timeline import LANE, Timeline
+from vbp.app.widgets.timeline_notes import Mark, lay_out
 from vbp.app.widgets.timeline_strip import bin_max, gap_runs
 
 N = 250_000
@@ -92,10 +93,33 @@ def test_the_handles_of_a_and_b_are_dragged_and_do_not_cross(line):
 
 def test_a_press_near_a_bookmark_goes_to_it(line, qtbot):
     drive(line, N)
-    line.set_bookmarks([123_456, 5])
+    line.set_notes([Mark(5, 5, "a"), Mark(123_456, 123_456, "b")])
     with qtbot.waitSignal(line.seek_requested, timeout=1000) as seek:
         QTest.mouseClick(line, Qt.MouseButton.LeftButton, pos=point(line, 123_456, 5) + QPoint(3, 0))
     assert seek.args == [123_456]
+
+
+def test_notes_that_lie_close_are_told_apart(line, qtbot):
+    drive(line, N)
+    marks = [
+        Mark(100, 100, "first"),
+        Mark(101, 101, "second"),
+        Mark(101, 150_000, "long"),
+        Mark(200_000, 200_000, "far"),
+    ]
+    line.set_notes(marks)
+    boxes = lay_out(marks, line.x_of)
+    assert not any(a.intersects(b) for k, a in enumerate(boxes) for b in boxes[k + 1 :])
+    for box, mark in zip(boxes, marks):
+        found = line.notes_at(box.center())
+        assert found[0] == mark
+        assert (len(found) == 3) == (mark.words in ("first", "second"))
+        with qtbot.waitSignal(line.seek_requested, timeout=1000) as seek:
+            QTest.mouseClick(line, Qt.MouseButton.LeftButton, pos=box.center().toPoint())
+        assert seek.args == [mark.first]
+        colour = theme.colours().bookmark.rgb()
+        assert line.grab().toImage().pixel(box.center().toPoint()) == colour
+    assert "long" in line.describe(70_000) and "long" not in line.describe(160_000)
 
 
 def test_one_bad_frame_among_250_000_is_seen(line):
@@ -166,7 +190,7 @@ def test_hardly_any_frames_and_any_size(line, n, size, capfd):
     drive(line, n, [(0, 0, "gone")] if n else [])
     line.set_errors(np.full(n, np.nan))
     line.set_error(0, float("nan"))
-    line.set_bookmarks([0, 5])
+    line.set_notes([Mark(0, 0, "a"), Mark(5, 5, "b")])
     line.set_marks(0, 7)
     line.set_position(3)
     line.grab()

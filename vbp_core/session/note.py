@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from vbp.readable import printable
 
+TIME = re.compile(r"(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2}(?:\.\d{1,9})?)", re.ASCII)
 LONGEST = 4000  # letters of a text
 
 
@@ -83,7 +85,28 @@ def _at(timestamps_ns: NDArray[np.int64], step: int, frame: int, ns: int) -> int
         return frame
     if not count or not int(timestamps_ns[0]) - step <= ns <= int(timestamps_ns[-1]) + step:
         return None
-    after = min(count - 1, int(np.searchsorted(timestamps_ns, ns)))
+    return nearest_frame(timestamps_ns, ns)
+
+
+def nearest_frame(timestamps_ns: NDArray[np.int64], ns: int) -> int:
+    """The frame whose time stamp, of (N,) sorted ones, N > 0, is nearest."""
+    after = min(len(timestamps_ns) - 1, int(np.searchsorted(timestamps_ns, ns)))
     before = max(0, after - 1)
     nearer_before = ns - int(timestamps_ns[before]) < int(timestamps_ns[after]) - ns
     return before if nearer_before else after
+
+
+def frame_at(text: str, timestamps_ns: NDArray[np.int64]) -> int | None:
+    """The frame that "1234" (its number), "12:34.5" or "1:02:03" (a time since the first frame) says; None where it says
+    none of this recording, of (N,) sorted time stamps."""
+    text = text.strip().replace(",", ".")
+    if text.isascii() and text.isdecimal() and len(text) < 18:
+        return int(text) if int(text) < len(timestamps_ns) else None
+    found = TIME.fullmatch(text)
+    if found is None or not len(timestamps_ns):
+        return None
+    hours, minutes, seconds = int(found[1] or 0), int(found[2]), float(found[3])
+    ns = int(timestamps_ns[0]) + (hours * 3600 + minutes * 60) * 10**9 + round(seconds * 1e9)
+    if (minutes >= 60 and found[1]) or seconds >= 60 or ns > int(timestamps_ns[-1]) + 10**9:
+        return None
+    return nearest_frame(timestamps_ns, ns)

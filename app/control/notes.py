@@ -1,0 +1,94 @@
+"""Notes: written, taken back, stepped through, and shown in their panel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject
+
+from vbp.app.panels.notes import NotesPanel
+from vbp.app.player.playback import Player
+from vbp.app.state.marks import Marks
+from vbp.app.widgets.notice import Notice
+from vbp.session.note import Note
+
+
+class NotesControl(QObject):
+    """show_panel: makes the panel of notes seen."""
+
+    def __init__(
+        self,
+        player: Player,
+        marks: Marks,
+        panel: NotesPanel,
+        notice: Notice,
+        show_panel: Callable[[], None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._player, self._marks, self._panel = player, marks, panel
+        self._notice, self._show_panel = notice, show_panel
+        marks.changed.connect(self._fill)
+        panel.added.connect(self.write)
+        panel.removed.connect(self._remove)
+        panel.rewritten.connect(marks.change)
+        panel.chosen.connect(self._show)
+
+    def toggle(self) -> None:
+        """A bookmark at this frame, or what is noted on it away."""
+        frame = self._player.target
+        here = [note for note in self._marks.notes if note.frame == note.end == frame]
+        self._marks.toggle_bookmark(frame)
+        self._say_removed([note for note in here if not note.is_plain])
+
+    def write(self) -> None:
+        """A note on this frame, to be written at once."""
+        frame = self._player.target
+        here = [note for note in self._marks.notes if note.frame == note.end == frame]
+        self._write(here[0] if here else self._marks.note_at(frame))
+
+    def write_range(self) -> None:
+        """A note on the frames from A to B."""
+        marks = self._marks
+        if marks.a is None or marks.b is None:
+            self._notice.show_message("A note on a range goes from A to B: set them with [ and ] first")
+            return
+        self._write(marks.note_at(marks.a, marks.b))
+
+    def _write(self, note: Note) -> None:
+        self._player.pause()
+        self._marks.add([note])
+        self._show_panel()
+        self._panel.select(note, write=True)
+
+    def go(self, direction: int) -> None:
+        """To the next (1) or previous (-1) note that the filter lets pass; round the end."""
+        shown = self._panel.shown
+        if not shown:
+            return
+        at = self._player.target
+        ahead = (
+            [n for n in shown if n.frame > at] if direction > 0 else [n for n in shown if n.frame < at][::-1]
+        )
+        note = (ahead or (shown if direction > 0 else shown[::-1]))[0]
+        self._panel.select(note)
+        self._player.seek(note.frame)
+
+    def _show(self, note: Note) -> None:
+        self._player.pause()
+        self._player.seek(note.frame)
+
+    def _remove(self, notes: list[Note]) -> None:
+        self._marks.remove(notes)
+        self._say_removed([note for note in notes if not note.is_plain])
+
+    def _say_removed(self, notes: list[Note]) -> None:
+        """What somebody wrote does not go without a word."""
+        if notes:
+            words = f"The note “{notes[0].words}” is" if len(notes) == 1 else f"{len(notes)} notes are"
+            self._notice.show_message(f"{words} deleted", "info", [("Undo", self._marks.undo)])
+
+    def _fill(self) -> None:
+        drive = self._player.drive
+        start = int(drive.timestamps_ns[0]) if drive is not None and len(drive) else 0
+        self._panel.set_notes(self._marks.notes, start, len(self._marks.outside))

@@ -1,0 +1,136 @@
+"""Notes in the real window: written, found again, taken back; and on the disk whatever becomes of the program."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from drivemaker import WAIT, wait_shown
+from PySide6.QtCore import QSettings, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLineEdit
+
+from vbp.app.state.settings import Settings
+from vbp.session.document import load
+from vbp.session.note import Note, frame_at
+
+KILLED = """
+import os, pathlib, signal, sys
+import numpy as np
+from PySide6.QtCore import QSettings
+from vbp.app.state.marks import Marks
+from vbp.app.state.settings import Settings
+
+for k in range(10):
+    there, here = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(there)
+        settings = Settings(QSettings(f"{sys.argv[1]}/{k}.ini", QSettings.Format.IniFormat))
+        marks = Marks(settings)
+        marks.set_drive(pathlib.Path("/a drive"), np.arange(10**6, dtype=np.int64))
+        for i in range(10**6):
+            marks.add([marks.note_at(i)])
+            os.write(here, b".")
+    os.close(here)
+    kept = 0
+    while kept < 1 + 3 * k:
+        kept += len(os.read(there, 1))
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    while more := os.read(there, 4096):
+        kept += len(more)
+    print(kept)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_note_that_was_confirmed_outlives_a_kill(tmp_path):
+    run = [sys.executable, "-c", KILLED, str(tmp_path)]
+    confirmed = list(
+        map(int, subprocess.run(run, capture_output=True, check=True, timeout=120).stdout.split())
+    )
+    assert len(confirmed) == 10
+    for k, count in enumerate(confirmed):
+        settings = Settings(QSettings(str(tmp_path / f"{k}.ini"), QSettings.Format.IniFormat))
+        frames = [note.frame for note in settings.document("/a drive").notes]
+        assert frames[:count] == list(range(count))
+
+
+def test_notes_are_written_filtered_stepped_through_and_taken_back(qtbot, open_window, settings, tmp_path):
+    window = open_window()
+    panel, marks = window.panels.notes, window.marks
+    window.session.save(tmp_path / "mine.vbp.json")
+    window.player.seek(20)
+    wait_shown(qtbot, window, 20)
+    window.actions_by_id["write-note"].trigger()  # and its name is written at once
+    qtbot.waitUntil(panel.table.isVisible, timeout=WAIT)
+    editor = panel.table.findChild(QLineEdit)
+    QTest.keyClicks(editor, "=bend")
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: marks.notes[0].name != "", timeout=WAIT)  # Qt hands it over in its own time
+    start = int(window.player.drive.timestamps_ns[20])
+    assert marks.notes == [Note(20, 20, start, start, "=bend")]
+    panel.table.item(0, 2).setText("odd")
+    panel.table.item(0, 3).setText("looks at\nthe sky")
+    (note,) = marks.notes
+    assert (note.tag, note.text) == ("odd", "looks at the sky")
+    marks.set_part(22, 30)
+    window.actions_by_id["note-range"].trigger()
+    assert [(n.frame, n.end) for n in marks.notes] == [(20, 20), (22, 30)]
+    path = str(window.player.path.resolve())
+    # On the disk by now: in the settings, and in the session that is open.
+    again = Settings(QSettings(settings._store.fileName(), QSettings.Format.IniFormat))
+    assert list(again.document(path).notes) == list(load(tmp_path / "mine.vbp.json").notes) == marks.notes
+    panel.filter.setText("SKY odd")
+    assert panel.shown == [note]
+    panel.filter.setText("nowhere")
+    assert panel.shown == []
+    panel.filter.clear()
+    window.actions_by_id["next-bookmark"].trigger()
+    assert window.player.target == 22
+    window.actions_by_id["next-bookmark"].trigger()  # round the end
+    assert window.player.target == 20
+    panel.table.cellClicked.emit(1, 0)
+    assert window.player.target == 22
+    panel.select(note)
+    QTest.keyClick(panel.table, Qt.Key.Key_Delete)
+    assert note not in marks.notes and "=bend" in window.notice.message()
+    window.actions_by_id["undo-note"].trigger()
+    assert note in marks.notes
+    for _ in range(9):
+        window.actions_by_id["undo-note"].trigger()
+    assert marks.notes == []
+    for _ in range(9):
+        window.actions_by_id["redo-note"].trigger()
+    assert note not in marks.notes and len(marks.notes) == 1
+    (tmp_path / "mine.vbp.json").write_text("{}")  # somebody else's word stands
+    window.actions_by_id["bookmark"].trigger()
+    assert (tmp_path / "mine.vbp.json").read_text() == "{}"
+    assert len(settings.document(path).notes) == 2
+
+
+def test_steps_of_a_second_and_a_place_that_is_typed(qtbot, open_window):
+    window = open_window()  # 20 frames per second
+    for name, frame in (("forward-s", 20), ("forward-half", 30), ("back-s", 10), ("back-half", 0)):
+        window.actions_by_id[name].trigger()
+        assert window.player.target == frame
+    window.actions_by_id["go-to"].trigger()
+    dialog = window.playback.dialog
+    dialog.place.setText("0:59")
+    assert not dialog.buttons.button(dialog.buttons.StandardButton.Ok).isEnabled()
+    dialog.place.setText("0:01.5")
+    assert "Frame 30 at 00:01.5" in dialog.hint.text()
+    dialog.accept()
+    assert window.player.target == 30
+
+
+def test_a_frame_or_a_time_is_understood():
+    times = np.arange(4000, dtype=np.int64) * 10**9 + 5
+    said = {"1234": 1234, " 0 ": 0, "12:34.4": 754, "12:34,6": 755, "1:02:03": 3723, "66:39": 3999}
+    assert {text: frame_at(text, times) for text in said} == said
+    for wrong in ("", "4000", "-1", "1:75", "9:99:00", "2:00:00", "1:2:3:4", "abc", "12.5", "٣", "9" * 30):
+        assert frame_at(wrong, times) is None
+    assert frame_at("0", times[:0]) is None
