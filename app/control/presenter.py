@@ -235,7 +235,10 @@ class Presenter(QObject):
             self.panels.second.show_two(None, record.gap)
             return
         height, width = record.image.shape[:2]
-        differ = masks_differ(record.result, second, width, height) if "second" in self.seen else math.nan
+        if (pair := self.predictions.pair) is not None:  # which was told of the frame before
+            differ = float(pair.masks_differ[frame.index])
+        else:
+            differ = masks_differ(record.result, second, width, height)
         self.panels.second.show_two(Two(record, second, 1 - differ))
 
     def _show_input(self, frame: Frame) -> None:

@@ -67,8 +67,8 @@ def predict(request: PredictRequest, worker: Worker[PredictRequest]) -> None:
             indices: Sequence[int] = range(request.first, min(request.last, len(drive) - 1) + 1)
             if request.sample:
                 indices = sample_of(len(drive)).tolist()
-            elif request.pair is None:  # what is known already need not be said again
-                known = request.table.known
+            else:  # what is known already need not be said again
+                known = (request.table if request.pair is None else request.pair.b).known
                 indices = [i for i in indices if not known[i]]
             started, last_told = request.first, time.monotonic()
             with closing(run_frames(drive, engines, FrameRequest(), indices)) as frames:
