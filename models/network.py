@@ -22,6 +22,7 @@ from vbp.models.steering import build_steering, seeded
 from vbp.models.tensors import open_tensors
 from vbp.models.vgg import build_vgg
 from vbp.models.weights import holds_pickle, open_weights, put_weights
+from vbp.reading import refuse_pointer
 
 SPEC_KEY = "vbp.spec"
 HOW_TO_USE_WEIGHTS = (
@@ -142,6 +143,7 @@ def _description(layer: nn.Module) -> str:
 def load_checkpoint(path: str | Path) -> Network:
     """Read a network written by `save_checkpoint`. Raises ModelError with one sentence."""
     path = Path(path)
+    refuse_pointer(path, ModelError)
     if holds_pickle(path):
         with open_weights(path) as file:
             if not file.tensors:

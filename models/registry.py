@@ -19,7 +19,7 @@ from vbp.models.source import NetworkSource
 from vbp.models.spec import NetworkSpec
 from vbp.models.steering import nethvf, netsvf
 from vbp.models.vgg import vgg16
-from vbp.reading import damaged, inside
+from vbp.reading import damaged, inside, refuse_pointer
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -65,6 +65,8 @@ def load_network(source: str | Path | NetworkSource) -> Network:
     """
     if not isinstance(source, NetworkSource):
         source = NetworkSource.parse(source)
+    for file in filter(None, (source.model, source.weights, source.spec)):
+        refuse_pointer(Path(file).expanduser(), ModelError)
     for entry in available():
         if source.model.lower() == entry.name.lower():
             if source.weights and not entry.path:

@@ -81,7 +81,7 @@ def lock_file(path: Path, busy: str) -> Iterator[None]:
     """
     with path.open("a+b") as file:
         try:
-            _lock(file.fileno())
+            lock(file.fileno())
             # Who held it until now may have moved it away.
             if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 raise BlockingIOError
@@ -108,7 +108,7 @@ def hidden_folder(target: Path) -> Iterator[Path]:
         folder.mkdir()
         handle = os.open(folder, os.O_RDONLY)
         with suppress(OSError):  # where the file system knows no locks
-            _lock(handle)
+            lock(handle)
     try:
         yield folder
     finally:
@@ -125,7 +125,7 @@ def _sweep(target: Path) -> None:
         except OSError:
             continue
         try:
-            _lock(handle)
+            lock(handle)
             if time.time() - os.fstat(handle).st_mtime > NEW_S:
                 shutil.rmtree(left, ignore_errors=True)
         except OSError:  # it is held, or that cannot be known
@@ -134,8 +134,8 @@ def _sweep(target: Path) -> None:
             os.close(handle)
 
 
-def _lock(descriptor: int) -> None:
-    """Raises BlockingIOError where somebody else has it."""
+def lock(descriptor: int) -> None:
+    """Hold the file until it is closed. Raises BlockingIOError where somebody else has it, OSError where there are no locks."""
     if sys.platform == "win32":
         import msvcrt
 

@@ -16,6 +16,9 @@ from typing import BinaryIO
 
 from vbp.errors import VbpError
 
+LFS = b"version https://git-lfs.github.com/spec/"  # what a repository holds in the place of a large file
+LFS_ADVICE = "is a Git LFS pointer, not the file itself: run `git lfs pull` where it was cloned"
+
 _inside: ContextVar[tuple[str, ...]] = ContextVar("inside", default=())
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -87,6 +90,20 @@ def read_head(path: str | Path, most: int) -> bytes:
     """The first bytes of a regular file, at most `most`. Raises OSError."""
     with open_file(path) as file:
         return file.read(most)
+
+
+def has_magic(path: str | Path, magic: bytes) -> bool:
+    """Whether a file starts with `magic`; False for anything that is no readable file."""
+    try:
+        return read_head(path, len(magic)) == magic
+    except (OSError, ValueError):
+        return False
+
+
+def refuse_pointer(path: str | Path, kind: type[VbpError] = VbpError) -> None:
+    """Raises `kind` where a Git LFS pointer lies in the place of the file."""
+    if has_magic(path, LFS):
+        raise kind(f"{path} {LFS_ADVICE}")
 
 
 def _size(count: int) -> str:

@@ -105,8 +105,9 @@ def place_beside(panel: QRect, window: QRect, screen: QRect) -> QPoint:
         QPoint(panel.left(), window.bottom() + 1),
         QPoint(panel.left(), window.top() - panel.height()),
     )
-    free = (at for at in places if screen.contains(QRect(at, panel.size())))
-    return next(free, panel.topLeft() + QPoint(-AWAY, AWAY))
+    away = [panel.topLeft() + QPoint(x, y) for x in (-AWAY, 0, AWAY) for y in (AWAY, -AWAY)]
+    free = (at for at in (*places, *away) if screen.contains(QRect(at, panel.size())))
+    return next(free, screen.topLeft())
 
 
 class PanelDock(QDockWidget):

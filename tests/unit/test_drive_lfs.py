@@ -8,7 +8,8 @@ import pytest
 
 from picturemaker import grey_picture, write_table
 from vbp.drives.opening import open_drive
-from vbp.errors import DriveError, FrameError
+from vbp.engine import open_network
+from vbp.errors import DriveError, FrameError, ModelError
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "b05d" * 16 + "\nsize 2831\n"
 SAID = "is a Git LFS pointer, not the file itself: run `git lfs pull`"
@@ -40,3 +41,12 @@ def test_a_picture_or_a_list_among_others(tmp_path: Path) -> None:
     write_table(tmp_path / "labels.csv", "image,angle_rad", ["0.png,1", "1.png,2", "2.png,3"])
     with open_drive(tmp_path) as drive:
         assert drive.angle_rad.tolist() == [1, 2, 3] and drive.info.gaps[0].first == 1
+
+
+@pytest.mark.parametrize("name", ["net.pt2", "net.onnx", "net.safetensors", "net.pth", "net.h5"])
+def test_a_network_s_file_that_is_a_pointer(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(POINTER)
+    with pytest.raises(ModelError, match=SAID):
+        open_network(tmp_path / name)
+    with pytest.raises(ModelError, match=SAID):
+        open_network("module.of_mine:make", weights=tmp_path / name)

@@ -17,6 +17,7 @@ from vbp.cli.export import chosen
 from vbp.cli.main import main
 from vbp.drives import Drive, open_drive
 from vbp.errors import VbpError
+from vbp.export.part_file import check_part, growing, part_name
 from vbp.export.registry import export
 
 resource = pytest.importorskip("resource")
@@ -226,3 +227,30 @@ def test_any_text_is_frames_or_one_sentence(opened: Drive, start: str, end: str)
         assert "\n" not in str(error)
     else:
         assert 0 <= first <= last < N
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="elsewhere a file that is written cannot be held")
+@pytest.mark.parametrize("begins", ["before", "after"])
+def test_two_exports_to_one_clip_at_once(tmp_path: Path, begins: str) -> None:
+    """The second is told when it begins, or where the first had nothing on the disk by then, as soon as it has."""
+    target = tmp_path / "clip.mkv"
+    part = part_name(target)
+    with growing(target, target) as first:
+        Path(first.path).write_bytes(b"first")
+        if begins == "after":
+            first.show(part)
+            with pytest.raises(VbpError, match=r"clip\.mkv is being written by another export"):
+                check_part(target, lambda path: True)
+        else:
+            with (
+                pytest.raises(VbpError, match=r"clip\.mkv is being written by another export"),
+                growing(target, target) as second,
+            ):
+                check_part(target, lambda path: True)
+                first.show(part)
+                second.show(part)
+        assert part.read_bytes() == b"first"
+        first.finish()
+    assert target.read_bytes() == b"first"
+    part.write_bytes(b"of one that was killed")
+    assert check_part(target, lambda path: True) == part

@@ -323,6 +323,8 @@ class BagDrive(Drive):
 
     def close(self) -> None:
         super().close()
+        if self._video is not None:
+            self._video.close()
         for file in self._files:
             file.close()
         self._open.clear()

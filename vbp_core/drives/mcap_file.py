@@ -7,7 +7,8 @@ from pathlib import Path
 from vbp.drives.bag_drive import open_files
 from vbp.drives.base import Drive, OpenOptions
 from vbp.drives.mcap_records import MAGIC, McapFile
-from vbp.drives.part_files import has_magic, parts_of
+from vbp.drives.part_files import parts_of
+from vbp.reading import has_magic
 
 SUFFIXES = (".mcap", ".mcap.active")
 

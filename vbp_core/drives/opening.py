@@ -13,12 +13,12 @@ import numpy as np
 
 from vbp.drives.base import Drive, OpenOptions
 from vbp.drives.csv_layout import find_layout
-from vbp.drives.part_files import LFS_ADVICE, compressed_parts, how_to_unpack, lfs_pointer
+from vbp.drives.part_files import compressed_parts, how_to_unpack, lfs_pointer
 from vbp.drives.paths import LINK_OUT, leads_out
 from vbp.drives.tables import first_columns, read_table, texts_read
 from vbp.drives.unread import note_unread
 from vbp.errors import DriveError, NeedsAngleUnitError
-from vbp.reading import damaged, inside
+from vbp.reading import LFS_ADVICE, damaged, inside
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from vbp.drives.paths import leads_out, natural_key
-from vbp.reading import read_head
+from vbp.reading import LFS, has_magic
 
 # As a whole: the recorders and `rosbag compress` compress parts of a file, which is read as it is
 _UNPACK = {
@@ -20,8 +20,6 @@ _UNPACK = {
     ".bz2": "bzip2 -dc",
 }
 
-LFS = b"version https://git-lfs.github.com/spec/"  # what a repository holds in the place of a large file
-LFS_ADVICE = "is a Git LFS pointer, not the file itself: run `git lfs pull` where it was cloned"
 _MANY = 2_000  # files of a folder that are looked at
 
 
@@ -43,14 +41,6 @@ def lfs_pointer(path: Path) -> Path | None:
 def _deep(place: str, root: Path, below: list[str]) -> bool:
     below.sort(key=natural_key)
     return len(Path(place).relative_to(root).parts) > 1
-
-
-def has_magic(path: Path, magic: bytes) -> bool:
-    """Whether a file starts with `magic`; False for anything that is no readable file."""
-    try:
-        return read_head(path, len(magic)) == magic
-    except (OSError, ValueError):
-        return False
 
 
 def parts_of(folder: Path, suffixes: tuple[str, ...], magic: bytes) -> list[Path]:

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.drives.base import CACHE_BYTES, Drive, DriveInfo, Gap, Image, median_fps
-from vbp.drives.part_files import LFS, LFS_ADVICE
 from vbp.drives.paths import FolderIndex
 from vbp.drives.picture_header import read_header
 from vbp.errors import FrameError
-from vbp.reading import read_file
+from vbp.reading import LFS, LFS_ADVICE, read_file
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp"})
 ACCEPTED = "JPEG, PNG, WebP, BMP, TIFF, PPM and PGM"

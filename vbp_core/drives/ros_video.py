@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
 from vbp.drives.base import Image
+from vbp.drives.patience import DECODING_S, NEVER_DECODED, Helper, check_wanted, decode_packet
 from vbp.drives.picture_files import MAX_PIXELS
 from vbp.drives.ros_fields import MessageError
+from vbp.errors import DriveError
 
 Keep = Callable[[int, Image], None]  # called with (packet number, image) for pictures decoded on the way
 
@@ -56,15 +59,23 @@ class PacketDecoder:
     def __init__(self, codec: str, count: int, read: Callable[[int], bytes]) -> None:
         self._name, self._count, self._read = codec, count, read
         self._codec: VideoCodecContext | None = None
+        self._decoding = Helper()
+        self._endless: set[int] = set()  # packets that libav does not come to an end with
         self._next = 0  # the packet that is decoded next
         self._held: set[int] = set()  # packets whose pictures the decoder has not given yet
         self._damaged = False  # since the last key frame
         self._is_key: dict[int, bool] = {}
 
+    def close(self) -> None:
+        self._codec = None
+        self._decoding.close()
+
     def picture(self, n: int, keep: Keep, before: int = 0) -> Image:
         """The picture of packet `n`, RGB uint8 (H, W, 3). Up to `before` pictures before it, and those that come after
         it anyway, are given to `keep`. Raises MessageError where it cannot be decoded."""
         key = self.key_before(n)
+        if any(key <= i <= n for i in self._endless):
+            raise MessageError(NEVER_DECODED)
         if key < 0:
             raise MessageError("there is no key frame before it")
         if self._codec is None or key > self._next or not (n >= self._next or n in self._held):
@@ -130,11 +141,12 @@ class PacketDecoder:
                     self._damaged = False
                 packet = av.Packet(self._read(number))
                 packet.pts = packet.dts = number
-                frames = codec.decode(packet)
             else:
-                self._codec = None
-                frames = codec.decode(None)
+                self._codec, packet = None, None
+            frames = self._decoded(number, codec, packet)
         except (av.FFmpegError, MessageError):
+            if number in self._endless:
+                raise
             self._damaged = True
             self._held.discard(number)
             return []
@@ -147,3 +159,15 @@ class PacketDecoder:
             if not self._damaged:
                 out.append((frame.pts, frame))
         return out
+
+    def _decoded(
+        self, number: int, codec: VideoCodecContext, packet: av.Packet | None
+    ) -> list[av.VideoFrame]:
+        try:
+            decode = partial(decode_packet, codec, packet)
+            return self._decoding.run(DECODING_S, decode, NEVER_DECODED, reads=False)
+        except DriveError as error:
+            self._codec = None  # it belongs to the thread that is at work on it
+            check_wanted()
+            self._endless.add(number)
+            raise MessageError(NEVER_DECODED) from error

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from vbp.drives.bag_drive import open_files
 from vbp.drives.base import Drive, OpenOptions
-from vbp.drives.part_files import has_magic, parts_of
+from vbp.drives.part_files import parts_of
 from vbp.drives.rosbag1_file import ANY_VERSION, Rosbag1File
+from vbp.reading import has_magic
 
 SUFFIXES = (".bag", ".bag.active")  # .active: left by a recorder that crashed
 

@@ -14,10 +14,10 @@ from vbp.drives.base import Drive, OpenOptions
 from vbp.drives.mcap_records import MAGIC as MCAP_MAGIC
 from vbp.drives.mcap_records import McapFile
 from vbp.drives.message_file import MessageFile
-from vbp.drives.part_files import compressed_parts, has_magic, how_to_unpack, parts_of
+from vbp.drives.part_files import compressed_parts, how_to_unpack, parts_of
 from vbp.drives.rosbag2_db import MAGIC, Rosbag2Db
 from vbp.errors import DriveError
-from vbp.reading import read_head
+from vbp.reading import has_magic, read_head
 
 METADATA = "metadata.yaml"
 SUFFIXES = (".db3", ".db3.active")

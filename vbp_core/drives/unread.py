@@ -9,10 +9,10 @@ from pathlib import Path
 
 from vbp.drives.base import Drive
 from vbp.drives.images import named_picture
-from vbp.drives.part_files import LFS, LFS_ADVICE, has_magic
 from vbp.drives.paths import LINK_OUT, leads_out, natural_key
 from vbp.drives.tables import why_unreadable
 from vbp.drives.video_files import VIDEO_SUFFIXES
+from vbp.reading import LFS, LFS_ADVICE, has_magic
 
 # What may be of a recording that was named by its file, as a folder of downloads holds other things as well
 _DATA = VIDEO_SUFFIXES | {

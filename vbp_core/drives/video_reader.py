@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import av
 import numpy as np
@@ -13,7 +14,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from vbp.drives.base import Image
-from vbp.drives.patience import check_wanted
+from vbp.drives.patience import DECODING_S, NEVER_DECODED, Helper, check_wanted, decode_packet
 from vbp.drives.picture_files import MAX_PIXELS
 from vbp.drives.picture_turn import Turn, turn_of, turned
 from vbp.drives.video_index import DEEPEST, VideoIndex, VideoPacket, ident_of, open_container, seek_time
@@ -56,6 +57,8 @@ class VideoReader:
         self.turn: Turn = (False, False, False)
         self._container: InputContainer | None = None
         self._stream: VideoStream | None = None
+        self._decoding = Helper()
+        self._endless: set[int] = set()  # packets that libav does not come to an end with
         self._feed: Iterator[tuple[int, VideoPacket]] | None = None  # None: no run is going on
         self._start = 0  # the key frame that the run started at
         self._next = 0  # the packet that is decoded next
@@ -69,6 +72,7 @@ class VideoReader:
             self.lost.setdefault(i, _ORDER)
 
     def close(self) -> None:
+        self._decoding.close()
         self._feed = None
         if self._container is not None:
             self._container.close()
@@ -190,10 +194,20 @@ class VideoReader:
         try:
             if entry is None:
                 self._feed = None
-                pictures = self._stream.codec_context.decode(None)
+                pictures = self._decoded(None)
             else:
                 self._next = entry[0] + 1
-                pictures = self._stream.codec_context.decode(entry[1])
+                if entry[0] in self._endless:
+                    return []
+                pictures = self._decoded(entry[1])
+        except DriveError:
+            self._container = self._stream = self._feed = (
+                None  # they belong to the thread that is at work on them
+            )
+            check_wanted()
+            self._endless.add(self._next - 1)
+            self._mark_damaged(self._next - 1, NEVER_DECODED)
+            raise _AgainError from None
         except (av.FFmpegError, OSError) as error:
             if self._threads > 1:
                 # With threads an error may belong to an earlier packet: from here on one thread only.
@@ -223,6 +237,11 @@ class VideoReader:
             out.append((number, picture))
         return out
 
+    def _decoded(self, packet: VideoPacket | None) -> list[VideoFrame]:
+        assert self._stream is not None
+        decode = partial(decode_packet, self._stream.codec_context, packet)
+        return self._decoding.run(DECODING_S, decode, NEVER_DECODED, reads=False)
+
     def _check_key(self, number: int, picture: VideoFrame) -> None:
         if picture.key_frame or picture.pict_type == PictureType.I or not self._has_key_before(number):
             return
@@ -245,8 +264,8 @@ class VideoReader:
     def _has_key_before(self, packet: int) -> bool:
         return bool(self._is_key[:packet].any())
 
-    def _mark_damaged(self, number: int) -> None:
-        self._lose(number, _DAMAGED)
+    def _mark_damaged(self, number: int, reason: str = _DAMAGED) -> None:
+        self._lose(number, reason)
         if not self._index.is_disposable[number] and number not in self._damaged:
             insort(self._damaged, number)
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vbp.errors import VbpError
+from vbp.files import lock
 from vbp.models.atomic import PART, hidden_name, new_file, sync
 
 
@@ -24,6 +25,9 @@ class Growing:
         self._handle = _open_unnamed(target.parent)
         if self._handle is None:
             self._name = new_file(target, f"{PART}{target.suffix}")
+        else:
+            with suppress(OSError):  # where the file system knows no locks
+                lock(self._handle)
         self._shown: Path | None = None
 
     @property
@@ -35,7 +39,8 @@ class Growing:
         return os.stat(self.path).st_size
 
     def show(self, name: Path) -> None:
-        """From now on it has a name of its own, which replaces what has that name."""
+        """From now on it has a name of its own, which replaces what has that name. Raises VbpError where that is written."""
+        _check_free(name, self.target)
         if self._handle is None:
             assert self._name is not None
             try:
@@ -133,8 +138,29 @@ def keeps_part(format: str) -> bool:
 
 
 def check_part(target: Path, is_ours: Callable[[Path], bool]) -> Path:
-    """`part_name`, if nothing stands there that is not a part of ours. Raises VbpError."""
+    """`part_name`, if nothing stands there but a part of ours that nobody writes. Raises VbpError."""
     part = part_name(target)
     if part.exists() and not (part.is_file() and is_ours(part)):
         raise VbpError(f"{part} is in the way and was not written by vbp; move it, or choose another name")
+    _check_free(part, target)
     return part
+
+
+def busy(target: Path) -> str:
+    return f"{target} is being written by another export; wait for it, or choose another name"
+
+
+def _check_free(part: Path, target: Path) -> None:
+    """Raises VbpError where another export holds `part`, of which `target` is to come."""
+    try:
+        handle = os.open(part, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        lock(handle)
+    except BlockingIOError as error:
+        raise VbpError(busy(target)) from error
+    except OSError:
+        pass
+    finally:
+        os.close(handle)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vbp.errors import VbpError
 from vbp.export.job import Job
-from vbp.export.part_file import part_name, reason
+from vbp.export.part_file import busy, part_name, reason
 from vbp.export.picture import to_png
 from vbp.export.registry import CancelledError, Progress
 from vbp.export.render import Clip, open_clip
@@ -37,11 +37,10 @@ def write(job: Job, progress: Progress) -> Path:
     part = part_name(target)
     if part.exists() and not is_ours(part):
         raise VbpError(f"{part} is in the way and was not written by vbp; move it, or choose another name")
-    busy = f"{job.output} is being written by another export; wait for it, or choose another name"
     with open_clip(job) as clip:
         try:
             part.mkdir(exist_ok=True)
-            with lock_file(part / LOCK, busy):
+            with lock_file(part / LOCK, busy(job.output)):
                 try:
                     for left in part.iterdir():  # of an export that was stopped
                         if left.name != LOCK:
