@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from av import Packet
 from av.video.codeccontext import VideoCodecContext
@@ -42,7 +42,7 @@ def check_wanted() -> None:
         raise DriveError("it was given up")
 
 
-def decode_packet(codec: VideoCodecContext, packet: Packet | None) -> list[VideoFrame]:
+def decode_packet(codec: VideoCodecContext, packet: Packet[Any] | None) -> list[VideoFrame]:
     """What libav makes of one packet, or at the end, for None, has held back."""
     return codec.decode(packet)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import av
 import numpy as np
@@ -161,7 +162,7 @@ class PacketDecoder:
         return out
 
     def _decoded(
-        self, number: int, codec: VideoCodecContext, packet: av.Packet | None
+        self, number: int, codec: VideoCodecContext, packet: av.Packet[Any] | None
     ) -> list[av.VideoFrame]:
         try:
             decode = partial(decode_packet, codec, packet)
