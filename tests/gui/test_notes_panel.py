@@ -36,7 +36,7 @@ for k in range(10):
             os.write(here, b".")
     os.close(here)
     kept = 0
-    while kept < 1 + 3 * k:
+    while kept < 1 + k:
         kept += len(os.read(there, 1))
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

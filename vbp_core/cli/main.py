@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "vbp.cli.compare",
         "two networks on the same frames: errors with intervals, and where one is worse; for CI, too",
     ),
+    "notes": ("vbp.cli.notes", "the notes of a session, with their pictures as a report, or as a table"),
     "measure": (
         "vbp.cli.measure",
         "which objects the masks lie on, by the ground truth of a simulated drive",
