@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from vbp.app.state.marks import Marks
 from vbp.app.state.settings import Settings as WindowSettings
 from vbp.app.widgets.notice import Notice
 from vbp.drives.holes import played_ns
+from vbp.edits.edit import Edits
 from vbp.export.job import Job, Settings
 from vbp.export.part_file import keeps_part, part_name
 from vbp.results import VBP
@@ -36,8 +38,10 @@ class ExportControl(QObject):
         presenter: Presenter,
         settings: WindowSettings,
         notice: Notice,
+        edits: Callable[[], Edits],
     ) -> None:
         super().__init__(window)
+        self._edits = edits
         self._window, self._player, self._marks = window, player, marks
         self._presenter, self._kept, self._notice = presenter, settings, notice
         self.queue = ExportQueue(self)
@@ -177,6 +181,7 @@ class ExportControl(QObject):
             force=choice.force,
             settings=choice.settings,
             crop=crop.at(info.height, info.width) if crop is not None else None,
+            edits=edits.to_text() if (edits := self._edits()) else "",
         )
         self.queue.add(job)
 

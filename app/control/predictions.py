@@ -225,6 +225,8 @@ class Predictions(QObject):
     def _on_shown(self, frame: Frame) -> None:
         if self.table is None or frame.index >= len(self.table):
             return
+        if frame.record.edits:  # of another picture than the recorded one
+            return
         news = self.table.add(frame.record)
         if self.pair is not None and self._player.of_second(frame) is not None:
             news |= self.pair.add(frame.record)

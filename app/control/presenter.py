@@ -29,6 +29,7 @@ from vbp.results import FrameResult
 
 VBP = "visualbackprop"
 STATUS_MS = 250
+ASK_AFTER_MS = 120  # after a stroke
 
 
 class Presenter(QObject):
@@ -78,6 +79,10 @@ class Presenter(QObject):
         timeline.marks_changed.connect(marks.set_part)
         marks.changed.connect(self.on_marks)
         panels.compare.wanted.connect(player.fetch_beside)
+        self._ask_soon = QTimer(self)
+        self._ask_soon.setSingleShot(True)
+        self._ask_soon.setInterval(ASK_AFTER_MS)
+        self._ask_soon.timeout.connect(self.ask)
         self._status = QTimer(self)
         self._status.setInterval(STATUS_MS)
         self._status.timeout.connect(self.refresh_status)
@@ -188,6 +193,10 @@ class Presenter(QObject):
         strength = result.strength if result is not None else math.nan
         for view in (p.picture, p.visualbackprop.view):
             view.set_strength(strength)
+            view.set_edited("edited" if record.edits else "")
+        p.picture.set_edited(record.edits.words)
+        for panel in p.methods.values():
+            panel.view.set_edited("edited" if record.edits else "")
         self._say_doubts(record)
         p.picture.set_masked(frame.image, result.map(VBP) if result is not None else None, crop)
         p.picture.set_caption(f"frame {frame.index} of {place.of}", clock(place.seconds))
@@ -203,7 +212,10 @@ class Presenter(QObject):
             p.angle.set_cursor(frame.index)
             p.transport.timeline.set_position(frame.index)
         self._measure_stages(frame)
-        self.ask()
+        if record.edits and not self.player.playing:  # while one draws, the next stroke comes first
+            self._ask_soon.start()
+        else:
+            self.ask()
         if not live and not self.player.playing:
             p.compare.want_missing()
 
@@ -227,7 +239,8 @@ class Presenter(QObject):
             self._say_doubts(frame.record)
 
     def _compare(self, frame: Frame, current: bool) -> None:
-        self.panels.compare.add(frame.record, current, self.panels.prediction.words(frame.record))
+        edited = ["edited"] * bool(frame.record.edits)
+        self.panels.compare.add(frame.record, current, self.panels.prediction.words(frame.record) + edited)
 
     def _show_second(self, frame: Frame) -> None:
         second, record = self.player.of_second(frame), frame.record

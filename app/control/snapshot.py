@@ -21,6 +21,7 @@ from vbp.app.panels.masked import MaskedView
 from vbp.app.player.playback import Player
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
+from vbp.lettering import write
 from vbp.models.atomic import temporary_file
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,15 @@ def write_png(image: NDArray[np.uint8], folder: Path, name: str) -> Path:
                 temporary.replace(path)
             return path
         raise OSError("too many snapshots of this name")
+
+
+def stamped(image: NDArray[np.uint8], words: str) -> NDArray[np.uint8]:
+    """A copy with words over its lower edge."""
+    found = image.copy()
+    size = max(10, min(18, image.shape[0] // 20))
+    found[-size - 8 :] //= 4
+    write(found, words, 6, image.shape[0] - 7, size, (226, 193, 92))
+    return found
 
 
 def write_soon(
@@ -106,6 +116,8 @@ class SnapshotControl(QObject):
             name = f"{plain_name(live.request.address.name)}-frame-{frame.index}-{stamp()}"
         else:
             name = f"{plain_name(path.stem if path else '')}-frame-{frame.index}"
+        if words := frame.record.edits.words:
+            image, name = stamped(image, words), f"{name}-edited"
         write_soon(image, folder, name, self._written.emit)
 
     def _on_written(self, path: Path | None, text: str) -> None:

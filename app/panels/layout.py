@@ -24,6 +24,7 @@ FIRST_HIDDEN = (
     "run",
     "evidence",
     "findings",
+    "edits",
     "second",
     "method-2",
     "method-3",
@@ -47,9 +48,20 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget], aspect: floa
     window.addDockWidget(RIGHT, docks["steering"])
     if large:
         window.splitDockWidget(docks["steering"], docks["layers"], Qt.Orientation.Horizontal)
-        group = ["layers", "compare", "second", "run", "evidence", "findings", "notes", "info"]
+        group = ["layers", "compare", "second", "run", "evidence", "findings", "notes", "edits", "info"]
     else:
-        group = ["steering", "layers", "compare", "second", "run", "evidence", "findings", "notes", "info"]
+        group = [
+            "steering",
+            "layers",
+            "compare",
+            "second",
+            "run",
+            "evidence",
+            "findings",
+            "notes",
+            "edits",
+            "info",
+        ]
     for first, second in pairwise(group):
         window.tabifyDockWidget(docks[first], docks[second])
     window.addDockWidget(BOTTOM, docks["angle"])

@@ -37,6 +37,13 @@ class MaskedView(PictureView):
         self._strength = math.nan
         self._own = True
         self._stale = False
+        self._edited = ""
+
+    def set_edited(self, text: str) -> None:
+        """That the picture is not the recorded one, in words; "" where it is."""
+        if text != self._edited:
+            self._edited = text
+            self.update()
 
     def set_masked(
         self, image: NDArray[np.uint8] | None, mask: NDArray[np.float32] | None, rect: Rect | None = None
@@ -96,7 +103,22 @@ class MaskedView(PictureView):
         if self._stale:
             self._blend()
         super().paintEvent(event)
+        if self._edited and self._image is not None:
+            self._paint_edited()
         self.painted.emit()
+
+    def _paint_edited(self) -> None:
+        """At the lower left: warnings stand at the top."""
+        painter = QPainter(self)
+        ground = self.picture_rect().intersected(self.viewport()).adjusted(4, 4, -4, -4)
+        wide = min(ground.width(), self.fontMetrics().horizontalAdvance(self._edited) + 12)
+        text = self.fontMetrics().elidedText(self._edited, Qt.TextElideMode.ElideRight, int(wide) - 8)
+        high = min(ground.height(), self.fontMetrics().height() + 4)
+        plate = QRectF(ground.left(), ground.bottom() - high, wide, high)
+        painter.fillRect(plate, QColor(0, 0, 0, 190))
+        painter.setPen(WARNING)
+        painter.drawText(plate, int(Qt.AlignmentFlag.AlignCenter), text)
+        painter.end()
 
     def _paint_warning(self, painter: QPainter, ground: QRectF) -> None:
         """The whole sentence, as half of it would mislead; at the top, as what the network sees lies below."""

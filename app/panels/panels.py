@@ -8,6 +8,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
 
 from vbp.app.panels.compare import ComparePanel
+from vbp.app.panels.edits import EditPanel
 from vbp.app.panels.evidence import EvidencePanel
 from vbp.app.panels.findings import FindingsPanel
 from vbp.app.panels.info import InfoPanel
@@ -50,6 +51,7 @@ class Panels:
     run: RunPanel
     evidence: EvidencePanel
     findings: FindingsPanel
+    edits: EditPanel
     second: SecondPanel
     notes: NotesPanel
     spec: SpecPanel
@@ -93,6 +95,7 @@ def make_panels(actions: dict[str, QAction], picture: MaskedView) -> Panels:
         run=RunPanel(),
         evidence=EvidencePanel(),
         findings=FindingsPanel(),
+        edits=EditPanel(),
         second=SecondPanel(),
         notes=NotesPanel(),
         spec=SpecPanel(),

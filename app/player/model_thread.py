@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from vbp.app.player.mailbox import Mailbox
 from vbp.app.player.messages import Choices, Frame, NetworkFailed, NetworkReady, Second, Trouble
+from vbp.edits.edit import NONE
+from vbp.edits.follow import Follower
 from vbp.errors import SizeUnknownError, VbpError
 from vbp.frames import run_frame
 from vbp.models.source import NetworkSource
@@ -47,6 +49,8 @@ class ModelThread(threading.Thread):
         self.frames: Mailbox[Frame] = Mailbox(on_put=self._notify, on_taken=on_room)
         self.on_pass: Callable[[Frame], None] | None = None  # hears of every frame that was run
         self.crop: ChosenCrop | None = None  # instead of the network's own rule; from the next frame on
+        self.edits = NONE  # made in the picture, from the next frame on
+        self._follower = Follower()
         self.engine: Engine | None = None
         self.generation = 0  # of that engine's network
         self._second: Second | None = None
@@ -157,10 +161,10 @@ class ModelThread(threading.Thread):
             try:
                 chosen = self.crop
                 crop = chosen.at(*frame.image.shape[:2]) if chosen is not None else None
-                request = FrameRequest(crop=crop)
-                record = run_frame(frame.record, [engine], request)
+                request = FrameRequest(crop=crop, edits=self.edits)
+                record = run_frame(frame.record, [engine], request, self._follower)
                 frame = replace(frame, record=record, network=self.generation)
-                frame = self._run_second(frame, request)
+                frame = self._run_second(frame, replace(request, edits=record.edits))
             except Exception as error:  # the picture is still worth showing
                 self._complain(f"The network could not be run: {error}")
         if self.on_pass is not None:

@@ -29,6 +29,7 @@ from vbp.app.player.recorded_source import RecordedSource
 from vbp.app.player.source import Route, State
 from vbp.app.player.threads import abandon
 from vbp.drives.base import Drive, OpenOptions
+from vbp.edits.edit import Edits
 from vbp.live.records import CaptureState, LiveEvent, LiveFailure, LiveRequest, RecordingState
 from vbp.live.session import LiveSession
 from vbp.results import NetworkResult
@@ -230,6 +231,12 @@ class Player(QObject):
         self.superseded.emit()
         self._show_again()
 
+    def set_edits(self, edits: Edits) -> None:
+        """Made in every picture before a network sees it; the one on the screen is not decoded again for it."""
+        self._model.edits = edits
+        if self.recorded is not None:
+            self.recorded.run_again(self.shown_frame)
+
     @property
     def engine(self) -> Engine | None:
         """What explains the frames; other threads may ask it, they only read a pass."""
@@ -311,10 +318,9 @@ class Player(QObject):
             thread.join(1.0)
             if thread.is_alive() and not isinstance(thread, LiveSession):  # it may be ending a recording
                 abandon(thread)
-        everyone = [*threads, self._model]
+        everyone, self._old_threads = [*threads, self._model], []
         for one in everyone:
             one.join(max(0.0, deadline - time.monotonic()))
-        self._old_threads = []
         return [t.name for t in everyone if t.is_alive()]
 
     # From the threads. _nudge runs in theirs.

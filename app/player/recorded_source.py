@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ class RecordedSource:
         self._thread = DriveThread(generation, path, options, tell, route, min_speed)
         self._first_frame, self._min_speed, self._on_state = first_frame, min_speed, on_state
         self._schedule = Schedule(np.zeros(0, dtype=np.int64))
-        self._rate = Rate(RATE_S)
+        self._rate, self._route = Rate(RATE_S), route
         self._seq = 0  # of the newest request
         self._min_seq = 0  # frames of earlier ones are not shown
         self._shown: int | None = None
@@ -166,6 +167,15 @@ class RecordedSource:
     def show_again(self) -> None:
         if self.state is State.PAUSED:
             self.seek(self.target)
+
+    def run_again(self, frame: Frame | None) -> None:
+        """Paused, the frame on the screen goes through the network once more, as it was decoded."""
+        if self.state is State.PAUSED and frame is not None and self._route.ready:
+            if frame.index == self.target:
+                again = replace(frame.record, results=())
+                self._route.send(replace(frame, seq=self._seq, record=again, lossless=False))
+            else:  # another is on its way, which this must not overtake
+                self.seek(self.target)
 
     def _count(self, index: int) -> None:
         last, self._last_played = self._last_played, index

@@ -20,6 +20,7 @@ from vbp.app import theme
 from vbp.app.control.camera import CameraControl
 from vbp.app.control.crop import CropControl
 from vbp.app.control.differences import DifferencesControl
+from vbp.app.control.edits import EditControl
 from vbp.app.control.evidence import EvidenceControl
 from vbp.app.control.explanations import Explanations
 from vbp.app.control.export import ExportControl
@@ -191,6 +192,9 @@ class MainWindow(QMainWindow):
         )
         self.differences = DifferencesControl(player, self.predictions, panels, notice, self)
         self.live = self.presenter.live
+        self.edits = EditControl(
+            player, self.predictions, panels.edits, self.docks["edits"], self.picture, notice, actions, self
+        )
         editor = CropEditor(self.picture, self.picture.picture_rect)
         self._centre_box.insertWidget(0, editor.bar)
         self.crop = CropControl(player, self.presenter, settings, notice, editor, self.centralWidget())
@@ -267,7 +271,7 @@ class MainWindow(QMainWindow):
             notice,
             self.run.owns,
         )
-        self.export = ExportControl(self, player, marks, self.presenter, settings, notice)
+        self.export = ExportControl(self, player, marks, self.presenter, settings, notice, self.edits.lying)
 
     def _connect(self) -> None:
         """What no control does alone."""
@@ -285,6 +289,7 @@ class MainWindow(QMainWindow):
         self.source.closed.connect(self.run.clear_frame)
         self.source.closed.connect(self.evidence.forget)
         self.source.closed.connect(self.findings.forget)
+        self.source.closed.connect(self.edits.forget)
         self.run.network_wanted.connect(self.network.use_checkpoint)
         self.run.drive_wanted.connect(self.source.open_if_none)
         self.view.docks_placed.connect(self.run.raise_panel)
@@ -357,6 +362,7 @@ class MainWindow(QMainWindow):
             self.explanations,
             self.evidence,
             self.findings,
+            self.edits,
             self.run,
             self.spec,
             self.second,

@@ -62,6 +62,7 @@ PANELS: tuple[tuple[str, str, str], ...] = (
         "The mask of a second network beside the first one's, and by how much their angles differ",
     ),
     ("notes", "Notes", "Bookmarks, and what you noted on frames and parts of the drive"),
+    ("edits", "Erase and watch", "Erase or change something in the picture, and watch the prediction"),
     ("spec", "Specification", "What the network gets of a picture, and what its output means"),
 )
 
@@ -148,6 +149,10 @@ ACTIONS: tuple[ActionSpec, ...] = (
       checkable=True),
     A("forget-kept", "Analysis", "Forget &kept predictions", (), "kept.forget_all",
       tip="Remove the predictions that are kept on this computer, of all drives"),
+    A("undo-edit", "Analysis", "&Undo the edit", (), "edits.undo",
+      tip="Erase and watch: one step back (Ctrl+Z there)"),
+    A("redo-edit", "Analysis", "&Redo the edit", (), "edits.redo",
+      tip="Erase and watch: one step forth (Ctrl+Shift+Z there)"),
     A("overlay", "View", "Show the &mask", ("M",), "view.set_mask_shown", checkable=True,
       tip="Show the mask over the picture"),
     A("style", "View", "Next overlay &style", ("S",), "view.next_style",

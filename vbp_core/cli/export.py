@@ -23,6 +23,7 @@ from vbp.cli.main import print_json
 from vbp.cli.targets import add_target, check_target, read_settings
 from vbp.drives import Drive, open_drive
 from vbp.drives.holes import played_ns
+from vbp.edits import Edits
 from vbp.errors import VbpError
 from vbp.explain.registry import METHODS
 from vbp.export.job import CODECS, DEFAULT_PANELS, LAYOUTS, PANELS, QUALITIES, Job, Settings
@@ -30,6 +31,7 @@ from vbp.export.part_file import part_name
 from vbp.export.registry import WRITERS, export, format_of
 from vbp.overlay import STYLES
 from vbp.readable import printable
+from vbp.reading import read_file
 from vbp.results import VBP
 
 REPORT_EVERY_S = 0.2
@@ -95,6 +97,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_target(parser)
     parser.add_argument("--eps", type=number, metavar="E", help="LRP's eps (100, as in the paper)")
     parser.add_argument("--no-bias", action="store_true", help="leave the bias out of LRP's denominator")
+    parser.add_argument(
+        "--edits", type=Path, metavar="FILE", help="change every picture before the network sees it (JSON)"
+    )
     parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
     parser.add_argument("--json", action="store_true", help="print a summary for programs")
     parser.add_argument(
@@ -221,6 +226,7 @@ def job_of(args: argparse.Namespace) -> Job:
             parameters=parameters,
         ),
         crop=args.crop,
+        edits=edits_of(args.edits),
     )
 
 
@@ -287,6 +293,16 @@ def _place(name: str, text: str) -> int | float:
     if not found or (found[2] is None and not found[4]):
         raise VbpError(f"{name} {text} is not understood; give a frame (1200) or a time (1:00.5 or 60.5s)")
     return int(found[1] or 0) * 3600 + int(found[2] or 0) * 60 + float(found[3])
+
+
+def edits_of(path: Path | None) -> str:
+    """The edits in a file, as a job has them. Raises VbpError."""
+    if path is None:
+        return ""
+    try:
+        return Edits.from_text(read_file(path, LONGEST_JOB)).to_text()
+    except OSError as error:
+        raise VbpError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def say_part(output: Path) -> None:

@@ -23,7 +23,7 @@ Area = tuple[int, int, int, int]  # left x, top y, width, height
 
 @dataclass(frozen=True)
 class Baseline:
-    """change: of the angle by what was erased; changes: (N,) by the same shape elsewhere. Radians, left positive."""
+    """change: of the angle by what was erased; changes: (N,) by the same shape elsewhere. In the unit of `respond`."""
 
     change: float
     changes: NDArray[np.float64]
@@ -52,7 +52,7 @@ def baseline(
 ) -> Baseline:
     """Erase the same shape at `places` random places inside the crop, which is what the network sees.
 
-    respond: a picture (H, W, 3) uint8 -> the angle in radians. The change is against the picture with the other edits
+    respond: a picture (H, W, 3) uint8 -> the angle, or another number. The change is against the picture with the other edits
     alone, in the measured case and at random. All that is erased inside the crop moves together. In each direction: a
     shape that takes up to half of the crop lies anywhere inside it; a larger one is pushed round, and what leaves
     at one side comes in at the other. A place that has more than half of its pixels where the shape was is drawn

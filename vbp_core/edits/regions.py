@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +14,9 @@ from vbp.errors import VbpError
 Bitmap = NDArray[np.bool_]
 
 
+@lru_cache(maxsize=64)  # those that were drawn before stay as they are while the next is drawn
 def bitmap(region: Region, height: int, width: int) -> Bitmap:
-    """(height, width) bool. What lies outside of the picture is left out."""
+    """(height, width) bool, read-only. What lies outside of the picture is left out."""
     found = np.zeros((height, width), dtype=bool)
     if isinstance(region, Stroke):
         last = region.points[0]
@@ -28,6 +31,7 @@ def bitmap(region: Region, height: int, width: int) -> Bitmap:
         for y, x, count in region.runs:
             if 0 <= y < height:
                 found[y, max(0, x) : max(0, x + count)] = True
+    found.flags.writeable = False
     return found
 
 

@@ -31,6 +31,8 @@ def about(source: Source) -> dict[str, str]:
         "model_architecture": spec.architecture,
         "model_trained_on": spec.trained_on,
         "crop": f"{crop.x},{crop.y},{crop.width},{crop.height}" if crop else "by the network's own rule",
+        "edited": source.edits.words or "no",
+        "edits": job.edits,
         "device": source.engine.device,
     }
     return {name: printable(text) for name, text in facts.items()}

@@ -130,9 +130,10 @@ class Composer:
         if panel == "maps":
             layers_tile(image, tile, result.layers, self._lettering, self.places.unit)
             self._band(image, tile, missing)
+            self._edited(image, tile, frame.edits.words)
             return
         if panel == "plain":
-            _paste(image, tile, frame.image)
+            _paste(image, tile, frame.image if frame.recorded is None else frame.recorded)
             return
         mask = result.maps.get(shows) if shows is not None else None
         if panel == "camera":
@@ -148,6 +149,18 @@ class Composer:
             _paste(image, tile, shown)
         weak = self.facts.usual.words(frame.strength) if self.facts.usual is not None else ""
         self._band(image, tile, missing or next(iter(result.warnings), weak))
+        self._edited(image, tile, frame.edits.words)
+
+    def _edited(self, image: Image, tile: Rect, words: str) -> None:
+        """That the picture is not the recorded one, over its upper edge."""
+        if words:
+            px = self._px
+            band = Rect(tile.x, tile.y, tile.width, min(px(26), tile.height))
+            _part(image, band)[:] = _part(image, band) // 4
+            room = tile.width - px(16)
+            self._lettering.draw(
+                image, words, tile.x + px(8), tile.y + px(18), px(14), rgb(WARNING), MEDIUM, room=room
+            )
 
     def _weights(self, frame: FrameResult, method: str) -> tuple[float, float]:
         """The mask's opacity, and what it is multiplied with; the scale is of VisualBackProp alone."""

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from vbp.classes import unknown_folders
 from vbp.drives.base import Drive
 from vbp.drives.opening import open_drive
+from vbp.edits import Edits
+from vbp.edits.edit import NONE
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
 from vbp.explain.registry import METHODS
@@ -52,6 +54,7 @@ class Source:
 
     def __init__(self, job: Job, drive: Drive, engine: Engine) -> None:
         self.job, self.drive, self.engine = job, drive, engine
+        self.edits = Edits.from_text(job.edits) if job.edits else NONE
         self._warned: set[str] = set()
         if text := unknown_folders(drive, engine.spec):
             log.warning(text)
@@ -73,8 +76,9 @@ class Source:
             return None
         if settings.usual is not None:
             return Usual(*settings.usual)
-        with closing(self.frames(sample_of(len(self.drive)), (MapRequest(),), layers=False)) as frames:
-            return usual_of([frame.strength for frame in frames])
+        sample = sample_of(len(self.drive))
+        with closing(run_frames(self.drive, [self.engine], FrameRequest(), sample)) as frames:
+            return usual_of([frame.strength for frame in frames])  # of the drive as it was recorded
 
     def frames(
         self,
@@ -93,6 +97,7 @@ class Source:
             shown.maps if maps is None else maps,
             shown.layers if layers is None else layers,
             encoded=encoded,
+            edits=self.edits,
         )
         wanted = self.indices if indices is None else indices
         found = run_frames(self.drive, [self.engine], request, wanted)

@@ -75,6 +75,7 @@ class Job:
 
     model: a network's name or its file. force: replace a file that vbp did not write.
     crop: what the network sees of a frame, in pixels; None: by the network's own rule.
+    edits: made in every picture before the network sees it, as `Edits.to_text` gives them; "": none.
     """
 
     drive_path: Path
@@ -87,6 +88,7 @@ class Job:
     force: bool = False
     settings: Settings = field(default_factory=Settings)
     crop: Rect | None = None
+    edits: str = ""
 
     def to_json(self) -> str:
         """One line of JSON in ASCII, which `from_json` reads."""

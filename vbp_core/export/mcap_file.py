@@ -171,6 +171,7 @@ class _File:
         text = frame.gap or (
             "; ".join((*result.warnings, *result.missing.values())) if result is not None else ""
         )
+        text = "; ".join(filter(None, (frame.edits.words, text)))
         if text or self._diagnosis:
             message = self._messages.diagnosis(
                 self._at,

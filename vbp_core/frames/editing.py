@@ -21,6 +21,8 @@ def edited(frame: Frame, edits: Edits, follower: Follower | None = None) -> Fram
     recorded = frame.image if frame.recorded is None else frame.recorded
     if recorded is None or not (edits or frame.edits):
         return frame
+    if frame.edits == edits and follower is None:  # made already
+        return frame
     if not edits:
         return replace(frame, image=recorded, edits=edits, recorded=None, results=())
     lying = edits if follower is None else follower.follow(edits, frame.index, recorded)
