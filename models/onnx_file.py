@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vbp.errors import ModelError
-from vbp.models import onnx_layers, onnx_math, onnx_shapes
+from vbp.models import onnx_layers, onnx_math, onnx_norms, onnx_recurrent, onnx_shapes
 from vbp.models.assume import assume, outputs_of
 from vbp.models.network import SPEC_KEY, Network
 from vbp.models.onnx_node import OnnxNode, Rule
@@ -24,14 +24,20 @@ from vbp.models.onnx_values import MAX_NODES, Builder, Data, Known, Value
 from vbp.models.program import Program
 from vbp.models.source import NetworkSource
 from vbp.models.spec import NetworkSpec
-from vbp.models.spec_file import given_spec, whole_size
+from vbp.models.spec_file import ACCEPTED, given_spec, spec_beside, whole_size
 from vbp.readable import printable
 from vbp.reading import open_file, read_file
 
 if TYPE_CHECKING:
     import onnx
 
-RULES: dict[str, Rule] = {**onnx_layers.RULES, **onnx_math.RULES, **onnx_shapes.RULES}
+RULES: dict[str, Rule] = {
+    **onnx_layers.RULES,
+    **onnx_norms.RULES,
+    **onnx_recurrent.RULES,
+    **onnx_math.RULES,
+    **onnx_shapes.RULES,
+}
 FIRST, LAST = 7, 23  # opsets whose operators are known
 MAX_BYTES = 2**31  # of a protobuf file
 BATCHES = (2, 3)  # a graph of any batch size is followed with both: what differs depends on it
@@ -51,15 +57,17 @@ def load(path: Path, source: NetworkSource) -> Network:
         name, batch, sizes, last = _input(model.graph)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    spec, assumed = given_spec(path, source.spec, sizes), ""
+    spec, assumed, unused = given_spec(path, source.spec, sizes), "", ""
     if spec is None and own:
         spec = _own_spec(path, own, sizes)
+    elif spec is not None and own and not source.spec:
+        unused = _set_aside(path, spec, own)
     size = whole_size(path, sizes) if spec is None else (spec.channels, spec.input_height, spec.input_width)
     program, names = _read(path, model, name, batch, size, last)
     outputs = outputs_of(program, size, names)
     if spec is None:
         spec, assumed = assume(path.stem, program, size, outputs)
-    return Network(spec, program, path, trained=True, assumed=assumed, outputs=outputs)
+    return Network(spec, program, path, trained=True, assumed=assumed, unused=unused, outputs=outputs)
 
 
 def read_onnx(path: str | Path, size: tuple[int, int, int] | None = None) -> Program:
@@ -129,6 +137,22 @@ def _own_spec(path: Path, text: str, sizes: tuple[int | None, ...]) -> NetworkSp
             f"{path} takes an input of {'x'.join(map(str, sizes))}, and the specification in it says {'x'.join(map(str, said))}"
         )
     return spec
+
+
+def _set_aside(path: Path, spec: NetworkSpec, own: str) -> str:
+    """That the specification beside the file is used and not the one in it, where they differ."""
+    try:
+        inside = NetworkSpec.from_json(own)
+    except ModelError:
+        return f"{spec_beside(path).name} beside {path.name} is used; the specification in {path.name} is damaged"
+    names = [n for n in ACCEPTED if n not in ("name", "trained_on", "layers", "inputs")]
+    other = [name for name in names if getattr(spec, name) != getattr(inside, name)]
+    if not other:
+        return ""
+    return (
+        f"{spec_beside(path).name} beside {path.name} is used, and not the specification in {path.name} itself, which says "
+        f"another {', '.join(other)}; move that file away if the network's own is meant"
+    )
 
 
 def _own_part(graph: onnx.GraphProto) -> None:
@@ -203,7 +227,7 @@ def _read(
                 names.append(printable(output.name)[:60])
         if not outputs:
             raise ModelError("what it puts out does not depend on the picture")
-        return Program(builder.nodes, builder.tensors, "input", (batch, *size), outputs), names
+        return Program(builder.needed(outputs), builder.tensors, "input", (batch, *size), outputs), names
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     except (TypeError, ValueError) as error:  # names that are no texts
@@ -288,7 +312,10 @@ class _Reader:
             return value.decode(errors="replace")
         if isinstance(value, int | float):
             return value
-        return [v for v in value if isinstance(v, int | float)] if hasattr(value, "__iter__") else value
+        if not hasattr(value, "__iter__"):
+            return value
+        texts = (v.decode(errors="replace") if isinstance(v, bytes) else v for v in value)
+        return [v for v in texts if isinstance(v, int | float | str)]
 
     def tensor(self, proto: onnx.TensorProto) -> Tensor:
         """Floats of every size as float32. Raises ModelError."""

@@ -1,4 +1,4 @@
-"""ONNX operators with weights and windows: convolutions, dense layers, normalisation, pooling, quantisation."""
+"""ONNX operators with weights and windows: convolutions, dense layers, pooling, quantisation."""
 
 from __future__ import annotations
 
@@ -143,76 +143,6 @@ def _matmul(b: Builder, n: OnnxNode) -> Value:
     if isinstance(x, Data) and isinstance(y, Known) and len(x.shapes[0]) == 2 and len(y.shapes[0]) == 2:
         return _linear(b, x, y.fixed.T, None)
     out: Value = b.call("matmul.default", self=b.materialised(x), other=b.materialised(y))
-    return out
-
-
-def _batch_norm(b: Builder, n: OnnxNode) -> Value:
-    if n.attribute("training_mode", 0):
-        raise ModelError("was exported in training mode; export the network after .eval()")
-    scale, shift, mean, variance = (known(n.value(i), "its statistics") for i in range(1, 5))
-    out: Value = b.call(
-        "batch_norm.default",
-        input=b.materialised(n.value(0)),
-        weight=scale,
-        bias=shift,
-        running_mean=mean,
-        running_var=variance,
-        training=False,
-        momentum=0.1,
-        eps=float(n.attribute("epsilon", 1e-5)),
-        cudnn_enabled=False,
-    )
-    return out
-
-
-def _instance_norm(b: Builder, n: OnnxNode) -> Value:
-    out: Value = b.call(
-        "instance_norm.default",
-        input=b.materialised(n.value(0)),
-        weight=known(n.value(1), "a weight"),
-        bias=known(n.value(2), "a bias"),
-        running_mean=None,
-        running_var=None,
-        use_input_stats=True,
-        momentum=0.1,
-        eps=float(n.attribute("epsilon", 1e-5)),
-        cudnn_enabled=False,
-    )
-    return out
-
-
-def _layer_norm(b: Builder, n: OnnxNode) -> Value:
-    x = b.materialised(n.value(0))
-    shape = x.shapes[0]
-    axis = int(n.attribute("axis", -1)) % len(shape)
-    size = list(shape[axis:])
-    weight = known(n.value(1), "a weight").expand(size)
-    bias = known(n.value(2), "a bias").expand(size) if n.optional(2) is not None else None
-    out: Value = b.call(
-        "layer_norm.default",
-        input=x,
-        normalized_shape=size,
-        weight=weight.contiguous(),
-        bias=None if bias is None else bias.contiguous(),
-        eps=float(n.attribute("epsilon", 1e-5)),
-    )
-    return out
-
-
-def _group_norm(b: Builder, n: OnnxNode) -> Value:
-    x, groups = b.materialised(n.value(0)), int(n.attribute("num_groups", 1))
-    weight, bias = known(n.value(1), "a weight"), known(n.value(2), "a bias")
-    channels = x.shapes[0][1]
-    if weight.numel() == groups != channels:  # of opset 18, a number for each group
-        weight, bias = (t.repeat_interleave(channels // groups) for t in (weight, bias))
-    out: Value = b.call(
-        "group_norm.default",
-        input=x,
-        num_groups=groups,
-        weight=weight,
-        bias=bias,
-        eps=float(n.attribute("epsilon", 1e-5)),
-    )
     return out
 
 
@@ -380,10 +310,6 @@ RULES: dict[str, Rule] = {
     "ConvTranspose": _conv_transpose,
     "Gemm": _gemm,
     "MatMul": _matmul,
-    "BatchNormalization": _batch_norm,
-    "InstanceNormalization": _instance_norm,
-    "LayerNormalization": _layer_norm,
-    "GroupNormalization": _group_norm,
     **dict.fromkeys(("MaxPool", "AveragePool"), _pool),
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), _global_pool),
     **dict.fromkeys(REDUCTIONS, _reduce),

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vbp.errors import ModelError
 from vbp.models.onnx_node import OnnxNode, Rule
+from vbp.models.onnx_norms import with_affine
 from vbp.models.onnx_shapes import along, reshaped
 from vbp.models.onnx_values import Builder, Data, Known, Value, known, raw
 
@@ -32,6 +33,8 @@ def binary(b: Builder, op: str, x: Value, y: Value, **arguments: Any) -> Value:
         return _plain(b, op, x, y, **arguments)
     data, constant = (x, y) if isinstance(x, Data) else (y, x)
     assert isinstance(data, Data) and isinstance(constant, Known)
+    constant = _of_one(constant)
+    x, y = (data, constant) if isinstance(x, Data) else (constant, data)
     placed = _placed(constant, data)
     if placed is None:
         return _plain(b, op, x, y, **arguments)
@@ -43,6 +46,20 @@ def binary(b: Builder, op: str, x: Value, y: Value, **arguments: Any) -> Value:
 def _plain(b: Builder, op: str, x: Value, y: Value, **arguments: Any) -> Value:
     out: Value = b.call(op, self=b.materialised(x), other=b.materialised(y), **arguments)
     return out
+
+
+def _of_one(constant: Known) -> Known:
+    """Numbers that are the same for every picture, as a state of zeros to begin with, as those of one picture."""
+    first = constant.values[0]
+    if len({v.shape for v in constant.values}) == 1 or any(v.dim() != first.dim() for v in constant.values):
+        return constant
+    values = constant.values
+    for axis in range(first.dim()):
+        if len({v.shape[axis] for v in values}) > 1 and all(v.shape[axis] for v in values):
+            if any(bool((v != v.narrow(axis, 0, 1)).any()) for v in values):
+                return constant
+            values = tuple(v.narrow(axis, 0, 1) for v in values)
+    return Known(values)
 
 
 def _placed(constant: Known, data: Data) -> Tensor | None:
@@ -88,7 +105,8 @@ def _arithmetic(op: str) -> Rule:
             raise ModelError(
                 "broadcasts along an axis, as before opset 7; convert it by onnx.version_converter"
             )
-        return binary(b, op, x, y)
+        normed = with_affine(b, op, x, y) if op in ("mul.Tensor", "add.Tensor") else None
+        return binary(b, op, x, y) if normed is None else normed
 
     return rule
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vbp.errors import ModelError
 from vbp.models.onnx_node import OnnxNode, Rule
+from vbp.models.onnx_norms import regrouped
 from vbp.models.onnx_resize import resize
 from vbp.models.onnx_values import Builder, Data, Known, Value, known, numbers, raw, sequence
 
@@ -53,7 +54,8 @@ def _reshape(b: Builder, n: OnnxNode) -> Value:
         if math.prod(new) != math.prod(old) or min(new, default=0) < 0:
             raise ModelError(f"cannot make {_text(old)} numbers into {_text(new)}")
         found.append(new)
-    return reshaped(b, x, found)
+    normed = regrouped(b, x, found) if isinstance(x, Data) and x.plain else None
+    return reshaped(b, x, found) if normed is None else normed
 
 
 def _text(shape: Sequence[int]) -> str:

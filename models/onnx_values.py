@@ -73,6 +73,8 @@ class Builder:
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     layer: str = ""  # that the nodes now made belong to
+    held: dict[str, Data] = field(default_factory=dict)  # what each node puts out, by its name
+    _makers: dict[str, Node] = field(default_factory=dict)
     _names: dict[int, str] = field(default_factory=dict)  # of the tensors, by identity
 
     def call(self, op: str, /, *, like: Data | None = None, **arguments: Any) -> Any:
@@ -106,7 +108,22 @@ class Builder:
             same = like is not None and meta[0].dim() == len(like.axes)
             axes = like.axes if like is not None and same else tuple(range(meta[0].dim()))
             made.append(Data(output, meta, axes, like.order if like is not None and same else None))
+            self.held[output] = Data(output, meta, tuple(range(meta[0].dim())))
+            self._makers[output] = self.nodes[-1]
         return tuple(made) if many else made[0]
+
+    def maker(self, name: str) -> Node | None:
+        """The node that puts this out."""
+        return self._makers.get(name)
+
+    def needed(self, outputs: Sequence[str]) -> list[Node]:
+        """The nodes that these depend on, in their order."""
+        wanted, kept = set(outputs), []
+        for node in reversed(self.nodes):
+            if wanted & set(node.outputs):
+                _each(node.arguments, lambda v: wanted.add(v.name) if isinstance(v, Ref) else None)
+                kept.append(node)
+        return kept[::-1]
 
     def materialised(self, value: Value) -> Value:
         """The value with its axes in the file's own order."""
