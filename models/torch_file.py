@@ -1,7 +1,8 @@
 """Files by torch.save, with all that people put beside the weights: their tensors by name, and no code is run.
 
 Read are the zip archives of PyTorch 1.6 and later, TorchScript's among them, and the files before it, which are pickles
-with the numbers behind. Numbers are read when they are asked for: an optimiser's state takes no memory.
+with the numbers behind; and what pickle.dump wrote of tensors, each of which holds such a file. Numbers are read when they
+are asked for: an optimiser's state takes no memory.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -203,6 +204,9 @@ class _Old(_Reader):
         self.file = file
         self.types: dict[str, torch.dtype | None] = {}
         self.places: dict[str, tuple[int, int]] = {}
+        self.dumped: dict[
+            str, tuple[_Dumped, str]
+        ] = {}  # by their keys here, where they lie and their keys there
 
     def stored(self, given: Any) -> Any:
         found = super().stored(given)
@@ -210,13 +214,34 @@ class _Old(_Reader):
             self.types[found.key] = found.dtype
         return found
 
+    def made(self, name: str, args: tuple[Any, ...]) -> Any:
+        if name == "_codecs.encode" and args and isinstance(args[0], str):
+            return args[0].encode("latin1")  # as pickles of before Python 3 write bytes
+        if name == "torch.storage._load_from_bytes" and args and isinstance(args[0], bytes):
+            part = _Dumped(io.BytesIO(args[0]))
+            storage = part.root()
+            if not isinstance(storage, _Storage):
+                raise ValueError("a tensor in it is damaged")
+            key = f"{len(self.dumped)}/{storage.key}"
+            self.dumped[key] = part, storage.key
+            return replace(storage, key=key)
+        return super().made(name, args)
+
     def read(self) -> TorchFile:
+        return self.file_of(self.root())
+
+    def root(self) -> Any:
+        """What was saved."""
         size = self.file.seek(0, os.SEEK_END)
         self.file.seek(0)
         pickles = _Within(self.file, size)
-        head = [read_pickle(pickles, self.stored, self.made) for _ in range(3)]
-        if head[0] != MAGIC or not isinstance(head[2], dict):
-            raise ValueError("it is a pickle that torch.save did not write")
+        head = [read_pickle(pickles, self.stored, self.made)]
+        if self.dumped:
+            return head[0]
+        if head[0] == MAGIC:
+            head += [read_pickle(pickles, self.stored, self.made) for _ in range(2)]
+        if len(head) < 3 or not isinstance(head[2], dict):
+            raise ValueError("it is a pickle without tensors of PyTorch")
         self.big = head[2].get("little_endian") is False
         root = read_pickle(pickles, self.stored, self.made)
         keys = read_pickle(pickles, self.stored, self.made)
@@ -228,9 +253,12 @@ class _Old(_Reader):
             start = self.file.tell()
             self.places[str(key)] = start, count * dtype.itemsize
             self.file.seek(start + min(count * dtype.itemsize, 2**62))
-        return self.file_of(root)
+        return root
 
     def bytes_of(self, key: str) -> bytes:
+        if key in self.dumped:
+            part, own = self.dumped[key]
+            return part.bytes_of(own)
         if key not in self.places:
             raise ModelError("has no numbers in the file")
         start, size = self.places[key]
@@ -239,6 +267,13 @@ class _Old(_Reader):
             raise ModelError("is cut short")
         self.file.seek(start)
         return self.file.read(size)
+
+
+class _Dumped(_Old):
+    """A tensor's numbers within what pickle.dump wrote, in which no other such file lies."""
+
+    def made(self, name: str, args: tuple[Any, ...]) -> Any:
+        return None
 
 
 class _Walk:

@@ -7,6 +7,7 @@ import collections
 import datetime
 import enum
 import pathlib
+import pickle
 
 import numpy as np
 import pytest
@@ -143,6 +144,26 @@ def test_weights_as_people_save_them(tmp_path, way, new):
     if way in ("half", "bfloat16"):
         source = source.to(getattr(torch, "float16" if way == "half" else way)).float()
     assert same(source, target)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("way", ["model", "half", "parameters", "transposed", "parts of one tensor"])
+def test_weights_that_were_dumped_as_a_pickle(tmp_path, way, protocol):
+    source, target = fresh(1), fresh(2)
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps(WAYS[way](source.state_dict()), protocol))
+    load_weights(target, tmp_path / "w.pkl", "the network")
+    assert same(source.half().float() if way == "half" else source, target)
+
+
+def test_a_pickle_without_tensors_or_cut_short_ends_in_a_sentence(tmp_path):
+    whole = pickle.dumps(fresh(1).state_dict())
+    for body in (
+        pickle.dumps({"a": [1, 2]}),
+        *(whole[:cut] for cut in range(2, len(whole), len(whole) // 7)),
+    ):
+        (tmp_path / "w.pkl").write_bytes(body)
+        with pytest.raises(ModelError, match="w.pkl"):
+            load_weights(fresh(2), tmp_path / "w.pkl", "the network")
 
 
 def test_a_network_that_is_wrapped_takes_weights_that_are_not(tmp_path):

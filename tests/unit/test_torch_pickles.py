@@ -75,6 +75,13 @@ def test_no_code_is_run_and_no_memory_taken(tmp_path):
         for new in (True, False):
             paths.append(tmp_path / f"{name}-{new}.pth")
             torch.save(data, paths[-1], _use_new_zipfile_serialization=new)
+        paths.append(tmp_path / f"{name}-dumped.pth")
+        paths[-1].write_bytes(pickle.dumps(data))
+    within = pickle.dumps(Call(torch.storage._load_from_bytes, b"\x80\x02}."))
+    for _ in range(5):  # a file within a file within a file
+        within = pickle.dumps(Call(torch.storage._load_from_bytes, within))
+    paths.append(tmp_path / "within.pth")
+    paths[-1].write_bytes(within)
     bombs = {
         "memo": b"\x80\x02Nr\xff\xff\xff\xff.",
         "text": b"\x80\x04\x8d" + (2**40).to_bytes(8, "little") + b"a",
@@ -107,7 +114,7 @@ def test_no_code_is_run_and_no_memory_taken(tmp_path):
     assert len(lines) == len(paths) + 2, lines
     said = dict(zip([path.name for path in paths], lines[1:]))
     assert (
-        said["good-True.pth"] == said["popen-False.pth"] == "opened 1"
+        said["good-True.pth"] == said["popen-False.pth"] == said["popen-dumped.pth"] == "opened 1"
         and said["system-True.pth"] == "opened 0"
     )
     for name in bombs:
