@@ -98,11 +98,16 @@ def regrouped(b: Builder, x: Data, sizes: Sequence[Sequence[int]]) -> Value | No
         for s, own in zip(before.shapes, x.shapes, strict=True)
     ):
         return None
-    each = {
-        name: b.tensors[_ref(norm, name)].repeat_interleave(channels // groups) for name in ("weight", "bias")
-    }
+    weight, bias = (
+        b.tensors[_ref(norm, name)].repeat_interleave(channels // groups) for name in ("weight", "bias")
+    )
     out: Value = b.call(
-        "group_norm.default", input=before, num_groups=groups, eps=norm.arguments["eps"], **each
+        "group_norm.default",
+        input=before,
+        num_groups=groups,
+        eps=norm.arguments["eps"],
+        weight=weight,
+        bias=bias,
     )
     return out
 

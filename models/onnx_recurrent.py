@@ -114,7 +114,7 @@ def _direction(
     if n.op == "LSTM":
         step = partial(_lstm, b, turned, functions)
     elif n.op == "GRU":
-        gates = [part.contiguous() for part in turned.split(units, 1)]
+        gates = [part.contiguous() for part in torch.split(turned, units, 1)]
         step = partial(_gru, b, gates, on_state[2 * units :] if apart else None, functions)
     else:
         step = partial(_rnn, b, turned, functions)

@@ -42,7 +42,7 @@ class Columns(nn.Module):
     def __init__(self, kind: type[nn.Module], first: bool = True, **more) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.conv, self.first = nn.Conv2d(3, 4, 3, 2), first
+        self.conv, self.first = nn.Conv2d(3, 4, 3, (2, 4)), first
         self.steps = kind(4 * 5, 6, batch_first=first, **more)
         self.head = nn.Linear(12 if more.get("bidirectional") else 6, 1)
 
@@ -69,7 +69,7 @@ def assert_same(path, module: nn.Module, methods) -> None:
         torch.testing.assert_close(maps[0], maps[1], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("opset", "dynamo"), [(9, False), (17, False), (18, True)])
+@pytest.mark.parametrize(("opset", "dynamo"), [(9, False), (17, False)])
 def test_a_group_norm_is_one_however_it_is_written(tmp_path, opset, dynamo):
     module = Grouped()
     path = onnxmaker.export(module, tmp_path / "net.onnx", opset, dynamo, SHAPE)
@@ -124,8 +124,15 @@ def test_layers_over_time_are_run_and_pass_gradients(tmp_path, name, dynamo):
 
 
 def test_what_vbp_writes_of_an_lstm_opens_again(tmp_path):
-    write_network(network(LAYERS["LSTM"]), tmp_path / "net.onnx", mask=True)
-    assert_same(tmp_path / "net.onnx", LAYERS["LSTM"], ("visualbackprop",))
+    path = tmp_path / "net.onnx"
+    write_network(network(LAYERS["LSTM"]), path, mask=True)
+    program, (wanted, mask) = open_network(path).module, onnxmaker.run(path, PICTURES)
+    graph = read_network(program, SHAPE)
+    for i, one in enumerate(torch.from_numpy(PICTURES)):
+        seen = trace(graph, one[None])
+        np.testing.assert_allclose(seen.output.numpy().reshape(-1), wanted[i], atol=1e-5)
+        shown = METHODS["visualbackprop"].function(seen, None)
+        np.testing.assert_allclose(shown.numpy().reshape(-1), mask[i], atol=1e-5)
 
 
 def _steps(op: str, tmp_path, *, rows: int, state: bool = False, **attributes):
