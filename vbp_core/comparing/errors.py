@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vbp.comparing.pair import Compared, Floats
-from vbp.fitting.agreement import BLOCK_S, FEWEST_BLOCKS, blocks_of, drawn, interval
+from vbp.fitting.agreement import BLOCK_S, FEWEST_BLOCKS, LEVEL, blocks_of, drawn, interval
 from vbp.readable import count
 
-LEVEL = 0.95
 LEAST_BLOCK_S = 1.0  # what is shorter is one moment of the road: nothing follows from how its parts differ
 
 
@@ -101,6 +101,18 @@ def errors_of(seen: Compared, seed: int = 0) -> Errors:
     return Errors(frames, number if enough else 0, length, found)
 
 
+def level_of(number: int) -> float:
+    """The part of the draws that an interval spans, so that one from so few blocks holds the truth in LEVEL of all cases.
+
+    Draws from n blocks vary too little by (n - 1) / n, and what is known of their spread is itself uncertain: Student's t, by
+    its series in 1 / (n - 1) (Hesterberg's expanded percentile interval).
+    """
+    normal, more = NormalDist(), number - 1
+    z = normal.inv_cdf((1 + LEVEL) / 2)
+    t = z + (z**3 + z) / (4 * more) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * more**2)
+    return 2 * normal.cdf(t * float(np.sqrt(number / more))) - 1
+
+
 def _mean(means: Floats) -> Floats:
     return means
 
@@ -126,8 +138,9 @@ def _measured(
     else:
         frames = draws @ np.bincount(blocks)
         drawn_values = [finish((draws @ np.bincount(blocks, weights=c)) / frames) for c in costs]
-    a, b = (Estimate(v, *interval(d, LEVEL)) for v, d in zip(values, drawn_values, strict=True))
-    change = Estimate(values[1] - values[0], *interval(drawn_values[1] - drawn_values[0], LEVEL))
+    level = LEVEL if draws is None else level_of(draws.shape[1])
+    a, b = (Estimate(v, *interval(d, level)) for v, d in zip(values, drawn_values, strict=True))
+    change = Estimate(values[1] - values[0], *interval(drawn_values[1] - drawn_values[0], level))
     return Measured(title, unit, a, b, change, worse)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -171,9 +171,3 @@ def peak_words(finding: Finding) -> str:
     if finding.kind == "reason":
         return f"{finding.value:.0f} %"
     return f"{signed(finding.value)}{finding.unit if finding.unit == '°' else f' {finding.unit}'}"
-
-
-def next_peak(found: Sequence[Finding], frame: int, forward: bool = True) -> Finding | None:
-    """The finding with the first peak after (or before) a frame of the drive; None where there is none."""
-    beyond = [f for f in found if (f.peak > frame if forward else f.peak < frame)]
-    return (min if forward else max)(beyond, key=lambda f: f.peak, default=None)
