@@ -144,6 +144,9 @@ class MethodPanel(QWidget):
         self._right.setMinimumWidth(self._late if self.width() >= TIGHT else 0)
         if self._narrow != (self.width() < NARROW):
             self._narrow = not self._narrow
+            self.view.low = (
+                self._narrow
+            )  # so do its neighbours', whether they have a row of numbers above or not
             for control in self._controls.values():
                 for row in (self._row, self._more_row):
                     row.removeWidget(control)

@@ -129,9 +129,9 @@ class MainWindow(QMainWindow):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
         box.addWidget(self.stack, 1)
-        self.notice.lie_over(centre)
         centre.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCentralWidget(centre)
+        self.notice.lie_over(centre)
         centre.setFocus()
 
     def _build_panels(self) -> Panels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt, QTimer
 from PySide6.QtWidgets import (
     QBoxLayout,
     QFrame,
@@ -22,6 +22,7 @@ from vbp.app import theme
 Actions = Sequence[tuple[str, Callable[[], object]]]
 GAP = 8  # pixels
 READABLE = 240  # pixels of width of a text; with less, the buttons go below it
+NARROWEST = 320  # pixels of width of a notice, where the window has them
 LEVELS = ("info", "warning", "error")
 
 
@@ -66,23 +67,27 @@ class Notice(QFrame):
         self.hide()
 
     def lie_over(self, ground: QWidget) -> None:
-        """At the top of `ground`, whose parts keep their places."""
-        self.setParent(ground)
+        """At the top of `ground`, whose parts keep their places, in the window that it is in by now."""
+        self.setParent(ground.window())
         self._ground = ground
         ground.installEventFilter(self)
         self.hide()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Resize:
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.Move):
             self._place()
         return False
 
     def _place(self) -> None:
-        ground = self._ground
-        if ground is not None and not self.isHidden():
-            self._arrange(ground.width())
-            height = max(self._box.heightForWidth(ground.width()), self._box.minimumSize().height())
-            self.setGeometry(0, 0, ground.width(), min(height, ground.height()))
+        """Over `ground`, and where that is narrow over what stands beside it, too: a sentence is not read word by word."""
+        ground, window = self._ground, self.parentWidget()
+        if ground is not None and window is not None and not self.isHidden():
+            width = max(ground.width(), min(NARROWEST, window.width()))
+            corner = ground.mapTo(window, QPoint(0, 0))
+            self._arrange(width)
+            height = max(self._box.heightForWidth(width), self._box.minimumSize().height())
+            left = max(0, min(corner.x(), window.width() - width))
+            self.setGeometry(left, corner.y(), width, min(height, ground.height()))
             self.raise_()
 
     def _arrange(self, width: int) -> None:
@@ -115,7 +120,7 @@ class Notice(QFrame):
             button.clicked.connect(lambda _=False, call=call: self._run(call))
             button.show()
             self._buttons.append(button)
-        self._arrange((self._ground or self).width())
+        self._arrange(self.width())
         self._dress()
         self.show()
         self._place()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from drivemaker import WAIT
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtWidgets import QWidget
 
 from vbp.app.panels.live_plot import SPAN_S, LivePlot
+from vbp.app.panels.method import MethodPanel
 from vbp.app.panels.status import StatusLine
 from vbp.app.panels.title import Caption, place_beside
 from vbp.app.widgets.boxes import ComboBox
@@ -72,6 +74,43 @@ def test_a_notice_is_read_whole_with_its_buttons(qtbot, width):
     notice.show_message("another one")
     qtbot.wait(5)
     assert notice.height() < 80
+
+
+def test_a_notice_over_a_narrow_picture_is_read_in_lines(qtbot):
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.resize(831, 400)
+    ground = QWidget(window)
+    ground.setGeometry(320, 40, 120, 300)
+    notice = Notice()
+    notice.lie_over(ground)
+    window.show()
+    notice.show_message("net does not say how its pictures and its output are meant. " * 3, "info")
+    qtbot.wait(5)
+    assert notice.width() >= 300 and window.rect().contains(notice.geometry())
+    assert notice.label.height() >= notice.label.heightForWidth(notice.label.width())
+    ground.setGeometry(700, 50, 120, 300)
+    qtbot.wait(5)
+    assert notice.y() == 50 and window.rect().contains(notice.geometry())
+    ground.setGeometry(0, 40, 600, 300)
+    qtbot.wait(5)
+    assert notice.geometry().topLeft() == ground.pos() and notice.width() == 600
+
+
+def test_maps_in_a_row_stand_at_one_height(qtbot):
+    """Whether a method has numbers, for which a narrow panel has a line over its map, or none."""
+    ends = []
+    for method in ("lrp", "phi"):
+        panel = MethodPanel("lrp", "", method, chooser=True)
+        qtbot.addWidget(panel)
+        panel.set_methods(METHODS)
+        panel.resize(210, 90)
+        panel.show()
+        panel.show_map(np.zeros((125, 640), np.uint8), None)
+        qtbot.wait(5)
+        map_at = panel.view.picture_rect().translated(panel.view.pos())
+        ends.append((map_at.top(), map_at.bottom()))
+    assert ends[0] == ends[1]
 
 
 def test_what_does_not_fit_into_a_box_ends_in_dots(qtbot):
@@ -142,6 +181,8 @@ def test_a_panel_floats_beside_the_window_where_there_is_room():
         assert screen.contains(place) and not place.intersects(window)
     full = place_beside(panel, screen, screen)
     assert full != panel.topLeft() and (full - panel.topLeft()).manhattanLength() < 100
+    for panel in (QRect(0, 880, 1920, 200), QRect(0, 0, 1920, 1080), QRect(0, 300, 400, 780)):
+        assert screen.contains(QRect(place_beside(panel, screen, screen), panel.size()))
 
 
 def test_a_panel_can_be_undocked_again_and_again(qtbot, make_window):
