@@ -372,6 +372,8 @@ class Presenter(QObject):
         timeline.set_notes([Mark(note.frame, note.end, note.words) for note in m.notes])
         timeline.set_marks(m.a, m.b)
         self.panels.angle.set_marks(m.a, m.b)
+        played = played_ns(self.drive.timestamps_ns) / 1e9 if self.drive is not None else np.zeros(0)
+        self.panels.angle.notes.set_notes(played, [(note.frame, note.end) for note in m.notes])
         self.player.set_loop(m.loop())
 
     def refresh_status(self) -> None:

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from vbp.app import theme
 from vbp.app.widgets.plot_holes import HoleMarks, Holes, parts_of
+from vbp.app.widgets.plot_notes import NoteMarks
 from vbp.app.widgets.plot_parts import (
     STEERING,
     DegreeAxis,
@@ -90,6 +91,7 @@ class AnglePlot(QWidget):
         self._regions = [add_region(plot) for plot in (self._upper, self._lower)]
         self._lines = [add_cursor(plot, self._dragged, self._dropped) for plot in (self._upper, self._lower)]
         self._hole_marks = HoleMarks((self._upper, self._lower))
+        self.notes = NoteMarks((self._upper, self._lower))
         self._say = [add_text(plot) for plot in (self._upper, self._lower)]
 
         self._data_timer = single_shot(self, DATA_MS, self._draw_curves)
@@ -141,8 +143,7 @@ class AnglePlot(QWidget):
         self._labelled = bool(np.isfinite(self._driven).any())
         self._peaks[0] = float(np.nanmax(np.abs(self._driven))) if self._labelled else 0.0
         self._cursor = self._asked = self._shown = -1
-        self._marks = (None, None)
-        self._y_by_hand = False
+        self._marks, self._y_by_hand = (None, None), False
         self.clear_predicted()
         self._place_regions()
         self._write()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from drivemaker import WAIT, wait_shown
+from drivemaker import WAIT, settled, wait_shown
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLineEdit
+from PySide6.QtWidgets import QFileDialog, QLineEdit
 
 from vbp.app.state.settings import Settings
-from vbp.session.document import load
+from vbp.session.document import Document, load, save
+from vbp.session.fingerprint import Fingerprint
 from vbp.session.note import Note, frame_at
 
 KILLED = """
@@ -134,3 +136,55 @@ def test_a_frame_or_a_time_is_understood():
     for wrong in ("", "4000", "-1", "1:75", "9:99:00", "2:00:00", "1:2:3:4", "abc", "12.5", "٣", "9" * 30):
         assert frame_at(wrong, times) is None
     assert frame_at("0", times[:0]) is None
+
+
+def test_a_recording_and_its_session_look_the_same_on_another_path(
+    qtbot, open_window, make_window, drive_folder, settings, tmp_path, monkeypatch
+):
+    window = open_window(network="NetHVF", frame=9)
+    window.marks.set_part(4, 40)
+    window.marks.add([Note(9, 9, name="a bend", tag="odd"), Note(10, 30, name="long")])
+    window.view.toggle_panel("notes", True)
+    window.docks["lrp"].hide()
+    window.session.save(drive_folder.parent / "mine.vbp.json")
+    first = seen(qtbot, window)
+    shutil.copytree(
+        drive_folder.parent, tmp_path / "other machine" / "of somebody", ignore=lambda *_: ["other machine"]
+    )
+    shutil.rmtree(drive_folder)
+    window.end()
+    monkeypatch.setattr(settings, "_store", QSettings(str(tmp_path / "new.ini"), QSettings.Format.IniFormat))
+    window = make_window("NetSVF")
+    qtbot.waitUntil(lambda: window.view.placed, timeout=WAIT)
+    window.drop(tmp_path / "other machine" / "of somebody" / "mine.vbp.json")
+    wait_shown(qtbot, window, 9, masked=True)
+    qtbot.waitUntil(lambda: window.player.ready.name == "NetHVF", timeout=WAIT)
+    settled(qtbot, window)
+    second = seen(qtbot, window)
+    assert [image.size() for image in first] == [image.size() for image in second]
+    assert first == second
+    assert window.notice.message() == ""
+
+
+def seen(qtbot, window) -> list:
+    """What stands in the window, without how long it took."""
+    window.notice.dismiss()
+    qtbot.wait(300)
+    p = window.panels
+    return [widget.grab().toImage() for widget in (window.picture, p.notes, p.angle, p.transport.timeline)]
+
+
+def test_a_recording_that_is_not_there_or_another_is_said(
+    qtbot, make_window, drive_folder, tmp_path, monkeypatch
+):
+    path = tmp_path / "mine.vbp.json"
+    save(Document(str(drive_folder), Fingerprint(1, "0"), frame=7, notes=(Note(3, 3, name="here"),)), path)
+    elsewhere = drive_folder.rename(tmp_path / "elsewhere")
+    window = make_window()
+    window.drop(path)
+    assert "is not there" in window.notice.message() and window.player.drive is None
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(elsewhere))
+    window.notice.actions_shown()[1].click()
+    assert "is not the recording" in window.notice.message()
+    wait_shown(qtbot, window, 7)
+    assert [note.name for note in window.marks.notes] == ["here"]
