@@ -193,10 +193,9 @@ class Presenter(QObject):
         strength = result.strength if result is not None else math.nan
         for view in (p.picture, p.visualbackprop.view):
             view.set_strength(strength)
+        for view in (*p.masked(), p.second.first, p.second.second, p.second.both):
             view.set_edited("edited" if record.edits else "")
         p.picture.set_edited(record.edits.words)
-        for panel in p.methods.values():
-            panel.view.set_edited("edited" if record.edits else "")
         self._say_doubts(record)
         p.picture.set_masked(frame.image, result.map(VBP) if result is not None else None, crop)
         p.picture.set_caption(f"frame {frame.index} of {place.of}", clock(place.seconds))
