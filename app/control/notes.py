@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QFileDialog, QWidget
 
 from vbp.app.panels.notes import NotesPanel
 from vbp.app.player.playback import Player
 from vbp.app.state.marks import Marks
 from vbp.app.widgets.notice import Notice
+from vbp.errors import VbpError
+from vbp.readable import count
 from vbp.session.note import Note
+from vbp.session.table import read_notes, write_notes
+
+FILTER = "Tables (*.csv)"
 
 
 class NotesControl(QObject):
@@ -18,14 +25,15 @@ class NotesControl(QObject):
 
     def __init__(
         self,
+        window: QWidget,
         player: Player,
         marks: Marks,
         panel: NotesPanel,
         notice: Notice,
         show_panel: Callable[[], None],
-        parent: QObject | None = None,
     ) -> None:
-        super().__init__(parent)
+        super().__init__(window)
+        self._window = window
         self._player, self._marks, self._panel = player, marks, panel
         self._notice, self._show_panel = notice, show_panel
         marks.changed.connect(self._fill)
@@ -60,6 +68,39 @@ class NotesControl(QObject):
         self._marks.add([note])
         self._show_panel()
         self._panel.select(note, write=True)
+
+    def ask_save(self) -> None:
+        """All notes as a table, which the command line writes too."""
+        path = self._player.path
+        if path is None:
+            return
+        start = str(path.with_name(f"{path.stem}-notes.csv"))
+        name, _ = QFileDialog.getSaveFileName(self._window, "Save the notes as a table", start, FILTER)
+        if name:
+            target = Path(name) if Path(name).suffix else Path(f"{name}.csv")
+            self._try(lambda: write_notes(self._marks.notes, target, path), f"The notes are saved: {target}")
+
+    def ask_read(self) -> None:
+        """Notes of a table, beside those that are there; one step to take back."""
+        if self._player.drive is None:
+            return
+        name, _ = QFileDialog.getOpenFileName(self._window, "Read notes from a table", "", FILTER)
+        if name:
+            before = len(self._marks.notes)
+            self._try(lambda: self._marks.add(read_notes(Path(name))))
+            if more := len(self._marks.notes) - before:
+                self._show_panel()
+                self._notice.show_message(
+                    f"{count(more, 'note')} added", "info", [("Undo", self._marks.undo)]
+                )
+
+    def _try(self, call: Callable[[], None], done: str = "") -> None:
+        try:
+            call()
+        except VbpError as error:
+            self._notice.show_message(str(error), "error")
+        else:
+            self._notice.show_message(done or "There is no note in it that is not here already")
 
     def go(self, direction: int) -> None:
         """To the next (1) or previous (-1) note that the filter lets pass; round the end."""

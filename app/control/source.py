@@ -33,6 +33,8 @@ OF_A_SOURCE = (
     "reading",
     "export",
     "save-session",
+    "read-notes",
+    "write-notes",
 )  # actions that need one, beside those of the groups below
 GROUPS_OF_A_SOURCE = ("Playback", "Marks", "Analysis")
 

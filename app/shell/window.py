@@ -200,7 +200,7 @@ class MainWindow(QMainWindow):
         self.crop = CropControl(player, self.presenter, settings, notice, editor, self.centralWidget())
         self.playback = PlaybackControl(self, player, marks, self.predictions, settings, actions, notice)
         self.notes = NotesControl(
-            player, marks, panels.notes, notice, lambda: self.view.toggle_panel("notes", True), self
+            self, player, marks, panels.notes, notice, lambda: self.view.toggle_panel("notes", True)
         )
         self.source = SourceControl(
             self,

@@ -87,6 +87,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A("open-session", "File", "Open &session…", ("Ctrl+Alt+O",), "session.ask_open"),
     A("save-session", "File", "S&ave session…", ("Ctrl+S",), "session.ask_save",
       tip="Save what is open to a file"),
+    A("read-notes", "File", "Rea&d notes from a table…", (), "notes.ask_read"),
+    A("write-notes", "File", "Save notes as a ta&ble…", (), "notes.ask_save"),
     A("export", "File", "&Export…", ("Ctrl+E",), "export.ask", tip="Export a clip, or numbers",
       icon="export"),
     A("close-drive", "File", "&Close drive", ("Ctrl+W",), "source.close_drive"),

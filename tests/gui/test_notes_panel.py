@@ -188,3 +188,22 @@ def test_a_recording_that_is_not_there_or_another_is_said(
     assert "is not the recording" in window.notice.message()
     wait_shown(qtbot, window, 7)
     assert [note.name for note in window.marks.notes] == ["here"]
+
+
+def test_a_table_of_notes_goes_out_and_in(qtbot, open_window, tmp_path, monkeypatch):
+    window = open_window()
+    for name in ("getSaveFileName", "getOpenFileName"):
+        monkeypatch.setattr(QFileDialog, name, lambda *_: (str(tmp_path / "notes.csv"), ""))
+    note = Note(3, 5, *map(int, window.player.drive.timestamps_ns[[3, 5]]), "=a", "b", "c")
+    window.marks.add([note])
+    window.actions_by_id["write-notes"].trigger()
+    window.actions_by_id["read-notes"].trigger()
+    assert window.marks.notes == [note] and "not here already" in window.notice.message()
+    window.marks.remove([note])
+    window.actions_by_id["read-notes"].trigger()
+    assert window.marks.notes == [note]
+    window.notice.actions_shown()[0].click()
+    assert window.marks.notes == []
+    (tmp_path / "notes.csv").write_text("a\n1\n")
+    window.actions_by_id["read-notes"].trigger()
+    assert "frame" in window.notice.message() and window.marks.notes == []
