@@ -96,6 +96,13 @@ def test_a_stroke_is_what_lies_near_its_line(points, radius: float) -> None:
     assert (found != naive_stroke(points, radius, 20, 26)).sum() <= 1  # where rounding decides
 
 
+def test_a_long_stroke_is_the_same_whole_and_as_it_grows() -> None:
+    points = [tuple(p) for p in np.random.default_rng(2).uniform(0, 26, (30, 2)).tolist()]
+    for count in (1, 8, 9, 10, 16, 17, 18, 30):
+        wanted = naive_stroke(points[:count], 1.3, 20, 26)
+        assert (bitmap(Stroke(tuple(points[:count]), 1.3), 20, 26) == wanted).all(), count
+
+
 def test_a_box_is_the_pixels_whose_middle_it_has() -> None:
     box = Box(3.4, 5.6, 4.2, 3.0)
     wanted = [[3.4 <= x + 0.5 < 7.6 and 5.6 <= y + 0.5 < 8.6 for x in range(W)] for y in range(H)]

@@ -12,6 +12,7 @@ from vbp.edits.edit import Box, Pixels, Region, Stroke
 from vbp.errors import VbpError
 
 Bitmap = NDArray[np.bool_]
+PIECE = 8  # points of a stroke
 
 
 @lru_cache(maxsize=64)  # those that were drawn before stay as they are while the next is drawn
@@ -19,10 +20,10 @@ def bitmap(region: Region, height: int, width: int) -> Bitmap:
     """(height, width) bool, read-only. What lies outside of the picture is left out."""
     found = np.zeros((height, width), dtype=bool)
     if isinstance(region, Stroke):
-        last = region.points[0]
-        for point in region.points:
-            _segment(found, last, point, region.radius)
-            last = point
+        for k in range(0, len(region.points), PIECE):
+            piece = region.points[k : k + PIECE + 1]
+            whole = len(piece) > PIECE and k + PIECE + 1 < len(region.points)
+            found |= (_piece if whole else _piece.__wrapped__)(piece, region.radius, height, width)
     elif isinstance(region, Box):
         x0, x1 = _within(region.x, region.x + region.width, width)
         y0, y1 = _within(region.y, region.y + region.height, height)
@@ -32,6 +33,16 @@ def bitmap(region: Region, height: int, width: int) -> Bitmap:
             if 0 <= y < height:
                 found[y, max(0, x) : max(0, x + count)] = True
     found.flags.writeable = False
+    return found
+
+
+@lru_cache(maxsize=64)  # of a stroke that is being drawn, only the end is new
+def _piece(points: tuple[tuple[float, float], ...], radius: float, height: int, width: int) -> Bitmap:
+    found = np.zeros((height, width), dtype=bool)
+    last = points[0]
+    for point in points:
+        _segment(found, last, point, radius)
+        last = point
     return found
 
 
