@@ -15,12 +15,22 @@ from vbp.engine import Engine
 from vbp.errors import VbpError
 from vbp.explain import METHODS
 from vbp.frames import read_frame, run_frame
+from vbp.frames.sampling import drive_usual
+from vbp.frames.strengths import Usual, weights
 from vbp.lettering import write
-from vbp.overlay import blend, grey_to_rgb
+from vbp.overlay import PAPER, Overlay, grey_to_rgb, lay
 from vbp.readable import shown_error, signed
-from vbp.results import ClassPrediction, FrameRequest, FrameResult, MapRequest, NetworkResult, map_requests
+from vbp.results import (
+    VBP,
+    ClassPrediction,
+    FrameRequest,
+    FrameResult,
+    MapRequest,
+    NetworkResult,
+    map_requests,
+)
 
-PAPER, INK, QUIET = (255, 255, 255), (25, 25, 25), (105, 105, 105)
+WHITE, INK, QUIET = (255, 255, 255), (25, 25, 25), (105, 105, 105)
 MARGIN, LINE, TEXT = 12, 26, 17
 LARGEST_SIDE = 8192
 SMALL, ENLARGED, WIDE = 160, 2, 1600  # an input up to so many pixels wide is drawn larger
@@ -50,7 +60,7 @@ def sheet(title: str, blocks: Sequence[Sequence[Sequence[Tile]]]) -> Image:
         raise VbpError(
             f"a figure of {inner}x{total} pixels is too large; give fewer --frame, --method or --model"
         )
-    canvas: Image = np.full((total, inner, 3), PAPER, dtype=np.uint8)
+    canvas: Image = np.full((total, inner, 3), WHITE, dtype=np.uint8)
     write(canvas, title, MARGIN, MARGIN + TEXT, TEXT, INK)
     y = LINE + MARGIN
     for block in blocks:
@@ -92,12 +102,13 @@ def side_by_side(
     engines: Sequence[Engine],
     frames: Sequence[int],
     methods: Sequence[str],
-    style: str,
+    overlay: Overlay = PAPER,
     target: str = "",
     parameters: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[Image, list[FrameResult]]:
     """Figures 6 to 9 and 15 to 19: for each frame and network the input, and each method's map laid over it.
 
+    overlay: how the maps are laid over it; to fade, or for a fixed scale, some frames of the drive are looked at, too.
     target: which output is explained (`parse_target`). parameters: of the methods, by their names.
     A method that cannot explain a network has the picture alone; `missing` says why. Returns the figure, and what each
     network made of each frame. Raises VbpError, also where there is no map at all.
@@ -108,7 +119,13 @@ def side_by_side(
     if not any(result.maps for result in results):
         raise VbpError(next(iter(results[0].missing.values())))
     size = max(r.input.shape[0] for r in results), max(r.input.shape[1] for r in results)
-    rows = [_row(frame, result, request.maps, style, size) for frame in seen for result in frame.results]
+    wanted = any(m.method == VBP for m in request.maps) and (overlay.fade or overlay.fixed)
+    usual = [drive_usual(drive, engine) if wanted else None for engine in engines]
+    rows = [
+        _row(frame, result, request.maps, overlay, usual[k], size)
+        for frame in seen
+        for k, result in enumerate(frame.results)
+    ]
     per_block = len(engines)
     if size[1] <= SMALL and all(
         engine.spec.is_classifier for engine in engines
@@ -126,7 +143,8 @@ def _row(
     frame: FrameResult,
     result: NetworkResult,
     maps: Sequence[MapRequest],
-    style: str,
+    overlay: Overlay,
+    usual: Usual | None,
     size: tuple[int, int],
 ) -> list[Tile]:
     seen = grey_to_rgb(result.input)
@@ -143,7 +161,11 @@ def _row(
         if wanted in result.missing:
             row.append(Tile(f"{label}: no map", _framed(seen, size)))
         else:
-            row.append(Tile(label, _framed(blend(seen, result.maps[wanted], style=style), size)))
+            own = wanted.method == VBP
+            if own and usual is not None and usual.is_weak(result.strength):
+                label = f"{usual.short(result.strength)}; {label}"
+            weighed = weights(result.strength, usual, overlay, own)
+            row.append(Tile(label, _framed(lay(seen, result.maps[wanted], None, overlay, *weighed), size)))
     return row
 
 
@@ -171,7 +193,7 @@ def _framed(picture: Image, size: tuple[int, int]) -> Image:
     """In the middle of a white tile, where networks of several sizes stand in one figure."""
     if picture.shape[:2] == size:
         return picture
-    tile: Image = np.full((*size, 3), PAPER, dtype=np.uint8)
+    tile: Image = np.full((*size, 3), WHITE, dtype=np.uint8)
     height, width = picture.shape[:2]
     tile[:height, :width] = picture
     return tile

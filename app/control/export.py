@@ -108,12 +108,8 @@ class ExportControl(QObject):
         numbers: dict[str, dict[str, float]] = {}
         for request in presenter.methods.wanted(presenter.seen).values():
             numbers.setdefault(request.method, dict(request.parameters))
-        overlay = presenter.overlay
         return Settings(
-            style=overlay.style,
-            opacity=overlay.opacity if overlay.shown else 0.0,
-            fade=overlay.fade,
-            fixed_scale=overlay.fixed,
+            overlay=presenter.overlay,
             usual=(usual.median, usual.low) if (usual := presenter.predictions.usual) else None,
             target=presenter.methods.target,
             parameters=numbers,

@@ -16,6 +16,7 @@ from vbp.app.panels.method import MethodPanel
 from vbp.app.panels.status import StatusLine
 from vbp.app.player.playback import Player
 from vbp.app.state.settings import Settings
+from vbp.overlay import sides
 from vbp.results import FrameResult, MapRequest
 
 if TYPE_CHECKING:
@@ -88,7 +89,11 @@ class MethodPanels(QObject):
         if message.request.method == "lrp":
             self._status.measured("lrp", message.ms)
         panel.view.set_strength(result.strength, own=message.request.method == "visualbackprop")
-        panel.show_map(result.input, message.relevance)
+        record, of_classes = message.frame.record, result.probabilities is not None
+        signed = self._methods[panel.method].signed
+        panel.view.set_sides(sides(message.request.target, of_classes) if signed else None)
+        of = (message.request, result.network, result.crop)
+        panel.show_map(result.input, message.relevance, (record.index, record.timestamp_ns, of))
         zero = message.relevance is not None and not message.relevance.any()
         nothing = "All zero: nothing reached the output" if zero else ""
         panel.view.set_warning(message.text or nothing or self.untrained or None)

@@ -17,13 +17,13 @@ from vbp.app.panels.second import Two
 from vbp.app.player.messages import Frame, NetworkReady
 from vbp.app.player.playback import Player
 from vbp.app.state.marks import Marks
-from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.plot_parts import CLASSES, STEERING, UNKNOWN_CLASSES
 from vbp.app.widgets.timeline_notes import Mark
 from vbp.classes import unknown_folders
 from vbp.comparing.masks import masks_differ
 from vbp.drives.base import Drive
 from vbp.drives.holes import find_holes, played_ns
+from vbp.overlay import Overlay
 from vbp.readable import clock
 from vbp.results import FrameResult
 
@@ -197,7 +197,9 @@ class Presenter(QObject):
             view.set_edited("edited" if record.edits else "")
         p.picture.set_edited(record.edits.words)
         self._say_doubts(record)
-        p.picture.set_masked(frame.image, result.map(VBP) if result is not None else None, crop)
+        p.picture.set_masked(
+            frame.image, result.map(VBP) if result is not None else None, crop, _at(record, VBP)
+        )
         p.picture.set_caption(f"frame {frame.index} of {place.of}", clock(place.seconds))
         self._show_input(frame)
         if frame.image is None:  # a gap has no maps, and those of the frame before are not its own
@@ -260,7 +262,7 @@ class Presenter(QObject):
             panel.view.set_warning(None)
             panel.set_caption("")
             return
-        panel.show_map(result.input, result.map(VBP))
+        panel.show_map(result.input, result.map(VBP), _at(frame.record, VBP))
         panel.view.set_warning(self.untrained or None)
         height, width = result.input.shape[:2]
         by_hand = ", crop set by hand" if self.player.crop is not None else ""
@@ -382,3 +384,9 @@ class Presenter(QObject):
             self.panels.status.measured("overlay", blending)
         fps = player.fps if player.playing else 0.0
         self.panels.status.refresh(fps, drive.info.fps if drive else 0.0, player.skipped, player.realtime)
+
+
+def _at(record: FrameResult, of: object) -> tuple[int, int, object] | None:
+    """By which frames in a row are known: of one network, and one part of the picture."""
+    result = record.result
+    return None if result is None else (record.index, record.timestamp_ns, (of, result.network, result.crop))

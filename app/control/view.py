@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 
 from PySide6.QtCore import QByteArray, QObject, QSize, Qt, QTimer, Signal
@@ -18,8 +18,8 @@ from vbp.app.panels.title import PanelTitle
 from vbp.app.panels.toolbar import TopBar
 from vbp.app.player.playback import Player
 from vbp.app.state.actions import PANELS, keys_table
-from vbp.app.state.overlay import STYLE_TITLES, Overlay
 from vbp.app.state.settings import Settings
+from vbp.overlay import DIALS, GROUNDS, STYLE_TITLES, Overlay
 
 OTHER_SHAPE = 1.5  # times as wide or as narrow: maps are arranged anew
 FLOATS_MS = 150  # a window manager has placed the panels that float
@@ -58,14 +58,7 @@ class ViewControl(QObject):
                 title.close_button.clicked.connect(self._fill)
         panels.picture.activated.connect(self.toggle_alone)
         top.overlay_changed.connect(self.set_overlay)
-        self.set_overlay(
-            Overlay(
-                settings.text("overlay/style", "paper", tuple(STYLE_TITLES)),
-                settings.number("overlay/opacity", 0.8, 0.0, 1.0),
-                fade=settings.flag("overlay/fade", True),
-                fixed=settings.flag("overlay/fixed", False),
-            )
-        )
+        self.set_overlay(_kept_overlay(settings))
 
     # Colours and the overlay.
 
@@ -79,12 +72,16 @@ class ViewControl(QObject):
     def set_overlay(self, overlay: Overlay) -> None:
         self._top.set_overlay(overlay)
         self._presenter.set_overlay(overlay)
-        self._actions["overlay"].setChecked(overlay.shown)
-        self._settings.set("overlay/style", overlay.style)
-        self._settings.set("overlay/opacity", overlay.opacity)
-        for name, on in (("fade", overlay.fade), ("fixed", overlay.fixed)):
+        for name, on in (("overlay", overlay.shown), ("fade", overlay.fade), ("fixed", overlay.fixed)):
             self._actions[name].setChecked(on)
-            self._settings.set(f"overlay/{name}", on)
+        for name, value in asdict(overlay).items():
+            if name != "shown":  # who hides the mask does not want it hidden tomorrow
+                self._settings.set(f"overlay/{name}", value)
+
+    def show_overlay_menu(self) -> None:
+        """Below its button."""
+        button = self._top.overlay_button
+        self._top.overlay_menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
 
     def set_mask_shown(self, on: bool) -> None:
         self.set_overlay(replace(self._presenter.overlay, shown=on))
@@ -238,3 +235,23 @@ class ViewControl(QObject):
             self.keys.resize(1120, 640)
         self.keys.show()
         self.keys.raise_()
+
+
+def _kept_overlay(settings: Settings) -> Overlay:
+    """As it was left."""
+    usual = Overlay()
+    numbers = {
+        name: settings.number(f"overlay/{name}", getattr(usual, name), dial.low, dial.high)
+        for name, dial in DIALS.items()
+    }
+    numbers["smooth"] = round(numbers["smooth"])
+    switches = {
+        name: settings.flag(f"overlay/{name}", getattr(usual, name))
+        for name in ("fade", "fixed", "outline", "bar")
+    }
+    return Overlay(
+        style=settings.text("overlay/style", usual.style, tuple(STYLE_TITLES)),
+        ground=settings.text("overlay/ground", usual.ground, tuple(GROUNDS)),
+        **numbers,  # type: ignore[arg-type]
+        **switches,
+    )

@@ -37,11 +37,11 @@ from vbp.app.dialogs.export_form import (
     size_of,
 )
 from vbp.app.dialogs.export_panels import PanelBoxes
-from vbp.app.state.overlay import STYLE_TITLES
 from vbp.app.widgets.boxes import ComboBox
 from vbp.app.widgets.picture import PictureView
 from vbp.drives.base import Image
 from vbp.export.job import Settings
+from vbp.overlay import STYLE_TITLES
 from vbp.readable import clock
 
 WHOLE, MARKED, FRAME = "whole", "marked", "frame"
@@ -173,7 +173,7 @@ class ExportDialog(QDialog):
         """Show it for what is open; see `set_subject`."""
         fresh = self._subject is None or subject.name != self._subject.name
         self.set_subject(subject, base)
-        self.style_box.setCurrentIndex(max(0, self.style_box.findData(base.style)))
+        self.style_box.setCurrentIndex(max(0, self.style_box.findData(base.overlay.style)))
         self._fill_parts()
         if fresh:
             self._named = False
@@ -306,7 +306,7 @@ class ExportDialog(QDialog):
             format=kind.format,
             panels=self.panels.chosen(),
             layout=self.layout_box.currentData(),
-            style=self.style_box.currentData(),
+            overlay=replace(self._base.overlay, style=self.style_box.currentData()),
             fps=self.rate_box.currentData() if kind.moving else None,
             size=self.size_box.currentData() if kind.drawn else None,
             codec=self.codec.currentData() if coded else "ffv1" if kind.suffix == ".mkv" else "h264",

@@ -66,6 +66,8 @@ def draw(request: PreviewRequest) -> Preview:
     composer = Composer(facts, settings)
     for n in np.flatnonzero(np.isfinite(request.predicted_deg)):
         composer.set_predicted(int(request.indices[n]), float(request.predicted_deg[n]))
-    return Preview(
-        composer.draw(seen, future=request.whole), "; ".join((*result.missing.values(), *result.warnings))
+    alone = ("masks of this frame alone: smoothed only where they are exported",) * (
+        settings.overlay.smooth > 1
     )
+    said = (*result.missing.values(), *result.warnings, *alone)
+    return Preview(composer.draw(seen, future=request.whole), "; ".join(said))

@@ -13,11 +13,10 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.compare import ComparedFrame, CompareView
 from vbp.drives.base import Image
 from vbp.frames.strengths import Usual, weights
-from vbp.overlay import Rect, blend
+from vbp.overlay import Overlay, Rect, lay
 from vbp.readable import shown_error, signed
 from vbp.results import FrameResult
 
@@ -130,10 +129,8 @@ class ComparePanel(QWidget):
             return None
         driven = seen.driven_deg
         image = seen.image
-        if self._overlay.shown:
-            o = self._overlay
-            faded, gain = weights(seen.strength, self._usual, o.fade, o.fixed)
-            image = blend(image, seen.mask, seen.crop, o.style, o.opacity * faded, gain)
+        faded, gain = weights(seen.strength, self._usual, self._overlay)
+        image = lay(image, seen.mask, seen.crop, self._overlay, faded, gain)
         if self._small:  # what the network sees says more than the whole picture as a stamp
             r = seen.crop
             image = np.ascontiguousarray(image[r.y : r.y + r.height, r.x : r.x + r.width])

@@ -8,16 +8,21 @@ import time
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
-from vbp.app.state.overlay import Overlay
+from vbp.app import theme
+from vbp.app.panels.scale_bar import Scale
 from vbp.app.widgets.picture import PictureView
-from vbp.frames.strengths import Usual, weights
-from vbp.overlay import Rect, blend, grey_to_rgb
+from vbp.frames.smoothing import Smoother, smoothed_words
+from vbp.frames.strengths import Usual, full_words, weights
+from vbp.overlay import Overlay, Rect, grey_to_rgb, lay
 
 log = logging.getLogger(__name__)
+GAP = 6  # pixels between words
+LOW = 60  # pixels of height; a picture lower than that is not covered by a colour bar
+ON_DARK = QColor("#e3e6ea")  # words on a dark ground of their own, in both colour schemes
 WARNING = QColor("#e2c15c")  # on its own dark ground, in both colour schemes
 
 
@@ -36,6 +41,9 @@ class MaskedView(PictureView):
         self._usual: Usual | None = None
         self._strength = math.nan
         self._own = True
+        self._smoother = Smoother()
+        self._sides: tuple[str, str] | None = None  # of a signed map, what its two colours mean
+        self._smoothed = 0  # frames of which the mask shown is the mean
         self._stale = False
         self._edited = ""
 
@@ -46,11 +54,40 @@ class MaskedView(PictureView):
             self.update()
 
     def set_masked(
-        self, image: NDArray[np.uint8] | None, mask: NDArray[np.float32] | None, rect: Rect | None = None
+        self,
+        image: NDArray[np.uint8] | None,
+        mask: NDArray[np.float32] | None,
+        rect: Rect | None = None,
+        at: tuple[int, int, object] | None = None,
     ) -> None:
-        """`image` (H, W) or (H, W, 3) uint8; `mask` (h, w) float32 laid over `rect` of it (default: all)."""
+        """`image` (H, W) or (H, W, 3) uint8; `mask` (h, w) float32 laid over `rect` of it (default: all).
+
+        at: the frame's index and time stamp, and what the mask is of, by which frames in a row are known.
+        """
         self._base, self._mask, self._rect = image, mask, rect
+        if image is None or at is None:
+            self._smoother.forget()
+        else:
+            self._smoother.add(at[0], at[1], image, mask, self._strength, at[2])
         self.refresh()
+
+    def set_sides(self, sides: tuple[str, str] | None) -> None:
+        """What negative and positive mean, of a signed map; None of another."""
+        self._sides = sides
+        self.update()
+
+    def scale(self) -> Scale | None:
+        """The colour bar of what is shown."""
+        o = self.overlay
+        if self._mask is None or self._gap or not (o.shown and o.bar):
+            return None
+        if self._sides is not None:
+            return Scale(o, *self._sides, True)
+        return Scale(o, "", full_words(o, self._usual, self._own), False)
+
+    def smoothed(self) -> str:
+        """That the mask is of several frames, in words; "" where it is of one."""
+        return smoothed_words(self._smoothed) if self.overlay.shown and self._mask is not None else ""
 
     def set_strength(self, strength: float, own: bool = True) -> None:
         """Of VisualBackProp's mask of the frame; own: that is the mask shown, which may have a fixed scale."""
@@ -86,11 +123,12 @@ class MaskedView(PictureView):
         if self._base is None:
             return None
         image = grey_to_rgb(self._base)
-        if self._mask is None or not self.overlay.shown:
-            return image
-        o = self.overlay
-        faded, gain = weights(self._strength, self._usual, o.fade, o.fixed and self._own)
-        return blend(image, self._mask, self._rect, o.style, o.opacity * faded, gain)
+        faded, gain = weights(self._strength, self._usual, self.overlay, self._own)
+        mask, self._smoothed = self._mask, min(1, self.overlay.smooth)
+        if self.overlay.smooth > 1 and self.overlay.shown:
+            smoothed, self._smoothed = self._smoother.mask(self.overlay)
+            mask = smoothed if smoothed is not None else mask
+        return lay(image, mask, self._rect, self.overlay, faded, gain)
 
     def picture_rect(self) -> QRectF:
         if (
@@ -119,6 +157,49 @@ class MaskedView(PictureView):
         painter.setPen(WARNING)
         painter.drawText(plate, int(Qt.AlignmentFlag.AlignCenter), text)
         painter.end()
+
+    def caption(self) -> str:
+        """What stands at the left above the picture."""
+        return " · ".join(text for text in (self._left, self.smoothed()) if text)
+
+    def _paint_caption(self, painter: QPainter) -> None:
+        """With the colour bar in it; a picture without a caption has it below, or where there is no room over its edge."""
+        scale, said = self.scale(), self.smoothed()
+        metrics = QFontMetricsF(self.font())
+        if self._header():
+            left, self._left = self._left, self.caption()
+            super()._paint_caption(painter)
+            right = metrics.horizontalAdvance(self._right) + 2 * GAP
+            room = self.width() - right - metrics.horizontalAdvance(self._left) - 3 * GAP
+            self._left = left
+            scale = self._fitting(scale, metrics, room)
+            if scale is not None:
+                x = self.width() - right - scale.width(metrics) - GAP
+                scale.paint(painter, QPointF(x, 0), self._header(), theme.colours().muted)
+            return
+        if self._image is None or self.height() < LOW:
+            scale = None
+        height = metrics.height() + 2
+        words = metrics.horizontalAdvance(said) + GAP if said else 0.0
+        scale = self._fitting(scale, metrics, self.width() - words - 2 * GAP)
+        width = words + (scale.width(metrics) if scale is not None else 0.0)
+        if not width:
+            return
+        bottom = min(self.picture_rect().bottom() + 2 + height, float(self.height()))
+        box = QRectF(self.width() - width - 2 * GAP, bottom - height, width + 2 * GAP, height)
+        painter.setFont(self.font())
+        painter.fillRect(box, QColor(0, 0, 0, 170))
+        painter.setPen(ON_DARK)
+        painter.drawText(box.adjusted(GAP, 0, 0, 0), int(Qt.AlignmentFlag.AlignVCenter), said)
+        if scale is not None:
+            scale.paint(painter, QPointF(box.x() + GAP + words, box.y()), height, ON_DARK)
+
+    @staticmethod
+    def _fitting(scale: Scale | None, metrics: QFontMetricsF, room: float) -> Scale | None:
+        """As much of the colour bar as there is room for."""
+        if scale is None or scale.width(metrics) <= room:
+            return scale
+        return scale.short() if scale.short().width(metrics) <= room else None
 
     def _paint_warning(self, painter: QPainter, ground: QRectF) -> None:
         """The whole sentence, as half of it would mislead; at the top, as what the network sees lies below."""

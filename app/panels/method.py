@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
-from vbp.app import theme
 from vbp.app.panels.masked import MaskedView
 from vbp.app.panels.title import Caption
-from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.boxes import ComboBox
+from vbp.app.widgets.number_slider import NumberSlider
+from vbp.overlay import Overlay
 from vbp.results import MapRequest
 
 if TYPE_CHECKING:
     from vbp.explain import Method, Parameter
 
-STEPS = 400  # of a slider
 SETTLE_MS = 40  # while a slider is dragged, maps are asked for this often
 CHARACTERS = 12  # of a method's title that are seen at least
-BAR = 48  # least width of a slider's bar, in pixels
 TIGHT = 260  # pixels of width; below, the method's name comes before how late it is
 NARROW = 430  # pixels; below, the title line has no room for sliders
 
@@ -46,7 +43,7 @@ class MethodPanel(QWidget):
         self.view.set_empty(empty)
         self.view.setMinimumSize(160, 24)
         self.view.setAccessibleName("Picture with the map")
-        self._controls: dict[str, _Slider | QCheckBox] = {}
+        self._controls: dict[str, NumberSlider | QCheckBox] = {}
         self._narrow = False
         self.header = QWidget()  # for the panel's title line
         self.chooser = ComboBox() if chooser else None
@@ -152,21 +149,28 @@ class MethodPanel(QWidget):
                     row.removeWidget(control)
             self._place_controls()
 
-    def _control(self, method: Method, parameter: Parameter) -> _Slider | QCheckBox:
-        control: _Slider | QCheckBox
+    def _control(self, method: Method, parameter: Parameter) -> NumberSlider | QCheckBox:
+        control: NumberSlider | QCheckBox
         if parameter.switch:
             control = QCheckBox(parameter.title)
             control.setChecked(bool(parameter.default))
             control.toggled.connect(self._touched)
         else:
-            control = _Slider(parameter)
+            control = NumberSlider(
+                parameter.title,
+                parameter.default,
+                parameter.minimum,
+                parameter.maximum,
+                parameter.log,
+                parameter.whole,
+            )
             control.changed.connect(self._touched)
         control.setToolTip(f"{method.title}: {parameter.tip or parameter.title}")
         return control
 
     def parameters(self) -> dict[str, float]:
         return {
-            name: control.value() if isinstance(control, _Slider) else float(control.isChecked())
+            name: control.value() if isinstance(control, NumberSlider) else float(control.isChecked())
             for name, control in self._controls.items()
         }
 
@@ -180,7 +184,7 @@ class MethodPanel(QWidget):
 
     def set_parameter(self, name: str, value: float) -> None:
         control = self._controls.get(name)
-        if isinstance(control, _Slider):
+        if isinstance(control, NumberSlider):
             control.set_value(value)
         elif control is not None:
             control.setChecked(bool(value))
@@ -194,8 +198,14 @@ class MethodPanel(QWidget):
         """What stands at the right of the title."""
         return self._right.text()
 
-    def show_map(self, image: NDArray[np.uint8] | None, mask: NDArray[np.float32] | None) -> None:
-        self.view.set_masked(image, mask)
+    def show_map(
+        self,
+        image: NDArray[np.uint8] | None,
+        mask: NDArray[np.float32] | None,
+        at: tuple[int, int, object] | None = None,
+    ) -> None:
+        """at: see `MaskedView.set_masked`."""
+        self.view.set_masked(image, mask, None, at)
 
     def set_overlay(self, overlay: Overlay) -> None:
         self.view.set_overlay(overlay)
@@ -204,66 +214,3 @@ class MethodPanel(QWidget):
         self._values[self.method] = self.parameters()
         if not self._settle.isActive():
             self._settle.start()
-
-
-class _Slider(QWidget):
-    """A labelled slider over a range, linear or logarithmic; a double click puts the default back."""
-
-    changed = Signal()
-
-    def __init__(self, parameter: Parameter) -> None:
-        super().__init__()
-        self.parameter = parameter
-        self._value = math.nan
-        self._bar = QSlider(Qt.Orientation.Horizontal)
-        self._bar.setRange(0, STEPS)
-        self._bar.setMinimumWidth(BAR)
-        self._bar.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self._bar.setAccessibleName(parameter.title)
-        self._number = QLabel()
-        self._number.setFont(theme.number_font())
-        self._number.setMinimumWidth(self._number.fontMetrics().horizontalAdvance("0.0001") + 6)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(QLabel(parameter.title))
-        row.addWidget(self._bar, 1)
-        row.addWidget(self._number)
-        self.set_value(parameter.default)
-        self._bar.valueChanged.connect(self._moved)
-
-    def value(self) -> float:
-        """What was set, to the last digit, until the slider is moved."""
-        return self._value
-
-    def _of_bar(self) -> float:
-        p, t = self.parameter, self._bar.value() / STEPS
-        if p.log:
-            value = 10 ** (math.log10(p.minimum) + t * (math.log10(p.maximum) - math.log10(p.minimum)))
-        else:
-            value = p.minimum + t * (p.maximum - p.minimum)
-        return float(round(value)) if p.whole else value
-
-    def set_value(self, value: float) -> None:
-        p = self.parameter
-        value = min(max(value, p.minimum), p.maximum)
-        if p.log:
-            t = math.log(value / p.minimum) / math.log(p.maximum / p.minimum)
-        else:
-            t = (value - p.minimum) / (p.maximum - p.minimum)
-        with QSignalBlocker(self._bar):
-            self._bar.setValue(round(t * STEPS))
-        before, self._value = self._value, float(round(value)) if p.whole else float(value)
-        self._number.setText(self.text())
-        if before != self._value:
-            self.changed.emit()
-
-    def text(self) -> str:
-        return f"{self.value():.3g}" if self.value() < 1e3 else f"{self.value():.0f}"
-
-    def mouseDoubleClickEvent(self, event: object) -> None:
-        self.set_value(self.parameter.default)
-
-    def _moved(self) -> None:
-        self._value = self._of_bar()
-        self._number.setText(self.text())
-        self.changed.emit()

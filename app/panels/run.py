@@ -26,10 +26,9 @@ from PySide6.QtWidgets import (
 
 from vbp.app import theme
 from vbp.app.panels.title import Caption
-from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.checkpoint_strip import CheckpointStrip, Tile
 from vbp.app.widgets.loss_plot import Curves, LossPlot
-from vbp.overlay import blend, grey_to_rgb
+from vbp.overlay import Overlay, grey_to_rgb, lay
 from vbp.readable import shown_error
 
 if TYPE_CHECKING:
@@ -170,8 +169,7 @@ class RunPanel(QWidget):
 
     def _picture(self, image: NDArray[np.uint8], mask: NDArray[np.float32]) -> NDArray[np.uint8]:
         rgb = grey_to_rgb(image)
-        overlay = self._overlay
-        return blend(rgb, mask, None, overlay.style, overlay.opacity) if overlay.shown else rgb
+        return lay(rgb, mask, None, self._overlay)
 
     def has_picture(self, path: Path) -> bool:
         return path in self._paths and self.strip.tiles[self._paths.index(path)].picture is not None

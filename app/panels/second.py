@@ -24,11 +24,10 @@ from PySide6.QtWidgets import (
 from vbp.app import theme
 from vbp.app.panels.masked import MaskedView
 from vbp.app.panels.title import Caption
-from vbp.app.state.overlay import Overlay
 from vbp.app.widgets.boxes import ComboBox
 from vbp.drives.base import Image
 from vbp.frames.strengths import Usual
-from vbp.overlay import Rect, blend_both, grey_to_rgb
+from vbp.overlay import Overlay, Rect, blend_both, grey_to_rgb
 from vbp.palette import BOTH_MASKS, PREDICTED, SECOND, TEXT, WINDOW, rgb
 from vbp.readable import shown_error, signed
 from vbp.results import FrameResult, NetworkResult

@@ -9,12 +9,13 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QLabel, QMenu, QSizePolicy, QSlider, QToolBar, QToolButton, QWidget
 
 from vbp.app import theme
+from vbp.app.panels.overlay_menu import OverlayMenu
 from vbp.app.player.messages import Choices
 from vbp.app.state.actions import PANELS
-from vbp.app.state.overlay import STYLE_TITLES, Overlay
 from vbp.app.widgets.boxes import ComboBox
 from vbp.app.widgets.target_box import TargetBox
 from vbp.models.source import NetworkSource
+from vbp.overlay import STYLE_TITLES, Overlay
 
 SPACING = 4  # pixels between two things on the bar
 OPEN_OTHER, COMPARE = "\0open", "\0compare"  # no path holds them
@@ -56,6 +57,15 @@ class TopBar(QToolBar):
         self.percent.setFont(theme.number_font())
         self.percent.setFixedWidth(self.percent.fontMetrics().horizontalAdvance("100 %") + 10)
         percent = self.addWidget(self.percent)
+        self.overlay_menu = OverlayMenu()
+        self.overlay_button = QToolButton()
+        self.overlay_button.setToolTip("More of the overlay: threshold, brightness, outline, ... (Ctrl+M)")
+        self.overlay_button.setAccessibleName("More of the overlay")
+        self.overlay_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.overlay_button.setStyleSheet("QToolButton::menu-indicator { image: none; width: 0; }")
+        theme.set_icon(self.overlay_button, "overlay")
+        self.overlay_button.setMenu(self.overlay_menu)
+        self.addWidget(self.overlay_button)
         self.addSeparator()
         self.target = TargetBox()
         self._add_combo(
@@ -84,6 +94,7 @@ class TopBar(QToolBar):
         self.device.activated.connect(lambda k: self.device_chosen.emit(str(self.device.itemData(k))))
         self.style_box.activated.connect(self._touched)
         self.opacity.valueChanged.connect(self._touched)
+        self.overlay_menu.changed.connect(self.overlay_changed)
         self.target.chosen.connect(self.target_chosen)
 
     def _combo(self, title: str, tip: str, width: int) -> ComboBox:
@@ -194,6 +205,7 @@ class TopBar(QToolBar):
         self.opacity.setValue(round(overlay.opacity * 100))
         for widget in (self.style_box, self.opacity):
             widget.blockSignals(False)
+        self.overlay_menu.set_overlay(overlay)
         self.percent.setText(f"{self.opacity.value()} %")
 
     def _touched(self) -> None:

@@ -163,6 +163,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
       tip="Fade masks weaker than this drive's usual: nothing was seen there (black, grey, night)"),
     A("fixed", "View", "F&ixed scale", ("Shift+S",), "view.set_fixed", checkable=True,
       tip="VisualBackProp on one scale, so that frames can be compared: full red is this drive's median"),
+    A("overlay-options", "View", "&Overlay…", ("Ctrl+M",), "view.show_overlay_menu",
+      tip="Threshold, gamma, outline, background, smoothing of the mask"),
     A("stronger", "View", "More opaque mask", ("Up",), "view.change_opacity", 10),
     A("weaker", "View", "More transparent mask", ("Down",), "view.change_opacity", -10),
     A("full-screen", "View", "&Full screen", ("F11", "F"), "view.toggle_full_screen", icon="fit"),

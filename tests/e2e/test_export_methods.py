@@ -26,7 +26,7 @@ from vbp.export.mcap_file import full_mask, mask_topic
 from vbp.export.registry import export
 from vbp.frames import complete_frame, read_frame, run_frame, run_frames
 from vbp.frames.table import COLUMNS
-from vbp.overlay import Rect, blend, grey_to_rgb
+from vbp.overlay import Overlay, Rect, blend, grey_to_rgb
 from vbp.results import FrameRequest, MapRequest
 from videomaker import linear
 
@@ -109,7 +109,14 @@ def test_targets_and_numbers_are_seen(drive: Path, tmp_path: Path) -> None:
     seen = set()
     for k, more in enumerate(({}, {"target": "negative"}, {"parameters": {"fbi": {"keep": 0.2}}})):
         job = make_job(
-            drive, tmp_path / f"{k}.png", 1, 1, panels=("fbi",), style="heat", layout="row", **more
+            drive,
+            tmp_path / f"{k}.png",
+            1,
+            1,
+            panels=("fbi",),
+            overlay=Overlay(style="heat"),
+            layout="row",
+            **more,
         )
         picture = cv2.imread(str(export(job)))
         seen.add(tile(job, picture, "fbi").tobytes())
@@ -224,7 +231,7 @@ def test_six_methods_are_drawn(drive: Path, layout: str) -> None:
         ),
         ("phi", Settings(target="negative"), False, "phi (network's input)"),  # which explains no target
         ("camera", Settings(target="negative"), False, "Camera, VisualBackProp in red"),
-        ("camera", Settings(style="heat"), False, "Camera, VisualBackProp"),
+        ("camera", Settings(overlay=Overlay(style="heat")), False, "Camera, VisualBackProp"),
         ("plain", Settings(), False, "Camera"),
     ],
 )

@@ -8,9 +8,9 @@ import pytest
 from drivemaker import WAIT, settled, wait_shown, write_drive
 
 from roadmaker import tiny_spec
-from vbp.app.state.overlay import Overlay
 from vbp.app.state.settings import Settings
 from vbp.models.network import build, save_checkpoint
+from vbp.overlay import Overlay
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_weak_masks_fade_and_are_said(qtbot, open_window, dark, tmp_path, settin
     full = picture.blended().astype(int)
     assert np.abs(full - shown).sum() > 0 and (full[..., 0] - shown[..., 0]).sum() >= 0
     job = window.export._settings()
-    assert (job.fade, job.usual) == (False, (predictions.usual.median, predictions.usual.low))
+    assert (job.overlay.fade, job.usual) == (False, (predictions.usual.median, predictions.usual.low))
     window.actions_by_id["fixed"].trigger()
     assert window.presenter.overlay == Overlay(fade=False, fixed=True)
     fixed = picture.blended().astype(int)

@@ -19,6 +19,7 @@ from vbp.drives import Drive, open_drive
 from vbp.errors import VbpError
 from vbp.export.part_file import check_part, growing, part_name
 from vbp.export.registry import export
+from vbp.overlay import Overlay
 
 resource = pytest.importorskip("resource")
 
@@ -97,7 +98,7 @@ def test_a_file_of_mine_stays_and_one_of_vbp_s_is_replaced(drive: Path, tmp_path
     assert path.read_bytes() == b"mine" and len(list(tmp_path.iterdir())) == 1
     export(make_job(drive, path, 0, last, force=True))
     first = path.read_bytes()
-    export(make_job(drive, path, 0, last, opacity=0.1))  # this one is ours
+    export(make_job(drive, path, 0, last, overlay=Overlay(opacity=0.1)))  # this one is ours
     assert path.read_bytes() != first
     ffprobe(path)
 

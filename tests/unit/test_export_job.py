@@ -18,7 +18,7 @@ from vbp.cli import main
 from vbp.drives.base import OpenOptions
 from vbp.errors import VbpError
 from vbp.export.job import Job, Settings
-from vbp.overlay import Rect
+from vbp.overlay import Overlay, Rect
 
 FULL = Job(
     drive_path=Path("a folder/drive.bag"),
@@ -33,15 +33,12 @@ FULL = Job(
         "mp4",
         ("lrp", "fbi", "plot"),
         "row",
-        "heat",
-        0.35,
         12.5,
         (640, 360),
         "hevc",
         "best",
         "cpu",
-        fade=False,
-        fixed_scale=True,
+        overlay=Overlay("heat", 0.35, fade=False, fixed=True, ground="grey", smooth=5),
         usual=(-3.5, -5.25),
         target="error",
         parameters={"lrp": {"eps": 1e-3, "bias": 0.0}, "fbi": {"tau": 5.0}},

@@ -29,7 +29,7 @@ from vbp.export.job import Job, Settings
 from vbp.export.mcap_file import camera_topic, full_mask
 from vbp.export.registry import CancelledError, export
 from vbp.models.network import build, save_checkpoint
-from vbp.overlay import Rect, blend
+from vbp.overlay import Overlay, Rect, blend
 
 N = 24
 BAD, UNLABELLED, SLOW = 7, 5, 9
@@ -189,7 +189,7 @@ def test_pictures_masks_and_angles(exported: Path, made: tuple[Path, Path]) -> N
                 _, over = found[f"/vbp/{method}/overlay/compressed"][k]
                 assert over.format == "jpeg"
                 picture = cv2.imdecode(over.data, cv2.IMREAD_COLOR)[..., ::-1].astype(int)
-                wanted_picture = blend(frame, done.map(method), done.crop, "paper", SETTINGS.opacity)
+                wanted_picture = blend(frame, done.map(method), done.crop, "paper", SETTINGS.overlay.opacity)
                 assert np.abs(picture - wanted_picture).mean() < 7  # what JPEG does to noise
             predicted = done.angle_rad
             assert found["/vbp/predicted_deg"][i][1].data == pytest.approx(math.degrees(predicted), abs=1e-4)
@@ -341,7 +341,10 @@ def test_cancelled_and_refused_leave_nothing(made: tuple[Path, Path], tmp_path: 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [(Settings(style="neon"), "neon"), (Settings(opacity=2), "an opacity of 2 cannot be")],
+    [
+        (Settings(overlay=Overlay(style="neon")), "neon"),
+        (Settings(overlay=Overlay(opacity=2)), "an opacity of 2 cannot be"),
+    ],
 )
 def test_settings_that_do_not_exist(
     made: tuple[Path, Path], tmp_path: Path, settings: Settings, words: str

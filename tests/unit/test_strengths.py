@@ -16,7 +16,7 @@ from vbp.export.job import Job, Settings
 from vbp.export.picture import still
 from vbp.frames import run_frames
 from vbp.frames.strengths import ratio, sample_of, usual_of, weak_text, weights
-from vbp.overlay import blend
+from vbp.overlay import Overlay, blend
 from vbp.scores import steady_text
 
 
@@ -48,11 +48,11 @@ def test_words():
 @given(st.floats(-40, 40) | st.just(-math.inf) | st.just(math.nan), st.booleans(), st.booleans())
 def test_a_mask_is_never_more_opaque_than_it_was(strength, fade, fixed):
     usual = usual_of(np.linspace(4, 7, 40))
-    opacity, gain = weights(strength, usual, fade, fixed)
+    opacity, gain = weights(strength, usual, Overlay(fade=fade, fixed=fixed))
     assert 0 <= opacity <= 1 and 0 <= gain < math.inf
     assert opacity == 1 if fixed or not fade or not strength < usual.low else opacity < 1
     assert gain == 1 if not fixed else not strength < usual.median or gain < 1
-    assert weights(strength, None, fade, fixed) == (1, 1)
+    assert weights(strength, None, Overlay(fade=fade, fixed=fixed)) == (1, 1)
 
 
 def test_gain_brings_two_masks_to_one_scale():
@@ -93,7 +93,9 @@ def test_black_frames_of_a_real_drive_are_weak_and_fade_in_an_exported_picture(s
         assert "frame 94" in weak_text(indices, found)
         red = []
         for fade, opacity in ((True, 0.0), (True, 0.8), (False, 0.8)):
-            given = replace(settings, fade=fade, opacity=opacity, usual=(usual.median, usual.low))
+            given = replace(
+                settings, overlay=Overlay(fade=fade, opacity=opacity), usual=(usual.median, usual.low)
+            )
             job = Job(path, OpenOptions(), "NetHVF", "cpu", tmp_path / "a.png", 945, 945, settings=given)
             picture = still(Source(job, drive, engine), 945, lambda done, total: True).astype(int)
             red.append(int((picture[..., 0] - picture[..., 1] > 60).sum()))

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from vbp.cli.common import add_crop, add_network, add_source, number, options_of
 from vbp.cli.main import print_json
+from vbp.cli.overlay import add_overlay, overlay_of
 from vbp.cli.targets import add_target, check_target, read_settings
 from vbp.drives import Drive, open_drive
 from vbp.drives.holes import played_ns
@@ -29,7 +30,6 @@ from vbp.explain.registry import METHODS
 from vbp.export.job import CODECS, DEFAULT_PANELS, LAYOUTS, PANELS, QUALITIES, Job, Settings
 from vbp.export.part_file import part_name
 from vbp.export.registry import WRITERS, export, format_of
-from vbp.overlay import STYLES
 from vbp.readable import printable
 from vbp.reading import read_file
 from vbp.results import VBP
@@ -68,16 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"of {', '.join(PANELS)}, and any method (see vbp explain --help) (default: {','.join(DEFAULT_PANELS)})",
     )
     parser.add_argument("--layout", default="stage", metavar="L", help=_choices(LAYOUTS))
-    parser.add_argument("--style", default=STYLES[0], metavar="S", help=f"of the mask: {', '.join(STYLES)}")
-    parser.add_argument("--opacity", type=number, default=0.8, metavar="O", help="of the mask, 0 to 1 (0.8)")
-    parser.add_argument(
-        "--no-fade", action="store_true", help="show masks that are weak in their drive as any other"
-    )
-    parser.add_argument(
-        "--fixed-scale",
-        action="store_true",
-        help="VisualBackProp on one scale, so that frames can be compared: 1 is the drive's median",
-    )
+    add_overlay(parser)
     parser.add_argument(
         "--fps", type=number, metavar="N", help="a fixed rate (default: the drive's own times)"
     )
@@ -213,10 +204,7 @@ def job_of(args: argparse.Namespace) -> Job:
             format=args.format,
             panels=args.panels,
             layout=args.layout,
-            style=args.style,
-            opacity=args.opacity,
-            fade=not args.no_fade,
-            fixed_scale=args.fixed_scale,
+            overlay=overlay_of(args),
             fps=args.fps,
             size=args.size,
             codec=args.codec,

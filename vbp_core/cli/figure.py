@@ -8,11 +8,12 @@ from typing import Any
 
 from vbp.cli.common import add_source, check_png, open_source, write_png
 from vbp.cli.main import print_json
+from vbp.cli.overlay import add_overlay, overlay_of
 from vbp.cli.targets import add_target, check_target, read_settings
 from vbp.engine import Engine, open_network
 from vbp.explain import METHODS
 from vbp.figure import side_by_side
-from vbp.overlay import STYLES
+from vbp.overlay import PAPER
 from vbp.readable import printable
 from vbp.results import NetworkResult
 
@@ -42,12 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"an attribution method; may be given several times: {', '.join(METHODS)} (default: visualbackprop and lrp)",
     )
     add_target(parser)
-    parser.add_argument(
-        "--style",
-        choices=STYLES,
-        default="paper",
-        help="how maps are drawn over the picture (default: paper)",
-    )
+    add_overlay(parser, opacity=PAPER.opacity, clip=False)
     parser.add_argument(
         "-o", "--output", required=True, type=Path, metavar="FILE.png", help="the file to write"
     )
@@ -57,14 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     check_png(args.output)
+    overlay = overlay_of(args)
     methods = list(dict.fromkeys(args.method or ["visualbackprop", "lrp"]))
     engines = [Engine(open_network(name), args.device) for name in dict.fromkeys(args.model or ["NetSVF"])]
     parameters = read_settings(args, methods)
     with open_source(args) as drive:
         check_target(args.target, drive, [i for i in args.frame if 0 <= i < len(drive)])
-        picture, frames = side_by_side(
-            drive, engines, args.frame, methods, args.style, args.target, parameters
-        )
+        picture, frames = side_by_side(drive, engines, args.frame, methods, overlay, args.target, parameters)
     write_png(args.output, picture, Path(args.source), args.force)
     if args.json:
         print_json(

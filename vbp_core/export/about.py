@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 
 from vbp.export.frames import Source
 from vbp.readable import printable
@@ -28,6 +29,7 @@ def about(source: Source) -> dict[str, str]:
         "model": source.engine.name,
         "target": job.settings.target or "output",
         "parameters": json.dumps(job.settings.parameters, default=dict),
+        "overlay": json.dumps(asdict(job.settings.overlay)),
         "model_architecture": spec.architecture,
         "model_trained_on": spec.trained_on,
         "crop": f"{crop.x},{crop.y},{crop.width},{crop.height}" if crop else "by the network's own rule",

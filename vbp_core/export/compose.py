@@ -17,13 +17,15 @@ from vbp.export.job import Settings
 from vbp.export.layouts import Places, place
 from vbp.export.lettering import BOLD, MEDIUM, Lettering
 from vbp.export.plot import AnglePlot
+from vbp.export.scale import draw_scale
 from vbp.export.tiles import layers_aspect, layers_tile
 from vbp.export.wheel import draw_wheel
-from vbp.frames.strengths import weights
-from vbp.overlay import Rect, blend, grey_to_rgb
+from vbp.frames.smoothing import Smoother, smoothed_words
+from vbp.frames.strengths import full_words, weights
+from vbp.overlay import Rect, grey_to_rgb, lay, ramp, sides
 from vbp.palette import DRIVEN, ERROR, GAP, MUTED, PANEL, PREDICTED, TEXT, WARNING, WINDOW, rgb
 from vbp.readable import UNKNOWN, clock, how_long, shown_error, signed
-from vbp.results import VBP, FrameResult
+from vbp.results import VBP, FrameResult, Map
 
 SAID_S = 2.0  # seconds for which a clip says that a hole was jumped
 
@@ -33,8 +35,8 @@ class Composer:
 
     def __init__(self, facts: Facts, settings: Settings) -> None:
         check_settings(settings)
-        self.facts, self._settings = facts, settings
-        self._lettering = Lettering()
+        self.facts, self.settings = facts, settings
+        self.lettering = Lettering()
         self.tiles = tuple(p for p in settings.panels if p != "plot")
         if settings.layout == "picture":
             self.tiles = self.tiles[:1]
@@ -46,9 +48,10 @@ class Composer:
         self.places: Places = place(settings.layout, settings.size, aspects, with_plot, own)
         self._plot: AnglePlot | None = None
         if self.places.plot is not None:
-            self._plot = AnglePlot(self.places.plot, self.places.unit, facts, self._lettering)
+            self._plot = AnglePlot(self.places.plot, self.places.unit, facts, self.lettering)
         self._holes = list(facts.holes)
         self._number = {int(i): n for n, i in enumerate(facts.indices)}
+        self._smoothers = {panel: Smoother() for panel in self.tiles}
         self._ground = self._make_ground()
 
     @property
@@ -63,12 +66,12 @@ class Composer:
         aspect = f.input_size[0] / f.input_size[1]
         return layers_aspect(f.layers, aspect) if panel == "maps" else aspect
 
-    def _px(self, units: float) -> int:
+    def px(self, units: float) -> int:
         return max(1, round(units * self.places.unit))
 
     def _make_ground(self) -> Image:
         """All that does not change from frame to frame."""
-        p, px, text = self.places, self._px, self._lettering
+        p, px, text = self.places, self.px, self.lettering
         ground: Image = np.empty((p.height, p.width, 3), dtype=np.uint8)
         ground[:] = rgb(WINDOW)
         if p.header is not None:
@@ -81,7 +84,7 @@ class Composer:
             if room > px(60):
                 text.draw(ground, self.facts.drive, x + px(16), base, px(16), rgb(MUTED), room=room)
             for panel, tile in zip(self.tiles, p.tiles, strict=True):
-                title = title_of(panel, self._settings, self.facts.of_classes)
+                title = title_of(panel, self.settings, self.facts.of_classes)
                 text.draw(ground, title, tile.x, tile.y - px(8), px(14), rgb(MUTED), room=tile.width)
         for tile in p.tiles:
             _part(ground, tile)[:] = rgb(PANEL)
@@ -93,6 +96,25 @@ class Composer:
         """For the plot: of a frame of the drive that is among those exported, as `FrameResult.plotted`."""
         if self._plot is not None:
             self._plot.set_predicted(self._number[index], value)
+
+    def look(self, frame: FrameResult) -> None:
+        """At a frame that is not drawn, but whose masks count in those after it."""
+        for panel in self.tiles:
+            self._mask(panel, frame)
+
+    def _mask(self, panel: str, frame: FrameResult) -> tuple[Map | None, int]:
+        """What a panel lays over its picture, and of how many frames that is the mean."""
+        settings, smoother, result = self.settings, self._smoothers[panel], frame.result
+        shows = map_of(settings, panel)
+        mask = result.maps.get(shows) if shows is not None and result is not None else None
+        if settings.overlay.smooth == 1 or panel == "maps":
+            return mask, int(mask is not None)
+        if frame.image is None or result is None:
+            smoother.forget()
+            return None, 0
+        picture = frame.image if panel == "camera" else result.input
+        smoother.add(frame.index, frame.timestamp_ns, picture, mask, frame.strength)
+        return smoother.mask(settings.overlay)
 
     def draw(self, frame: FrameResult, future: bool = False) -> Image:
         """The plot shows what was predicted up to this frame; `future`: also what is known beyond it."""
@@ -121,62 +143,54 @@ class Composer:
     # The pictures.
 
     def _tile(self, image: Image, panel: str, tile: Rect, frame: FrameResult) -> None:
-        s, result = self._settings, frame.result
+        s, result = self.settings, frame.result
+        mask, number = self._mask(panel, frame)
         if frame.image is None or result is None:
             self._gap(image, tile, frame)
             return
         shows = map_of(s, panel)
         missing = result.missing.get(shows, "") if shows is not None else ""
         if panel == "maps":
-            layers_tile(image, tile, result.layers, self._lettering, self.places.unit)
+            layers_tile(image, tile, result.layers, self.lettering, self.places.unit)
             self._band(image, tile, missing)
             self._edited(image, tile, frame.edits.words)
             return
         if panel == "plain":
             _paste(image, tile, frame.image if frame.recorded is None else frame.recorded)
             return
-        mask = result.maps.get(shows) if shows is not None else None
+        weighed = weights(frame.strength, self.facts.usual, s.overlay, panel in ("camera", VBP))
         if panel == "camera":
-            shown = frame.image
-            if mask is not None:
-                shown = blend(shown, mask, result.crop, s.style, *self._weights(frame, VBP))
+            shown = lay(frame.image, mask, result.crop, s.overlay, *weighed)
             _paste(image, tile, shown)
             self._outline(image, tile, result.crop, frame.image.shape[1], frame.image.shape[0])
         else:
-            shown = grey_to_rgb(result.input)
-            if mask is not None:
-                shown = blend(shown, mask, None, s.style, *self._weights(frame, panel))
-            _paste(image, tile, shown)
+            _paste(image, tile, lay(grey_to_rgb(result.input), mask, None, s.overlay, *weighed))
         weak = self.facts.usual.words(frame.strength) if self.facts.usual is not None else ""
         self._band(image, tile, missing or next(iter(result.warnings), weak))
+        if mask is not None and s.overlay.shown:
+            draw_scale(image, tile, panel, smoothed_words(number), self)
         self._edited(image, tile, frame.edits.words)
 
     def _edited(self, image: Image, tile: Rect, words: str) -> None:
         """That the picture is not the recorded one, over its upper edge."""
         if words:
-            px = self._px
+            px = self.px
             band = Rect(tile.x, tile.y, tile.width, min(px(26), tile.height))
             _part(image, band)[:] = _part(image, band) // 4
             room = tile.width - px(16)
-            self._lettering.draw(
+            self.lettering.draw(
                 image, words, tile.x + px(8), tile.y + px(18), px(14), rgb(WARNING), MEDIUM, room=room
             )
-
-    def _weights(self, frame: FrameResult, method: str) -> tuple[float, float]:
-        """The mask's opacity, and what it is multiplied with; the scale is of VisualBackProp alone."""
-        s = self._settings
-        faded, gain = weights(frame.strength, self.facts.usual, s.fade, s.fixed_scale and method == VBP)
-        return s.opacity * faded, gain
 
     def _band(self, image: Image, tile: Rect, warning: str) -> None:
         """Words over the lower edge of a picture; none where there is nothing to warn of."""
         if not warning:
             return
-        px = self._px
+        px = self.px
         base = tile.y + tile.height - px(9)
         band = Rect(tile.x, tile.y + tile.height - px(26), tile.width, px(26))
         _part(image, band)[:] = _part(image, band) // 4
-        self._lettering.draw(
+        self.lettering.draw(
             image, warning, tile.x + px(8), base, px(14), rgb(WARNING), room=tile.width - px(16)
         )
 
@@ -192,13 +206,13 @@ class Composer:
         cv2.rectangle(image, (x0, y0), (x1, y1), rgb(MUTED), 1)
 
     def _gap(self, image: Image, tile: Rect, frame: FrameResult) -> None:
-        px = self._px
+        px = self.px
         _part(image, tile)[:] = rgb(GAP)
         x, y = tile.x + tile.width // 2, tile.y + tile.height // 2
         room = tile.width - px(16)
-        self._lettering.draw(image, "no picture", x, y, px(18), rgb(TEXT), MEDIUM, "centre", room)
+        self.lettering.draw(image, "no picture", x, y, px(18), rgb(TEXT), MEDIUM, "centre", room)
         if tile.height > px(70):
-            self._lettering.draw(
+            self.lettering.draw(
                 image, frame.gap, x, y + px(24), px(13), rgb(TEXT), align="centre", room=room
             )
 
@@ -208,17 +222,17 @@ class Composer:
         after = self._holes[at - 1] if at else n
         if not at or not self.tiles or (after < n and facts.played_s[n] - facts.played_s[after] >= SAID_S):
             return
-        px, text, tile = self._px, f"{how_long(facts.holes[after])} later", self.places.tiles[0]
-        width = min(tile.width, self._lettering.width(text, px(14)) + px(16))
+        px, text, tile = self.px, f"{how_long(facts.holes[after])} later", self.places.tiles[0]
+        width = min(tile.width, self.lettering.width(text, px(14)) + px(16))
         box = Rect(tile.x, max(tile.y, tile.y + tile.height - px(54)), width, min(px(26), tile.height))
         _part(image, box)[:] = _part(image, box) // 4
         base = box.y + box.height - px(9)
-        self._lettering.draw(image, text, box.x + px(8), base, px(14), rgb(TEXT), room=width - px(12))
+        self.lettering.draw(image, text, box.x + px(8), base, px(14), rgb(TEXT), room=width - px(12))
 
     # The numbers.
 
     def _header(self, image: Image, frame: FrameResult) -> None:
-        h, px, text = self.places.header, self._px, self._lettering
+        h, px, text = self.places.header, self.px, self.lettering
         assert h is not None
         base, right = h.y + px(26), h.x + h.width
         seconds = (frame.timestamp_ns - self.facts.start_ns) / 1e9
@@ -260,7 +274,7 @@ class Composer:
 
     def _words(self, image: Image, area: Rect, rows: list[tuple[str, str, str, str]]) -> None:
         """Rows of a name and words that begin below each other; beside each other where the area is low."""
-        px, text = self._px, self._lettering
+        px, text = self.px, self.lettering
         flat = area.height < px(66)
         names = max(text.width(name, px(14)) for name, _, _, _ in rows) + px(10)
         pitch = area.width // len(rows) if flat else min(px(30), area.height // max(3, len(rows)))
@@ -278,7 +292,7 @@ class Composer:
         if self.facts.of_classes:
             self._words(image, self.places.readout, self._rows(frame))
             return
-        r, px, text = self.places.readout, self._px, self._lettering
+        r, px, text = self.places.readout, self.px, self.lettering
         rows = self._rows(frame)
         unit_width = text.width(" m/s", px(14))
         if r.height < px(90):  # a line of numbers
@@ -320,7 +334,7 @@ class Composer:
         cv2.circle(image, (x * 16, y * 16), radius, rgb(colour), -1, cv2.LINE_AA, 4)
 
     def _readout_inset(self, image: Image, frame: FrameResult) -> None:
-        r, px, text = self.places.readout, self._px, self._lettering
+        r, px, text = self.places.readout, self.px, self.lettering
         rows = self._rows(frame)[:3]
         if self.facts.of_classes:
             self._words(image, Rect(r.x, r.y, r.width, r.height - px(24)), rows)

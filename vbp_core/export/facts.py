@@ -17,7 +17,6 @@ from vbp.explain.target import parse_target
 from vbp.export.frames import map_of
 from vbp.export.job import LAYOUTS, PANELS, Settings
 from vbp.frames.strengths import Usual
-from vbp.overlay import STYLES
 
 TITLES = {"plain": "Camera", "maps": "Feature maps and masks, layer by layer"}
 SMALLEST, LARGEST = 160, 7680
@@ -91,7 +90,7 @@ def title_of(panel: str, settings: Settings, of_classes: bool = False) -> str:
         words += [f"{parameter.title} {text}"] * (text != default)
     words += [f"target {shown.target}"] * (shown.target not in ("", "output", "class" if of_classes else ""))
     if panel == "camera":
-        return f"Camera, {', '.join(words)}{' in red' if settings.style == 'paper' else ''}"
+        return f"Camera, {', '.join(words)}{' in red' if settings.overlay.style == 'paper' else ''}"
     return f"{', '.join(words)} (network's input)"
 
 
@@ -104,7 +103,7 @@ def check_settings(settings: Settings) -> None:
     asked: list[tuple[str, str, Collection[str]]] = [
         ("panel", p, [*PANELS, *METHODS]) for p in settings.panels
     ]
-    asked += [("layout", settings.layout, LAYOUTS), ("overlay style", settings.style, STYLES)]
+    asked += [("layout", settings.layout, LAYOUTS)]
     for name, value, known in asked:
         if value not in known:
             raise VbpError(f"there is no {name} {value!r}; accepted: {', '.join(known)}")
@@ -119,8 +118,7 @@ def check_settings(settings: Settings) -> None:
         raise VbpError(
             f"a picture of {width}x{height} cannot be made; each side is {SMALLEST} to {LARGEST} pixels"
         )
-    if not 0 <= settings.opacity <= 1:
-        raise VbpError(f"an opacity of {settings.opacity:g} cannot be; it is 0 to 1")
+    settings.overlay.check()
     if settings.target:
         parse_target(settings.target)
     for name, numbers in settings.parameters.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,8 @@ from vbp.explain.registry import METHODS
 from vbp.export.job import Job, Settings
 from vbp.frames import run_frames
 from vbp.frames.running import CACHE_BYTES
-from vbp.frames.strengths import Usual, sample_of, usual_of
+from vbp.frames.sampling import drive_usual
+from vbp.frames.strengths import Usual
 from vbp.results import VBP, FrameRequest, FrameResult, MapRequest
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,13 @@ def request_of(settings: Settings) -> FrameRequest:
     return FrameRequest(maps_of(settings), "maps" in settings.panels)
 
 
+def with_those_before(indices: NDArray[np.int64], settings: Settings) -> NDArray[np.int64]:
+    """(N,) frames, rising, and of each those before it that its smoothed mask is made of."""
+    before = np.arange(settings.overlay.smooth)
+    found = np.unique(indices[:, None] - before)
+    return np.asarray(found[found >= 0])
+
+
 class Source:
     """The drive and the network of a job, opened. The drive belongs to the frames that are being read."""
 
@@ -72,13 +80,11 @@ class Source:
     def usual(self) -> Usual | None:
         """What strengths the masks of the drive have, where a mask is drawn by that: as the job says, or by a sample."""
         settings = self.job.settings
-        if not (settings.fade or settings.fixed_scale) or not maps_of(settings):
+        if not (settings.overlay.fade or settings.overlay.fixed) or not maps_of(settings):
             return None
         if settings.usual is not None:
             return Usual(*settings.usual)
-        sample = sample_of(len(self.drive))
-        with closing(run_frames(self.drive, [self.engine], FrameRequest(), sample)) as frames:
-            return usual_of([frame.strength for frame in frames])  # of the drive as it was recorded
+        return drive_usual(self.drive, self.engine)
 
     def frames(
         self,

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from vbp.drives.base import OpenOptions
 from vbp.errors import VbpError
-from vbp.overlay import STYLES, Rect
+from vbp.overlay import Overlay, Rect
 
 FORMAT, VERSION = "vbp export", 1
 
@@ -45,7 +45,7 @@ DEFAULT_PANELS = ("camera", "visualbackprop", "plot")
 class Settings:
     """How it is to look. Names are of the tables above.
 
-    format: a key of `registry.WRITERS`; empty: by the output's suffix. style, opacity: of the overlay.
+    format: a key of `registry.WRITERS`; empty: by the output's suffix. overlay: how masks are laid over pictures.
     fps: None keeps the drive's own times. size: width and height; None: as the layout likes it.
     encoder: "auto" takes the graphics card's where there is one, "cpu" never does.
     """
@@ -53,15 +53,12 @@ class Settings:
     format: str = ""
     panels: tuple[str, ...] = DEFAULT_PANELS
     layout: str = "stage"
-    style: str = STYLES[0]
-    opacity: float = 0.8
     fps: float | None = None
     size: tuple[int, int] | None = None
     codec: str = "h264"
     quality: str = "good"
     encoder: str = "auto"
-    fade: bool = True  # masks that are weak in their drive
-    fixed_scale: bool = False  # VisualBackProp on one scale for all frames of the drive
+    overlay: Overlay = field(default_factory=Overlay)
     usual: tuple[float, float] | None = (
         None  # what is usual there (`Usual`); None: it is found, where it matters
     )

@@ -31,7 +31,7 @@ from vbp.errors import VbpError
 from vbp.explain.registry import METHODS
 from vbp.export.about import about
 from vbp.export.facts import check_settings
-from vbp.export.frames import Source, maps_of, open_source
+from vbp.export.frames import Source, maps_of, open_source, with_those_before
 from vbp.export.job import Job
 from vbp.export.part_file import growing
 from vbp.export.registry import CancelledError, Progress
@@ -49,8 +49,9 @@ from vbp.export.ros2_messages import (
     degrees,
 )
 from vbp.files import check_target
+from vbp.frames.smoothing import Smoother
 from vbp.frames.strengths import weights
-from vbp.overlay import Rect, blend
+from vbp.overlay import Rect, lay
 from vbp.readable import printable
 from vbp.results import VBP, FrameResult
 from vbp.version import made_by
@@ -76,8 +77,12 @@ def write(job: Job, progress: Progress) -> Path:
             with open(growing_file.path, "wb") as stream:
                 out = _File(stream, source)
                 total = len(source.indices)
-                with closing(source.frames(layers=False, encoded=True)) as frames:
-                    for done, frame in enumerate(frames, 1):
+                needed = with_those_before(np.array(source.indices), job.settings)
+                with closing(source.frames(needed, layers=False, encoded=True)) as frames:
+                    for done, frame in enumerate(frames, len(source.indices) - len(needed) + 1):
+                        if done < 1:
+                            out.look(frame)
+                            continue
                         out.add(frame)
                         if not progress(done, total):
                             raise CancelledError("the export was cancelled")
@@ -111,13 +116,25 @@ class _File:
         self._diagnosis = ""  # the last one
         self._at = 0
         self._usual = source.usual
+        self._smoothers = {m.method: Smoother() for m in maps_of(self._settings)}
         meanings = {
             mask_topic(m.method): SIGNED_MASK_MEANING if METHODS[m.method].signed else MASK_MEANING
             for m in maps_of(source.job.settings)
         }
         self._writer.add_metadata("vbp", about(source) | {"camera_topic": self._camera} | meanings)
 
+    def look(self, frame: FrameResult) -> None:
+        """At a frame before the first, whose masks count in those after it."""
+        result = frame.result
+        for method, smoother in self._smoothers.items():
+            if frame.image is None or result is None:
+                smoother.forget()
+            else:
+                mask = result.map(method)
+                smoother.add(frame.index, frame.timestamp_ns, frame.image, mask, frame.strength)
+
     def add(self, frame: FrameResult) -> None:
+        self.look(frame)
         self._at, result = frame.timestamp_ns, frame.result
         if frame.image is not None:
             file = frame.encoded or to_jpeg(frame.image, CAMERA_QUALITY)
@@ -135,9 +152,11 @@ class _File:
     ) -> None:
         grey = full_mask(mask, image.shape[:2], rect, METHODS[method].signed)
         self._put(mask_topic(method), IMAGE, self._messages.grey(self._at, self._frame_id, grey))
-        s = self._settings
-        faded, gain = weights(frame.strength, self._usual, s.fade, s.fixed_scale and method == VBP)
-        over = blend(image, mask, rect, s.style, s.opacity * faded, gain)
+        overlay = self._settings.overlay
+        smoothed, _ = self._smoothers[method].mask(overlay)
+        over = lay(
+            image, smoothed, rect, overlay, *weights(frame.strength, self._usual, overlay, method == VBP)
+        )
         file = to_jpeg(over, OVERLAY_QUALITY)
         topic = f"{DERIVED}{method}/overlay/compressed"
         self._put(topic, COMPRESSED, self._messages.compressed(self._at, self._frame_id, file))

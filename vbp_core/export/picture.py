@@ -16,7 +16,7 @@ from vbp.drives.holes import played_ns
 from vbp.errors import VbpError
 from vbp.export.compose import Composer
 from vbp.export.facts import facts_of
-from vbp.export.frames import Source, open_source
+from vbp.export.frames import Source, open_source, with_those_before
 from vbp.export.job import Job
 from vbp.export.part_file import growing
 from vbp.export.registry import CancelledError, Progress
@@ -57,8 +57,12 @@ def still(source: Source, index: int, progress: Progress) -> Image:
             composer.set_predicted(frame.index, frame.plotted)
             if not progress(done, len(around) + 1):
                 raise CancelledError("the export was cancelled")
-    with closing(source.frames([index])) as frames:
-        picture = composer.draw(next(frames), future=True)
+    with closing(source.frames(with_those_before(np.array([index]), job.settings))) as frames:
+        for frame in frames:
+            if frame.index != index:
+                composer.look(frame)
+            else:
+                picture = composer.draw(frame, future=True)
     progress(len(around) + 1, len(around) + 1)
     return picture
 

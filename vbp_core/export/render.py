@@ -11,7 +11,7 @@ from vbp.drives.base import Image
 from vbp.drives.holes import played_ns
 from vbp.export.compose import Composer
 from vbp.export.facts import facts_of
-from vbp.export.frames import Source, open_source
+from vbp.export.frames import Source, open_source, with_those_before
 from vbp.export.job import Job
 from vbp.export.timeline import Timeline, at_most, timeline
 from vbp.results import FrameResult
@@ -35,10 +35,15 @@ class Clip:
         """(position in the timeline, the frame, uint8 RGB (H, W, 3)); a frame shown twice comes twice, drawn once."""
         shown, counts = np.unique(self.indices, return_counts=True)
         at = 0
-        with closing(self.source.frames(shown)) as frames:
-            for frame, count in zip(frames, counts, strict=True):
+        wanted = dict(zip(shown.tolist(), counts.tolist(), strict=True))
+        needed = with_those_before(shown, self.source.job.settings)
+        with closing(self.source.frames(needed)) as frames:
+            for frame in frames:
+                if frame.index not in wanted:
+                    self.composer.look(frame)
+                    continue
                 picture = self.composer.draw(frame)
-                for _ in range(int(count)):
+                for _ in range(wanted[frame.index]):
                     yield at, frame, picture
                     at += 1
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp.overlay import Overlay
 from vbp.readable import count
 
 SAMPLE = 64  # frames that stand for a drive
@@ -30,6 +31,7 @@ class Usual:
 
     median: float
     low: float
+    whose: str = "this drive's median"  # in words, of what `median` is
 
     def is_weak(self, strength: float) -> bool:
         return strength < self.low
@@ -40,7 +42,13 @@ class Usual:
             return ""
         if strength == -math.inf:
             return "mask empty: the network saw nothing here"
-        return f"mask weak: {ratio(strength - self.median)} of this drive's median, the network saw next to nothing here"
+        return f"{self.short(strength)}, the network saw next to nothing here"
+
+    def short(self, strength: float) -> str:
+        """The same in few words."""
+        if strength == -math.inf:
+            return "mask empty"
+        return f"mask weak: {ratio(strength - self.median)} of {self.whose}"
 
     def fade(self, strength: float) -> float:
         """What the mask's opacity is multiplied with: 1 from `low` on, below it as much less as the mask is weaker."""
@@ -51,18 +59,24 @@ class Usual:
         return 1.0 if math.isnan(strength) else 10 ** min(strength - self.median, 30.0)
 
 
-def weights(
-    strength: float, usual: Usual | None, fade: bool = True, fixed: bool = False
-) -> tuple[float, float]:
-    """What a mask's opacity and its values are multiplied with, as it is shown.
+def weights(strength: float, usual: Usual | None, overlay: Overlay, own: bool = True) -> tuple[float, float]:
+    """What a mask's opacity and its values are multiplied with, for `lay`.
 
-    fade: weak masks fade. fixed: all masks of a drive on the scale of its median, so that two can be compared.
+    overlay.fade: weak masks fade. overlay.fixed: all masks of a drive on the scale of its median, so that two can be
+    compared; own: `strength` is of this very mask, else its scale stays its own.
     """
     if usual is None:
         return 1.0, 1.0
-    if fixed:
+    if overlay.fixed and own:
         return 1.0, usual.gain(strength)
-    return usual.fade(strength) if fade else 1.0, 1.0
+    return usual.fade(strength) if overlay.fade else 1.0, 1.0
+
+
+def full_words(overlay: Overlay, usual: Usual | None, own: bool = True) -> str:
+    """What full colour means. own: see `weights`."""
+    if overlay.fixed and own and usual is not None:
+        return f"{usual.whose}, 10^{usual.median:.1f}"
+    return "this frame's largest"
 
 
 def usual_of(strengths: Iterable[float] | NDArray[np.float64]) -> Usual | None:
