@@ -21,8 +21,8 @@ from vbp.export.scale import draw_scale
 from vbp.export.tiles import layers_aspect, layers_tile
 from vbp.export.wheel import draw_wheel
 from vbp.frames.smoothing import Smoother, smoothed_words
-from vbp.frames.strengths import full_words, weights
-from vbp.overlay import Rect, grey_to_rgb, lay, ramp, sides
+from vbp.frames.strengths import weights
+from vbp.overlay import Rect, grey_to_rgb, lay
 from vbp.palette import DRIVEN, ERROR, GAP, MUTED, PANEL, PREDICTED, TEXT, WARNING, WINDOW, rgb
 from vbp.readable import UNKNOWN, clock, how_long, shown_error, signed
 from vbp.results import VBP, FrameResult, Map
@@ -212,9 +212,7 @@ class Composer:
         room = tile.width - px(16)
         self.lettering.draw(image, "no picture", x, y, px(18), rgb(TEXT), MEDIUM, "centre", room)
         if tile.height > px(70):
-            self.lettering.draw(
-                image, frame.gap, x, y + px(24), px(13), rgb(TEXT), align="centre", room=room
-            )
+            self.lettering.draw(image, frame.gap, x, y + px(24), px(13), rgb(TEXT), align="centre", room=room)
 
     def _hole(self, image: Image, n: int) -> None:
         """That time was jumped, for a while from the frame after a hole on. n: of those exported."""
