@@ -51,6 +51,8 @@ class NotesControl(QObject):
 
     def write(self) -> None:
         """A note on this frame, to be written at once."""
+        if self._player.drive is None:
+            return
         frame = self._player.target
         here = [note for note in self._marks.notes if note.frame == note.end == frame]
         self._write(here[0] if here else self._marks.note_at(frame))
