@@ -92,7 +92,8 @@ class Grouped:
             self.run(*(_filled_up(x[at : at + self.frames], self.frames) for x in inputs))
             for at in range(0, max(wanted, 1), self.frames)
         ]
-        return torch.cat(groups)[:wanted]
+        # Of one group all is kept: its first axis may be steps, and not frames.
+        return groups[0] if wanted == self.frames else torch.cat(groups)[:wanted]
 
 
 def _filled_up(x: Tensor, frames: int) -> Tensor:
