@@ -14,6 +14,7 @@ from faultmaker import STEP_NS, Faulty, Part, angles_of, follower, road, write
 from roadmaker import T0
 from vbp.cli import main
 from vbp.drives import open_drive
+from vbp.export.job import Job
 from vbp.findings.find import find
 from vbp.findings.finding import Observed
 from vbp.findings.observe import observe, request_for
@@ -158,6 +159,15 @@ def test_the_command(
     words = capsys.readouterr().out
     assert "00:05.0" in words and "Weak mask" in words and "all zero" in words and "+30.0°" in words
     assert "looked for, from: weak 2 decades, label 20°" in words
+    jobs: list[Job] = []
+    monkeypatch.setattr(command, "export", lambda job, progress: jobs.append(job))
+    assert main([*call, "--reel", str(tmp_path / "reel.mp4")]) == 0
+    (job,) = jobs
+    assert [(p.first, p.last) for p in job.parts] == [(60, 140), (120, 181)] and job.output.name == "reel.mp4"
+    assert job.parts[0].title[:2] == ("1 of 2: Weak mask", "00:05.0, frame 100; 1.0 s long")
+    assert "driven" in job.parts[1].title[3] and job.parts[1].title[4] == "also: Error"
+    assert main([*call, "--reel", str(tmp_path / "reel.csv")]) == 2
+    assert "cannot be a reel" in capsys.readouterr().err
     table.write_text("mine\n")
     assert main([*call, "--csv", str(table)]) == 2
     assert "was not written by vbp" in capsys.readouterr().err and table.read_text() == "mine\n"

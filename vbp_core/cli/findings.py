@@ -12,15 +12,28 @@ from pathlib import Path
 from tqdm import tqdm
 
 from vbp.cli import class_tables
-from vbp.cli.common import add_crop, add_frames, add_network, add_source, open_source, whole_file
+from vbp.cli.common import (
+    add_crop,
+    add_frames,
+    add_network,
+    add_source,
+    open_source,
+    options_of,
+    whole_file,
+)
+from vbp.cli.export import Reporter
 from vbp.cli.main import print_json
 from vbp.cli.numbers import number
 from vbp.drives import Drive
 from vbp.engine import Engine, open_network
+from vbp.errors import VbpError
+from vbp.export.job import Job, Part
+from vbp.export.registry import CLIPS, export
 from vbp.findings.find import Findings, find
 from vbp.findings.finding import Finding, Observed
 from vbp.findings.kinds import KINDS, MASKS, STRENGTHS
 from vbp.findings.observe import observe, request_for
+from vbp.findings.reel import reel_parts
 from vbp.findings.table import COLUMNS, HEAD, core_words, peak_words, rows_of
 from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
@@ -54,8 +67,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "for another kind, in its unit (default: what fits the drive)",
     )
     parser.add_argument("--csv", type=Path, metavar="FILE.csv", help="write all of them to a table")
+    parser.add_argument(
+        "--reel",
+        type=Path,
+        metavar="FILE.mp4",
+        help="one clip of them with their masks, the heaviest first, a title before each",
+    )
     parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
-    parser.add_argument("--all", action="store_true", help=f"print all of them, not only {ROWS}")
+    parser.add_argument("--all", action="store_true", help=f"print and show all of them, not only {ROWS}")
     parser.add_argument("--json", action="store_true", help="print them as JSON")
 
 
@@ -87,6 +106,8 @@ def _threshold(text: str) -> tuple[str, float]:
 def run(args: argparse.Namespace) -> int:
     given = dict(args.threshold)
     percentile = given.pop("%", None)
+    if args.reel is not None and args.reel.suffix.lower() not in CLIPS:  # before a pass of minutes
+        raise VbpError(f"{args.reel} cannot be a reel; end its name in one of {', '.join(CLIPS)}")
     network = open_network(args.model)
     with open_source(args) as drive:
         indices = choose_frames(drive, args.frames, args.min_speed)
@@ -101,6 +122,9 @@ def run(args: argparse.Namespace) -> int:
         if args.csv is not None:
             _write(args, drive, engine.name, found.found)
         start = int(drive.timestamps_ns[0]) if len(drive) else 0
+        parts = reel_parts(found.found[: None if args.all else ROWS], drive.timestamps_ns, seen.of_classes)
+    if args.reel is not None:
+        _make_reel(args, [Part(*part) for part in parts])
     if args.json:
         print_json(
             {
@@ -117,11 +141,28 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for line in _lines(found, seen, start, None if args.all else ROWS):
         print(line)
-    if args.csv is not None:
-        print(f"written to {printable(str(args.csv))}")
+    for path in (args.csv, args.reel if parts else None):
+        if path is not None:
+            print(f"written to {printable(str(path))}")
     if not network.trained:
         print(f"{network.spec.name} has random weights: these findings mean nothing; give a trained network")
     return 0
+
+
+def _make_reel(args: argparse.Namespace, parts: list[Part]) -> None:
+    """Where nothing was found, nothing is written, which the caller says."""
+    if not parts:
+        return
+    first, last = min(p.first for p in parts), max(p.last for p in parts)
+    source = Path(args.source).expanduser()
+    job = Job(
+        *(source, options_of(args), args.model, args.device, args.reel, first, last),
+        force=args.force,
+        crop=args.crop,
+        parts=tuple(parts),
+    )
+    with Reporter(as_json=False) as reporter:
+        export(job, reporter.progress)
 
 
 def _write(args: argparse.Namespace, drive: Drive, model: str, found: list[Finding]) -> None:

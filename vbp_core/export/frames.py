@@ -127,9 +127,10 @@ def open_source(job: Job) -> Iterator[Source]:
     """Open what a job names. Raises VbpError, also where the drive does not have the job's frames."""
     network = open_network(job.model)
     with open_drive(job.drive_path, job.options) as drive:
-        if not 0 <= job.first <= job.last < len(drive):
-            raise VbpError(
-                f"{job.drive_path} has no frames {job.first} to {job.last}; it has {len(drive)}, 0 to {len(drive) - 1}"
-            )
+        for part in job.parts or (job,):
+            if not 0 <= part.first <= part.last < len(drive):
+                raise VbpError(
+                    f"{job.drive_path} has no frames {part.first} to {part.last}; it has {len(drive)}, 0 to {len(drive) - 1}"
+                )
         drive.limit_cache(CACHE_BYTES)
         yield Source(job, drive, Engine(network, job.device, crop=job.crop))

@@ -67,8 +67,17 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Frames first..last (inclusive), and the lines of the title before them."""
+
+    first: int
+    last: int
+    title: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Job:
-    """One export: frames first..last (inclusive) of a drive.
+    """One export: frames first..last (inclusive) of a drive; of a reel, `parts` instead, one after the other.
 
     model: a network's name or its file. force: replace a file that vbp did not write.
     crop: what the network sees of a frame, in pixels; None: by the network's own rule.
@@ -86,6 +95,7 @@ class Job:
     settings: Settings = field(default_factory=Settings)
     crop: Rect | None = None
     edits: str = ""
+    parts: tuple[Part, ...] = ()
 
     def to_json(self) -> str:
         """One line of JSON in ASCII, which `from_json` reads."""

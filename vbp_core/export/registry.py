@@ -25,6 +25,7 @@ WRITERS: dict[str, str] = {
     ".mcap": "vbp.export.mcap_file",
     "pictures": "vbp.export.pictures",  # a folder of PNG files
 }
+CLIPS = (".mp4", ".mov", ".mkv", ".gif")
 
 
 class CancelledError(VbpError):
@@ -48,5 +49,10 @@ def format_of(job: Job) -> str:
 
 def export(job: Job, progress: Progress = lambda done, total: True) -> Path:
     """Write what `job` asks for. Raises VbpError; CancelledError when `progress` returned False."""
-    write: Callable[[Job, Progress], Path] = import_module(WRITERS[format_of(job)]).write
+    kind = format_of(job)
+    if job.parts and kind not in CLIPS:
+        raise VbpError(
+            f"{job.output} cannot be a reel, which is one clip; end it in one of {', '.join(CLIPS)}"
+        )
+    write: Callable[[Job, Progress], Path] = import_module(WRITERS[kind]).write
     return write(job, progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,3 +71,26 @@ def at_most(times_ns: NDArray[np.int64], fps: float | None) -> Timeline:
         return own
     kept = np.diff(line.picks, prepend=-1) != 0
     return Timeline(line.picks[kept], line.times_ns[kept], line.end_ns, line.rate)
+
+
+def delayed(line: Timeline, pictures: int, seconds: float) -> Timeline:
+    """The same after so many pictures, of the first frame, at equal steps in that time."""
+    if not pictures:
+        return line
+    wait = round(seconds * 1e9)
+    before = np.asarray(np.arange(pictures) * wait // pictures, dtype=np.int64)
+    return Timeline(
+        np.concatenate([np.full(pictures, line.picks[0]), line.picks]),
+        np.concatenate([before, line.times_ns + wait]),
+        line.end_ns + wait,
+        line.rate,
+    )
+
+
+def joined(lines: Sequence[Timeline]) -> Timeline:
+    """One after the other, at the rate of the first."""
+    begins = np.cumsum([0, *(line.end_ns for line in lines)])
+    times = [line.times_ns + begin for line, begin in zip(lines, begins[:-1], strict=True)]
+    return Timeline(
+        np.concatenate([line.picks for line in lines]), np.concatenate(times), int(begins[-1]), lines[0].rate
+    )
