@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from vbp.app.state.settings import Settings as WindowSettings
 from vbp.app.widgets.notice import Notice
 from vbp.drives.holes import played_ns
 from vbp.edits.edit import Edits
-from vbp.export.job import Job, Settings
+from vbp.export.job import Job, Part, Settings
 from vbp.export.part_file import keeps_part, part_name
 from vbp.results import VBP
 
@@ -160,24 +160,42 @@ class ExportControl(QObject):
     # Exports.
 
     def _on_chosen(self, choice: Choice) -> None:
+        self._kept.set("export/folder", str(choice.output.parent))
+        first, last = choice.first, choice.last
+        self._add(choice.output, first, last, (), choice.settings, choice.force)
+
+    def add_reel(self, output: Path, parts: Sequence[Part]) -> None:
+        """One clip of parts of the open drive, as the window shows masks."""
+        first, last = min(p.first for p in parts), max(p.last for p in parts)
+        self._add(output, first, last, tuple(parts), self._settings())
+
+    def _add(
+        self,
+        output: Path,
+        first: int,
+        last: int,
+        parts: tuple[Part, ...],
+        settings: Settings,
+        force: bool = False,
+    ) -> None:
         player, drive = self._player, self._player.drive
         if drive is None or player.path is None:
             self._notice.show_message("The recording was closed before it could be exported", "error")
             return
         info, crop = drive.info, player.crop
-        self._kept.set("export/folder", str(choice.output.parent))
         job = Job(
             drive_path=player.path,
             options=player.options,
             model=player.network_name,
             device=player.ready.device if player.ready is not None else "auto",
-            output=choice.output,
-            first=choice.first,
-            last=choice.last,
-            force=choice.force,
-            settings=choice.settings,
+            output=output,
+            first=first,
+            last=last,
+            force=force,
+            settings=settings,
             crop=crop.at(info.height, info.width) if crop is not None else None,
             edits=edits.to_text() if (edits := self._edits()) else "",
+            parts=parts,
         )
         self.queue.add(job)
 

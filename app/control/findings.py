@@ -2,37 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QFileDialog, QWidget
 
+from vbp.app.control.export import ExportControl
 from vbp.app.control.predictions import Predictions
 from vbp.app.jobs.findings import FindRequest, Looked, find_moments
 from vbp.app.jobs.worker import Worker
 from vbp.app.panels.findings import FindingsPanel
 from vbp.app.player.playback import Player
 from vbp.app.state.marks import Marks
+from vbp.app.state.settings import Settings
+from vbp.app.widgets.bands import Band
+from vbp.app.widgets.notice import Notice
+from vbp.app.widgets.plot import AnglePlot
 from vbp.app.widgets.timeline import Timeline
+from vbp.errors import VbpError
+from vbp.export.job import Part
 from vbp.findings.find import Findings
 from vbp.findings.finding import Finding
 from vbp.findings.kinds import KINDS
+from vbp.findings.reel import reel_parts
+from vbp.findings.table import peak_words, write_csv
 from vbp.scores import score, score_words
 
 BEFORE_NS = 2 * 10**9  # the keys go so far before the peak, to see how it comes to it
+# In the colour of the curve that they are of.
+COLOURS = {
+    "weak": "warning",
+    "label": "driven",
+    "constant": "predicted",
+    "range": "predicted",
+    "attention": "accent",
+    "step": "predicted",
+    "error": "error",
+}
 
 
 class FindingsControl(QObject):
     def __init__(
         self,
+        window: QWidget,
         player: Player,
         predictions: Predictions,
         marks: Marks,
         panel: FindingsPanel,
         timeline: Timeline,
-        parent: QObject | None = None,
+        plot: AnglePlot,
+        settings: Settings,
+        notice: Notice,
+        exports: ExportControl,
     ) -> None:
-        super().__init__(parent)
+        super().__init__(window)
+        self._window, self._settings, self._notice, self._exports = window, settings, notice, exports
         self._player, self._predictions, self._marks = player, predictions, marks
-        self._panel, self._timeline = panel, timeline
+        self._panel, self._timeline, self._plot = panel, timeline, plot
         self._looking = False  # through the whole drive
         self._at: Finding | None = None
         self.worker: Worker[FindRequest] = Worker("findings", find_moments, "The search stopped", self)
@@ -43,9 +71,18 @@ class FindingsControl(QObject):
         panel.chosen.connect(self._show)
         panel.part_wanted.connect(lambda f: marks.set_part(f.start, f.end))
         panel.filtered.connect(self._mark)
+        panel.verdict_given.connect(self._judge)
+        panel.table_wanted.connect(self._ask_table)
+        panel.reel_wanted.connect(self._ask_reel)
         marks.changed.connect(self._figure)
         predictions.ended.connect(lambda _: self._ask(masks=False))
         predictions.forgotten.connect(self.forget)
+
+    def look_at_known(self) -> None:
+        """What was predicted before is here again."""
+        table = self._predictions.table
+        if table is not None and table.known.all():
+            self._ask(masks=False)
 
     def under_way(self) -> str:
         """What becomes of the search when the window is closed; "" where there is none."""
@@ -131,6 +168,7 @@ class FindingsControl(QObject):
                 }
                 left = "; ".join(f"not looked for: {names}, as {why}" for why, names in titles.items())
                 self._panel.set_findings(message.found, start, left)
+                self._panel.set_verdicts(self._verdicts())
                 self._figure()
 
     def _on_finished(self, text: str) -> None:
@@ -140,7 +178,67 @@ class FindingsControl(QObject):
             self._panel.set_trouble(text)
 
     def _mark(self) -> None:
-        self._timeline.set_findings([(f.start, f.end) for f in self._panel.shown])
+        bands = [
+            Band(f.start, f.end, COLOURS[f.kind], f"{KINDS[f.kind].title}: {peak_words(f)}")
+            for f in self._panel.shown
+        ]
+        self._timeline.set_findings(bands)
+        self._plot.bands.set(bands)
+
+    # Verdicts, which stand with what else is said about the recording.
+
+    def _judge(self, finding: Finding, word: str) -> None:
+        path = self._player.path
+        if path is None:
+            return
+        verdicts = {k: v for k, v in self._verdicts().items() if k != finding.key}
+        if word:
+            verdicts[finding.key] = word
+        self._settings.change_document(str(path.resolve()), verdicts=verdicts)
+        self._panel.set_verdicts(verdicts)
+
+    def _verdicts(self) -> Mapping[str, str]:
+        path = self._player.path
+        return self._settings.document(str(path.resolve())).verdicts if path is not None else {}
+
+    # Files.
+
+    def _ask_table(self) -> None:
+        if (path := self._ask_file("Save the findings as a table", "csv")) is not None:
+            self.save_table(path)
+
+    def save_table(self, path: Path) -> None:
+        """All that was found, as `vbp findings --csv` writes it."""
+        player, drive = self._player, self._player.drive
+        if drive is None or player.path is None or player.ready is None:
+            return
+        try:
+            name = player.engine.name if player.engine is not None else player.ready.name
+            write_csv(path, self._panel.found, drive.info.name, name, player.path)
+        except VbpError as error:
+            self._notice.show_message(str(error), "error")
+            return
+        self._notice.show_message(f"The findings are saved: {path}")
+
+    def _ask_reel(self) -> None:
+        if (path := self._ask_file("Make a reel of the findings", "mp4")) is not None:
+            self.make_reel(path)
+
+    def make_reel(self, path: Path) -> None:
+        """Of the findings in the table, in its order; among the exports."""
+        drive, table = self._player.drive, self._predictions.table
+        if drive is not None and table is not None and (found := self._panel.rows):
+            parts = [Part(*part) for part in reel_parts(found, drive.timestamps_ns, table.of_classes)]
+            self._exports.add_reel(path, parts)
+
+    def _ask_file(self, title: str, suffix: str) -> Path | None:
+        if self._player.path is None:
+            return None
+        folder = self._settings.text("export/folder", str(Path.home()))
+        start = str(Path(folder) / f"{self._player.path.stem}-findings.{suffix}")
+        name, _ = QFileDialog.getSaveFileName(self._window, title, start, f"*.{suffix}")
+        path = Path(name)
+        return None if not name else path if path.suffix else path.with_suffix(f".{suffix}")
 
     def _figure(self) -> None:
         """How well the predictions so far fit, over the drive and from A to B."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
     QLabel,
+    QLineEdit,
+    QMenu,
     QPushButton,
     QStackedWidget,
     QTableWidget,
@@ -23,7 +25,7 @@ from vbp.app.panels.title import Caption
 from vbp.app.widgets.boxes import ComboBox
 from vbp.findings.finding import Finding
 from vbp.findings.kinds import KINDS
-from vbp.findings.table import peak_words
+from vbp.findings.table import core_words, peak_words
 from vbp.readable import clock, how_long
 
 EMPTY = (
@@ -31,8 +33,9 @@ EMPTY = (
     "Predict the whole drive (P), or look through it with its masks."
 )
 ALL = "All kinds"
-COLUMNS = ("Kind", "Start", "Length", "At its peak", "Frame", "Weight")
-WEIGHT = len(COLUMNS) - 1
+COLUMNS = ("Kind", "Start", "Length", "At its peak", "Frame", "Weight", "Verdict")
+WEIGHT, VERDICT = 5, 6
+WORDS = {"real": "real fault", "known": "known already", "ignored": "ignored: hidden"}
 
 
 class Cell(QTableWidgetItem):
@@ -52,6 +55,9 @@ class FindingsPanel(QWidget):
     cancelled = Signal()
     chosen = Signal(object)  # a Finding: its peak is to be shown
     part_wanted = Signal(object)  # a Finding: A and B are to be set to it
+    verdict_given = Signal(object, str)  # a Finding; "" takes it back
+    table_wanted = Signal()  # as a CSV
+    reel_wanted = Signal()
     filtered = Signal()
 
     def __init__(self) -> None:
@@ -60,6 +66,19 @@ class FindingsPanel(QWidget):
         self._status = Caption(Qt.AlignmentFlag.AlignLeft)
         self.kinds = ComboBox()
         self.kinds.setToolTip("Only the findings of one kind")
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Filter")
+        self.search.setToolTip("Only the findings in whose row this stands")
+        self.search.setClearButtonEnabled(True)
+        self.menu = QMenu(self)
+        self.ignored = self.menu.addAction("Show ignored ones")
+        self.ignored.setCheckable(True)
+        self.table_action = self.menu.addAction("Save as a table…")
+        self.reel_action = self.menu.addAction("Make a reel…")
+        self.reel_action.setToolTip("One clip of the findings in the table, a title before each")
+        self.more = QPushButton("⋯")
+        self.more.setToolTip("Verdicts, ignored findings, a table, a reel")
+        self.more.setAccessibleName("More")
         self.part = QPushButton("Set A–B")
         self.part.setToolTip("The part to repeat is the chosen finding")
         self.button = QPushButton("Look through")
@@ -68,10 +87,11 @@ class FindingsPanel(QWidget):
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(6)
         line.addWidget(self._status, 1)
-        for widget in (self.kinds, self.part, self.button):
+        for widget in (self.search, self.kinds, self.part, self.button, self.more):
             widget.setFixedHeight(self.fontMetrics().height() + 4)
             line.addWidget(widget)
-        for button in (self.part, self.button):
+        self.search.setMaximumWidth(110)
+        for button in (self.part, self.button, self.more):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.setStyleSheet("QPushButton { padding: 0 8px; }")
         self.table = QTableWidget(0, len(COLUMNS))
@@ -109,7 +129,24 @@ class FindingsPanel(QWidget):
         self.setMinimumSize(180, 100)
         self._all: list[Finding] = []
         self._shown: list[Finding] = []
+        self._verdicts: Mapping[str, str] = {}
         self._working = False
+        self.search.textChanged.connect(lambda _: self._fill())
+        self.ignored.toggled.connect(lambda _: self._fill())
+        self.table_action.triggered.connect(lambda _: self.table_wanted.emit())
+        self.reel_action.triggered.connect(lambda _: self.reel_wanted.emit())
+        self._judging = [
+            self.menu.addAction(text, lambda word=word: self._judge(word))
+            for word, text in (*((w, w.capitalize()) for w in WORDS), ("", "No verdict"))
+        ]
+        self.menu.insertSeparator(self._judging[0])
+        self.more.clicked.connect(
+            lambda: self._ask_menu(self.more.mapToGlobal(self.more.rect().bottomLeft()))
+        )
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.table.customContextMenuRequested.connect(
+            lambda at: self._ask_menu(self.table.viewport().mapToGlobal(at))
+        )
         self.table.cellClicked.connect(self._choose)
         self.table.cellActivated.connect(self._choose)
         self.kinds.activated.connect(lambda _: self._fill())
@@ -135,6 +172,11 @@ class FindingsPanel(QWidget):
         self._fill()
         self.set_working(None)
 
+    def set_verdicts(self, verdicts: Mapping[str, str]) -> None:
+        """By `Finding.key`."""
+        self._verdicts = verdicts
+        self._fill()
+
     def set_working(self, share: float | None) -> None:
         """How much of the drive was looked through, 0 to 1; None while nothing is done."""
         self._working = share is not None
@@ -159,8 +201,19 @@ class FindingsPanel(QWidget):
     # What is asked of it.
 
     @property
+    def found(self) -> list[Finding]:
+        """All, the heaviest first."""
+        return self._all
+
+    @property
+    def rows(self) -> list[Finding]:
+        """Those in the table, in its order."""
+        rows = (self._of_row(row) for row in range(self.table.rowCount()))
+        return [finding for finding in rows if finding is not None]
+
+    @property
     def shown(self) -> list[Finding]:
-        """Those of the chosen kind, in the order of time."""
+        """Those in the table, in the order of time."""
         return sorted(self._shown, key=lambda f: f.start)
 
     def select(self, finding: Finding) -> None:
@@ -174,23 +227,28 @@ class FindingsPanel(QWidget):
         return "" if not total else f"{total} found" if shown == total else f"{shown} of {total}"
 
     def _fill(self) -> None:
-        name = self.kinds.currentData() or ""
-        self._shown = [f for f in self._all if not name or name in (f.kind, *f.also)]
+        name, text = self.kinds.currentData() or "", self.search.text().strip().casefold()
+        at = self.table.currentRow()
+        chosen = self._of_row(at) if at >= 0 else None
+        self._shown = [
+            f
+            for f in self._all
+            if (not name or name in (f.kind, *f.also))
+            and (self.ignored.isChecked() or self._verdicts.get(f.key) != "ignored")
+            and (not text or text in self._words(f).casefold())
+        ]
         self.table.setSortingEnabled(False)
         self.table.setRowCount(len(self._shown))
         for row, f in enumerate(self._shown):
-            cells = (
-                (KINDS[f.kind].title, list(KINDS).index(f.kind)),
-                (clock((f.start_ns - self._start_ns) / 1e9), f.start),
-                (how_long(f.seconds), f.seconds),
-                (peak_words(f), abs(f.value)),
-                (str(f.peak), f.peak),
-                (f"{f.weight:.2f}", f.weight),
-            )
+            numbers = (list(KINDS).index(f.kind), f.start, f.seconds, abs(f.value), f.peak, f.weight)
+            said = list(WORDS).index(self._verdicts[f.key]) if f.key in self._verdicts else len(WORDS)
+            cells = zip(self._texts(f), (*numbers, said), strict=True)
             for column, (text, number) in enumerate(cells):
                 cell = Cell(text, float(number), row)
                 also = ", ".join(KINDS[k].title for k in f.also)
-                cell.setToolTip(KINDS[f.kind].meaning + (f"; also: {also}" if also else ""))
+                cores = core_words(f)
+                tip = [KINDS[f.kind].meaning, *[f"also: {also}"] * bool(also)]
+                cell.setToolTip("\n".join([*tip, *[f"worst in frames {cores}"] * bool(cores)]))
                 if column in (1, 2, 4, 5):
                     cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(row, column, cell)
@@ -198,7 +256,31 @@ class FindingsPanel(QWidget):
         self.stack.setCurrentIndex(1 if self._shown else 0)
         self.part.setEnabled(bool(self._shown))
         self._status.set_text(self._count())
+        if chosen is not None:
+            self.select(chosen)
         self.filtered.emit()
+
+    def _texts(self, f: Finding) -> tuple[str, ...]:
+        """A row's, by column."""
+        start = clock((f.start_ns - self._start_ns) / 1e9)
+        words = KINDS[f.kind].title, start, how_long(f.seconds), peak_words(f), str(f.peak)
+        return (*words, f"{f.weight:.2f}", self._verdicts.get(f.key, ""))
+
+    def _words(self, f: Finding) -> str:
+        return " ".join((*self._texts(f), *(KINDS[k].title for k in f.also)))
+
+    def _ask_menu(self, at: QPoint) -> None:
+        for action in self._judging:
+            action.setEnabled(self.table.currentRow() >= 0)
+        for action in (self.table_action, self.reel_action):
+            action.setEnabled(bool(self._shown))
+        self.menu.popup(at)
+
+    def _judge(self, word: str) -> None:
+        row = self.table.currentRow()
+        finding = self._of_row(row) if row >= 0 else None
+        if finding is not None:
+            self.verdict_given.emit(finding, word)
 
     def _of_row(self, row: int) -> Finding | None:
         item = self.table.item(row, 0)

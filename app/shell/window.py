@@ -187,9 +187,6 @@ class MainWindow(QMainWindow):
             self, player, panels, self.docks, self.presenter, settings, actions, self.top, self._keep_scheme
         )
         self.evidence = EvidenceControl(player, panels.evidence, self.presenter.methods_seen, self)
-        self.findings = FindingsControl(
-            player, self.predictions, marks, panels.findings, panels.transport.timeline, self
-        )
         self.differences = DifferencesControl(player, self.predictions, panels, notice, self)
         self.live = self.presenter.live
         self.edits = EditControl(
@@ -272,6 +269,19 @@ class MainWindow(QMainWindow):
             self.run.owns,
         )
         self.export = ExportControl(self, player, marks, self.presenter, settings, notice, self.edits.lying)
+        self.findings = FindingsControl(
+            self,
+            player,
+            self.predictions,
+            marks,
+            panels.findings,
+            panels.transport.timeline,
+            panels.angle,
+            settings,
+            notice,
+            self.export,
+        )
+        self.kept.restored.connect(self.findings.look_at_known)
 
     def _connect(self) -> None:
         """What no control does alone."""

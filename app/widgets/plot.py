@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from vbp.app import theme
+from vbp.app.widgets.bands import PlotBands
 from vbp.app.widgets.plot_holes import HoleMarks, Holes, parts_of
 from vbp.app.widgets.plot_notes import NoteMarks
 from vbp.app.widgets.plot_parts import (
@@ -92,6 +93,7 @@ class AnglePlot(QWidget):
         self._lines = [add_cursor(plot, self._dragged, self._dropped) for plot in (self._upper, self._lower)]
         self._hole_marks = HoleMarks((self._upper, self._lower))
         self.notes = NoteMarks((self._upper, self._lower))
+        self.bands = PlotBands(self, self._upper, lambda: self._times)
         self._say = [add_text(plot) for plot in (self._upper, self._lower)]
 
         self._data_timer = single_shot(self, DATA_MS, self._draw_curves)
@@ -206,16 +208,14 @@ class AnglePlot(QWidget):
 
     def fit(self) -> None:
         """Show the whole drive."""
-        end = float(self._times[-1]) if len(self._times) > 1 else 1.0
-        end = end if end > 0 else 1.0
+        end = (float(self._times[-1]) if len(self._times) > 1 else 0.0) or 1.0
         for plot in (self._upper, self._lower):
             plot.vb.setLimits(
                 xMin=-0.01 * end,
                 xMax=1.01 * end,
                 minXRange=min(end, end / len(self._times) * 8) if len(self._times) else end,
             )
-        self._y_by_hand = False
-        self._follow = True
+        self._y_by_hand, self._follow = False, True
         self._upper.setXRange(-0.005 * end, 1.005 * end, padding=0)
         self._fit_degrees()
         self._draw_curves()

@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEv
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from vbp.app import theme
+from vbp.app.widgets.bands import Band, paint_bands, words_at
 from vbp.app.widgets.series import nice_limit
 from vbp.app.widgets.timeline_notes import Mark, lay_out, paint_notes
 from vbp.app.widgets.timeline_strip import gap_runs, paint_differences, paint_strengths, paint_strip
@@ -47,7 +48,7 @@ class Timeline(QWidget):
         self._usual: Usual | None = None
         self._differences: Floats | None = None
         self._notes: list[Mark] = []
-        self._findings: list[tuple[int, int]] = []
+        self._findings: Sequence[Band] = ()
         self._marks: list[int | None] = [None, None]
         self._position = 0
         self._held: str | None = None  # "scrub", "a" or "b"
@@ -77,7 +78,7 @@ class Timeline(QWidget):
         self._errors = np.full(len(self._times), np.nan)
         self._peak = 0.0
         self._strengths, self._differences = np.zeros(0), None
-        self._notes, self._findings = [], []
+        self._notes, self._findings = [], ()
         self._marks = [None, None]
         self._position = 0
         self._held = None
@@ -135,8 +136,7 @@ class Timeline(QWidget):
         self._notes = notes
         self.update()
 
-    def set_findings(self, parts: list[tuple[int, int]]) -> None:
-        """Stretches that are worth looking at, first to last frame."""
+    def set_findings(self, parts: Sequence[Band]) -> None:
         self._findings = parts
         self.update()
 
@@ -188,6 +188,8 @@ class Timeline(QWidget):
         if self._differences is not None and np.isfinite(self._differences[i]):
             parts.append(f"difference of the networks {abs(self._differences[i]):.1f}{self._unit}")
         parts += [note.words for note in self._notes if note.first <= i <= note.last]
+        near = int(2 * len(self._times) / self.track().width())  # frames in 2 pixels
+        parts += words_at(self._findings, i - near, i + near)
         if i in self._holes:
             parts.append(f"{how_long(self._holes[i])} after the frame before")
         if gap := self.gap_at(i):
@@ -328,10 +330,7 @@ class Timeline(QWidget):
         self._paint_holes(painter, t)
         if len(self._times):
             self._paint_marks(painter, t)
-            for first, last in self._findings:
-                left = self.x_of(first)
-                width = max(2.0, self.x_of(last) - left)
-                painter.fillRect(QRectF(left, t.top() - 3, width, 2), c.warning)
+            paint_bands(painter, self._findings, self.x_of, t.top() - 4)
             paint_notes(painter, self._notes, lay_out(self._notes, self.x_of))
             self._paint_position(painter, t)
             self._paint_text(painter)

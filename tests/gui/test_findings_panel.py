@@ -7,7 +7,7 @@ import pytest
 from drivemaker import WAIT, wait_shown, write_drive
 from PySide6.QtCore import Qt
 
-from vbp.app.panels.findings import FindingsPanel
+from vbp.app.panels.findings import VERDICT, FindingsPanel
 from vbp.findings.find import find
 from vbp.findings.finding import Observed
 
@@ -40,7 +40,11 @@ def test_a_drive_is_looked_through_and_gone_through(qtbot, found):
     assert panel.figures.text().startswith("Drive: RMSE") and "24 labelled frames" in panel.figures.text()
     first = next(f for f in panel.shown if f.kind == "label")
     assert (first.start, first.peak) == (WRONG, WRONG) and panel.table.rowCount() == len(panel.shown)
-    assert window.panels.transport.timeline._findings == [(f.start, f.end) for f in panel.shown]
+    bands = window.panels.transport.timeline._findings
+    assert [(b.first, b.last) for b in bands] == [(f.start, f.end) for f in panel.shown]
+    assert "Label steps: +" in window.panels.transport.timeline.describe(WRONG)
+    assert any("Label steps: +" in text for text in window.panels.angle.bands.words(WRONG / 20))
+    assert not window.panels.angle.bands.words(1.15)
     panel.kinds.setCurrentIndex(panel.kinds.findData("label"))
     panel.kinds.activated.emit(panel.kinds.currentIndex())
     cell = panel.table.visualItemRect(panel.table.item(0, 0)).center()
@@ -89,3 +93,37 @@ def test_sorting_filtering_and_words(qtbot):
         panel._empty.text() == "Nothing was found; not looked for: Weak mask, as there are no masks"
         and panel.stack.currentIndex() == 0
     )
+
+
+def test_verdicts_a_table_and_a_reel(qtbot, found, tmp_path, monkeypatch):
+    window, panel = found, found.panels.findings
+    label = next(f for f in panel.shown if f.kind == "label")
+    count = panel.table.rowCount()
+    panel.search.setText("label steps")
+    assert [f.kind for f in panel.rows] == ["label"]
+    panel.search.setText("")
+    panel.select(label)
+    panel._judge("known")
+    assert panel.table.item(panel.table.currentRow(), VERDICT).text() == "known"
+    assert panel.rows[panel.table.currentRow()] is label
+    panel._judge("ignored")
+    assert label not in panel.rows and panel.table.rowCount() == count - 1
+    path = str((tmp_path / "short").resolve())
+    assert dict(window.settings.document(path).verdicts) == {f"label@{label.peak_ns}": "ignored"}
+    panel.ignored.setChecked(True)
+    assert label in panel.rows
+    # The table holds all, as the command's does.
+    window.findings.save_table(tmp_path / "found.csv")
+    lines = (tmp_path / "found.csv").read_text().splitlines()
+    assert lines[0].startswith("frame,timestamp_ns,seconds,kind,") and len(lines) == 1 + len(panel.found)
+    window.findings.save_table(tmp_path / "short" / "camera.csv")
+    assert "camera.csv" in window.notice.message() and "seq" in (tmp_path / "short/camera.csv").read_text()
+    jobs = []
+    monkeypatch.setattr(window.export.queue, "add", jobs.append)
+    panel.table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+    window.findings.make_reel(tmp_path / "reel.mp4")
+    (job,) = jobs
+    assert [p.title[0].partition(": ")[0] for p in job.parts] == [
+        f"{k} of {count}" for k in range(1, count + 1)
+    ]
+    assert all(p.first == 0 for p in job.parts)  # the drive begins less than 2 s before any

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
@@ -19,12 +18,10 @@ from vbp.cli.common import (
     add_source,
     open_source,
     options_of,
-    whole_file,
 )
 from vbp.cli.export import Reporter
 from vbp.cli.main import print_json
 from vbp.cli.numbers import number
-from vbp.drives import Drive
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
 from vbp.export.job import Job, Part
@@ -34,12 +31,12 @@ from vbp.findings.finding import Finding, Observed
 from vbp.findings.kinds import KINDS, MASKS, STRENGTHS
 from vbp.findings.observe import observe, request_for
 from vbp.findings.reel import reel_parts
-from vbp.findings.table import COLUMNS, HEAD, core_words, peak_words, rows_of
+from vbp.findings.table import core_words, peak_words, write_csv
 from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
 from vbp.frames.running import CACHE_BYTES
 from vbp.frames.table import FrameTable
-from vbp.readable import cell, clock, how_long, printable
+from vbp.readable import clock, how_long, printable
 
 ROWS = 20  # printed; the files hold all
 
@@ -120,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
             seen = observe(drive, table, tqdm(frames, total=len(indices), unit="frame", disable=None))
         found = find(seen, args.kinds, given, percentile)
         if args.csv is not None:
-            _write(args, drive, engine.name, found.found)
+            write_csv(args.csv, found.found, drive.info.name, engine.name, Path(args.source), args.force)
         start = int(drive.timestamps_ns[0]) if len(drive) else 0
         parts = reel_parts(found.found[: None if args.all else ROWS], drive.timestamps_ns, seen.of_classes)
     if args.reel is not None:
@@ -163,24 +160,6 @@ def _make_reel(args: argparse.Namespace, parts: list[Part]) -> None:
     )
     with Reporter(as_json=False) as reporter:
         export(job, reporter.progress)
-
-
-def _write(args: argparse.Namespace, drive: Drive, model: str, found: list[Finding]) -> None:
-    with (
-        whole_file(args.csv, is_findings, Path(args.source), args.force) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row in rows_of(found, drive.info.name, model):
-            writer.writerow(map(cell, row))
-
-
-def is_findings(path: Path) -> bool:
-    """Whether an existing file is empty or was written by this command."""
-    with path.open("rb") as file:
-        head = file.read(len(HEAD))
-    return not head or head == HEAD
 
 
 def _unit(kind: str, seen: Observed) -> str:

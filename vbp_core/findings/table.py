@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from vbp.files import whole_file
 from vbp.findings.finding import Finding
 from vbp.frames.strengths import ratio
-from vbp.readable import signed
+from vbp.readable import cell, signed
 from vbp.version import made_by
 
 # Of a CSV; frame and timestamp_ns: where the stretch begins.
@@ -75,6 +78,27 @@ def rows_of(findings: Iterable[Finding], drive: str, model: str) -> list[list[An
         ]
         for f in findings
     ]
+
+
+def write_csv(
+    path: Path, found: Iterable[Finding], drive: str, model: str, source: Path, force: bool = False
+) -> None:
+    """A row for each. source: the recording, of which no file is replaced. Raises VbpError."""
+    with (
+        whole_file(path, is_findings, source, force) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in rows_of(found, drive, model):
+            writer.writerow(map(cell, row))
+
+
+def is_findings(path: Path) -> bool:
+    """Whether an existing file is empty or was written by `write_csv`."""
+    with path.open("rb") as file:
+        head = file.read(len(HEAD))
+    return not head or head == HEAD
 
 
 def _known(value: Any) -> Any:
