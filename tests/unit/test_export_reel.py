@@ -14,6 +14,7 @@ from vbp.errors import VbpError
 from vbp.export.job import Job, Part
 from vbp.export.registry import CancelledError, export
 from vbp.export.titles import CARD_S
+from vbp.overlay import Overlay
 
 PARTS = (Part(6, 9, ("1 of 2: Weak mask", "00:00.3, frame 7")), Part(1, 3, ("2 of 2: Step",)))
 
@@ -25,7 +26,7 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_parts_come_in_their_order_each_after_its_title(drive: Path, tmp_path: Path) -> None:
     output = tmp_path / "reel.mp4"
-    job = replace(make_job(drive, output, 1, 9, size=(320, 180), fade=False), parts=PARTS)
+    job = replace(make_job(drive, output, 1, 9, size=(320, 180), overlay=Overlay(fade=False)), parts=PARTS)
     assert Job.from_json(job.to_json()) == job
     calls: list[tuple[int, int]] = []
     export(job, lambda done, total: calls.append((done, total)) or True)
@@ -41,7 +42,10 @@ def test_parts_come_in_their_order_each_after_its_title(drive: Path, tmp_path: P
 
 
 def test_cancelled_it_leaves_nothing_and_what_is_no_clip_is_refused(drive: Path, tmp_path: Path) -> None:
-    job = replace(make_job(drive, tmp_path / "reel.mp4", 1, 9, size=(320, 180), fade=False), parts=PARTS)
+    job = replace(
+        make_job(drive, tmp_path / "reel.mp4", 1, 9, size=(320, 180), overlay=Overlay(fade=False)),
+        parts=PARTS,
+    )
     with pytest.raises(CancelledError):
         export(job, lambda done, total: done < 3)
     for name in ("reel.csv", "reel.png"):
