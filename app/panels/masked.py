@@ -21,7 +21,7 @@ from vbp.overlay import Overlay, Rect, grey_to_rgb, lay
 
 log = logging.getLogger(__name__)
 GAP = 6  # pixels between words
-LOW = 60  # pixels of height; a picture lower than that is not covered by a colour bar
+LOW = 110  # pixels of height; a picture lower than that is not covered by a colour bar
 ON_DARK = QColor("#e3e6ea")  # words on a dark ground of their own, in both colour schemes
 WARNING = QColor("#e2c15c")  # on its own dark ground, in both colour schemes
 
