@@ -27,7 +27,7 @@ from vbp.graph.adjoint import (
 )
 from vbp.graph.operations import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
 from vbp.graph.strength import Strength
-from vbp.graph.trace import Trace
+from vbp.graph.trace import Trace, apply, without_bias
 from vbp.native.build import loaded_kernels
 from vbp.native.lrp import deepest_covered, native_lrp
 
@@ -107,8 +107,7 @@ def epsilon(stage: Stage, x: Tensor, z: Tensor, relevance: Tensor, eps: float, b
     op = stage.op
     if isinstance(op, Conv | Dense | Affine):
         if not bias:
-            offset = op.shift if isinstance(op, Affine) else op.bias
-            z = z - offset.view((1, -1) + (1,) * (z.dim() - 2))
+            z = apply(without_bias(op), x)  # not z - bias: an exact zero would be rounding noise
         # Behind a ReLU, with the bias in, z_j is never negative where it counts.
         plain = stage.relu and bias
         if eps == 0:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from vbp.errors import ExplainError
-from vbp.explain.lrp import epsilon, epsilon_share, sweep
+from vbp.explain.lrp import epsilon, sweep
 from vbp.explain.opaque_relevance import epsilon_opaque
 from vbp.explain.target import TargetLike
+from vbp.graph.adjoint import avg_pool_backward, divide_, gradient_to_inputs, transposed
+from vbp.graph.operations import Add, Affine, AvgPool, Conv, Dense, Op, Stage
 from vbp.graph.strength import Strength
-from vbp.graph.trace import Trace
+from vbp.graph.trace import Trace, apply, without_bias
+
+ROUNDING = 1e-4  # of the sum of |w a|: a gamma that is no larger may be zero, and single precision knows no better
 
 
 def phi(trace: Trace, target: TargetLike = None, strength: Strength | None = None) -> Tensor:
@@ -23,9 +29,10 @@ def phi(trace: Trace, target: TargetLike = None, strength: Strength | None = Non
 
     The sum is taken as one backward sweep: M(v) = a(v) at the last convolution, then
     M(v') = a(v') sum_v w_e M(v) / gamma(v), which is LRP with eps = 0 and the bias left out of the denominator.
-    A neuron whose input without the bias is exactly zero hands nothing down. Max-pooling has one path, from the
-    winner; average-pooling is a layer of equal weights, and so is a sum where
-    a skip joins; what starts it then is the value in which the skip past the last convolution ends.
+    gamma(v) is computed without the bias, not by taking it off: an exact zero would be rounding noise, and divide. A
+    neuron whose gamma is zero within rounding (|gamma| <= ROUNDING sum |w a|) hands nothing down. Max-pooling has one
+    path, from the winner; average-pooling is a layer of equal weights, and so is a sum where a skip joins; what starts
+    it then is the value in which the skip past the last convolution ends.
     `target` has no effect: the measure ends at the last feature maps.
     Raises ExplainError for a network without a convolution.
     """
@@ -36,9 +43,41 @@ def phi(trace: Trace, target: TargetLike = None, strength: Strength | None = Non
         return sweep(
             trace,
             trace.values[first].clone(),
-            lambda stage, x, z, r: epsilon(stage, x, z, r, 0.0, False),
-            lambda stage, xs, z, r: epsilon_share(stage, xs, z, r, 0.0),
-            epsilon_opaque(trace, 0.0, bias=False),
+            _handed_down,
+            _shared,
+            epsilon_opaque(trace, 0.0, bias=False, rounding=ROUNDING),
             first,
             strength=strength,
         )
+
+
+def _handed_down(stage: Stage, x: Tensor, z: Tensor, relevance: Tensor) -> Tensor:
+    """Through one stage. relevance is overwritten."""
+    op = stage.op
+    if not isinstance(op, Conv | Dense | Affine | AvgPool):
+        return epsilon(stage, x, z, relevance, 0.0, False)
+    share = _divided(relevance, apply(without_bias(op), x), apply(_sizes(op), x.abs()))
+    back = avg_pool_backward(op, x, share) if isinstance(op, AvgPool) else transposed(op, share, x)
+    return back.mul_(x)
+
+
+def _shared(stage: Stage, inputs: tuple[Tensor, ...], z: Tensor, relevance: Tensor) -> list[Tensor]:
+    if not isinstance(stage.op, Add):
+        return gradient_to_inputs(stage, inputs, z, relevance)
+    first, *rest = inputs
+    gamma = sum(rest, first)
+    share = _divided(relevance, gamma, sum((x.abs() for x in rest), first.abs()))
+    return [x * share for x in inputs]
+
+
+def _divided(relevance: Tensor, gamma: Tensor, flow: Tensor) -> Tensor:
+    """relevance / gamma; 0 where gamma is so within rounding. flow: the sum of what came in, by size."""
+    return divide_(relevance, gamma.where(gamma.abs() > ROUNDING * flow, 0.0))
+
+
+def _sizes(op: Op) -> Op:
+    """The layer with its weights' sizes, without its bias."""
+    plain = without_bias(op)
+    if isinstance(plain, Affine):
+        return replace(plain, scale=plain.scale.abs())
+    return replace(plain, weight=plain.weight.abs()) if isinstance(plain, Conv | Dense) else plain

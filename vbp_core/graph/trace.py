@@ -173,6 +173,13 @@ def apply(op: Op, x: Tensor, *more: Tensor) -> Tensor:
     return x
 
 
+def without_bias(op: Op) -> Op:
+    """The linear part of a convolution, a dense layer or a scaling; any other operation as it is."""
+    if isinstance(op, Conv | Dense):
+        return replace(op, bias=torch.zeros_like(op.bias))
+    return replace(op, shift=torch.zeros_like(op.shift)) if isinstance(op, Affine) else op
+
+
 def unpad(op: Pad, x: Tensor) -> Tensor:
     """The transpose of a Pad: what it added is dropped, what it left out comes back as zeros."""
     return F.pad(x, (-op.left, -op.right, -op.top, -op.bottom))
