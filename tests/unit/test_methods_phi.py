@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from netmaker import F64, scaled
+from vbp.demo import demo_drive
+from vbp.drives.opening import open_drive
+from vbp.engine import Engine
 from vbp.errors import ExplainError
 from vbp.explain import explain
 from vbp.explain.chain import read_chain
 from vbp.graph.trace import Trace, trace
+from vbp.models.registry import load_network
 
 
 def network(seed: int, stride: int = 1, bias: bool = True) -> tuple[Trace, Tensor]:
@@ -63,6 +70,11 @@ class Graph:
         """The input flow of v: what its edges bring, without its bias."""
         return sum(w * self.value[u] for u, w in self.edges[v])
 
+    def known(self, v: tuple[int, int]) -> float:
+        """How much of it is handed down: nothing up to 1e-3 of the flow's size, from 1e-2 on all, evenly between."""
+        size = sum(abs(w * self.value[u]) for u, w in self.edges[v])
+        return min(max((abs(self.gamma(v)) / size - 1e-3) / 9e-3, 0.0), 1.0)
+
     def all_paths(self) -> dict[int, float]:
         """Eq. 3 for every pixel, path by path, each walked from its end at the last convolution."""
         found = dict.fromkeys((i for part, i in self.value if part == 0), 0.0)
@@ -75,7 +87,7 @@ class Graph:
                 return
             if self.value[v] == 0:  # a dead node is no part of the graph
                 return
-            factor = self.value[v] / self.gamma(v)  # a_e / (a_e + b_e)
+            factor = self.known(v) * self.value[v] / self.gamma(v)  # a_e / (a_e + b_e)
             for u, w in self.edges[v]:
                 walk(u, product * factor * w)
 
@@ -101,7 +113,7 @@ def test_the_sweep_is_the_sum_over_every_path(seed: int, stride: int, bias: bool
 
 def test_without_biases_phi_is_gradient_x_input_of_the_last_maps() -> None:
     """Definition 1: gamma(X) sum over paths of the product of weights."""
-    done, images = network(4, bias=False)
+    done, images = network(9, bias=False)  # of which no gamma is near zero
     net = [torch.nn.functional.conv2d, torch.relu]
     x = images.clone().requires_grad_()
     value = x
@@ -128,6 +140,57 @@ def test_lemma_2_gives_the_same_activations(seed: int) -> None:
                 new[v] = sum(w * graph.value[v] / gamma * new[u] for u, w in graph.edges[v])
         for v, value in graph.value.items():
             assert new[v] == pytest.approx(value, rel=1e-9, abs=1e-12), v
+
+
+def exact(weights: list[float], bias: float, pixels: list[float]) -> list[Fraction]:
+    """Lemma 3 of one convolution of 1 x n over a row of pixels, in rational arithmetic; gamma = 0 hands nothing down."""
+    w, b, x = ([Fraction(v) for v in values] for values in (weights, [bias], pixels))
+    found = [Fraction(0)] * len(x)
+    for k in range(len(x) - len(w) + 1):
+        flows = [w[i] * x[k + i] for i in range(len(w))]
+        gamma = sum(flows)
+        active = max(gamma + b[0], Fraction(0))
+        for i, flow in enumerate(flows):
+            found[k + i] += flow * active / gamma if gamma else 0
+    return found
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize(
+    ("weights", "bias", "pixels"),
+    [
+        ([1, -1], 0.1, [0.3, 0.3, 0.15, 0.075]),
+        ([1, -2, 1], 0.25, [0.5, 0.25, 0, 0.75, 0.75, 0.75, 0.125]),
+        ([0.5, 0.25, -0.75], 0.7, [0.1, 0.1, 0.1, 0.9, 0.3]),
+    ],
+)
+def test_where_nothing_flows_in_nothing_is_handed_down(
+    weights: list[float], bias: float, pixels: list[float], dtype: torch.dtype
+) -> None:
+    """Taken as z - b, a gamma of 0 was 1e-17 in double and 3e-9 in single precision, and was divided by."""
+    net = nn.Sequential(nn.Conv2d(1, 1, (1, len(weights))), nn.ReLU(), nn.Flatten(), nn.LazyLinear(1))
+    images = torch.tensor(pixels, dtype=dtype).view(1, 1, 1, -1)
+    with torch.no_grad():
+        net(images.float())
+        net[0].weight.copy_(torch.tensor(weights).view(1, 1, 1, -1))
+        net[0].bias.fill_(bias)
+    found = explain(trace(read_chain(net).to("cpu", dtype), images), "phi")[0, 0].tolist()
+    expected = exact(weights, bias, pixels)
+    largest = max(map(abs, expected))
+    assert found == pytest.approx([float(v / largest) for v in expected], abs=1e-6)
+
+
+def test_single_precision_gives_what_double_gives() -> None:
+    """On a network as it ships, whose BatchNorm is folded: its biases are of both signs."""
+    network = load_network("NetSVF")
+    folder = demo_drive()
+    assert folder is not None
+    with open_drive(folder) as drive:
+        frames = [drive.frame(i) for i in (100, 700)]
+    single, double = (Engine(network, "cpu", dtype) for dtype in (torch.float32, F64))
+    for frame in frames:
+        maps = [np.asarray(engine.run(frame, ("phi",)).map("phi")) for engine in (single, double)]
+        assert np.abs(maps[0] - maps[1]).max() < 1e-3
 
 
 def test_what_phi_is_in_words() -> None:

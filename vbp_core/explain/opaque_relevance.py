@@ -11,7 +11,7 @@ from torch import Tensor
 from vbp.explain.gates import MOVES, Gates
 from vbp.explain.linear_maps import Part, parts_of, signals, weighs
 from vbp.explain.spatial import kind_of
-from vbp.graph.adjoint import OpaqueShare, divide_, vector_jacobian
+from vbp.graph.adjoint import OpaqueShare, divide_, divide_beyond_rounding_, vector_jacobian
 from vbp.graph.operations import Opaque, Stage
 from vbp.graph.trace import Trace
 
@@ -29,26 +29,29 @@ SOFTMAX = frozenset({"softmax", "_softmax"})
 PartRule: TypeAlias = Callable[[Part, tuple[Tensor, ...], Tensor, Tensor], list[Tensor]]
 
 
-def epsilon_opaque(trace: Trace, eps: float, bias: bool = True, rounding: float = 0.0) -> OpaqueShare:
+def epsilon_opaque(trace: Trace, eps: float, bias: bool = True, beyond_rounding: bool = False) -> OpaqueShare:
     """The epsilon rule on such operations: R_i = x_i dz/dx_i R / (z + eps sign(z)), with gates and deviations constant.
 
     Gates are weights and a signal takes all (Arras et al. 2017); of two signals each takes half, and a softmax that is no
     gate hands down x_i (R_i - s_i sum_j R_j) (Achtibat et al. 2024, AttnLRP); normalisation by the picture's own statistics
     is linear but for the deviation (Ali et al. 2022). What only moves keeps its relevance.
-    rounding: a z that is no larger than so much of the sum of |w x| hands nothing down.
+    beyond_rounding: a z that is zero within rounding hands nothing down.
     """
 
     def rule(part: Part, xs: tuple[Tensor, ...], z: Tensor, relevance: Tensor) -> list[Tensor]:
         if part.bias and not bias:
             with torch.inference_mode():
                 z = part.run(0, *xs)
-        if rounding and part.signed:
+        damped = eps > 0 and part.layer
+        if damped:
+            share = relevance / torch.where(z >= 0, z + eps, z - eps)
+        elif beyond_rounding and part.signed:
             with torch.inference_mode():
                 sizes = [x.abs() for x in xs]
                 flow = part.run(1, *sizes) - part.run(-1, *sizes)
-            z = z.where(z.abs() > rounding * flow, 0.0)
-        damped = eps > 0 and part.layer
-        share = relevance / torch.where(z >= 0, z + eps, z - eps) if damped else divide_(relevance.clone(), z)
+            share = divide_beyond_rounding_(relevance.clone(), z, flow)
+        else:
+            share = divide_(relevance.clone(), z)
         return [x * got for x, got in zip(xs, _transposed(part, 0, xs, share), strict=True)]
 
     return _by(trace, rule)

@@ -11,12 +11,14 @@ from vbp.errors import ExplainError
 from vbp.explain.lrp import epsilon, sweep
 from vbp.explain.opaque_relevance import epsilon_opaque
 from vbp.explain.target import TargetLike
-from vbp.graph.adjoint import avg_pool_backward, divide_, gradient_to_inputs, transposed
+from vbp.graph.adjoint import avg_pool_backward, divide_beyond_rounding_, gradient_to_inputs, transposed
 from vbp.graph.operations import Add, Affine, AvgPool, Conv, Dense, Op, Stage
 from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace, apply, without_bias
 
-ROUNDING = 1e-4  # of the sum of |w a|: a gamma that is no larger may be zero, and single precision knows no better
+ROUNDING = (
+    1e-4  # of the sum of |w a|: a gamma that is no larger may be zero, and single precision knows no better
+)
 
 
 def phi(trace: Trace, target: TargetLike = None, strength: Strength | None = None) -> Tensor:
@@ -30,7 +32,7 @@ def phi(trace: Trace, target: TargetLike = None, strength: Strength | None = Non
     The sum is taken as one backward sweep: M(v) = a(v) at the last convolution, then
     M(v') = a(v') sum_v w_e M(v) / gamma(v), which is LRP with eps = 0 and the bias left out of the denominator.
     gamma(v) is computed without the bias, not by taking it off: an exact zero would be rounding noise, and divide. A
-    neuron whose gamma is zero within rounding (|gamma| <= ROUNDING sum |w a|) hands nothing down. Max-pooling has one
+    neuron whose gamma is zero within rounding hands nothing down (`divide_beyond_rounding_`). Max-pooling has one
     path, from the winner; average-pooling is a layer of equal weights, and so is a sum where a skip joins; what starts
     it then is the value in which the skip past the last convolution ends.
     `target` has no effect: the measure ends at the last feature maps.
@@ -45,7 +47,7 @@ def phi(trace: Trace, target: TargetLike = None, strength: Strength | None = Non
             trace.values[first].clone(),
             _handed_down,
             _shared,
-            epsilon_opaque(trace, 0.0, bias=False, rounding=ROUNDING),
+            epsilon_opaque(trace, 0.0, bias=False, beyond_rounding=True),
             first,
             strength=strength,
         )
@@ -56,7 +58,7 @@ def _handed_down(stage: Stage, x: Tensor, z: Tensor, relevance: Tensor) -> Tenso
     op = stage.op
     if not isinstance(op, Conv | Dense | Affine | AvgPool):
         return epsilon(stage, x, z, relevance, 0.0, False)
-    share = _divided(relevance, apply(without_bias(op), x), apply(_sizes(op), x.abs()))
+    share = divide_beyond_rounding_(relevance, apply(without_bias(op), x), apply(_sizes(op), x.abs()))
     back = avg_pool_backward(op, x, share) if isinstance(op, AvgPool) else transposed(op, share, x)
     return back.mul_(x)
 
@@ -66,13 +68,8 @@ def _shared(stage: Stage, inputs: tuple[Tensor, ...], z: Tensor, relevance: Tens
         return gradient_to_inputs(stage, inputs, z, relevance)
     first, *rest = inputs
     gamma = sum(rest, first)
-    share = _divided(relevance, gamma, sum((x.abs() for x in rest), first.abs()))
+    share = divide_beyond_rounding_(relevance, gamma, sum((x.abs() for x in rest), first.abs()))
     return [x * share for x in inputs]
-
-
-def _divided(relevance: Tensor, gamma: Tensor, flow: Tensor) -> Tensor:
-    """relevance / gamma; 0 where gamma is so within rounding. flow: the sum of what came in, by size."""
-    return divide_(relevance, gamma.where(gamma.abs() > ROUNDING * flow, 0.0))
 
 
 def _sizes(op: Op) -> Op:

@@ -34,6 +34,11 @@ from vbp.graph.trace import Trace, apply, unpad
 FEW_TAPS = 32  # inputs x kernel height x width, below which a matrix product beats a transposed convolution
 SMALL = 100_000  # values of a frame's map
 
+ROUNDING, CERTAIN = (
+    1e-3,
+    1e-2,
+)  # of a sum's sizes: what single precision says of less is noise, and of more is right
+
 
 def adjoint(op: Op, x: Tensor, grad: Tensor) -> Tensor:
     """The transposed Jacobian of `op` at its input x, applied to grad (shaped as op's output); shaped as x.
@@ -58,6 +63,17 @@ def adjoint(op: Op, x: Tensor, grad: Tensor) -> Tensor:
 def divide_(relevance: Tensor, by: Tensor) -> Tensor:
     """relevance / by in place, and 0 where there is no relevance or nothing to divide by."""
     return relevance.div_(by).nan_to_num_(0.0, 0.0, 0.0)
+
+
+def divide_beyond_rounding_(relevance: Tensor, gamma: Tensor, flow: Tensor) -> Tensor:
+    """relevance / gamma in place, where gamma is more than the rounding of what it is the sum of.
+
+    flow: the sum of the sizes of what gamma is the sum of. Up to ROUNDING of it nothing is handed down, from CERTAIN of it
+    on all, and between the two a part that grows evenly: with one bound, single and double precision would part at each
+    neuron that lies next to it.
+    """
+    part = (gamma.abs() / flow.clamp(min=torch.finfo(flow.dtype).tiny) - ROUNDING) / (CERTAIN - ROUNDING)
+    return divide_(relevance.mul_(part.clamp_(0.0, 1.0)), gamma.where(part > 0, 0.0))
 
 
 def normalise(maps: Tensor, strength: Strength | None = None) -> Tensor:
