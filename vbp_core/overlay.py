@@ -18,7 +18,7 @@ STYLE_TITLES = {"paper": "Paper's red", "heat": "Heat map"}
 GROUNDS = {"picture": "the picture", "black": "black, the mask alone", "grey": "grey, the mask alone"}
 GREY = 110
 OUTLINED = 0.25  # of the largest: what is outlined where no threshold says what is marked
-# On yellow and white lines alike the nearest colour that neither they nor the red come near (tests/unit/test_overlay.py)
+# Bright, as a thin line on a dark road has to be, and in CIELAB at least 45 from what roads and the red look like (test_overlay.py).
 OUTLINE = (0, 255, 255)
 
 

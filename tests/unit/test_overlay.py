@@ -139,3 +139,22 @@ def test_smoothing_never_mixes_scenes_gaps_or_networks():
     smoother, masks = looked([(0, 0.0), (1, 0.05)], of="one network")
     smoother.add(2, int(1e8), IMAGE, masks[0], of="another")
     assert smoother.mask(Overlay(smooth=5))[1] == 1
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        *(
+            (235, 235, 230),
+            (225, 180, 60),
+            (95, 95, 98),
+            (30, 30, 32),
+        ),  # white and yellow lines, asphalt, shade
+        *((190, 205, 225), (90, 110, 60), (255, 0, 0)),  # sky, grass, the mask's red
+        *((240, 90, 30), (175, 48, 49)),  # red half over a yellow line and over asphalt
+    ],
+)
+def test_the_outline_is_of_no_colour_that_a_road_or_the_mask_has(behind: tuple[int, int, int]) -> None:
+    pair = np.array([[OUTLINE, behind]], dtype=np.float32) / 255
+    a, b = cv2.cvtColor(pair, cv2.COLOR_RGB2LAB)[0]
+    assert np.linalg.norm(a - b) > 45  # a difference of 2.3 is seen (Mahy et al. 1994)
