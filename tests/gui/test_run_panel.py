@@ -389,7 +389,11 @@ def test_a_second_network_stays_while_checkpoints_are_clicked_through(qtbot, sho
     for k in (0, len(EPOCHS) - 1):
         click(qtbot, window, k)
         wait_network(qtbot, window, checkpoint_path(run_folder, EPOCHS[k]))
-        qtbot.waitUntil(lambda: window.player.of_second(window.player.shown_frame) is not None, timeout=WAIT)
-        frame = window.player.shown_frame
+        player = window.player
+        qtbot.waitUntil(
+            lambda p=player: p.is_current(p.shown_frame) and p.of_second(p.shown_frame) is not None,
+            timeout=WAIT,
+        )
+        frame = player.shown_frame
         same = frame.result.angle_rad == window.player.of_second(frame).angle_rad
         assert same == (k == 0)
