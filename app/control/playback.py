@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
 
@@ -11,6 +13,7 @@ from vbp.app.player.playback import Player
 from vbp.app.state.marks import Marks
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
+from vbp.readable import count
 from vbp.session.note import nearest_frame
 
 
@@ -96,9 +99,39 @@ class PlaybackControl:
     def go_worst(self) -> None:
         table = self._predictions.table
         frame = table.worst() if table is not None else None
-        if frame is not None:
-            self._player.pause()
-            self._player.seek(frame)
+        if table is None or frame is None:
+            self._offer_rest("No error is known yet: nothing that has a label was predicted")
+            return
+        self._go_to(frame)
+        if not table.known.all():
+            share = math.floor(100 * table.known.mean())
+            part = f"{share} %" if share else "less than 1 %"
+            self._offer_rest(f"The largest error of the {part} of the drive predicted so far")
+
+    def go_wrong(self) -> None:
+        """The next frame to which a classifier gives another class than the true one; round the end."""
+        table = self._predictions.table
+        if table is None or not table.of_classes:
+            self._notice.show_message(
+                "Only of a classifier's frames are there right and wrong ones: E goes to the largest error"
+            )
+            return
+        wrong = table.wrong()
+        if wrong.size:
+            later = wrong[wrong > self._player.target]
+            self._go_to(int(later[0] if later.size else wrong[0]))
+        if not wrong.size or not table.known.all():
+            self._offer_rest(
+                f"{count(wrong.size, 'wrong frame')} of {count(int(table.known.sum()), 'predicted one')}"
+            )
+
+    def _offer_rest(self, text: str) -> None:
+        table = self._predictions.table
+        if table is None or table.known.all() or self._predictions.running:
+            self._notice.show_message(text)
+            return
+        predict = self._actions["predict"].trigger  # a button, as a key may be another's by then
+        self._notice.show_message(text, "info", [("Predict the rest", predict)])
 
     def toggle_predict(self, on: bool) -> None:
         if on:

@@ -146,6 +146,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A("previous-difference", "Marks", "Previous largest difference", ("Ctrl+Shift+D",), "differences.go", -1),
     A("worst", "Marks", "Go to the largest &error", ("E",), "playback.go_worst",
       tip="Go to the largest error of the frames predicted so far"),
+    A("next-wrong", "Marks", "Next w&rong class", ("Shift+E",), "playback.go_wrong",
+      tip="Go to the next frame to which a classifier gives another class than the true one"),
     A("predict", "Analysis", "&Predict the whole drive", ("P",), "playback.toggle_predict",
       tip="Predict every frame in the background, so that the plot is complete; again: stop",
       checkable=True),

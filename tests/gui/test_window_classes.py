@@ -75,6 +75,24 @@ def test_the_whole_drive_and_the_worst_picture(qtbot, window):
     worst = int(np.argmin(told[4:])) + 4
     window.playback.go_worst()
     wait_shown(qtbot, window, worst, masked=True)
+    assert window.notice.message() == "", "all of the drive is known"
+
+
+def test_the_next_wrong_class_and_the_rest_that_is_not_known(qtbot, window):
+    table = window.predictions.table
+    table.labels[:] = table.classes  # of the frames shown so far
+    window.playback.go_wrong()
+    assert window.notice.message().startswith("0 wrong frames of ")
+    [button] = window.notice.actions_shown()
+    button.click()
+    qtbot.waitUntil(lambda: table.known.all() and not window.predictions.running, timeout=4 * WAIT)
+    table.labels[:] = table.classes
+    table.labels[[3, 7]] = 1 - np.minimum(table.classes[[3, 7]], 1)
+    window.player.seek(0)
+    for expected in (3, 7, 3):
+        window.playback.go_wrong()
+        assert window.player.target == expected
+    wait_shown(qtbot, window, 3, masked=True)
 
 
 def test_the_maps_follow_the_target(qtbot, window, settings: Settings):

@@ -149,6 +149,11 @@ class FrameTable:
         known[list(self.gaps)] = True
         return np.asarray(known)
 
+    def wrong(self) -> NDArray[np.int64]:
+        """The frames known so far to which a classifier gives another class than the true one, in their order."""
+        judged = (self.labels >= 0) & (self.classes >= 0)
+        return np.flatnonzero(judged & (self.labels != self.classes)).astype(np.int64)
+
     def worst(self) -> int | None:
         """The frame with the largest error known so far; None where none is."""
         error = np.abs(self.error)
