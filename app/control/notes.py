@@ -74,7 +74,7 @@ class NotesControl(QObject):
     def ask_save(self) -> None:
         """All notes as a table, which the command line writes too."""
         path = self._player.path
-        if path is None:
+        if path is None or self._player.drive is None:
             return
         start = str(path.with_name(f"{path.stem}-notes.csv"))
         name, _ = QFileDialog.getSaveFileName(self._window, "Save the notes as a table", start, FILTER)

@@ -38,6 +38,7 @@ from vbp.app.control.session import SessionControl
 from vbp.app.control.snapshot import SnapshotControl
 from vbp.app.control.source import SourceControl
 from vbp.app.control.spec import SpecControl
+from vbp.app.control.thumbnails import Thumbnails
 from vbp.app.control.view import ViewControl
 from vbp.app.dialogs.quit import QuitQuestion
 from vbp.app.jobs.run_folder import looks_like_run
@@ -195,6 +196,7 @@ class MainWindow(QMainWindow):
         editor = CropEditor(self.picture, self.picture.picture_rect)
         self._centre_box.insertWidget(0, editor.bar)
         self.crop = CropControl(player, self.presenter, settings, notice, editor, self.centralWidget())
+        self.thumbnails = Thumbnails(player, panels.transport.timeline)
         self.playback = PlaybackControl(self, player, marks, self.predictions, settings, actions, notice)
         self.notes = NotesControl(
             self, player, marks, panels.notes, notice, lambda: self.view.toggle_panel("notes", True)
@@ -377,6 +379,7 @@ class MainWindow(QMainWindow):
             self.spec,
             self.second,
             self.differences,
+            self.thumbnails,
         )
         workers = [self.predictions.sampler, *(owner.worker for owner in owners)]
         for worker in workers:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import QObject
 from PySide6.QtGui import QColor
 
 from vbp.app import theme
@@ -16,10 +17,11 @@ from vbp.app.widgets.series import Floats
 FAR = 1e6  # degrees, beyond every plot
 
 
-class NoteMarks:
-    """Of plots that share their time axis."""
+class NoteMarks(QObject):
+    """Of plots that share their time axis; it ends with the first of them."""
 
     def __init__(self, plots: Sequence[Any]) -> None:
+        super().__init__(plots[0])
         self._lines = [pg.PlotCurveItem(connect="pairs") for _ in plots]
         self._bands = [pg.BarGraphItem(x0=[], x1=[], y0=-FAR, y1=FAR) for _ in plots]
         for plot, lines, bands in zip(plots, self._lines, self._bands, strict=True):

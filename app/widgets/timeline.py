@@ -35,6 +35,9 @@ class Timeline(QWidget):
     scrub_started = Signal()
     scrub_finished = Signal()
     marks_changed = Signal(object, object)  # A and B as frames or None, while one is dragged
+    hovered = Signal(
+        int, int
+    )  # the frame at the pointer and its place along the line; -1 for none, or one that is shown
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -260,6 +263,8 @@ class Timeline(QWidget):
             said = self.describe(self.index_at(self._hover)).split("\n")
             said += [note.words for note in self.notes_at(pos) if note.words not in said]
             QToolTip.showText(at, "\n".join(said), self)
+        free = self._hover is not None and self._held is None
+        self.hovered.emit(self.index_at(pos.x()) if free else -1, round(pos.x()))
         self.update()
 
     def notes_at(self, pos: QPointF) -> list[Mark]:
@@ -293,6 +298,7 @@ class Timeline(QWidget):
 
     def leaveEvent(self, event: QEvent) -> None:
         self._hover = None
+        self.hovered.emit(-1, 0)
         self.update()
 
     # -- paint

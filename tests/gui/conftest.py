@@ -70,10 +70,12 @@ def no_sample_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def predictions_are_kept_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def predictions_are_kept_here(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """And not among those of whoever runs the tests."""
-    (tmp_path / "kept").mkdir()
-    monkeypatch.setattr("vbp.frames.kept.folder", lambda: tmp_path / "kept")
+    folder = tmp_path_factory.mktemp("kept")
+    monkeypatch.setattr("vbp.frames.kept.folder", lambda: folder)
 
 
 @pytest.fixture(autouse=True)
