@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,13 @@ from drivemaker import WAIT, settled, wait_shown, write_drive
 from roadmaker import tiny_spec
 from vbp.frames import kept
 from vbp.models.network import build, save_checkpoint
+
+
+@pytest.fixture(autouse=True)
+def predictions_are_kept_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where a test can look into it."""
+    (tmp_path / "kept").mkdir()
+    monkeypatch.setattr("vbp.frames.kept.folder", lambda: tmp_path / "kept")
 
 
 @pytest.fixture
