@@ -281,11 +281,8 @@ class Timeline(QWidget):
 
     def _drag_mark(self, i: int) -> None:
         a, b = self._marks
-        new = (
-            [min(i, b) if b is not None else i, b]
-            if self._held == "a"
-            else [a, i if a is None else max(i, a)]
-        )
+        starts = [i if b is None else min(i, b), b]
+        new = starts if self._held == "a" else [a, i if a is None else max(i, a)]
         if new != self._marks:
             self._marks = new
             self.marks_changed.emit(*new)
