@@ -61,6 +61,7 @@ class Thumbnails(QObject):
             self._kept.move_to_end(frame)
             self._show()
         else:
+            self.label.hide()  # it is of another frame
             height = round(HEIGHT * self._timeline.devicePixelRatioF())
             self.worker.ask(ThumbnailRequest(player.path, player.options, frame, height))
 
