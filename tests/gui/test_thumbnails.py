@@ -23,7 +23,9 @@ def move(window, frame: int) -> None:
 def shown(label) -> np.ndarray:
     image = label.pixmap().toImage().convertToFormat(QImage.Format.Format_RGB888)
     rows = np.frombuffer(image.constBits(), dtype=np.uint8).reshape(image.height(), image.bytesPerLine())
-    return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3)
+    return (
+        rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
+    )  # the image ends here
 
 
 def test_the_frame_at_the_pointer_is_shown_small(qtbot, make_window, drive_folder):
