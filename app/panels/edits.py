@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QGridLayout,
@@ -21,7 +20,8 @@ from PySide6.QtWidgets import (
 from vbp.app import theme
 from vbp.app.widgets.baseline_plot import BaselinePlot
 from vbp.app.widgets.boxes import ComboBox
-from vbp.app.widgets.edit_canvas import BOX, BRUSH, LARGEST, SMALLEST, step_of
+from vbp.app.widgets.edit_canvas import BOX, BRUSH, LARGEST, SMALLEST
+from vbp.app.widgets.undo_keys import UndoKeys
 from vbp.edits.edit import ADJUSTMENTS, FILLS
 from vbp.readable import UNKNOWN, signed
 
@@ -47,7 +47,7 @@ EMPTY = "Erase something in the picture with the brush or the rectangle, and wat
 WARNING = "An edited picture is unlike those of the training: what the network says of it may be, too."
 
 
-class EditPanel(QWidget):
+class EditPanel(UndoKeys):
     """Says what is asked for; shows what it is told."""
 
     tool_chosen = Signal(str)  # "" for none
@@ -55,7 +55,6 @@ class EditPanel(QWidget):
     size_chosen = Signal(int)
     adjusted = Signal(str, float)  # kind, value
     follow_chosen = Signal(bool)
-    stepped = Signal(bool)  # back, or forth again
     marked_wanted = Signal(float, bool)  # the strongest share of the mask; whether all else is to be erased
 
     def __init__(self) -> None:
@@ -114,18 +113,6 @@ class EditPanel(QWidget):
         self.keep.clicked.connect(lambda: self.marked_wanted.emit(self.share.currentData(), True))
         self.show_steps(False, False)
         self.show_result("", math.nan, math.nan, "°")
-
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ShortcutOverride and step_of(event) is not None:
-            event.accept()
-            return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if (back := step_of(event)) is not None:
-            self.stepped.emit(back)
-        else:
-            super().keyPressEvent(event)
 
     def _button(self, text: str) -> QPushButton:
         button = QPushButton(text)

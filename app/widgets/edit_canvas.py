@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 from vbp.app import theme
 from vbp.app.widgets.crop_editor import CORNERS, HANDLE, REACH, Corner, drawn, moved, sized
+from vbp.app.widgets.undo_keys import UndoKeys
 
 BRUSH, BOX = "brush", "rectangle"
 SMALLEST, LARGEST = 2, 150  # of the brush's radius, pixels of the picture
 STEP = 1.5  # pixels of the picture that a stroke's points are apart
 
 
-class EditCanvas(QWidget):
+class EditCanvas(UndoKeys):
     """Coordinates are pixels of the picture.
 
     stroked: the points so far, of the stroke that is being drawn. boxed: the rectangle as it is; new: it was drawn
@@ -27,7 +28,6 @@ class EditCanvas(QWidget):
     stroked = Signal(object)
     boxed = Signal(QRectF, bool)
     done = Signal()
-    stepped = Signal(bool)  # back (Ctrl+Z), or forth again
     sized_by_wheel = Signal(int)
 
     def __init__(self, view: QWidget, picture_rect: Callable[[], QRectF]) -> None:
@@ -152,18 +152,6 @@ class EditCanvas(QWidget):
         self._at = None
         self.update()
 
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ShortcutOverride and step_of(event) is not None:
-            event.accept()
-            return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if (back := step_of(event)) is not None:
-            self.stepped.emit(back)
-        else:
-            super().keyPressEvent(event)
-
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Resize:
             self.setGeometry(self._view.rect())
@@ -191,16 +179,6 @@ class EditCanvas(QWidget):
                 at = _corner(box, corner)
                 painter.drawRect(QRectF(at.x() - HANDLE / 2, at.y() - HANDLE / 2, HANDLE, HANDLE))
         painter.end()
-
-
-def step_of(event: QEvent) -> bool | None:
-    """Whether a key asks for a step back (True) or forth (False); None for another."""
-    if not isinstance(event, QKeyEvent) or event.key() != Qt.Key.Key_Z:
-        return None
-    shift = Qt.KeyboardModifier.ShiftModifier
-    if event.modifiers() & ~shift != Qt.KeyboardModifier.ControlModifier:
-        return None
-    return not event.modifiers() & shift
 
 
 def _corner(box: QRectF, corner: Corner) -> QPointF:

@@ -60,7 +60,7 @@ def test_it_is_the_same_when_it_was_read_back() -> None:
 
 
 def test_what_has_a_default_may_be_left_out() -> None:
-    least = {"format": "vbp export", "version": 1, "drive_path": "d", "options": {}, "model": "NetSVF"}
+    least = {"format": "vbp export", "version": 2, "drive_path": "d", "options": {}, "model": "NetSVF"}
     least |= {"device": "cpu", "output": "a.mp4", "first": 0, "last": 4}
     expected = Job(Path("d"), OpenOptions(), "NetSVF", "cpu", Path("a.mp4"), 0, 4)
     assert Job.from_json(json.dumps(least)) == expected
@@ -78,7 +78,7 @@ def test_what_has_a_default_may_be_left_out() -> None:
         (b"\xff\xfe{}", "no JSON"),
         ("[]", '"format": "vbp export"'),
         (changed(format="vbp session"), '"format": "vbp export"'),
-        (changed(version=2), "of version 2"),
+        (changed(version=1), "of version 1"),
         (changed(version=True), "of version True"),
         (changed(first="3"), 'first of the export\'s job is "3", which is no int'),
         (changed(first=3.0), "first"),

@@ -15,7 +15,7 @@ from vbp.drives.base import OpenOptions
 from vbp.errors import VbpError
 from vbp.overlay import Overlay, Rect
 
-FORMAT, VERSION = "vbp export", 1
+FORMAT, VERSION = "vbp export", 2  # 2: how masks are laid over pictures stands in one place, `overlay`
 
 # name -> what it shows. Any method's name is a panel too: the network's input with that map.
 PANELS: dict[str, str] = {

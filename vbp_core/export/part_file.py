@@ -161,6 +161,6 @@ def _check_free(part: Path, target: Path) -> None:
     except BlockingIOError as error:
         raise VbpError(busy(target)) from error
     except OSError:
-        pass
+        pass  # a file system that knows no locks: nobody can tell
     finally:
         os.close(handle)
