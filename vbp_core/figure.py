@@ -93,7 +93,7 @@ def frame_of(drive: Drive, frame: int) -> FrameResult:
         )
     found = read_frame(drive, frame)
     if found.gap:
-        raise VbpError(f"frame {frame} cannot be shown: {found.gap}")
+        raise VbpError(found.gap)  # a sentence that names the frame
     return found
 
 

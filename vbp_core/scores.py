@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,10 +50,13 @@ def score(actual_rad: NDArray[np.float64], predicted_rad: NDArray[np.float64]) -
 
 def score_words(scores: Scores) -> str:
     """In one line, of at least one frame."""
+    known = (
+        f"correlation {scores.corr:.3f}" if math.isfinite(scores.corr) else "no correlation (nothing varies)"
+    )
     return (
         f"RMSE {scores.rmse_rad:.4f} rad, mean error {scores.bias_deg:+.2f}°, mean |error| {scores.mae_deg:.2f}°, "
         f"half under {scores.median_deg:.2f}°, 95 % under {scores.p95_deg:.2f}°, largest {scores.largest_deg:.2f}°, "
-        f"correlation {scores.corr:.3f} over {scores.frames} labelled frames"
+        f"{known} over {scores.frames} labelled frames"
     )
 
 
