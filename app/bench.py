@@ -46,6 +46,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(QSettings(str(Path(folder) / "vbp.ini"), QSettings.Format.IniFormat))
         window = MainWindow(settings, scheme="dark")
+        window.kept.enabled = False
         window.resize(1280, 720)
         window.show()
         window.repaint()

@@ -36,6 +36,7 @@ class KeptPredictions(QObject):
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
+        self.enabled = True  # False: nothing is read or written, so that a picture or a measurement is the same each time
         self._player, self._predictions = player, predictions
         self._status, self._notice = status, notice
         self._saves: deque[tuple[str, FrameTable]] = deque()
@@ -58,6 +59,8 @@ class KeptPredictions(QObject):
         player.superseded.connect(lambda: status.set_kept(""))
 
     def _request(self, wanted: Wanted | None = None) -> KeepRequest | None:
+        if not self.enabled:
+            return None
         try:
             return KeepRequest(kept.folder(), self._saves, wanted)
         except (OSError, RuntimeError) as error:  # no home, no rights, a full disk: nothing is kept

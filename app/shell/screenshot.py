@@ -38,6 +38,7 @@ def take(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:  # the same picture, whatever the user's settings are
         store = QSettings(str(Path(folder) / "vbp.ini"), QSettings.Format.IniFormat)
         window = MainWindow(Settings(store), scheme=args.scheme or "dark")
+        window.kept.enabled = False
         try:
             window.resize(*(args.size or (1280, 720)))
             window.show()

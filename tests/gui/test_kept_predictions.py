@@ -10,6 +10,7 @@ import pytest
 from drivemaker import WAIT, settled, wait_shown, write_drive
 
 from roadmaker import tiny_spec
+from vbp.app.main import main
 from vbp.frames import kept
 from vbp.models.network import build, save_checkpoint
 
@@ -110,3 +111,10 @@ def test_a_damaged_one_is_no_trouble(qtbot, predicted, make_window, tmp_path, ne
     qtbot.waitUntil(lambda: not window.predictions.running, timeout=4 * WAIT)
     window.end()
     assert kept.load(file.stem, 24, tmp_path / "kept") is not None
+
+
+def test_a_picture_of_the_window_leaves_none(tmp_path, network):
+    folder, out = write_drive(tmp_path / "short", 24), tmp_path / "window.png"
+    assert main([str(folder), "--model", network, "--frame", "20", "--screenshot", str(out)]) == 0
+    assert out.is_file()
+    assert list((tmp_path / "kept").iterdir()) == []
