@@ -11,31 +11,12 @@ from vbp.errors import ModelError
 from vbp.models.factory import load_factory
 from vbp.models.foreign import refuse_foreign
 from vbp.models.formats import format_of
+from vbp.models.known import SPECS
 from vbp.models.network import Network, build, load_checkpoint
-from vbp.models.pilotnet import pilotnet
-from vbp.models.resnet import resnet, resnet200, resnetv2
-from vbp.models.signs import netsign
 from vbp.models.source import NetworkSource
-from vbp.models.spec import NetworkSpec
-from vbp.models.steering import nethvf, netsvf
-from vbp.models.vgg import vgg16
 from vbp.reading import damaged, inside, refuse_pointer
 
 WEIGHTS = Path(__file__).parent / "weights"
-
-# A new network is one line here.
-SPECS: dict[str, Callable[[], NetworkSpec]] = {
-    "NetSVF": netsvf,
-    "NetHVF": nethvf,
-    "NetSign": netsign,
-    "PilotNet": pilotnet,
-    "VGG-16": vgg16,
-    "VGG-16-BN": lambda: vgg16(batch_norm=True),
-    "ResNet-18": lambda: resnet(18),
-    "ResNet-50": lambda: resnet(50),
-    "ResNet-200": resnet200,
-    "ResNetV2-50": resnetv2,
-}
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 
 from roadmaker import tiny_spec, write_drive, write_signs
 from vbp.models.spec import CropRule, NetworkSpec
-from vbp.training import Recipe, Run, train
-from vbp.training.folder import Source
-from vbp.training.loop import Listener
+from vbp.training.folder import Run, Source
+from vbp.training.listener import Listener
+from vbp.training.loop import train
+from vbp.training.recipe import Recipe
 
 # What has randomness and memory of every kind: order, augmentation, dropout, AdamW, the mean of weights.
 RICH = Recipe(

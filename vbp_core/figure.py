@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from vbp.classes import UNKNOWN
 from vbp.drives.base import Drive, Image
-from vbp.engine import Engine
 from vbp.errors import VbpError
 from vbp.explain import METHODS
 from vbp.frames import read_frame, run_frame
@@ -29,6 +29,10 @@ from vbp.results import (
     NetworkResult,
     map_requests,
 )
+
+if TYPE_CHECKING:
+    from vbp.engine import Engine
+
 
 WHITE, INK, QUIET = (255, 255, 255), (25, 25, 25), (105, 105, 105)
 MARGIN, LINE, TEXT = 12, 26, 17

@@ -26,7 +26,7 @@ from vbp.models.network import build, save_checkpoint
 from vbp.session.document import Document, to_text
 from vbp.session.note import Note
 from vbp.simulate import Settings, simulate
-from vbp.training import train
+from vbp.training.loop import train
 from videomaker import scenes, write_video
 
 DBC = (

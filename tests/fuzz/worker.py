@@ -117,7 +117,7 @@ def _spec(path: Path) -> None:
 
 
 def _run(path: Path) -> None:
-    from vbp.training import Run
+    from vbp.training.folder import Run
 
     run = Run(path)
     run.metrics()

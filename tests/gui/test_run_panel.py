@@ -22,8 +22,9 @@ from vbp.app.widgets.checkpoint_strip import CheckpointStrip, Tile, best_grid
 from vbp.app.widgets.line_plot import nice_step
 from vbp.drives.opening import open_drive
 from vbp.engine import Engine
-from vbp.training import Recipe, train
 from vbp.training.folder import Run, Source, checkpoint_path, write_metrics
+from vbp.training.loop import train
+from vbp.training.recipe import Recipe
 from vbp.training.steering import STEERING
 
 EPOCHS = (0.5, 1.0, 2.0)

@@ -15,9 +15,8 @@ from runmaker import example
 from vbp.classes import class_name
 from vbp.drives import open_drive
 from vbp.engine import Engine
-from vbp.training import Run
 from vbp.training.classes import CLASSES
-from vbp.training.folder import write_metrics
+from vbp.training.folder import Run, write_metrics
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from vbp.engine import Engine, open_network
 from vbp.errors import DriveError, VbpError
 from vbp.models.network import build, load_checkpoint
 from vbp.models.signs import SIGNS, netsign
-from vbp.training import Run
 from vbp.training.classes import spec_for_classes, split_tracks
+from vbp.training.folder import Run
 
 # Table 2 of the paper, typed from it row by row: maps, height, width; then the FC sizes.
 TABLE_2 = "16x123x123 16x61x61 24x59x59 24x29x29 32x27x27 32x13x13 48x11x11 48x5x5"

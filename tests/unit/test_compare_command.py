@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-import vbp.cli.compare as command
 from faultmaker import angles_of, follower, road, write
 from vbp.cli import main
 from vbp.demo import demo_drive
@@ -206,7 +205,7 @@ def test_drives_that_say_little(
     if not pictures:
         for path in (drive / "center").iterdir():
             path.write_bytes(b"nothing")
-    monkeypatch.setattr(command, "open_network", lambda source: {"nan": broken}.get(source, follower)())
+    monkeypatch.setattr("vbp.engine.open_network", lambda source: {"nan": broken}.get(source, follower)())
     report = tmp_path / "r.html"
     assert main(call(drive, "a", "b", "--fail-if-worse", "0.2deg", "-o", str(report))) == status
     out = capsys.readouterr()

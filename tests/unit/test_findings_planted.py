@@ -141,8 +141,8 @@ def test_the_command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(command, "Engine", faulty)
-    monkeypatch.setattr(command, "open_network", lambda _: follower())
+    monkeypatch.setattr("vbp.engine.Engine", faulty)
+    monkeypatch.setattr("vbp.engine.open_network", lambda _: follower())
     table = tmp_path / "found.csv"
     call = ["findings", str(drive), "--model", "NetSVF", "--device", "cpu", "--frames", "90:170"]
     assert main([*call, "--json", "--csv", str(table)]) == 0

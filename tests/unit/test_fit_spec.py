@@ -240,9 +240,9 @@ def test_a_specification_that_is_written_is_read_back_as_it_was(tmp_path, spec):
 
 def test_the_command_says_and_writes_what_fits(tmp_path, monkeypatch, capsys, found):
     made, _ = found
-    monkeypatch.setattr("vbp.cli.fit_spec.open_network", lambda source: network())
+    monkeypatch.setattr("vbp.engine.open_network", lambda source: network())
     monkeypatch.setattr("vbp.cli.fit_spec.open_drive", lambda path, options: Spots())
-    monkeypatch.setattr("vbp.cli.fit_spec.fit_spec", lambda *args: made)
+    monkeypatch.setattr("vbp.fitting.search.fit_spec", lambda *args: made)
     out = tmp_path / "net.toml"
     assert main(["fit-spec", "net.h5", "--drive", "drive", "-o", str(out)]) == 0
     text = capsys.readouterr().out
@@ -253,7 +253,7 @@ def test_the_command_says_and_writes_what_fits(tmp_path, monkeypatch, capsys, fo
     assert "--force" in capsys.readouterr().err and out.read_text() == "mine"
     assert main(["fit-spec", "net.h5", "--drive", "drive", "-o", str(out), "--force", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["trials"][0]["colour"] == "bgr" and out.read_text() != "mine"
-    monkeypatch.setattr("vbp.cli.fit_spec.fit_spec", lambda *args: replace(made, fits=False, chance=0.5))
+    monkeypatch.setattr("vbp.fitting.search.fit_spec", lambda *args: replace(made, fits=False, chance=0.5))
     assert main(["fit-spec", "net.h5", "--drive", "drive", "-o", str(tmp_path / "no.toml")]) == 2
     assert (
         "was not written, as nothing fits" in capsys.readouterr().err and not (tmp_path / "no.toml").exists()

@@ -21,8 +21,8 @@ from vbp.explain import METHODS, explain
 from vbp.explain.exported import read_network
 from vbp.graph.operations import Affine, Conv
 from vbp.graph.trace import trace
+from vbp.models.known import SPECS
 from vbp.models.network import Network, build
-from vbp.models.registry import SPECS
 from vbp.models.spec import NetworkSpec
 
 SIDE = 48  # of pictures that are small enough for many methods on a deep network

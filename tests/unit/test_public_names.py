@@ -102,6 +102,8 @@ def test_a_method_says_its_source_its_shape_and_what_it_raises(name):
     assert "[0, 1]" in words if not method.signed else "max |r| = 1" in words
     signature = inspect.signature(method.function)
     assert [*(p.name for p in method.parameters), "strength"] == list(signature.parameters)[2:]
+    for parameter in method.parameters:
+        assert signature.parameters[parameter.name].default == parameter.default
     assert_annotated(method.function)
 
 
@@ -111,7 +113,8 @@ def test_nothing_is_loaded_before_it_is_asked_for():
         "heavy = {'torch', 'numpy', 'cv2', 'av', 'PySide6'}\n"
         "assert vbp.VbpError and 'Engine' in dir(vbp) and not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         "assert vbp.Drive and 'torch' not in sys.modules\n"
-        "assert vbp.METHODS and 'torch' in sys.modules\n"
+        "assert vbp.METHODS and 'torch' not in sys.modules\n"
+        "assert vbp.Engine and 'torch' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from vbp.cli.main import main
 from vbp.errors import ModelError
+from vbp.models.known import SPECS
 from vbp.models.network import build, load_checkpoint
 from vbp.models.published import load_published
-from vbp.models.registry import SPECS
 
 Shapes = dict[str, tuple[int, ...]]
 

@@ -19,8 +19,7 @@ from vbp.drives import open_drive
 from vbp.errors import DriveError, VbpError
 from vbp.reading import damaged, open_file, read_file, read_head, unpack
 from vbp.simulate import load_truth
-from vbp.training import Run
-from vbp.training.folder import METRICS, Config, start_folder
+from vbp.training.folder import METRICS, Config, Run, start_folder
 
 
 def write(path: Path, data: bytes) -> Path:

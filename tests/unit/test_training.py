@@ -14,9 +14,9 @@ import vbp.training.trainer as trainer_module
 from roadmaker import tiny_spec, write_drive
 from runmaker import PLAIN, Stopper, assert_same, sources
 from vbp.models.network import build, load_checkpoint, save_checkpoint
-from vbp.training import Run, train
-from vbp.training.folder import Row
-from vbp.training.loop import Listener
+from vbp.training.folder import Row, Run
+from vbp.training.listener import Listener
+from vbp.training.loop import train
 
 
 @pytest.fixture(scope="module")

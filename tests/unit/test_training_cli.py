@@ -21,8 +21,10 @@ from vbp.cli.train import recipe_of
 from vbp.drives import open_drive
 from vbp.engine import Engine
 from vbp.models.network import build, save_checkpoint
-from vbp.training import Recipe, Run
 from vbp.training.evolution import draw, evolve
+from vbp.training.folder import Run
+from vbp.training.recipe import Recipe
+from vbp.training.steering import STEERING
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +75,13 @@ def test_a_run_says_what_it_did(run: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_options_make_the_recipe() -> None:
     given = {"augment": "all", "checkpoints": "0.1, 2", "test": ["1:2"], "network": "netsvf", "lr": 0.5}
-    assert recipe_of(given) == Recipe(
+    assert recipe_of(given, STEERING) == Recipe(
         augment=("flip", "shift", "light", "shadow", "blur", "noise", "erase"),
         checkpoints=(0.1, 2.0),
         test=("1:2",),
         lr=0.5,
     )
-    assert recipe_of({"augment": "none"}) == recipe_of({}) == Recipe()
+    assert recipe_of({"augment": "none"}, STEERING) == recipe_of({}, STEERING) == Recipe()
     paper = Recipe()
     assert (paper.optimizer, paper.epochs, paper.min_speed, paper.augment) == ("sgd", 32, 5, ())
 

@@ -12,8 +12,9 @@ from roadmaker import tiny_spec, write_drive
 from runmaker import PLAIN, Stopper, in_another_process, sources
 from vbp.errors import VbpError
 from vbp.models.network import load_checkpoint
-from vbp.training import Recipe, Run, train
-from vbp.training.loop import resume
+from vbp.training.folder import Run
+from vbp.training.loop import resume, train
+from vbp.training.recipe import Recipe
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,9 @@ import torch
 from roadmaker import tiny_spec, write_drive
 from runmaker import RICH, Example, Stopper, assert_same, example, in_another_process, sources, weights
 from vbp.errors import VbpError
-from vbp.training import Run, train
-from vbp.training.loop import Listener, resume
+from vbp.training.folder import Run
+from vbp.training.listener import Listener
+from vbp.training.loop import resume, train
 
 
 @pytest.fixture(scope="module", params=["steering", "classes"])

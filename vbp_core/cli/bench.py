@@ -10,22 +10,19 @@ import time
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from vbp.bench.machine import Limits, describe_machine, measure_limits
-from vbp.bench.networks import Work, measure_network
-from vbp.bench.onnx import measure_onnx
-from vbp.bench.pipeline import latency, play_rate, seek_latency
 from vbp.bench.recordings import jpeg_of, read_demo, write_bag, write_h264, write_pictures
-from vbp.bench.report import as_markdown, as_text
-from vbp.bench.targets import results
 from vbp.cli.common import number
 from vbp.cli.main import print_json
-from vbp.devices import pick_device
-from vbp.engine import open_network
 from vbp.errors import VbpError
+
+if TYPE_CHECKING:
+    from vbp.bench.machine import Limits
+    from vbp.bench.networks import Work
+
 
 PARTS = ("networks", "play", "seek", "window", "export", "large", "onnx")
 ONLY_ASKED = ("large", "onnx")
@@ -63,6 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.bench.machine import describe_machine, measure_limits
+    from vbp.bench.networks import measure_network
+    from vbp.bench.onnx import measure_onnx
+    from vbp.bench.pipeline import play_rate, seek_latency
+    from vbp.bench.report import as_markdown, as_text
+    from vbp.bench.targets import results
+    from vbp.devices import pick_device
+    from vbp.engine import open_network
+
     parts = args.part or [p for p in PARTS if p not in ONLY_ASKED]
     if not 0 < args.seconds <= 3600:
         raise VbpError(
@@ -154,6 +160,7 @@ def measure_in_window(
     facts: dict[str, Any], made: Recordings, models: list[str], networks: dict[str, Any], device: str
 ) -> None:
     """Adds to "window", "play" and "seek" of facts."""
+    from vbp.bench.pipeline import latency
     from vbp.bench.window import measure_window
 
     for n, name in enumerate(models):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,12 +12,15 @@ from vbp.cli.common import add_network, chosen_network
 from vbp.cli.main import print_json
 from vbp.drives import OpenOptions, open_drive
 from vbp.drives.base import Image
-from vbp.engine import Engine, describe_device, open_network
 from vbp.errors import VbpError
 from vbp.frames import read_frame
-from vbp.model_check import ModelCheck, check_model
 from vbp.models.spec import NetworkSpec
 from vbp.models.spec_picture import AUTO, ORDER
+
+if TYPE_CHECKING:
+    from vbp.engine import Engine
+    from vbp.model_check import ModelCheck
+
 
 FRAMES = 20
 TRIES = 1000  # of frames that cannot be shown
@@ -33,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.engine import Engine, open_network
+    from vbp.model_check import check_model
+
     network = open_network(chosen_network(args))
     engine = Engine(network, device=args.device)
     found = check_model(engine, _frames(args.drive) if args.drive else ())
@@ -101,6 +107,8 @@ def summary(engine: Engine, found: ModelCheck) -> dict[str, Any]:
 
 
 def print_text(engine: Engine, found: ModelCheck, facts: dict[str, Any]) -> None:
+    from vbp.engine import describe_device
+
     spec = engine.spec
     print(f"{spec.name}, {facts['parameters']:,} parameters, on {describe_device(engine.device)}")
     print(f"in   {_input(spec)}")

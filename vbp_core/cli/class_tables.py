@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from vbp.classes import ClassScores, class_name, labels_for, score_classes, unknown_folders
 from vbp.drives import Drive
 from vbp.errors import VbpError
-from vbp.models.network import Network
+
+if TYPE_CHECKING:
+    from vbp.models.network import Network
+
 
 log = logging.getLogger(__name__)
 LISTED = 10

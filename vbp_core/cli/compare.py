@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +27,17 @@ from vbp.comparing.pair import check_alike, compare_frames
 from vbp.comparing.report import TITLE, html, interval_words, pictures, worth_showing
 from vbp.comparing.summary import Comparison, conclude, lost, numbers, sentences
 from vbp.drives import Drive
-from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
-from vbp.evidence.gather import versions
 from vbp.files import check_target
 from vbp.frames.choosing import choose_frames
 from vbp.frames.running import CACHE_BYTES
-from vbp.models.network import Network
 from vbp.readable import clock, how_long, printable, signed
 from vbp.results import FrameResult
+
+if TYPE_CHECKING:
+    from vbp.engine import Engine
+    from vbp.models.network import Network
+
 
 ROWS = 20  # stretches that are printed; the files hold all
 SEED = 0
@@ -97,6 +99,8 @@ def _limit(text: str) -> tuple[float, str]:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.engine import open_network
+
     began = time.monotonic()
     if len(args.model) != 2:
         raise VbpError(
@@ -185,6 +189,8 @@ def _check_limit(
 
 def _engines(args: argparse.Namespace, networks: list[Network], origins: list[Origin]) -> list[Engine]:
     """One for each network; what is the same network has the same one, which runs once."""
+    from vbp.engine import Engine
+
     engines: list[Engine] = []
     for k, (network, origin) in enumerate(zip(networks, origins, strict=True)):
         twin = next((engines[i] for i in range(k) if origins[i].is_same_as(origin)), None)
@@ -195,6 +201,8 @@ def _engines(args: argparse.Namespace, networks: list[Network], origins: list[Or
 def _facts(
     args: argparse.Namespace, origins: list[Origin], engine: Engine, indices: NDArray[np.int64], began: float
 ) -> dict[str, Any]:
+    from vbp.evidence.gather import versions
+
     names = ["A", "B", *(f"noise floor {k + 1}" for k in range(len(origins) - 2))]
     words = sys.argv[1:]
     return {

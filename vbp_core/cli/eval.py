@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,14 @@ from vbp.cli.common import add_crop, add_frames, add_network, add_source, open_s
 from vbp.cli.main import print_json
 from vbp.drives import Drive
 from vbp.drives.labels import STEERING_RATIO, WHEELBASE_M
-from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
 from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
 from vbp.frames.outcomes import Outcomes
-from vbp.models.network import Network
 from vbp.results import FrameRequest
-from vbp.training.evaluation import evaluate
+
+if TYPE_CHECKING:
+    from vbp.models.network import Network
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.engine import open_network
+    from vbp.training.evaluation import evaluate
+
     network = open_network(args.model)
     with open_source(args) as drive:
         indices = choose_frames(drive, args.frames, args.min_speed)
@@ -65,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, drive: Drive, network: Network, indices: NDArray[np.int64]) -> Outcomes:
+    from vbp.engine import Engine
+
     engine = Engine(network, args.device, crop=args.crop)
     outcomes = Outcomes()
     with closing(run_frames(drive, [engine], FrameRequest(maps=()), indices)) as frames:

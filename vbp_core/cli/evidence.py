@@ -8,24 +8,25 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from vbp.cli.common import add_frames, add_source, open_source, whole_file
 from vbp.cli.main import clean
 from vbp.drives import Drive, open_drive
-from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
-from vbp.evidence import gather as gathering
 from vbp.evidence.outcome import Outcome
-from vbp.evidence.perturbation import REPLACEMENTS
-from vbp.evidence.registry import EXPERIMENTS, Options
+from vbp.evidence.registry import EXPERIMENTS, REPLACEMENTS
 from vbp.evidence.report import html
 from vbp.explain import METHODS
 from vbp.files import check_target
 from vbp.frames.choosing import choose_frames
 from vbp.simulate.truth import Truth, load_truth
+
+if TYPE_CHECKING:
+    from vbp.evidence import gather as gathering
+
 
 FRAMES = 20
 OURS = b"<title>Evidence: "
@@ -93,6 +94,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.engine import Engine, open_network
+    from vbp.evidence import gather as gathering
+    from vbp.evidence.registry import Options
+
     began = time.monotonic()
     if args.output.suffix.lower() not in (".html", ".htm"):
         raise VbpError(f"{args.output} is not a report's name; give a name that ends in .html")
@@ -172,6 +177,8 @@ def _truth(args: argparse.Namespace) -> Truth | None:
 def _frames(
     drive: Drive, text: str | None, min_speed: float | None, truth: Truth | None, count: int
 ) -> list[int]:
+    from vbp.evidence import gather as gathering
+
     chosen = [int(i) for i in choose_frames(drive, text, min_speed)]
     if truth is not None:
         chosen = [i for i in chosen if truth.has(i)]
@@ -183,6 +190,9 @@ def _frames(
 
 
 def _planted(args: argparse.Namespace, job: gathering.Job) -> Outcome:
+    from vbp.engine import open_network
+    from vbp.evidence import gather as gathering
+
     model, source = args.planted
     network, truth = open_network(model), load_truth(source)
     with open_drive(source) as drive, tqdm(total=100.0, unit="%", disable=None, bar_format=BAR) as bar:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vbp.cli.common import add_source, check_png, open_source, write_png
 from vbp.cli.main import print_json
 from vbp.errors import VbpError
 from vbp.readable import printable
 from vbp.results import FrameResult
-from vbp.training.evolution import draw, evolve
-from vbp.training.folder import Checkpoint, Run
+
+if TYPE_CHECKING:
+    from vbp.training.folder import Checkpoint, Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.training.evolution import draw, evolve
+    from vbp.training.folder import Run
+
     check_png(args.output)
     folder = Run(args.run)
     checkpoints = chosen(folder, args.epochs)

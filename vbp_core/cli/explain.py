@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -26,7 +25,6 @@ from vbp.cli.common import (
 )
 from vbp.cli.main import print_json
 from vbp.cli.targets import add_target, check_target, read_settings
-from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
 from vbp.explain import METHODS
 from vbp.frames import run_frames
@@ -65,6 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    import torch
+
+    from vbp.engine import Engine, open_network
+
     methods = list(dict.fromkeys(args.method or ["visualbackprop"]))
     network = open_network(args.model)
     parameters = read_settings(args, methods)

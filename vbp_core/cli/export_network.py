@@ -7,8 +7,6 @@ from pathlib import Path
 
 from vbp.cli.common import add_network, chosen_network
 from vbp.cli.main import print_json
-from vbp.engine import open_network
-from vbp.export.network import write_network
 from vbp.readable import printable
 
 LARGEST = 8192  # pixels along a side
@@ -34,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.engine import open_network
+    from vbp.export.network import write_network
+
     network = open_network(chosen_network(args))
     facts = write_network(network, args.output, args.mask, args.with_preprocessing, args.force)
     if args.json:

@@ -10,7 +10,6 @@ from vbp.cli.common import add_source, check_png, open_source, write_png
 from vbp.cli.main import print_json
 from vbp.cli.overlay import add_overlay, overlay_of
 from vbp.cli.targets import add_target, check_target, read_settings
-from vbp.engine import Engine, open_network
 from vbp.explain import METHODS
 from vbp.figure import side_by_side
 from vbp.overlay import PAPER
@@ -52,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.engine import Engine, open_network
+
     check_png(args.output)
     overlay = overlay_of(args)
     methods = list(dict.fromkeys(args.method or ["visualbackprop", "lrp"]))

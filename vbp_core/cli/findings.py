@@ -22,7 +22,6 @@ from vbp.cli.common import (
 from vbp.cli.export import Reporter
 from vbp.cli.main import print_json
 from vbp.cli.numbers import number
-from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
 from vbp.export.job import Job, Part
 from vbp.export.registry import CLIPS, export
@@ -101,6 +100,8 @@ def _threshold(text: str) -> tuple[str, float]:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.engine import Engine, open_network
+
     given = dict(args.threshold)
     percentile = given.pop("%", None)
     if args.reel is not None and args.reel.suffix.lower() not in CLIPS:  # before a pass of minutes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -11,12 +12,13 @@ from vbp.cli.common import add_network, add_topics, number, seconds, whole_file
 from vbp.cli.main import print_json
 from vbp.cli.network import chosen_network
 from vbp.drives import OpenOptions, open_drive
-from vbp.engine import open_network
 from vbp.errors import VbpError
 from vbp.files import check_target
-from vbp.fitting.results import SpecFit, Trial
-from vbp.fitting.search import fit_spec
 from vbp.models.spec_text import to_toml
+
+if TYPE_CHECKING:
+    from vbp.fitting.results import SpecFit, Trial
+
 
 SHOWN = 12
 
@@ -58,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.engine import open_network
+    from vbp.fitting.search import fit_spec
+
     if args.frames < 20:
         raise VbpError(f"--frames {args.frames} are too few to compare; give 20 or more")
     if args.output is not None:

@@ -8,8 +8,6 @@ from pathlib import Path
 from vbp.cli.common import whole_file
 from vbp.cli.main import print_json
 from vbp.errors import ModelError
-from vbp.models.network import load_checkpoint, save_checkpoint
-from vbp.models.torch7 import import_torch7
 from vbp.readable import printable
 
 
@@ -24,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.models.network import save_checkpoint
+    from vbp.models.torch7 import import_torch7
+
     network = import_torch7(args.source, args.name)
     with whole_file(args.output, is_network, args.source, args.force) as temporary:
         save_checkpoint(network, temporary)
@@ -39,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
 def is_network(path: Path) -> bool:
     """Whether an existing file is empty or a network that vbp wrote."""
+    from vbp.models.network import load_checkpoint
+
     if path.stat().st_size == 0:
         return True
     try:

@@ -6,15 +6,9 @@ import argparse
 from pathlib import Path
 
 from vbp.cli.common import whole_file
-from vbp.cli.import_torch7 import is_network
 from vbp.cli.main import print_json
-from vbp.models.network import save_checkpoint
-from vbp.models.published import load_published
-from vbp.models.registry import SPECS
+from vbp.models.known import PUBLISHED, SPECS
 from vbp.readable import printable
-
-# Those whose weights others publish.
-KINDS = {name: make for name, make in SPECS.items() if make().architecture in ("vgg", "resnet")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="weights by torchvision or timm (.pth, .safetensors), or Torch7 (.t7)",
     )
     parser.add_argument(
-        "--network", required=True, choices=list(KINDS), metavar="NAME", help=f"one of: {', '.join(KINDS)}"
+        "--network", required=True, choices=PUBLISHED, metavar="NAME", help=f"one of: {', '.join(PUBLISHED)}"
     )
     parser.add_argument(
         "-o", "--output", required=True, type=Path, metavar="FILE.safetensors", help="the file to write"
@@ -37,7 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    network, how = load_published(args.source, KINDS[args.network](), args.name)
+    from vbp.cli.import_torch7 import is_network
+    from vbp.models.network import save_checkpoint
+    from vbp.models.published import load_published
+
+    network, how = load_published(args.source, SPECS[args.network](), args.name)
     with whole_file(args.output, is_network, args.source, args.force) as temporary:
         save_checkpoint(network, temporary, half=args.half)
     spec = network.spec

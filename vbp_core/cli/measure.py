@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,6 @@ from tqdm import tqdm
 from vbp.cli.common import add_frames, add_network, add_source, open_source
 from vbp.cli.main import print_json
 from vbp.drives import Drive
-from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
 from vbp.explain import METHODS
 from vbp.frames import run_frames
@@ -24,6 +24,9 @@ from vbp.overlay import Rect
 from vbp.results import FrameRequest, map_requests
 from vbp.simulate.measure import shares
 from vbp.simulate.truth import load_truth
+
+if TYPE_CHECKING:
+    from vbp.engine import Engine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.engine import Engine, open_network
+
     truth = load_truth(args.source)
     network = open_network(args.model)
     with open_source(args) as drive:

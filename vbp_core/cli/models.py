@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 
 from vbp.cli.main import print_json
-from vbp.engine import open_network
-from vbp.models.registry import SPECS, available
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +12,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.engine import open_network
+    from vbp.models.known import SPECS
+    from vbp.models.registry import available
+
     rows = []
     for entry in available():
         # Without weights there is nothing to read, and large networks take a while to make.

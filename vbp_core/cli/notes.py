@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 from tqdm import tqdm
@@ -15,7 +16,6 @@ from tqdm import tqdm
 from vbp.cli.common import whole_file
 from vbp.cli.main import print_json
 from vbp.drives import Drive, open_drive
-from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
 from vbp.evidence.report import page
 from vbp.explain import METHODS
@@ -28,6 +28,10 @@ from vbp.session.document import Document, load
 from vbp.session.fingerprint import fingerprint
 from vbp.session.note import Note, placed
 from vbp.session.table import write_notes
+
+if TYPE_CHECKING:
+    from vbp.engine import Engine
+
 
 METHOD = "visualbackprop"
 WIDTH = 480  # pixels of a picture
@@ -102,6 +106,8 @@ def _say(args: argparse.Namespace, opened: Opened) -> None:
 
 def report(opened: Opened, device: str = "auto") -> str:
     """The page: each note with the picture where it begins (and ends) under its mask, and the angles there."""
+    from vbp.engine import Engine, open_network
+
     drive, document = opened.drive, opened.document
     name = document.networks[0] if document.networks else "NetSVF"
     if NetworkSource.parse(name).is_factory:

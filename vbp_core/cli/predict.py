@@ -25,7 +25,6 @@ from vbp.cli.common import (
     whole_file,
 )
 from vbp.cli.main import print_json
-from vbp.engine import Engine, open_network
 from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
 from vbp.frames.outcomes import Outcomes
@@ -56,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.engine import Engine, open_network
+
     network = open_network(args.model)
     with open_source(args) as drive:
         indices = choose_frames(drive, args.frames, args.min_speed)

@@ -8,24 +8,31 @@ import os
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from tqdm import tqdm
 
 from vbp.cli.common import add_topics, number, seconds
 from vbp.cli.main import print_json
 from vbp.errors import VbpError
-from vbp.models.network import load_checkpoint
-from vbp.models.registry import SPECS
+from vbp.models.known import SPECS
 from vbp.models.spec import NetworkSpec
 from vbp.readable import printable
-from vbp.training.classes import CLASSES
-from vbp.training.folder import LAST, Row, Run, Source
-from vbp.training.loop import Listener, resume, train
-from vbp.training.recipe import AUGMENTATIONS, CHECKPOINTS, LEARNING_RATES, OPTIMIZERS, SCHEDULES, Recipe
-from vbp.training.steering import STEERING
-from vbp.training.task import Task, task_of
+from vbp.training.listener import Listener
+from vbp.training.recipe import (
+    AUGMENTATIONS,
+    CHECKPOINTS,
+    CLASS_EPOCHS,
+    LEARNING_RATES,
+    OPTIMIZERS,
+    SCHEDULES,
+    Recipe,
+)
+
+if TYPE_CHECKING:
+    from vbp.training.folder import Row, Run
+    from vbp.training.task import Task
+
 
 DEFAULT = Recipe()
 
@@ -74,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     recipe = parser.add_argument_group("recipe (the paper's by default)")
     recipe.add_argument(
-        "--epochs", type=number, metavar="E", help=f"{STEERING.epochs:g}; of classes {CLASSES.epochs:g}"
+        "--epochs", type=number, metavar="E", help=f"{DEFAULT.epochs:g}; of classes {CLASS_EPOCHS:g}"
     )
     recipe.add_argument("--optimizer", choices=OPTIMIZERS, help=DEFAULT.optimizer)
     rates = ", ".join(f"{v:g} for {k}" for k, v in LEARNING_RATES.items())
@@ -111,6 +118,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.training.folder import Run
+    from vbp.training.loop import resume
+    from vbp.training.task import task_of
+
     given: dict[str, Any] = vars(args)
     as_json = bool(given.pop("json", False))
     keep = bool(given.pop("keep_frames", False))
@@ -133,6 +144,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(given: dict[str, Any]) -> None:
     """What every new run needs. Raises VbpError."""
+    import torch
+
     if not given["sources"]:
         raise VbpError("give the recordings to learn from, or --resume RUN")
     if "output" not in given:
@@ -147,6 +160,10 @@ def _check(given: dict[str, Any]) -> None:
 
 
 def _begin(given: dict[str, Any], spec: NetworkSpec, device: str, keep: bool, bars: Listener) -> Run:
+    from vbp.training.folder import Source
+    from vbp.training.loop import train
+    from vbp.training.task import task_of
+
     task = task_of(spec)
     if unused := sorted(
         f"--{name.removesuffix('_s').replace('_', '-')}"
@@ -178,6 +195,8 @@ def _begin(given: dict[str, Any], spec: NetworkSpec, device: str, keep: bool, ba
 
 def _spec(given: dict[str, Any]) -> NetworkSpec:
     """The network by name, or that of the checkpoint to start from."""
+    from vbp.models.network import load_checkpoint
+
     name = given.get("network")
     if name is None:
         return load_checkpoint(given["init"]).spec
@@ -197,7 +216,7 @@ def _spec(given: dict[str, Any]) -> NetworkSpec:
     return makers[name.lower()](rows)
 
 
-def recipe_of(given: dict[str, Any], task: Task = STEERING) -> Recipe:
+def recipe_of(given: dict[str, Any], task: Task) -> Recipe:
     """The recipe that the options given make; the rest is the paper's. Raises VbpError."""
     names = {f.name for f in fields(Recipe)}
     values = {"epochs": task.epochs} | {k: v for k, v in given.items() if k in names}
@@ -218,6 +237,8 @@ def recipe_of(given: dict[str, Any], task: Task = STEERING) -> Recipe:
 
 
 def _report(run: Run, as_json: bool) -> None:
+    from vbp.training.folder import LAST
+
     rows, task = run.metrics(), run.config.task
     last = rows[-1]
     choose_best = max if task.higher_is_better else min

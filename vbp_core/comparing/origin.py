@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vbp.models.network import Network
 from vbp.models.source import NetworkSource
+
+if TYPE_CHECKING:
+    from vbp.models.network import Network
+
 
 NAMES = ("model", "weights", "spec")
 

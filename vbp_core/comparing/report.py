@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from vbp.comparing.moments import KINDS, peak_words, unit_of
 from vbp.comparing.pair import REQUEST, Compared, Floats
 from vbp.comparing.summary import Comparison, row_of, sentences
 from vbp.drives.base import Drive
-from vbp.engine import Engine
 from vbp.evidence.outcome import Plot, Series, Table
 from vbp.evidence.plots import svg
 from vbp.evidence.report import bullets, definitions, gallery, jpeg, page, table_html
@@ -23,6 +22,10 @@ from vbp.findings.finding import Finding
 from vbp.frames import read_frame, run_frame
 from vbp.overlay import blend
 from vbp.readable import UNKNOWN, clock, count, how_long, printable, signed
+
+if TYPE_CHECKING:
+    from vbp.engine import Engine
+
 
 SHOWN = 12  # stretches with pictures
 OF_EACH = 3  # kind, at least, where there are so many

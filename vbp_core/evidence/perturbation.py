@@ -21,7 +21,6 @@ SHARES = (0.25, 0.5, 0.75, 0.9, 0.97)
 FRAMES = 12
 ENOUGH = 4  # frames that an interval needs
 RANDOM = 2  # orders of each frame
-REPLACEMENTS = ("mean", "noise")
 
 
 def region_values(relevance: NDArray[np.floating], side: int = SIDE) -> NDArray[np.float64]:

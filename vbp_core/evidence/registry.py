@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from vbp.evidence import ground_truth, perturbation, randomisation, recovery, theory
 from vbp.evidence.outcome import Outcome, Tick
-from vbp.evidence.subject import Subject
 from vbp.simulate.truth import Truth
+
+if TYPE_CHECKING:  # which experiments there are is asked for without torch, which takes seconds to load
+    from vbp.evidence.subject import Subject
+
+REPLACEMENTS = ("mean", "noise")  # for the pixels that an experiment takes away
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,11 @@ class Experiment:
     needs_truth: bool = False
 
 
+def _file(name: str) -> Any:
+    """A file of this package, loaded when an experiment is run."""
+    return import_module(f"vbp.evidence.{name}")
+
+
 EXPERIMENTS: dict[str, Experiment] = {
     e.name: e
     for e in (
@@ -40,35 +50,35 @@ EXPERIMENTS: dict[str, Experiment] = {
             "perturbation",
             "Region perturbation, deletion and insertion",
             "Samek et al. 2016, section III; Petsiuk et al. 2018",
-            lambda subject, options, tick: perturbation.run(subject, tick, options.replacement),
-            lambda subject, options: perturbation.cost(subject),
+            lambda subject, options, tick: _file("perturbation").run(subject, tick, options.replacement),
+            lambda subject, options: _file("perturbation").cost(subject),
         ),
         Experiment(
             "randomisation",
             "Does the map depend on the weights?",
             "Adebayo et al. 2018, section 3",
-            lambda subject, options, tick: randomisation.run(subject, tick),
-            lambda subject, options: randomisation.cost(subject),
+            lambda subject, options, tick: _file("randomisation").run(subject, tick),
+            lambda subject, options: _file("randomisation").cost(subject),
         ),
         Experiment(
             "recovery",
             "Does the map show the decision or recover the image?",
             "Nie, Zhang and Patel 2018",
-            lambda subject, options, tick: recovery.run(subject, tick, options.training),
-            lambda subject, options: recovery.cost(subject, options.training),
+            lambda subject, options, tick: _file("recovery").run(subject, tick, options.training),
+            lambda subject, options: _file("recovery").cost(subject, options.training),
         ),
         Experiment(
             "theory",
             "VisualBackProp against phi and LRP",
             "Bojarski et al. 2016, Remark 1 and Lemma 3",
-            lambda subject, options, tick: theory.run(subject, tick),
-            lambda subject, options: theory.cost(subject),
+            lambda subject, options, tick: _file("theory").run(subject, tick),
+            lambda subject, options: _file("theory").cost(subject),
         ),
         Experiment(
             "truth",
             "Against the ground truth",
             "vbp simulate; pointing game of Zhang et al. 2016",
-            lambda subject, options, tick: ground_truth.run(subject, tick, _known(options.truth)),
+            lambda subject, options, tick: _file("ground_truth").run(subject, tick, _known(options.truth)),
             lambda subject, options: 1.0,
             needs_truth=True,
         ),

@@ -6,17 +6,18 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
 from vbp.evidence.outcome import Outcome, Table, figure
 from vbp.evidence.plots import svg
-from vbp.evidence.registry import EXPERIMENTS
-from vbp.evidence.subject import Subject
 from vbp.explain.registry import METHODS
 from vbp.overlay import blend, grey_to_rgb
-from vbp.preprocess import to_display_rgb
+
+if TYPE_CHECKING:
+    from vbp.evidence.subject import Subject
+
 
 THUMB = 320  # pixels wide
 
@@ -34,6 +35,8 @@ class Part:
 
 def pictures(subject: Subject) -> list[tuple[str, bytes]]:
     """The frame in the middle with the map of each method over it, as JPEG."""
+    from vbp.preprocess import to_display_rgb
+
     n = (
         subject.some(1)[0]
         if len(subject) == 1
@@ -59,6 +62,8 @@ def jpeg(image: Any) -> bytes:
 
 def html(facts: dict[str, Any], parts: Sequence[Part], planted: Outcome | None) -> str:
     """The whole page. facts: what made it, as in the JSON."""
+    from vbp.evidence.registry import EXPERIMENTS
+
     colours = {method.title: k for k, method in enumerate(METHODS.values())}
     body = [
         "<h1>Faithfulness of the maps</h1>",

@@ -1,4 +1,7 @@
-"""The methods by name. A new one is one file and one entry here."""
+"""The methods by name. A new one is one file and one entry here.
+
+The defaults of the parameters are those of the functions, which a test holds.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +9,18 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from inspect import signature
-
-from torch import Tensor
+from typing import TYPE_CHECKING, cast
 
 from vbp.errors import ExplainError, OpaqueLayerError
-from vbp.explain.deconvnet import deconvnet
-from vbp.explain.fbi import KEEP, TAU, fbi
-from vbp.explain.grad_cam import grad_cam
-from vbp.explain.gradient_input import gradient_input
-from vbp.explain.guided_backprop import guided_backprop
-from vbp.explain.lrp import EPS, lrp
-from vbp.explain.lrp_alpha_beta import (
-    ALPHA,
-    COMPOSITE_ALPHA,
-    COMPOSITE_EPS,
-    lrp_alpha_beta,
-    lrp_composite,
-)
-from vbp.explain.occlusion import SIZE, occlusion
-from vbp.explain.phi import phi
-from vbp.explain.saliency import saliency
-from vbp.explain.target import TargetLike
-from vbp.explain.visualbackprop import visualbackprop
-from vbp.graph.strength import Strength
-from vbp.graph.trace import Trace
+
+if TYPE_CHECKING:  # torch takes seconds to load, and which methods there are is asked for without it
+    from torch import Tensor
+
+    from vbp.explain.target import TargetLike
+    from vbp.graph.strength import Strength
+    from vbp.graph.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -77,17 +67,23 @@ class Method:
 
     It may take a `strength`, too, which it tells by what it divides.
 
+    place: "FILE.FUNCTION" of this package.
     source: the paper, for people. targeted: False where the target has no effect. slow: seconds a frame, not milliseconds.
     """
 
     name: str
     title: str
-    function: Callable[..., Tensor]
+    place: str
     signed: bool = False
     parameters: tuple[Parameter, ...] = ()
     source: str = ""
     targeted: bool = True
     slow: bool = False
+
+    @cached_property
+    def function(self) -> Callable[..., Tensor]:
+        file, name = self.place.split(".")
+        return cast("Callable[..., Tensor]", getattr(import_module(f"vbp.explain.{file}"), name))
 
     @cached_property
     def says_strength(self) -> bool:
@@ -112,54 +108,54 @@ METHODS: dict[str, Method] = {
         Method(
             "visualbackprop",
             "VisualBackProp",
-            visualbackprop,
+            "visualbackprop.visualbackprop",
             source="Bojarski et al. 2016, section 3",
             targeted=False,
         ),
         Method(
             "lrp",
             "LRP",
-            lrp,
+            "lrp.lrp",
             signed=True,
-            parameters=(Parameter("eps", "eps", EPS, 1e-4, 1e4, log=True), _BIAS),
+            parameters=(Parameter("eps", "eps", 100.0, 1e-4, 1e4, log=True), _BIAS),
             source="Samek et al. 2016, Eq. 6",
         ),
         Method(
             "lrp-alpha-beta",
             "LRP alpha-beta",
-            lrp_alpha_beta,
+            "lrp_alpha_beta.lrp_alpha_beta",
             signed=True,
-            parameters=(Parameter("alpha", "alpha", ALPHA, 1, 5), _BIAS),
+            parameters=(Parameter("alpha", "alpha", 2.0, 1, 5), _BIAS),
             source="Bach et al. 2015, Eq. 60",
         ),
         Method(
             "lrp-composite",
             "LRP composite",
-            lrp_composite,
+            "lrp_alpha_beta.lrp_composite",
             signed=True,
             parameters=(
-                Parameter("alpha", "alpha", COMPOSITE_ALPHA, 1, 5),
-                Parameter("eps", "eps", COMPOSITE_EPS, 1e-4, 1e4, log=True),
+                Parameter("alpha", "alpha", 1.0, 1, 5),
+                Parameter("eps", "eps", 0.01, 1e-4, 1e4, log=True),
             ),
             source="Kohlbrenner et al. 2020, LRP-CMP",
         ),
-        Method("phi", "phi", phi, signed=True, source="Bojarski et al. 2016, Lemma 3", targeted=False),
+        Method("phi", "phi", "phi.phi", signed=True, source="Bojarski et al. 2016, Lemma 3", targeted=False),
         Method(
             "fbi",
             "Forward-Backward",
-            fbi,
+            "fbi.fbi",
             signed=True,
             parameters=(
                 Parameter(
                     "tau",
                     "tau",
-                    TAU,
+                    10.0,
                     0.01,
                     1e3,
                     log=True,
                     tip="products with the forward activation up to this are dropped",
                 ),
-                Parameter("keep", "maps", KEEP, 0.05, 1, tip="share of the maps that is kept"),
+                Parameter("keep", "maps", 0.5, 0.05, 1, tip="share of the maps that is kept"),
                 Parameter("every", "each layer", 1, 0, 1, switch=True, tip="maps are chosen in every layer"),
                 Parameter(
                     "relative", "tau in ‰", 1, 0, 1, switch=True, tip="tau is in ‰ of the layer's largest"
@@ -167,37 +163,41 @@ METHODS: dict[str, Method] = {
             ),
             source="Forward-Backward Interpretability",
         ),
-        Method("saliency", "Saliency", saliency, source="Simonyan et al. 2014, section 3"),
+        Method("saliency", "Saliency", "saliency.saliency", source="Simonyan et al. 2014, section 3"),
         Method(
             "gradient-input",
             "Gradient × input",
-            gradient_input,
+            "gradient_input.gradient_input",
             signed=True,
             source="Shrikumar et al. 2016, section 2",
         ),
         Method(
-            "deconvnet", "DeconvNet", deconvnet, signed=True, source="Zeiler and Fergus 2014, section 2.1"
+            "deconvnet",
+            "DeconvNet",
+            "deconvnet.deconvnet",
+            signed=True,
+            source="Zeiler and Fergus 2014, section 2.1",
         ),
         Method(
             "guided-backprop",
             "Guided Backprop",
-            guided_backprop,
+            "guided_backprop.guided_backprop",
             signed=True,
             source="Springenberg et al. 2015, section 3.4",
         ),
         Method(
             "grad-cam",
             "Grad-CAM",
-            grad_cam,
+            "grad_cam.grad_cam",
             parameters=(Parameter("back", "layers back", 0, 0, 9, whole=True),),
             source="Selvaraju et al. 2017, Eq. 1 and 2",
         ),
         Method(
             "occlusion",
             "Occlusion",
-            occlusion,
+            "occlusion.occlusion",
             signed=True,
-            parameters=(Parameter("size", "patch", SIZE, 8, 96, whole=True),),
+            parameters=(Parameter("size", "patch", 32.0, 8, 96, whole=True),),
             source="Zeiler and Fergus 2014, section 4.2",
             slow=True,
         ),

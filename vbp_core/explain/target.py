@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeAlias
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, TypeAlias
 
 from vbp.errors import ExplainError
+
+if TYPE_CHECKING:  # which targets there are is asked for without torch, which takes seconds to load
+    from torch import Tensor
 
 KINDS = ("output", "negative", "magnitude", "error", "error-magnitude", "class")
 
@@ -95,29 +95,29 @@ def gradient(output: Tensor, target: TargetLike) -> Tensor:
     read, by = _reading(output, chosen)
     v = chosen.sign * read
     if chosen.kind == "negative":
-        slope = -torch.ones_like(v)
+        slope = -v.new_ones(v.shape)
     elif chosen.kind == "magnitude":
         slope = v.sign()
     elif chosen.kind == "error":
-        slope = torch.where(_driven(chosen, v).isfinite(), -1.0, 0.0).to(v.dtype)
+        slope = -_driven(chosen, v).isfinite().to(v.dtype)
     elif chosen.kind == "error-magnitude":
         slope = (v - _driven(chosen, v)).nan_to_num(0.0).sign()
     else:
-        slope = torch.ones_like(v)
+        slope = v.new_ones(v.shape)
     return by * (chosen.sign * slope)[:, None]
 
 
 def _reading(output: Tensor, target: Target) -> tuple[Tensor, Tensor]:
     """What the outputs say, (N,), and how much each of them raises it, (N, outputs)."""
-    index, by = index_of(output, target), torch.zeros_like(output)
+    index, by = index_of(output, target), output.new_zeros(output.shape)
     if not target.bins:
         return output.gather(1, index).squeeze(1), by.scatter_(1, index, 1.0)
     first = target.index or 0
-    centres = torch.as_tensor(target.bins, dtype=output.dtype, device=output.device)
+    centres = output.new_tensor(target.bins)
     if target.largest:
         likeliest = centres[index.squeeze(1) - first]
-        return likeliest, by.scatter_(1, index, torch.where(likeliest < 0, -1.0, 1.0).to(by.dtype)[:, None])
-    shares = torch.softmax(output[:, first : first + len(centres)], 1)
+        return likeliest, by.scatter_(1, index, (1.0 - 2.0 * (likeliest < 0).to(by.dtype))[:, None])
+    shares = output[:, first : first + len(centres)].softmax(1)
     mean = (shares * centres).sum(1)
     by[:, first : first + len(centres)] = shares * (centres - mean[:, None])
     return mean, by
@@ -134,6 +134,8 @@ def relevance(output: Tensor, target: TargetLike) -> Tensor:
 
 def index_of(output: Tensor, target: Target) -> Tensor:
     """Which output of each frame, (N, 1) int64; of bins the likeliest. Raises ExplainError for one that is not there."""
+    import torch
+
     n, outputs = output.shape
     if target.bins:
         first, last = target.index or 0, (target.index or 0) + len(target.bins)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vbp.drives.base import Drive
 from vbp.drives.holes import find_holes, played_ns
-from vbp.engine import Engine
 from vbp.errors import VbpError
 from vbp.explain.registry import METHODS, Parameter
 from vbp.explain.target import parse_target
-from vbp.export.frames import map_of
 from vbp.export.job import LAYOUTS, PANELS, Settings
 from vbp.frames.strengths import Usual
+
+if TYPE_CHECKING:
+    from vbp.engine import Engine
+
 
 TITLES = {"plain": "Camera", "maps": "Feature maps and masks, layer by layer"}
 SMALLEST, LARGEST = 160, 7680
@@ -80,6 +83,8 @@ def facts_of(
 
 def title_of(panel: str, settings: Settings, of_classes: bool = False) -> str:
     """What a panel shows: the method, its numbers and what it explains, where they are not the default."""
+    from vbp.export.frames import map_of
+
     if (shown := map_of(settings, panel)) is None or panel == "maps":
         return TITLES[panel]
     method, given = METHODS[shown.method], dict(shown.parameters)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,6 @@ from vbp.drives.base import Drive
 from vbp.drives.opening import open_drive
 from vbp.edits import Edits
 from vbp.edits.edit import NONE
-from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
 from vbp.explain.registry import METHODS
 from vbp.export.job import Job, Settings
@@ -24,6 +24,10 @@ from vbp.frames.running import CACHE_BYTES
 from vbp.frames.sampling import drive_usual
 from vbp.frames.strengths import Usual
 from vbp.results import VBP, FrameRequest, FrameResult, MapRequest
+
+if TYPE_CHECKING:
+    from vbp.engine import Engine
+
 
 log = logging.getLogger(__name__)
 MASKED = {"camera": VBP, "maps": VBP}  # panels that show a method without bearing its name
@@ -125,6 +129,8 @@ class Source:
 @contextmanager
 def open_source(job: Job) -> Iterator[Source]:
     """Open what a job names. Raises VbpError, also where the drive does not have the job's frames."""
+    from vbp.engine import Engine, open_network
+
     network = open_network(job.model)
     with open_drive(job.drive_path, job.options) as drive:
         for part in job.parts or (job,):

@@ -21,7 +21,7 @@ from vbp.models.spec import NetworkSpec
 from vbp.training.augment import Draws, augment
 from vbp.training.choosing import Chosen
 from vbp.training.files import write_json
-from vbp.training.recipe import AUGMENTATIONS, Recipe
+from vbp.training.recipe import AUGMENTATIONS, CLASS_EPOCHS, Recipe
 
 CLASSES_FILE = "classes.json"
 TRACK = re.compile(r"(\d+)_\d+")
@@ -33,7 +33,7 @@ class Classes:
     target, nouns = "label", "pictures"
     columns = ("test_loss", "test_accuracy")
     metric, higher_is_better = "test_accuracy", True
-    epochs = 100.0
+    epochs = CLASS_EPOCHS
     augmentations = tuple(name for name in AUGMENTATIONS if name != "flip")
     unused_options = "camera angle_unit angle_sign steering speed max_gap min_speed test test_gap_s rows shift_angle angle_weighting"
     row_text = "held out: loss {test_loss:.4f}, {test_accuracy:.1%} right"

@@ -23,31 +23,16 @@ from vbp.training.board import MISSING, Board
 from vbp.training.choosing import Chosen
 from vbp.training.fast import bfloat16_is_fast, keep_memory
 from vbp.training.files import clear_parts, reporting_disk_errors
-from vbp.training.folder import Config, Row, Run, Source, start_folder
+from vbp.training.folder import Config, Run, Source, start_folder
 from vbp.training.frames import decode, is_decoded, load
 from vbp.training.group import Group, joined
+from vbp.training.listener import Listener
 from vbp.training.recipe import Recipe
 from vbp.training.task import task_of
 from vbp.training.trainer import Trainer
 
 FRAMES = "frames"
 SAVE_EVERY_S = 120.0
-
-
-class Listener:
-    """What a run reports while it trains; a subclass shows it."""
-
-    def say(self, text: str) -> None:
-        """One sentence that a user should know."""
-
-    def decoded(self, done: int, total: int) -> None:
-        """Frames prepared so far."""
-
-    def stepped(self, step: int, steps: int, epoch: float, loss: float) -> None:
-        """Steps done. loss: of the batch, as `Row.train_loss`."""
-
-    def measured(self, row: Row) -> None:
-        """A row of metrics was written."""
 
 
 def train(

@@ -12,6 +12,7 @@ OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "cosine", "onecycle")
 PRECISIONS = ("auto", "float32", "bfloat16")
 AUGMENTATIONS = ("flip", "shift", "light", "shadow", "blur", "noise", "erase")
+CLASS_EPOCHS = 100.0  # of a classifier, where nothing is said
 CHECKPOINTS = (0.1, 0.5, 1.0, 4.0, 16.0, 32.0)  # Figures 5 and 14
 
 # The paper names neither; these learn at the default batch without diverging (RMSE of held-out frames).
