@@ -67,13 +67,13 @@ class Method:
 
     It may take a `strength`, too, which it tells by what it divides.
 
-    place: "FILE.FUNCTION" of this package.
+    place: the function, or where it stands in this package, "FILE.FUNCTION": it is loaded when it runs.
     source: the paper, for people. targeted: False where the target has no effect. slow: seconds a frame, not milliseconds.
     """
 
     name: str
     title: str
-    place: str
+    place: str | Callable[..., Tensor]
     signed: bool = False
     parameters: tuple[Parameter, ...] = ()
     source: str = ""
@@ -82,6 +82,8 @@ class Method:
 
     @cached_property
     def function(self) -> Callable[..., Tensor]:
+        if callable(self.place):
+            return self.place
         file, name = self.place.split(".")
         return cast("Callable[..., Tensor]", getattr(import_module(f"vbp.explain.{file}"), name))
 
