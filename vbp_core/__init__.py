@@ -76,6 +76,10 @@ _MODULE_OF = {
 # this is for what that has not thought of: 200 MB as RGB.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**26))
 
+# OpenMP reads this when torch is loaded, so import vbp before torch. By default its threads spin while they wait for each
+# other: beside a busy process, or the window's own threads, that costs half of the frames and more.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # Importing a package binds its name here, the first time: before the function of that name, so that the function stays.
 import_module("vbp.explain")
 

@@ -24,14 +24,6 @@ def lower_priority(niceness: int = 10) -> None:
             log.debug("the system keeps the thread's priority")
 
 
-def let_openmp_sleep() -> None:
-    """Let OpenMP's threads sleep while they wait for each other. Works only before torch is imported.
-
-    By default they spin; beside the window's own threads on two cores that cost half the frames and more.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
 def compute_alone() -> None:
     """Let torch use no other thread for what the calling thread computes.
 

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vbp.app.player.threads import let_openmp_sleep
 from vbp.drives.base import OpenOptions
 from vbp.ends import answered_by, leave
 from vbp.session.document import FIRST_SUFFIX, SUFFIX
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 def prepare_qt() -> None:
     """What must be so before a QApplication is made and torch is imported."""
-    let_openmp_sleep()
     if sys.platform == "win32":
         import torch  # noqa: F401  # after Qt, its libraries do not load there
     import cv2  # noqa: F401  # now, as it points these to its own Qt 5 when it is imported

@@ -21,7 +21,6 @@ if (
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
 os.environ.pop("QT_QPA_FONTDIR", None)
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the program does, before torch comes
 
 from cameramaker import PICTURE, shown
 from drivemaker import WAIT, our_threads, settled, wait_shown, write_drive

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +16,8 @@ import pytest
 import torch
 
 from roadmaker import tiny_spec
+from vbp.bench import beside
+from vbp.bench.busy import busy_process
 from vbp.bench.machine import Limits
 from vbp.bench.networks import Folded, captum_lrp, forward_work, lrp_work, transposed_mask
 from vbp.bench.onnx import measure_onnx
@@ -214,3 +219,43 @@ def test_what_the_mask_costs_under_onnx_runtime(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(VbpError, match="pip install onnxruntime"):
         measure_onnx([network], picture, 0.0)
+
+
+def test_what_is_left_beside_a_busy_process(monkeypatch) -> None:
+    order: list[bool] = []
+    busy = False
+
+    @contextmanager
+    def pretended():
+        nonlocal busy
+        busy = True
+        yield
+        busy = False
+
+    def measure() -> float:
+        order.append(busy)
+        drift = 1.0 + len(order) // 2  # a machine that becomes faster, which touches no pair's ratio
+        return drift * (30.0 if busy else 40.0)
+
+    monkeypatch.setattr(beside, "busy_process", pretended)
+    found = beside._share("a", measure, 4)
+    assert order == [False, True, True, False] * 2
+    assert found.turns == 4 and found.low < found.share < found.high
+    monkeypatch.setattr(beside, "busy_process", pretended)
+    steady = beside._share("a", lambda: 30.0 if busy else 40.0, 3)
+    assert (steady.alone_fps, steady.beside_fps) == (40.0, 30.0)
+    assert steady.low == steady.share == steady.high == 0.75
+    facts = {"machine": {}, "notes": [], "networks": [], "beside": [asdict(steady)]}
+    assert [(r.required, r.met) for r in results(facts)] == [(0.4, True)]
+    assert "0.75 (0.75 to 0.75)" in as_text(facts)
+
+
+def test_the_busy_process_computes_and_ends() -> None:
+    def used() -> float:
+        times = os.times()
+        return times.children_user
+
+    before = used()
+    with busy_process():
+        time.sleep(0.3)
+    assert used() > before  # of children that have ended

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -109,14 +110,16 @@ def test_a_method_says_its_source_its_shape_and_what_it_raises(name):
 
 def test_nothing_is_loaded_before_it_is_asked_for():
     code = (
-        "import sys, vbp\n"
+        "import os, sys, vbp\n"
+        "assert os.environ['OMP_WAIT_POLICY'] == 'PASSIVE'\n"
         "heavy = {'torch', 'numpy', 'cv2', 'av', 'PySide6'}\n"
         "assert vbp.VbpError and 'Engine' in dir(vbp) and not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         "assert vbp.Drive and 'torch' not in sys.modules\n"
         "assert vbp.METHODS and 'torch' not in sys.modules\n"
         "assert vbp.Engine and 'torch' in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    bare = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=bare)
 
 
 @pytest.mark.parametrize("first", ["vbp", "vbp.explain", "vbp.explain.registry", "vbp.engine"])

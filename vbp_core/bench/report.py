@@ -76,6 +76,19 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
         rate = ["frames per second", f"{export['fps']:.0f}"]
         faster = ["times faster than real time", f"{export['fps'] / export['source_fps']:.1f}"]
         found.append(("Export to H.264", [empty, rate, faster]))
+    if facts.get("beside"):
+        head = ["frames per second", "alone", "beside it", "share left (quartiles)", "turns"]
+        rows = [
+            [
+                one["what"],
+                f"{one['alone_fps']:.0f}",
+                f"{one['beside_fps']:.0f}",
+                f"{one['share']:.2f} ({one['low']:.2f} to {one['high']:.2f})",
+                str(one["turns"]),
+            ]
+            for one in facts["beside"]
+        ]
+        found.append(("Beside one busy process", [head, *rows]))
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from vbp.bench.beside import WINDOW
 from vbp.bench.networks import CAPTUM, FORWARD, LRP, MASK, PAIR, PLAIN
 
 
@@ -56,11 +57,19 @@ JUMPS_MS = {  # 95 % of jumps
 }
 LARGE_OPEN_S, LARGE_MIB = 3.0, 1.5e9 / 2**20
 WINDOW_S, FIRST_MASK_S = 1.0, 3.0
+BESIDE, WINDOW_BESIDE = 0.4, 0.6  # what is to be left beside one busy process
 
 
 def results(facts: dict[str, Any]) -> list[Result]:
     """Every target of the measured parts, in the order of the parts."""
-    return [*_networks(facts), *_onnx(facts), *_pipeline(facts), *_window(facts), *_large(facts)]
+    return [
+        *_networks(facts),
+        *_onnx(facts),
+        *_pipeline(facts),
+        *_window(facts),
+        *_beside(facts),
+        *_large(facts),
+    ]
 
 
 def _networks(facts: dict[str, Any]) -> Iterator[Result]:
@@ -99,6 +108,12 @@ def _window(facts: dict[str, Any]) -> Iterator[Result]:
         yield Result("process start to window", facts["window"]["window_ms"] / 1e3, WINDOW_S, True, " s")
         first = facts["window"]["first_mask_ms"] / 1e3
         yield Result("process start to first masked frame", first, FIRST_MASK_S, True, " s")
+
+
+def _beside(facts: dict[str, Any]) -> Iterator[Result]:
+    for one in facts.get("beside", []):
+        least = WINDOW_BESIDE if one["what"] == WINDOW else BESIDE
+        yield Result(f"share left beside a busy process: {one['what']}", one["share"], least, False)
 
 
 def _large(facts: dict[str, Any]) -> Iterator[Result]:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from vbp.bench.networks import Work
 
 
-PARTS = ("networks", "play", "seek", "window", "export", "large", "onnx")
-ONLY_ASKED = ("large", "onnx")
+PARTS = ("networks", "play", "seek", "window", "export", "beside", "large", "onnx")
+ONLY_ASKED = ("beside", "large", "onnx")
 FRAMES = 500
 
 
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         choices=PARTS,
         metavar="PART",
-        help=f"measure only this part; may be given several times: {', '.join(PARTS)} (default: all but {' and '.join(ONLY_ASKED)})",
+        help=f"measure only this part; may be given several times: {', '.join(PARTS)} (default: all but {', '.join(ONLY_ASKED[:-1])} and {ONLY_ASKED[-1]})",
     )
     parser.add_argument(
         "--batch", type=_batches, default=[1], metavar="LIST", help="batch sizes, like 1,64 (default: 1)"
@@ -60,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from vbp.bench.beside import measure_beside
     from vbp.bench.machine import describe_machine, measure_limits
     from vbp.bench.networks import measure_network
     from vbp.bench.onnx import measure_onnx
@@ -114,6 +115,9 @@ def run(args: argparse.Namespace) -> int:
                 measure_in_window(facts, made, models, networks, str(device))
             elif part == "export":
                 facts["export"] = measure_export(made, name, str(device), Path(folder))
+            elif part == "beside":
+                shares = measure_beside(made.h264_short, name, networks[name], pictures[100], str(device))
+                facts["beside"] = [asdict(share) for share in shares]
             elif part == "onnx":
                 found = measure_onnx(list(networks.values()), pictures[100], args.seconds)
                 facts["onnx"] = [asdict(one) for one in found]

@@ -11,9 +11,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# Before torch comes, which the next line brings: its threads would spin, and hold up camera and recorder.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 from vbp.cli.common import add_crop, add_network, number
 from vbp.cli.main import print_json
 from vbp.ends import held

@@ -158,8 +158,6 @@ def _run(argv: Sequence[str]) -> int:
     parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help=", ".join(COMMANDS))
     try:
         name = parser.parse_args(argv[:1]).command
-        # Before torch is loaded: beside a busy process, OpenMP's threads would spin against each other.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         module = import_module(COMMANDS[name][0])
         command = Parser(prog=f"vbp {name}", description=COMMANDS[name][1])
         module.add_arguments(command)
