@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import torch
 
 from vbp.errors import VbpError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def devices() -> list[str]:
@@ -45,6 +51,33 @@ def describe_device(device: str | torch.device) -> str:
         threads = torch.get_num_threads()
         return f"CPU, {threads} thread{'s' if threads != 1 else ''}"
     return str(device)
+
+
+def is_of_device(error: Exception) -> bool:
+    """Whether the device failed, and not what was asked of it: its memory is full, or it answers no more."""
+    return isinstance(error, torch.OutOfMemoryError) or "CUDA error" in str(error)
+
+
+def device_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """Where the device fails in `function`, a VbpError says so in one sentence."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except RuntimeError as error:
+            if not is_of_device(error):
+                raise
+            if isinstance(error, torch.OutOfMemoryError):
+                raise VbpError(
+                    "the device's memory is full; end what else uses it, or choose the device cpu"
+                ) from error
+            what = str(error).splitlines()[0]
+            raise VbpError(
+                f"the device does not answer any more ({what}); start vbp again, or choose the device cpu"
+            ) from error
+
+    return run
 
 
 class Clock:

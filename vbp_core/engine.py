@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vbp.classes import UNKNOWN, class_name, class_of, percent_right
-from vbp.devices import Clock, describe_device, devices, pick_device
+from vbp.devices import Clock, describe_device, device_errors, devices, pick_device
 from vbp.drives.base import FrameBatch, Image
 from vbp.errors import ExplainError, ModelError, VbpError
-from vbp.explain.dead import dead_layer
+from vbp.explain.dead import dead_layers
 from vbp.explain.exported import read_network
 from vbp.explain.forward import Forward
 from vbp.explain.registry import METHODS, explain, unavailable_reason
-from vbp.explain.target import Target, parse_target
+from vbp.explain.target import Target
 from vbp.explain.visualbackprop import levels
 from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
@@ -41,6 +40,7 @@ from vbp.results import (
     NetworkResult,
     Prepared,
 )
+from vbp.spec_target import spec_target
 
 __all__ = ["Engine", "Prepared", "describe_device", "devices", "open_network", "pick_device"]
 
@@ -77,6 +77,7 @@ class Engine:
     crop: the part of every frame that the network sees, instead of what its own rule says.
     """
 
+    @device_errors
     def __init__(
         self,
         network: Network,
@@ -139,6 +140,7 @@ class Engine:
         frame = FrameResult(0, 0, image, driven_rad=driven_rad)
         return self.run_prepared([self.prepare(image, crop)], FrameRequest(wanted, strict=strict), [frame])[0]
 
+    @device_errors
     def run_prepared(
         self, inputs: Sequence[Prepared], request: FrameRequest, frames: Sequence[FrameResult]
     ) -> list[NetworkResult]:
@@ -152,29 +154,30 @@ class Engine:
         images = to_tensor(np.stack([p.input for p in inputs]), self.spec, self._device, self._dtype)
         clock.lap("preprocess")
         trace = self._forward(images)
-        angles = self.angles(trace)
-        probabilities = self.probabilities(trace) if self.spec.is_classifier else None
+        output = trace.output.cpu()  # once: a device is waited for
+        finite = _finite(output)
+        angles = self.angles(output)
+        probabilities = self._probabilities(output) if self.spec.is_classifier else None
         clock.lap("forward")
         driven = np.array([frame.driven_rad for frame in frames])
         maps: dict[MapRequest, NDArray[np.float32]] = {}
-        strengths: dict[MapRequest, NDArray[np.float64]] = {}
-        missing: dict[MapRequest, str] = {}
+        strengths, missing = dict[MapRequest, NDArray[np.float64]](), dict[MapRequest, str]()
         for wanted in request.maps:
             try:
-                maps[wanted], strengths[wanted] = self._explain(trace, wanted, driven)
+                maps[wanted], strengths[wanted] = self._explain(trace, wanted, driven, finite)
             except ExplainError as error:
                 if request.strict:
                     raise
                 missing[wanted] = unavailable_reason(wanted.method, error)
             clock.lap(wanted.method)
         rows = self._layers(trace) if request.layers else []
+        dead = dead_layers(trace)
         found = []
         for n, (prepared, frame) in enumerate(zip(inputs, frames, strict=True)):
             undriven = () if math.isfinite(frame.driven_rad) else tuple(filter(self._of_error, maps))
             stages = {name: ms / count for name, ms in clock.laps.items()}
             stages["preprocess"] += prepared.ms
-            dead = dead_layer(trace, n)
-            warnings = (self._warning(trace, n, float(angles[n]), dead), prepared.warning)
+            warnings = (self._warning(bool(finite[n]), float(angles[n]), dead[n]), prepared.warning)
             found.append(
                 NetworkResult(
                     network=self.name,
@@ -189,7 +192,7 @@ class Engine:
                     },
                     missing=missing | dict.fromkeys(undriven, NO_ERROR),
                     layers=tuple(Layer(name, c, f[n], m[n]) for name, c, f, m in rows),
-                    dead=dead,
+                    dead=dead[n],
                     warnings=tuple(filter(None, warnings)),
                     stages_ms=stages,
                     path=self.path_text,
@@ -200,6 +203,7 @@ class Engine:
             )
         return found
 
+    @device_errors
     def __call__(
         self, frames: Sequence[Image] | NDArray[np.uint8] | FrameBatch, methods: Sequence[str] | str = (VBP,)
     ) -> tuple[NDArray[np.float64], dict[str, Tensor]]:
@@ -220,7 +224,7 @@ class Engine:
             empty = torch.zeros((0, self.spec.input_height, self.spec.input_width), device=self._device)
             return np.zeros(0), dict.fromkeys(methods, empty)
         trace = self.trace(np.stack([self.prepare(image).input for image in images]))
-        return self.angles(trace), {m: explain(trace, m, self.target()) for m in methods}
+        return self.angles(trace.output), {m: explain(trace, m, self.target()) for m in methods}
 
     @property
     def path(self) -> str:
@@ -246,73 +250,39 @@ class Engine:
         """The pass of images (N, C, h, w) as `to_tensor` makes them, on the engine's device; means: see `Forward`."""
         return self._forward(images, means)
 
+    @device_errors
     def trace(self, inputs: NDArray[np.uint8]) -> Trace:
         """The pass of prepared inputs, (N, h, w) or (N, h, w, 3) uint8."""
         return self._forward(to_tensor(inputs, self.spec, self._device, self._dtype))
 
-    def angles(self, trace: Trace) -> NDArray[np.float64]:
-        """Predicted steering wheel angles (N,) of a trace, radians, left positive; NaN of a classifier."""
+    def angles(self, output: Tensor) -> NDArray[np.float64]:
+        """Predicted steering wheel angles (N,) of outputs (N, outputs), radians, left positive; NaN of a classifier."""
         if self.spec.is_classifier:
-            return np.full(len(trace.output), np.nan)
-        if self.spec.outputs_needed > trace.output.shape[1]:
+            return np.full(len(output), np.nan)
+        if self.spec.outputs_needed > output.shape[1]:
             bins = f" with {len(self.spec.output_bins)} bins" if self.spec.output_bins else ""
             raise ModelError(
-                f"{self.spec.name} has {trace.output.shape[1]} outputs, so its specification's output_index "
+                f"{self.spec.name} has {output.shape[1]} outputs, so its specification's output_index "
                 f"{self.spec.output_index}{bins} is none of them"
             )
-        return np.array([self.spec.angle_of(row) for row in trace.output.cpu().double().tolist()])
+        return np.array([self.spec.angle_of(row) for row in output.cpu().double().tolist()])
 
-    def probabilities(self, trace: Trace) -> NDArray[np.float64]:
+    def _probabilities(self, output: Tensor) -> NDArray[np.float64]:
         """Of a classifier, (N, classes): the softmax of its scores. Raises ModelError where the classes are others."""
-        outputs, named = trace.output.shape[1], len(self.spec.classes)
+        outputs, named = output.shape[1], len(self.spec.classes)
         if outputs < 2 or (named and named != outputs):
             raise ModelError(
                 f"{self.spec.name} puts out {outputs} score{'s' * (outputs != 1)}, and its specification says "
                 f"{f'{named} classes' if named else 'that it is a classifier'}; correct output or classes in it"
             )
-        found = torch.softmax(trace.output.cpu().double(), 1).numpy()
+        found = torch.softmax(output.double(), 1).numpy()
         return np.asarray(found, dtype=np.float64)
 
     def target(
         self, wanted: Target | str | None = None, driven_rad: float | NDArray[np.float64] = float("nan")
     ) -> Target:
-        """What is explained, of the steering wheel angle: a network whose right is positive is turned round.
-
-        wanted: a Target or its words (`parse_target`); None is the angle, and of a classifier the predicted class, as
-        is "output" there. driven_rad: the driven angle, for all frames or (N,); NaN where it is not known. Raises
-        ExplainError for words that are none, for what a classifier has not (an angle, its error), and for a class of
-        a steering network.
-        """
-        if wanted is None:
-            wanted = "output"
-        chosen = parse_target(wanted) if isinstance(wanted, str) else wanted
-        if self.spec.is_classifier:
-            return self._of_classes(chosen)
-        if chosen.kind == "class":
-            raise ExplainError(
-                f"{self.spec.name} predicts an angle and has no classes, so there is no class to explain; "
-                "accepted: output, negative, magnitude, error, error-magnitude"
-            )
-        factor = self.spec.output_to_radians
-        sign = float(np.sign(factor))
-        driven = torch.as_tensor(np.asarray(driven_rad, dtype=np.float64) / abs(factor))
-        driven = driven + sign * self.spec.output_offset
-        if chosen.index is not None:
-            return replace(chosen, sign=sign, driven=driven)
-        bins, largest = self.spec.output_bins, self.spec.output_reading == "largest"
-        return replace(
-            chosen, index=self.spec.output_index, sign=sign, driven=driven, bins=bins, largest=largest
-        )
-
-    def _of_classes(self, chosen: Target) -> Target:
-        if chosen.kind == "output" and chosen.index is None:
-            return replace(chosen, kind="class")
-        if chosen.kind.startswith("error") or (chosen.kind != "class" and chosen.index is None):
-            raise ExplainError(
-                f"{self.spec.name} predicts classes and has no angle, so there is no {chosen.kind} to explain; "
-                "accepted: class (the predicted one), class:N"
-            )
-        return chosen
+        """What is explained: see `spec_target`, of this network's specification. Raises ExplainError."""
+        return spec_target(self.spec, wanted, driven_rad)
 
     def class_of(self, folder: str) -> int:
         """The classifier's class that pictures of a folder of this name show; UNKNOWN where it has none such."""
@@ -326,6 +296,7 @@ class Engine:
         """A further map of a frame that was run alone: float32 (h, w). Raises ExplainError."""
         return self.explain_measured(result, request, driven_rad)[0]
 
+    @device_errors
     def explain_measured(
         self, result: NetworkResult, request: MapRequest, driven_rad: float = float("nan")
     ) -> tuple[NDArray[np.float32], float]:
@@ -333,7 +304,8 @@ class Engine:
         assert result.trace is not None
         if self._of_error(request) and not math.isfinite(driven_rad):
             raise ExplainError(NO_ERROR)
-        maps, strengths = self._explain(result.trace, request, np.array([driven_rad]))
+        finite = _finite(result.trace.output.cpu())
+        maps, strengths = self._explain(result.trace, request, np.array([driven_rad]), finite)
         return maps[0], float(strengths[0])
 
     def layers(self, result: NetworkResult) -> tuple[Layer, ...]:
@@ -348,16 +320,15 @@ class Engine:
         return len(self._layers(self.trace(np.zeros(size, dtype=np.uint8))))
 
     def _explain(
-        self, trace: Trace, request: MapRequest, driven_rad: NDArray[np.float64]
+        self, trace: Trace, request: MapRequest, driven_rad: NDArray[np.float64], finite: Tensor
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Maps (N, h, w) float32 and their strengths (N,). Raises ExplainError."""
+        """Maps (N, h, w) float32 and their strengths (N,), NaN where the output is not `finite`. Raises ExplainError."""
         target = None
         if METHODS[request.method].targeted:
             target = self.target(request.target or None, driven_rad)
         strength = Strength()
         maps = explain(trace, request.method, target, strength, **dict(request.parameters))
-        broken = ~torch.isfinite(trace.output).flatten(1).all(1).cpu()
-        logs = strength.log10().expand(len(maps)).masked_fill(broken, math.nan)
+        logs = strength.log10().expand(len(maps)).masked_fill(~finite, math.nan)
         return _to_numpy(maps), logs.numpy()
 
     @staticmethod
@@ -385,8 +356,8 @@ class Engine:
             percent_right(probabilities, label),
         )
 
-    def _warning(self, trace: Trace, n: int, angle: float, dead: str) -> str:
-        if not bool(torch.isfinite(trace.output[n]).all()):
+    def _warning(self, finite: bool, angle: float, dead: str) -> str:
+        if not finite:
             return "The network's output is not a number on this frame: its weights or its input are broken"
         constant = "a constant" if self.spec.is_classifier else f"the constant {np.degrees(angle):+.2f}°"
         text = (
@@ -394,6 +365,10 @@ class Engine:
             "the picture shows, and LRP is zero; VisualBackProp paints all the same, as it ignores the head"
         )
         return text if dead else ""
+
+
+def _finite(output: Tensor) -> Tensor:
+    return output.isfinite().flatten(1).all(1)  # (N,)
 
 
 def _to_numpy(relevance: Tensor) -> NDArray[np.float32]:

@@ -183,11 +183,17 @@ def normalise(images: Tensor, spec: NetworkSpec) -> Tensor:
     """(x - mean) / std of images (N, C, h, w) in [0, 1], in place."""
     if (spec.mean, spec.std) == (0.0, 1.0):
         return images
-    return images.sub_(_of_channels(spec.mean, images)).div_(_of_channels(spec.std, images))
+    for c, (mean, std) in enumerate(
+        zip(_of_channels(spec.mean, images), _of_channels(spec.std, images), strict=True)
+    ):
+        images[:, c].sub_(mean).div_(
+            std
+        )  # numbers, not tensors, which would be brought to a device each time
+    return images
 
 
-def _of_channels(value: float | tuple[float, ...], images: Tensor) -> Tensor:
-    return torch.as_tensor(value, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
+def _of_channels(value: float | tuple[float, ...], images: Tensor) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,) * images.shape[1]
 
 
 def to_display_rgb(inputs: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:

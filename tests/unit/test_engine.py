@@ -14,7 +14,7 @@ from vbp.cli.common import crop as read_crop
 from vbp.devices import describe_device, devices, pick_device
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
-from vbp.explain.dead import dead_layer
+from vbp.explain.dead import dead_layers
 from vbp.graph.operations import Conv, Dense, Flatten, Stage, Window
 from vbp.graph.trace import Trace
 from vbp.models.network import build
@@ -201,7 +201,7 @@ def test_angles_leave_the_device_before_they_become_double(picture, monkeypatch)
         monkeypatch.setattr(
             torch.Tensor, name, lambda t, *a, n=name, f=plain, **k: calls.append(n) or f(t, *a, **k)
         )
-    engine.angles(engine.trace(prepare(picture, engine.spec)[0][None]))
+    engine.angles(engine.trace(prepare(picture, engine.spec)[0][None]).output)
     assert calls[:2] == ["cpu", "double"]
 
 
@@ -218,7 +218,7 @@ def test_one_living_neuron_anywhere_is_a_living_layer(where):
 
     def said() -> list[str]:
         values = (torch.zeros(2, 1, 10, 12), maps, maps.flatten(1), units, torch.zeros(2, 1))
-        return [dead_layer(Trace((conv, flatten, hidden, out), values), n) for n in (0, 1)]
+        return dead_layers(Trace((conv, flatten, hidden, out), values))
 
     assert said() == ["Layer features.1"] * 2
     maps[0, 1, where[0], where[1]] = 1e-30

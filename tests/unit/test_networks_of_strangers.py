@@ -146,7 +146,7 @@ def test_bins_become_an_angle_by_their_mean_or_the_likeliest(networks, tmp_path)
         spec = tmp_path / f"{reading}.toml"
         spec.write_text(f'{fields}output_reading = "{reading}"\n')
         engine = Engine(load_network(f"{folder / 'pilot_Cropped'}?spec={spec}"), "cpu")
-        angles = np.degrees(engine.angles(engine.trace(golden["inputs"])))
+        angles = np.degrees(engine.angles(engine.trace(golden["inputs"]).output))
         np.testing.assert_allclose(angles, -10 * wanted, atol=1e-4)
 
 
@@ -157,9 +157,9 @@ def test_a_servo_whose_middle_is_90_is_straight_there(networks, tmp_path):
     spec.write_text('output_unit = "deg"\noutput_sign = "right"\ncolour = "yuv"\noutput_offset = 90\n')
     engine = Engine(load_network(f"{folder / 'lane_navigation_final.h5'}?spec={spec}"), "cpu")
     run = engine.trace(golden["inputs"])
-    np.testing.assert_allclose(np.degrees(engine.angles(run)), 90 - golden["out0"][:, 0], atol=1e-3)
+    np.testing.assert_allclose(np.degrees(engine.angles(run.output)), 90 - golden["out0"][:, 0], atol=1e-3)
     # The error is driven less predicted, and zero where the driven angle is the predicted one.
-    driven = engine.angles(run)
+    driven = engine.angles(run.output)
     target = engine.target("error", driven)
     np.testing.assert_allclose(value(run.output, target).numpy(), 0, atol=1e-3)
 

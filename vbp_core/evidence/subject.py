@@ -14,7 +14,7 @@ from vbp.drives.base import Drive
 from vbp.engine import Engine
 from vbp.errors import ExplainError, VbpError
 from vbp.evidence.outcome import Tick
-from vbp.explain.dead import dead_layer
+from vbp.explain.dead import dead_layers
 from vbp.explain.exported import read_network
 from vbp.explain.forward import Forward
 from vbp.explain.registry import METHODS, explain
@@ -130,7 +130,7 @@ class Subject:
         for n in range(len(self)):
             trace = self.trace(n)
             self.outputs.append(trace.output.clone())
-            if dead_layer(trace):
+            if dead_layers(trace)[0]:
                 self.dead.append(n)
             tick(1)
             for method in self.methods:

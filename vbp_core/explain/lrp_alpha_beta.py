@@ -92,7 +92,9 @@ def _alpha_beta(stage: Stage, x: Tensor, relevance: Tensor, alpha: float, bias: 
         return adjoint(op, x, relevance)
     positive: Tensor = x
     negative: Tensor | None = None
-    if x.numel() and float(x.amin()) < 0:
+    # Both parts are right for any x; on the host it is cheaper to look whether there is a negative one. A device would be
+    # waited for.
+    if x.device.type != "cpu" or (x.numel() and float(x.amin()) < 0):
         positive, negative = x.relu(), x.clamp(max=0)
     beta = alpha - 1
     # Each part writes over the relevance that it is given.

@@ -129,6 +129,8 @@ def run_stage(stage: Stage, inputs: list[Tensor]) -> Tensor:
     try:
         out = apply(op, *inputs)
     except (RuntimeError, TypeError) as error:
+        if isinstance(error, torch.OutOfMemoryError) or "CUDA error" in str(error):
+            raise  # the device's fault, not the sizes'
         shape = " and ".join("x".join(str(n) for n in x.shape[1:]) for x in inputs)
         raise ExplainError(f"layer {stage.name} cannot take an input of {shape}: {error}") from error
     if stage.relu:

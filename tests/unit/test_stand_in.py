@@ -1,0 +1,145 @@
+"""What runs on a device, on a stand-in for one: every tensor is where it belongs, and the host waits for few of them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+import torch
+
+from standin import DEVICE, OnCard, StandIn
+from vbp.engine import Engine, open_network
+from vbp.errors import ExplainError, VbpError
+from vbp.explain.registry import METHODS
+from vbp.graph import trace as tracing
+from vbp.models.network import Network, build
+from vbp.models.steering import seeded
+from vbp.results import MapRequest
+
+PICTURE = np.random.default_rng(5).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+# Of a pass: its output, and whether a layer is dead; of each map: the map, and its strength.
+READS_OF_A_PASS, READS_OF_A_MAP = 2, 2
+
+
+def test_the_stand_in_keeps_the_rules_of_a_card():
+    with StandIn() as card, torch.inference_mode():
+        there = torch.arange(6.0, device="cuda").reshape(2, 3)
+        assert isinstance(there, OnCard) and there.device == DEVICE and (there + 1.0).device == DEVICE
+        with pytest.raises(RuntimeError, match="on one device"):
+            there + torch.ones(3)
+        with pytest.raises(TypeError, match="numpy"):
+            there.numpy()
+        assert not card.reads
+        assert there.cpu().tolist() == [[0, 1, 2], [3, 4, 5]] and len(card.reads) == 1
+        assert float(there.sum()) == 15 and len(card.reads) == 2
+        assert bool((there > 4).any()) and len(card.reads) == 3
+        there.mul_(2)[0, 1] += 7
+        assert there.to("cpu").tolist() == [[0, 9, 4], [6, 8, 10]] and len(card.reads) == 4
+        assert there[there > 5].numel() == 4 and len(card.reads) == 5  # the host must know how many there are
+
+
+@pytest.mark.parametrize("name", ["NetHVF", "NetSign", "PilotNet"])
+def test_every_method_on_a_device_is_as_on_the_host(name):
+    network = open_network(name) if name != "PilotNet" else seeded_network(name)
+    picture = PICTURE[:100, :100] if name == "NetSign" else PICTURE
+    methods = [m for m in METHODS if m != "occlusion" or name == "NetSign"]  # the others' takes seconds
+    here = Engine(network, "cpu", torch.float64).run(picture, methods, strict=False)
+    with StandIn() as card:
+        engine = Engine(network, "cuda", torch.float64)
+        card.reads.clear()
+        there = engine.run(picture, methods, strict=False)
+        reads = list(card.reads)
+    assert engine.device == "cuda:0"
+    assert there.angle_rad == pytest.approx(here.angle_rad, rel=1e-12, nan_ok=True)
+    assert there.missing == here.missing and there.dead == here.dead and there.warnings == here.warnings
+    assert len(here.maps) >= 11
+    for wanted, values in here.maps.items():
+        np.testing.assert_allclose(there.maps[wanted], values, atol=1e-6, err_msg=wanted.method)
+        assert there.strengths[wanted] == pytest.approx(here.strengths[wanted], abs=1e-9, nan_ok=True)
+    assert len(reads) <= READS_OF_A_PASS + READS_OF_A_MAP * len(here.maps), reads
+
+
+def seeded_network(name: str) -> Network:
+    from vbp.models.known import SPECS
+
+    return seeded(lambda: build(SPECS[name]()))
+
+
+@pytest.mark.parametrize("network", ["VGG-16", "ResNet-18"])
+def test_the_host_does_not_wait_for_each_layer(network):
+    """These have up to 20 layers and skips; the count is that of the small ones."""
+    with StandIn() as card:
+        engine = Engine(seeded_network(network), "cuda")
+        card.reads.clear()
+        engine.run(PICTURE[:240, :240], ("visualbackprop", "lrp"))
+        assert len(card.reads) == READS_OF_A_PASS + READS_OF_A_MAP * 2, card.reads
+
+
+def test_a_batch_is_read_as_often_as_a_frame():
+    with StandIn() as card:
+        engine = Engine(open_network("NetHVF"), "cuda")
+        card.reads.clear()
+        angles, maps = engine([PICTURE, PICTURE[::-1].copy()], ("visualbackprop", "lrp"))
+        assert len(card.reads) == 1, card.reads  # the angles: the maps stay where they are
+        assert angles.shape == (2,) and all(m.device == DEVICE for m in maps.values())
+
+
+def test_a_layer_that_is_left_on_the_host_is_noticed(monkeypatch):
+    """The planted fault: one layer's output is brought to the host."""
+    plain = tracing.run_stage
+
+    def faulty(stage, inputs):
+        out = plain(stage, inputs)
+        return out.cpu() if out.dim() == 2 else out
+
+    monkeypatch.setattr(tracing, "run_stage", faulty)
+    with StandIn():
+        engine = Engine(open_network("NetHVF"), "cuda")
+        with pytest.raises(ExplainError, match="on one device"):
+            engine.run(PICTURE)
+
+
+def test_a_layer_that_is_looked_at_on_the_host_is_counted(monkeypatch):
+    """The other planted fault: the host waits for each layer, which gives the right result, slowly."""
+    plain = tracing.run_stage
+
+    def slow(stage, inputs):
+        out = plain(stage, inputs)
+        assert float(out.sum()) == float(out.sum())
+        return out
+
+    monkeypatch.setattr(tracing, "run_stage", slow)
+    with StandIn() as card:
+        engine = Engine(open_network("NetHVF"), "cuda")
+        card.reads.clear()
+        engine.run(PICTURE)
+        assert len(card.reads) > READS_OF_A_PASS + READS_OF_A_MAP + 10
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), "memory is full"),
+        (RuntimeError("CUDA error: unspecified launch failure\nlong advice"), "launch failure\\); start vbp"),
+    ],
+)
+def test_a_device_that_fails_is_one_sentence(fault, said, monkeypatch):
+    with StandIn():
+        engine = Engine(open_network("NetHVF"), "cuda")
+        seen = engine.run(PICTURE)
+
+        def fails(*_, **__):
+            raise fault
+
+        monkeypatch.setattr(tracing, "apply", fails)
+        monkeypatch.setattr(import_module("vbp.explain.lrp"), "propagate", fails)
+        calls = (
+            lambda: engine.run(PICTURE),
+            lambda: engine([PICTURE]),
+            lambda: engine.explain(seen, MapRequest("lrp")),
+        )
+        for call in calls:
+            with pytest.raises(VbpError, match=said) as told:
+                call()
+            assert "\n" not in str(told.value)
