@@ -94,6 +94,12 @@ class ClassScores:
     def accuracy(self) -> float:
         return self.right / self.frames if self.frames else float("nan")
 
+    @property
+    def cells(self) -> dict[tuple[int, int], int]:
+        """The confusion matrix: (true class, predicted class) -> how often, where that is not 0."""
+        diagonal = {(k, k): right for k, (_, right) in self.by_class.items() if right}
+        return diagonal | {(a, b): n for a, b, n in self.confusion}
+
 
 def score_classes(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> ClassScores:
     """Of (N,) true and predicted classes; frames with UNKNOWN in either are left out."""
@@ -106,6 +112,15 @@ def score_classes(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> Cl
     }
     return ClassScores(
         len(truth), int((truth == found).sum()), sorted(wrong, key=lambda w: (-w[2], w)), by_class
+    )
+
+
+def class_score_words(scores: ClassScores) -> str:
+    """In one line, of at least one frame."""
+    whole = sum(n == right for n, right in scores.by_class.values())
+    return (
+        f"{100 * scores.accuracy:.1f} % right: {scores.right} of {scores.frames} frames whose class is known; "
+        f"{whole} of {len(scores.by_class)} classes always right"
     )
 
 

@@ -21,6 +21,7 @@ from vbp.app.widgets.bands import Band
 from vbp.app.widgets.notice import Notice
 from vbp.app.widgets.plot import AnglePlot
 from vbp.app.widgets.timeline import Timeline
+from vbp.classes import class_name, class_score_words, score_classes
 from vbp.errors import VbpError
 from vbp.export.job import Part
 from vbp.findings.find import Findings
@@ -28,6 +29,7 @@ from vbp.findings.finding import Finding
 from vbp.findings.kinds import KINDS
 from vbp.findings.reel import reel_parts
 from vbp.findings.table import peak_words, write_csv
+from vbp.frames.table import next_of
 from vbp.scores import score, score_words
 
 BEFORE_NS = 2 * 10**9  # the keys go so far before the peak, to see how it comes to it
@@ -74,6 +76,7 @@ class FindingsControl(QObject):
         panel.verdict_given.connect(self._judge)
         panel.table_wanted.connect(self._ask_table)
         panel.reel_wanted.connect(self._ask_reel)
+        panel.cell_wanted.connect(self._go_taken)
         marks.changed.connect(self._figure)
         predictions.ended.connect(lambda _: self._ask(masks=False))
         predictions.forgotten.connect(self.forget)
@@ -240,17 +243,40 @@ class FindingsControl(QObject):
         path = Path(name)
         return None if not name else path if path.suffix else path.with_suffix(f".{suffix}")
 
+    # How well the predictions so far fit.
+
     def _figure(self) -> None:
-        """How well the predictions so far fit, over the drive and from A to B."""
-        table, marks = self._predictions.table, self._marks
-        if table is None or table.of_classes:
+        """Over the drive and from A to B."""
+        table, ready = self._predictions.table, self._player.ready
+        if table is None or ready is None:
             return
-        parts = [("Drive", slice(None))]
-        if marks.a is not None or marks.b is not None:
-            parts.append(("A to B", slice(marks.a or 0, None if marks.b is None else marks.b + 1)))
-        lines = []
-        for name, part in parts:
-            scores = score(np.radians(table.driven[part]), np.radians(table.predicted[part]))
-            if scores.frames:
-                lines.append(f"{name}: {score_words(scores)}")
-        self._panel.set_figures(lines)
+        part = self._part()
+        parts = [("Drive", slice(None)), *([("A to B", part)] if part is not None else [])]
+        if not table.of_classes:
+            angles = [
+                (n, score(np.radians(table.driven[p]), np.radians(table.predicted[p]))) for n, p in parts
+            ]
+            self._panel.set_figures([f"{name}: {score_words(s)}" for name, s in angles if s.frames])
+            return
+        classes = [(name, score_classes(table.labels[p], table.classes[p])) for name, p in parts]
+        spec = ready.network.spec
+        self._panel.set_figures(
+            [f"{name}: {class_score_words(s)}" for name, s in classes if s.frames],
+            classes[-1][1],
+            lambda k: class_name(spec, k),
+        )
+
+    def _part(self) -> slice | None:
+        """The frames from A to B; None where neither is set."""
+        a, b = self._marks.a, self._marks.b
+        return None if a is None and b is None else slice(a or 0, None if b is None else b + 1)
+
+    def _go_taken(self, label: int, predicted: int) -> None:
+        """To the next frame that is counted in a cell of the matrix; round the end."""
+        if (table := self._predictions.table) is not None:
+            frames = table.taken(label, predicted)
+            if (part := self._part()) is not None:
+                frames = np.intersect1d(frames, np.arange(len(table))[part])
+            if frames.size:
+                self._player.pause()
+                self._player.seek(next_of(frames, self._player.target))

@@ -13,6 +13,7 @@ from vbp.app.player.playback import Player
 from vbp.app.state.marks import Marks
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.notice import Notice
+from vbp.frames.table import next_of
 from vbp.readable import count
 from vbp.session.note import nearest_frame
 
@@ -118,8 +119,7 @@ class PlaybackControl:
             return
         wrong = table.wrong()
         if wrong.size:
-            later = wrong[wrong > self._player.target]
-            self._go_to(int(later[0] if later.size else wrong[0]))
+            self._go_to(next_of(wrong, self._player.target))
         if not wrong.size or not table.known.all():
             self._offer_rest(
                 f"{count(wrong.size, 'wrong frame')} of {count(int(table.known.sum()), 'predicted one')}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import (
@@ -23,6 +23,8 @@ from PySide6.QtWidgets import (
 from vbp.app import theme
 from vbp.app.panels.title import Caption
 from vbp.app.widgets.boxes import ComboBox
+from vbp.app.widgets.confusion import ConfusionMatrix
+from vbp.classes import ClassScores
 from vbp.findings.finding import Finding
 from vbp.findings.kinds import KINDS
 from vbp.findings.table import core_words, peak_words
@@ -58,6 +60,7 @@ class FindingsPanel(QWidget):
     verdict_given = Signal(object, str)  # a Finding; "" takes it back
     table_wanted = Signal()  # as a CSV
     reel_wanted = Signal()
+    cell_wanted = Signal(int, int)  # a frame of this true class that is taken for that one is to be shown
     filtered = Signal()
 
     def __init__(self) -> None:
@@ -83,17 +86,24 @@ class FindingsPanel(QWidget):
         self.part.setToolTip("The part to repeat is the chosen finding")
         self.button = QPushButton("Look through")
         self.button.setToolTip("Run the network over the whole drive, with its masks")
+        self.matrix_button = QPushButton()
+        self.matrix_button.setCheckable(True)
+        self.matrix_button.setToolTip(
+            "How often one class is taken for another, instead of the findings: a click on a number goes to the next of "
+            "those frames. Rows are the true classes, columns the predicted ones; from A to B where that is set"
+        )
+        for button in (self.part, self.button, self.more, self.matrix_button):
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            button.setStyleSheet("QPushButton { padding: 0 8px; }")
+        for widget in (self.search, self.kinds, self.part, self.button, self.more, self.matrix_button):
+            widget.setFixedHeight(self.fontMetrics().height() + 4)
         line = QHBoxLayout(self.header)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(6)
         line.addWidget(self._status, 1)
         for widget in (self.search, self.kinds, self.part, self.button, self.more):
-            widget.setFixedHeight(self.fontMetrics().height() + 4)
             line.addWidget(widget)
         self.search.setMaximumWidth(110)
-        for button in (self.part, self.button, self.more):
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            button.setStyleSheet("QPushButton { padding: 0 8px; }")
         self.table = QTableWidget(0, len(COLUMNS))
         self.table.setHorizontalHeaderLabels(COLUMNS)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -117,15 +127,20 @@ class FindingsPanel(QWidget):
         self.figures.setWordWrap(True)
         self.figures.setContentsMargins(8, 2, 8, 4)
         self.figures.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.figures.hide()
+        self.matrix = ConfusionMatrix()
+        foot = QHBoxLayout()
+        foot.setContentsMargins(0, 0, 6, 2)
+        foot.addWidget(self.figures, 1)
+        foot.addWidget(self.matrix_button)
         self.stack = QStackedWidget()
         self.stack.addWidget(self._empty)
         self.stack.addWidget(self.table)
+        self.stack.addWidget(self.matrix)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
         outer.addWidget(self.stack, 1)
-        outer.addWidget(self.figures)
+        outer.addLayout(foot)
         self.setMinimumSize(180, 100)
         self._all: list[Finding] = []
         self._shown: list[Finding] = []
@@ -149,6 +164,8 @@ class FindingsPanel(QWidget):
         )
         self.table.cellClicked.connect(self._choose)
         self.table.cellActivated.connect(self._choose)
+        self.matrix.wanted.connect(self.cell_wanted)
+        self.matrix_button.toggled.connect(lambda _: self._turn())
         self.kinds.activated.connect(lambda _: self._fill())
         self.button.clicked.connect(lambda: (self.cancelled if self._working else self.asked).emit())
         self.part.clicked.connect(self._want_part)
@@ -183,10 +200,19 @@ class FindingsPanel(QWidget):
         self.button.setText("Cancel" if self._working else "Look through")
         self._status.set_text(f"{100 * share:.0f} %" if share is not None else self._count())
 
-    def set_figures(self, lines: Sequence[str]) -> None:
-        """How well what was predicted fits, of the drive and of A to B."""
+    def set_figures(
+        self,
+        lines: Sequence[str],
+        scores: ClassScores | None = None,
+        name: Callable[[int], str] = str,
+    ) -> None:
+        """How well what was predicted fits, of the drive and of A to B. scores, name: of a classifier, for its matrix."""
+        cells = scores.cells if scores is not None else {}
+        self.matrix.set_counts(cells, {k: name(k) for cell in cells for k in cell})
+        self.matrix_button.setVisible(bool(cells))
         self.figures.setText("\n".join(lines))
         self.figures.setVisible(bool(lines))
+        self._turn()
 
     def set_trouble(self, text: str) -> None:
         self.clear()
@@ -253,12 +279,18 @@ class FindingsPanel(QWidget):
                     cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(row, column, cell)
         self.table.setSortingEnabled(True)
-        self.stack.setCurrentIndex(1 if self._shown else 0)
-        self.part.setEnabled(bool(self._shown))
+        self._turn()
         self._status.set_text(self._count())
         if chosen is not None:
             self.select(chosen)
         self.filtered.emit()
+
+    def _turn(self) -> None:
+        """The findings, the matrix, or that there is nothing."""
+        matrix = self.matrix_button.isChecked() and self.matrix.rowCount() > 0
+        self.matrix_button.setText("Findings" if matrix else "Confusion matrix")
+        self.stack.setCurrentIndex(2 if matrix else 1 if self._shown else 0)
+        self.part.setEnabled(bool(self._shown) and not matrix)
 
     def _texts(self, f: Finding) -> tuple[str, ...]:
         """A row's, by column."""

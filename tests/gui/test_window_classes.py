@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
 from drivemaker import WAIT, settled, wait_shown
+from PySide6.QtCore import Qt
 
 from vbp.app.state.settings import Settings
+from vbp.engine import Engine
 from vbp.models.network import build, save_checkpoint
+from vbp.models.registry import load_network
 from vbp.models.spec import NetworkSpec
 from vbp.results import MapRequest
 
@@ -149,3 +154,66 @@ def test_the_target_is_remembered(qtbot, make_window, settings: Settings, networ
     qtbot.waitUntil(lambda: window.top.target.target() == "class:1", timeout=WAIT)
     window.network.use("NetSVF")
     qtbot.waitUntil(lambda: window.top.target.target() == "output", timeout=WAIT)
+
+
+@pytest.fixture(scope="module")
+def real_signs(shared, tmp_path_factory):
+    """Signs of GTSRB, five pictures of each of five, that NetSign takes for others, mostly."""
+    folder = tmp_path_factory.mktemp("gtsrb")
+    for sign, track in (("00002", 1), ("00002", 2), ("00004", 2), ("00018", 0), ("00030", 5)):
+        (folder / sign).mkdir(exist_ok=True)
+        for path in (shared / "data/gtsrb/train" / sign).glob(f"0000{track}_*.ppm"):
+            shutil.copy(path, folder / sign)
+    return folder
+
+
+def test_the_confusion_matrix_of_real_signs(qtbot, open_window, real_signs):
+    window = open_window(real_signs, network="NetSign")
+    panel, player, matrix = window.panels.findings, window.player, window.panels.findings.matrix
+    window.view.toggle_panel("findings", True)
+    assert not panel.matrix_button.isVisible()
+    window.predictions.start()
+    qtbot.waitUntil(panel.matrix_button.isVisible, timeout=4 * WAIT)
+    # By hand: each picture alone, its class by its folder's name.
+    cells: dict[tuple[int, int], list[int]] = {}
+    engine = Engine(load_network("NetSign"), "cpu")
+    for index, name in enumerate(player.drive.names):
+        result = engine.run(player.drive.frame(index), maps=())
+        cells.setdefault((int(name[:5]), int(np.argmax(result.probabilities))), []).append(index)
+    engine.close()
+    right = sum(len(frames) for (a, b), frames in cells.items() if a == b)
+    assert f"{4 * right}.0 % right: {right} of 25 frames" in panel.figures.text() and 0 < right < 20
+    qtbot.mouseClick(panel.matrix_button, Qt.MouseButton.LeftButton)
+    assert panel.stack.currentWidget() is matrix and not panel.part.isEnabled()
+
+    def numbers() -> dict[tuple[int, int], int]:
+        classes = [int(matrix.horizontalHeaderItem(k).text()) for k in range(matrix.columnCount())]
+        places = [
+            (r, c) for r in range(len(classes)) for c in range(len(classes)) if matrix.item(r, c).text()
+        ]
+        return {(classes[r], classes[c]): int(matrix.item(r, c).text()) for r, c in places}
+
+    assert numbers() == {cell: len(frames) for cell, frames in cells.items()}
+    assert matrix.cell_of(30, 24).toolTip().startswith("Ice or snow: 2 of 5 frames taken for Road narrows")
+
+    def click(a: int, b: int) -> None:
+        item = matrix.cell_of(a, b)
+        matrix.scrollToItem(item)
+        at = matrix.visualItemRect(item).center()
+        qtbot.mouseClick(matrix.viewport(), Qt.MouseButton.LeftButton, pos=at)
+
+    for expected in (*cells[18, 26], cells[18, 26][0]):  # and round the end
+        click(18, 26)
+        assert player.target == expected
+    click(30, 26)  # of which there is none
+    assert player.target == expected
+    wait_shown(qtbot, window, expected, masked=True)
+    # From A to B alone.
+    window.marks.set_part(cells[18, 26][1], cells[18, 26][1] + 5)
+    assert panel.figures.text().splitlines()[1].startswith("A to B: ") and sum(numbers().values()) == 6
+    click(18, 26)
+    assert player.target == cells[18, 26][1]
+    panel.matrix_button.click()
+    assert panel.stack.currentWidget() is panel.table
+    window.source.close_drive()
+    assert not panel.matrix_button.isVisible() and matrix.rowCount() == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp.classes import ClassScores, class_name, labels_for, score_classes, unknown_folders
+from vbp.classes import class_name, class_score_words, labels_for, score_classes, unknown_folders
 from vbp.drives import Drive
 from vbp.errors import VbpError
 
@@ -65,22 +65,14 @@ def facts(network: Network, labels: NDArray[np.int64], found: NDArray[np.int64])
     }
 
 
-def accuracy_words(scores: ClassScores) -> str:
-    return (
-        f"{100 * scores.accuracy:.1f} % right: {scores.right} of {scores.frames} frames whose class is known"
-    )
-
-
 def print_text(network: Network, labels: NDArray[np.int64], found: NDArray[np.int64]) -> None:
     """Accuracy, the commonest confusions, and how many classes are always right."""
     scores = score_classes(labels, found)
     spec = network.spec
-    print(accuracy_words(scores))
+    print(class_score_words(scores))
     if scores.confusion:
         print("most common confusions, true → predicted")
         for a, b, n in scores.confusion[:LISTED]:
             print(f"  {n:>5} of {scores.by_class[a][0]:<5} {class_name(spec, a)} → {class_name(spec, b)}")
         if len(scores.confusion) > LISTED:
             print(f"  and {len(scores.confusion) - LISTED} other pairs; --json lists them")
-    whole = sum(n == right for n, right in scores.by_class.values())
-    print(f"{whole} of {len(scores.by_class)} classes are always right")

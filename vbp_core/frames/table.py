@@ -93,6 +93,12 @@ def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def next_of(frames: NDArray[np.int64], at: int) -> int:
+    """Of frames in their order, at least one, the first after `at`; after the last comes the first."""
+    later = frames[frames > at]
+    return int(later[0] if later.size else frames[0])
+
+
 class FrameTable:
     """What one network said of the frames of a drive that it has seen so far: arrays by frame.
 
@@ -153,6 +159,10 @@ class FrameTable:
         """The frames known so far to which a classifier gives another class than the true one, in their order."""
         judged = (self.labels >= 0) & (self.classes >= 0)
         return np.flatnonzero(judged & (self.labels != self.classes)).astype(np.int64)
+
+    def taken(self, label: int, predicted: int) -> NDArray[np.int64]:
+        """The frames known so far of which the true class is `label` and which a classifier takes for `predicted`, in their order."""
+        return np.flatnonzero((self.labels == label) & (self.classes == predicted)).astype(np.int64)
 
     def worst(self) -> int | None:
         """The frame with the largest error known so far; None where none is."""
