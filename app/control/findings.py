@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from vbp.app.control.export import ExportControl
 from vbp.app.control.predictions import Predictions
+from vbp.app.control.thumbnails import Thumbnails
 from vbp.app.jobs.findings import FindRequest, Looked, find_moments
 from vbp.app.jobs.worker import Worker
 from vbp.app.panels.findings import FindingsPanel
@@ -58,6 +59,7 @@ class FindingsControl(QObject):
         settings: Settings,
         notice: Notice,
         exports: ExportControl,
+        thumbnails: Thumbnails,
     ) -> None:
         super().__init__(window)
         self._window, self._settings, self._notice, self._exports = window, settings, notice, exports
@@ -77,6 +79,9 @@ class FindingsControl(QObject):
         panel.table_wanted.connect(self._ask_table)
         panel.reel_wanted.connect(self._ask_reel)
         panel.cell_wanted.connect(self._go_taken)
+        panel.table.picture_of = thumbnails.picture
+        panel.table.seen.connect(thumbnails.want)
+        thumbnails.made.connect(panel.table.show_picture)
         marks.changed.connect(self._figure)
         predictions.ended.connect(lambda _: self._ask(masks=False))
         predictions.forgotten.connect(self.forget)
@@ -114,7 +119,7 @@ class FindingsControl(QObject):
             later = [k for k, f in enumerate(shown) if f.peak > self._player.target]
             index = (later[0] if later else 0) + (0 if direction > 0 else -1)
         self._at = shown[index % len(shown)]
-        self._panel.select(self._at)
+        self._panel.table.select(self._at)
         self._player.pause()
         self._player.seek(self._before(self._at))
 

@@ -1,10 +1,11 @@
-"""The frame at the pointer, small, over the timeline."""
+"""Small pictures of the recording's frames: the one place that keeps them, and the one at the pointer, over the timeline."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
-from PySide6.QtCore import QObject, QPoint, Qt
+from PySide6.QtCore import QObject, QPoint, Qt, Signal
 from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import QLabel
 
@@ -19,73 +20,104 @@ APART = 6  # pixels over the line that the tooltip begins on
 
 
 class Thumbnails(QObject):
+    made = Signal(int)  # a frame, of which `picture` is there now
+
     def __init__(self, player: Player, timeline: Timeline) -> None:
         super().__init__(timeline)
         self._player, self._timeline = player, timeline
-        self._kept: OrderedDict[int, QPixmap] = OrderedDict()
-        self._wanted: tuple[int, int] | None = None  # a frame, and where along the timeline
-        self.label = QLabel(timeline, Qt.WindowType.ToolTip | Qt.WindowType.WindowTransparentForInput)
-        self.label.setFrameShape(QLabel.Shape.Box)
+        self._kept: OrderedDict[int, QPixmap] = OrderedDict()  # a null one of a gap
+        self._wanted: dict[bool, Sequence[int]] = {True: (), False: ()}
         self.worker: Worker[ThumbnailRequest] = Worker(
-            "thumbnails", ThumbnailJob(), "A small picture over the timeline could not be made", self
+            "thumbnails", ThumbnailJob(), "A small picture of a frame could not be made", self
         )
         self.worker.told.connect(self._keep)
-        timeline.hovered.connect(self._want)
         player.opened.connect(lambda _: self.forget())
         player.superseded.connect(self._on_superseded)
+        self.pointer = PointerPicture(self, timeline)
 
     def forget(self) -> None:
         """Another recording."""
         self.worker.cancel()
         self._kept.clear()
-        self._hide()
+        self._wanted = {True: (), False: ()}
+        self.pointer.hide()
 
     def _on_superseded(self) -> None:
         if self._player.drive is None:
             self.forget()
         else:
-            self._hide()
+            self.pointer.hide()
 
-    def _hide(self) -> None:
-        self._wanted = None
-        self.label.hide()
-
-    def _want(self, frame: int, x: int) -> None:
-        """frame: -1 for none. x: where the pointer is, along the timeline."""
-        player = self._player
-        if frame < 0 or player.drive is None or player.path is None:
-            self._hide()
-            return
-        self._wanted = frame, x
-        if frame in self._kept:
+    def picture(self, frame: int) -> QPixmap | None:
+        """None while it is not made; a null one of a gap."""
+        if (found := self._kept.get(frame)) is not None:
             self._kept.move_to_end(frame)
-            self._show()
-        else:
-            self.label.hide()  # it is of another frame
+        return found
+
+    def want(self, frames: Sequence[int], first: bool = False) -> None:
+        """Make those of `frames` that are not kept, instead of what was wanted before. first: before the others."""
+        self._wanted[first] = frames[:KEPT]
+        missing = [f for part in self._wanted.values() for f in part if f not in self._kept]
+        player = self._player
+        if missing and player.drive is not None and player.path is not None:
             height = round(HEIGHT * self._timeline.devicePixelRatioF())
-            self.worker.ask(ThumbnailRequest(player.path, player.options, frame, height))
+            self.worker.ask(ThumbnailRequest(player.path, player.options, tuple(missing), height))
 
     def _keep(self, found: Thumbnail) -> None:
         request, image = found.request, found.image
-        if image is None or (request.path, request.options) != (self._player.path, self._player.options):
-            self.label.hide()
+        if (request.path, request.options) != (self._player.path, self._player.options):
             return
-        height, width = image.shape[:2]
-        pixmap = QPixmap.fromImage(
-            QImage(image.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
-        )
-        pixmap.setDevicePixelRatio(max(1.0, height / HEIGHT))
-        self._kept[request.frame] = pixmap
+        pixmap = QPixmap()
+        if image is not None:
+            height, width = image.shape[:2]
+            pixmap = QPixmap.fromImage(
+                QImage(image.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+            )
+            pixmap.setDevicePixelRatio(max(1.0, height / HEIGHT))
+        self._kept[found.frame] = pixmap
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
-        if self._wanted is not None and self._wanted[0] == request.frame:
-            self._show()
+        self.made.emit(found.frame)
+
+
+class PointerPicture:
+    """The frame at the pointer, over the timeline."""
+
+    def __init__(self, thumbnails: Thumbnails, timeline: Timeline) -> None:
+        self._thumbnails, self._timeline = thumbnails, timeline
+        self._at: tuple[int, int] | None = None  # a frame, and where along the timeline
+        self.label = QLabel(timeline, Qt.WindowType.ToolTip | Qt.WindowType.WindowTransparentForInput)
+        self.label.setFrameShape(QLabel.Shape.Box)
+        timeline.hovered.connect(self._move)
+        thumbnails.made.connect(lambda frame: self._show() if self.frame == frame else None)
+
+    @property
+    def frame(self) -> int:
+        """-1 for none."""
+        return self._at[0] if self._at is not None else -1
+
+    def hide(self) -> None:
+        self._at = None
+        self.label.hide()
+
+    def _move(self, frame: int, x: int) -> None:
+        """frame: -1 for none. x: where the pointer is, along the timeline."""
+        if frame < 0:
+            self.hide()
+            return
+        self._at = frame, x
+        self._thumbnails.want((frame,), first=True)
+        self._show()
 
     def _show(self) -> None:
         """Over the pointer, above the tooltip's first line, on the screen."""
-        assert self._wanted is not None
-        frame, x = self._wanted
-        self.label.setPixmap(self._kept[frame])
+        assert self._at is not None
+        frame, x = self._at
+        picture = self._thumbnails.picture(frame)
+        if picture is None or picture.isNull():
+            self.label.hide()  # what it shows is another frame
+            return
+        self.label.setPixmap(picture)
         self.label.adjustSize()
         size, screen = self.label.size(), self._timeline.screen().availableGeometry()
         at = self._timeline.mapToGlobal(QPoint(x, -self._timeline.height() - APART))

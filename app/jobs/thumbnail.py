@@ -12,17 +12,18 @@ from vbp.app.jobs.worker import Worker
 from vbp.drives.base import Drive, Image, OpenOptions
 from vbp.drives.opening import open_drive
 from vbp.frames.reading import read_frame
+from vbp.frames.running import CACHE_BYTES
 
 IDLE_S = 20.0  # after which the recording is closed again
 
 
 @dataclass(frozen=True)
 class ThumbnailRequest:
-    """height: of the small picture, in pixels of the screen."""
+    """frames: in the order in which they are wanted. height: of the small pictures, in pixels of the screen."""
 
     path: Path
     options: OpenOptions
-    frame: int
+    frames: tuple[int, ...]
     height: int
 
 
@@ -31,6 +32,7 @@ class Thumbnail:
     """image: uint8 RGB (H, W, 3); None of a gap."""
 
     request: ThumbnailRequest
+    frame: int
     image: Image | None
 
 
@@ -41,7 +43,7 @@ class ThumbnailJob:
         self._last: ThumbnailRequest | None = None
 
     def __call__(self, request: ThumbnailRequest, worker: Worker[ThumbnailRequest]) -> float | None:
-        """Tells `Thumbnail`. Asked again for the same one it has been idle, and closes the recording."""
+        """Tells a `Thumbnail` of each frame. Asked again for the same ones it has been idle, and closes the recording."""
         if request is self._last:
             self._close()
             return None
@@ -49,11 +51,15 @@ class ThumbnailJob:
         if self._of != (request.path, request.options):
             self._close()
             self._drive = open_drive(request.path, request.options)
+            self._drive.limit_cache(CACHE_BYTES)
             self._of = (request.path, request.options)
         assert self._drive is not None
-        if request.frame < len(self._drive):
-            seen = read_frame(self._drive, request.frame).image
-            worker.tell(Thumbnail(request, None if seen is None else small(seen, request.height)))
+        for frame in request.frames:
+            if frame < len(self._drive):
+                seen = read_frame(self._drive, frame).image
+                worker.tell(Thumbnail(request, frame, None if seen is None else small(seen, request.height)))
+            if worker.superseded:
+                break
         return IDLE_S
 
     def _close(self) -> None:

@@ -6,50 +6,30 @@ from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QLineEdit,
     QMenu,
     QPushButton,
     QStackedWidget,
-    QTableWidget,
-    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
 from vbp.app import theme
+from vbp.app.panels.finding_rows import VERDICTS, FindingRows, texts
 from vbp.app.panels.title import Caption
 from vbp.app.widgets.boxes import ComboBox
 from vbp.app.widgets.confusion import ConfusionMatrix
 from vbp.classes import ClassScores
 from vbp.findings.finding import Finding
 from vbp.findings.kinds import KINDS
-from vbp.findings.table import core_words, peak_words
-from vbp.readable import clock, how_long
 
 EMPTY = (
     "The moments of this drive that are worth looking at appear here: large errors, steps, weak masks, wrong labels. "
     "Predict the whole drive (P), or look through it with its masks."
 )
 ALL = "All kinds"
-COLUMNS = ("Kind", "Start", "Length", "At its peak", "Frame", "Weight", "Verdict")
-WEIGHT, VERDICT = 5, 6
-WORDS = {"real": "real fault", "known": "known already", "ignored": "ignored: hidden"}
-
-
-class Cell(QTableWidgetItem):
-    """Sorted by its number, not by its words."""
-
-    def __init__(self, text: str, number: float, row: int) -> None:
-        super().__init__(text)
-        self.number = number
-        self.setData(Qt.ItemDataRole.UserRole, row)
-
-    def __lt__(self, other: QTableWidgetItem) -> bool:
-        return self.number < other.number if isinstance(other, Cell) else super().__lt__(other)
 
 
 class FindingsPanel(QWidget):
@@ -104,19 +84,7 @@ class FindingsPanel(QWidget):
         for widget in (self.search, self.kinds, self.part, self.button, self.more):
             line.addWidget(widget)
         self.search.setMaximumWidth(110)
-        self.table = QTableWidget(0, len(COLUMNS))
-        self.table.setHorizontalHeaderLabels(COLUMNS)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setShowGrid(False)
-        self.table.setFrameShape(QTableWidget.Shape.NoFrame)
-        self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.table.horizontalHeader().setStretchLastSection(True)
-        self.table.setSortingEnabled(True)
-        self.table.sortByColumn(WEIGHT, Qt.SortOrder.DescendingOrder)
+        self.table = FindingRows()
         self._empty = QLabel(EMPTY)
         self._empty.setTextFormat(Qt.TextFormat.PlainText)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -152,7 +120,7 @@ class FindingsPanel(QWidget):
         self.reel_action.triggered.connect(lambda _: self.reel_wanted.emit())
         self._judging = [
             self.menu.addAction(text, lambda word=word: self._judge(word))
-            for word, text in (*((w, w.capitalize()) for w in WORDS), ("", "No verdict"))
+            for word, text in (*((w, w.capitalize()) for w in VERDICTS), ("", "No verdict"))
         ]
         self.menu.insertSeparator(self._judging[0])
         self.more.clicked.connect(
@@ -234,7 +202,7 @@ class FindingsPanel(QWidget):
     @property
     def rows(self) -> list[Finding]:
         """Those in the table, in its order."""
-        rows = (self._of_row(row) for row in range(self.table.rowCount()))
+        rows = (self.table.of_row(row) for row in range(self.table.rowCount()))
         return [finding for finding in rows if finding is not None]
 
     @property
@@ -242,20 +210,12 @@ class FindingsPanel(QWidget):
         """Those in the table, in the order of time."""
         return sorted(self._shown, key=lambda f: f.start)
 
-    def select(self, finding: Finding) -> None:
-        """Choose its row, without a word."""
-        for row in range(self.table.rowCount()):
-            if self._of_row(row) is finding:
-                self.table.selectRow(row)
-
     def _count(self) -> str:
         total, shown = len(self._all), len(self._shown)
         return "" if not total else f"{total} found" if shown == total else f"{shown} of {total}"
 
     def _fill(self) -> None:
         name, text = self.kinds.currentData() or "", self.search.text().strip().casefold()
-        at = self.table.currentRow()
-        chosen = self._of_row(at) if at >= 0 else None
         self._shown = [
             f
             for f in self._all
@@ -263,26 +223,9 @@ class FindingsPanel(QWidget):
             and (self.ignored.isChecked() or self._verdicts.get(f.key) != "ignored")
             and (not text or text in self._words(f).casefold())
         ]
-        self.table.setSortingEnabled(False)
-        self.table.setRowCount(len(self._shown))
-        for row, f in enumerate(self._shown):
-            numbers = (list(KINDS).index(f.kind), f.start, f.seconds, abs(f.value), f.peak, f.weight)
-            said = list(WORDS).index(self._verdicts[f.key]) if f.key in self._verdicts else len(WORDS)
-            cells = zip(self._texts(f), (*numbers, said), strict=True)
-            for column, (text, number) in enumerate(cells):
-                cell = Cell(text, float(number), row)
-                also = ", ".join(KINDS[k].title for k in f.also)
-                cores = core_words(f)
-                tip = [KINDS[f.kind].meaning, *[f"also: {also}"] * bool(also)]
-                cell.setToolTip("\n".join([*tip, *[f"worst in frames {cores}"] * bool(cores)]))
-                if column in (1, 2, 4, 5):
-                    cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                self.table.setItem(row, column, cell)
-        self.table.setSortingEnabled(True)
+        self.table.fill(self._shown, self._start_ns, self._verdicts)
         self._turn()
         self._status.set_text(self._count())
-        if chosen is not None:
-            self.select(chosen)
         self.filtered.emit()
 
     def _turn(self) -> None:
@@ -292,38 +235,27 @@ class FindingsPanel(QWidget):
         self.stack.setCurrentIndex(2 if matrix else 1 if self._shown else 0)
         self.part.setEnabled(bool(self._shown) and not matrix)
 
-    def _texts(self, f: Finding) -> tuple[str, ...]:
-        """A row's, by column."""
-        start = clock((f.start_ns - self._start_ns) / 1e9)
-        words = KINDS[f.kind].title, start, how_long(f.seconds), peak_words(f), str(f.peak)
-        return (*words, f"{f.weight:.2f}", self._verdicts.get(f.key, ""))
-
     def _words(self, f: Finding) -> str:
-        return " ".join((*self._texts(f), *(KINDS[k].title for k in f.also)))
+        row = texts(f, self._start_ns, self._verdicts)
+        return " ".join((*row, *(KINDS[k].title for k in f.also)))
 
     def _ask_menu(self, at: QPoint) -> None:
         for action in self._judging:
-            action.setEnabled(self.table.currentRow() >= 0)
+            action.setEnabled(self.table.chosen is not None)
         for action in (self.table_action, self.reel_action):
             action.setEnabled(bool(self._shown))
         self.menu.popup(at)
 
     def _judge(self, word: str) -> None:
-        row = self.table.currentRow()
-        finding = self._of_row(row) if row >= 0 else None
-        if finding is not None:
+        if (finding := self.table.chosen) is not None:
             self.verdict_given.emit(finding, word)
 
-    def _of_row(self, row: int) -> Finding | None:
-        item = self.table.item(row, 0)
-        return self._shown[item.data(Qt.ItemDataRole.UserRole)] if item is not None else None
-
     def _choose(self, row: int, _: int = 0) -> None:
-        if (finding := self._of_row(row)) is not None:
+        if (finding := self.table.of_row(row)) is not None:
             self.chosen.emit(finding)
 
     def _want_part(self) -> None:
-        finding = self._of_row(max(0, self.table.currentRow()))
+        finding = self.table.chosen or self.table.of_row(0)
         if finding is not None:
             self.part_wanted.emit(finding)
 

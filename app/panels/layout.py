@@ -18,6 +18,7 @@ NARROWEST, LOWEST = 165, 24  # pixels of width of a panel with a map, and of hei
 ABOVE = 154  # pixels that what stands over the maps keeps: a title, the wheel with its numbers, tabs
 GAP = 5  # pixels between two panels
 FORM = 330  # pixels of width of the form of a specification
+ROWS = 250  # pixels of height of a panel of rows with pictures, so that some of them are seen
 CHROME = 124  # pixels of bars and titles over and under the picture
 FIRST_HIDDEN = (
     "spec",
@@ -108,6 +109,16 @@ def make_room(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
     right = [dock for dock in docks.values() if _on_the_right(window, dock) and dock.geometry().right() > 0]
     widths = [min(dock.width(), int(window.width() * 0.34)) for dock in right]
     window.resizeDocks([docks["spec"], *right], [FORM, *widths], Qt.Orientation.Horizontal)
+
+
+def show_rows(window: QMainWindow, docks: dict[str, QDockWidget], dock: QDockWidget) -> None:
+    """A panel of rows was opened at the right: where it is low, the maps below it leave it room."""
+    short = ROWS - dock.height()
+    below = [docks[name] for name in maps(docks) if _on_the_right(window, docks[name])]
+    if short > 0 and below and _on_the_right(window, dock):
+        share = short // len({other.y() for other in below})
+        heights = [max(LOWEST + TITLE, other.height() - share) for other in below]
+        window.resizeDocks([dock, *below], [ROWS, *heights], Qt.Orientation.Vertical)
 
 
 def follow(window: QMainWindow, docks: dict[str, QDockWidget], before: QSize) -> None:

@@ -282,6 +282,7 @@ class MainWindow(QMainWindow):
             settings,
             notice,
             self.export,
+            self.thumbnails,
         )
         self.kept.restored.connect(self.findings.look_at_known)
 

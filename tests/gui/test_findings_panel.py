@@ -7,7 +7,8 @@ import pytest
 from drivemaker import WAIT, wait_shown, write_drive
 from PySide6.QtCore import Qt
 
-from vbp.app.panels.findings import VERDICT, FindingsPanel
+from vbp.app.panels.finding_rows import VERDICT
+from vbp.app.panels.findings import FindingsPanel
 from vbp.findings.find import find
 from vbp.findings.finding import Observed
 
@@ -102,7 +103,7 @@ def test_verdicts_a_table_and_a_reel(qtbot, found, tmp_path, monkeypatch):
     panel.search.setText("label steps")
     assert [f.kind for f in panel.rows] == ["label"]
     panel.search.setText("")
-    panel.select(label)
+    panel.table.select(label)
     panel._judge("known")
     assert panel.table.item(panel.table.currentRow(), VERDICT).text() == "known"
     assert panel.rows[panel.table.currentRow()] is label

@@ -1,0 +1,158 @@
+"""The rows of the findings' panel: a picture of the peak, and what is known of it, to sort by any column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QIcon, QPaintEvent, QPixmap
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableWidget,
+    QTableWidgetItem,
+)
+
+from vbp.findings.finding import Finding
+from vbp.findings.kinds import KINDS
+from vbp.findings.table import core_words, peak_words
+from vbp.readable import clock, how_long
+
+COLUMNS = ("Kind", "Start", "Length", "At its peak", "Frame", "Weight", "Verdict")
+WEIGHT, VERDICT = 5, 6
+NUMBERS = (1, 2, 4, 5)  # columns
+VERDICTS = {"real": "real fault", "known": "known already", "ignored": "ignored: hidden"}
+SHAPE = 4 / 3  # of the room for a picture, which keeps its own
+
+
+class FindingRows(QTableWidget):
+    """picture_of: the small picture of a frame, None while there is none; whoever makes them hears of `seen`."""
+
+    seen = Signal(tuple)  # the peaks of the rows in view, the upper first; when others come into view
+
+    def __init__(self) -> None:
+        super().__init__(0, len(COLUMNS))
+        self.picture_of: Callable[[int], QPixmap | None] = lambda frame: None
+        self._found: list[Finding] = []
+        self._start_ns = 0
+        self._verdicts: Mapping[str, str] = {}
+        self._seen: tuple[int, ...] = ()
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._look)
+        self.setHorizontalHeaderLabels(COLUMNS)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setShowGrid(False)
+        self.setFrameShape(QTableWidget.Shape.NoFrame)
+        self.verticalHeader().hide()
+        height = 2 * self.fontMetrics().height() + 4
+        self.verticalHeader().setDefaultSectionSize(height)
+        self.setItemDelegateForColumn(0, _WithPicture(self, height - 4))
+        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.horizontalHeader().setStretchLastSection(True)
+        self.setSortingEnabled(True)
+        self.sortByColumn(WEIGHT, Qt.SortOrder.DescendingOrder)
+
+    def fill(self, found: Sequence[Finding], start_ns: int, verdicts: Mapping[str, str]) -> None:
+        """start_ns: the time stamp of the recording's first frame. verdicts: by `Finding.key`. The chosen one stays so."""
+        chosen = self.chosen
+        self.setRowCount(0)  # first: Qt asks for the pictures of the rows meanwhile
+        self._found, self._start_ns, self._verdicts = list(found), start_ns, verdicts
+        self._seen = ()
+        self.setSortingEnabled(False)
+        self.setRowCount(len(found))
+        for row, f in enumerate(found):
+            numbers = (list(KINDS).index(f.kind), f.start, f.seconds, abs(f.value), f.peak, f.weight)
+            said = list(VERDICTS).index(verdicts[f.key]) if f.key in verdicts else len(VERDICTS)
+            cells = zip(texts(f, start_ns, verdicts), (*numbers, said), strict=True)
+            also, cores = ", ".join(KINDS[k].title for k in f.also), core_words(f)
+            tip = [KINDS[f.kind].meaning, *[f"also: {also}"] * bool(also)]
+            for column, (text, number) in enumerate(cells):
+                cell = Cell(text, float(number), row)
+                cell.setToolTip("\n".join([*tip, *[f"worst in frames {cores}"] * bool(cores)]))
+                if column in NUMBERS:
+                    cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                self.setItem(row, column, cell)
+        self.setSortingEnabled(True)
+        if chosen is not None:
+            self.select(chosen)
+
+    def show_picture(self, frame: int) -> None:
+        """The picture of a frame was made."""
+        if frame in self._seen:
+            self.viewport().update()
+
+    def of_row(self, row: int) -> Finding | None:
+        """None where there is no such row."""
+        item = self.item(row, 0)
+        return self._found[item.data(Qt.ItemDataRole.UserRole)] if item is not None else None
+
+    @property
+    def chosen(self) -> Finding | None:
+        return self.of_row(self.currentRow())
+
+    def select(self, finding: Finding) -> None:
+        """Choose its row, without a word."""
+        for row in range(self.rowCount()):
+            if (there := self.of_row(row)) is not None and there.key == finding.key:
+                self.selectRow(row)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        self._soon.start()  # whatever brought other rows into view: they are painted
+
+    def _look(self) -> None:
+        first, last = self.rowAt(0), self.rowAt(self.viewport().height() - 1)
+        last = self.rowCount() - 1 if last < 0 else last
+        rows = (self.of_row(row) for row in range(max(first, 0), last + 1))
+        peaks = tuple(f.peak for f in rows if f is not None)
+        if peaks != self._seen:
+            self._seen = peaks
+            self.seen.emit(peaks)
+
+
+class Cell(QTableWidgetItem):
+    """Sorted by its number, not by its words."""
+
+    def __init__(self, text: str, number: float, row: int) -> None:
+        super().__init__(text)
+        self.number = number
+        self.setData(Qt.ItemDataRole.UserRole, row)
+
+    def __lt__(self, other: QTableWidgetItem) -> bool:
+        return self.number < other.number if isinstance(other, Cell) else super().__lt__(other)
+
+
+class _WithPicture(QStyledItemDelegate):
+    """Asked for when a row is painted: the rows keep no pictures."""
+
+    def __init__(self, rows: FindingRows, height: int) -> None:
+        super().__init__(rows)
+        self._rows, self._size = rows, QSize(round(height * SHAPE), height)
+
+    def initStyleOption(
+        self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        super().initStyleOption(option, index)
+        finding = self._rows.of_row(index.row())
+        picture = self._rows.picture_of(finding.peak) if finding is not None else None
+        option.features |= QStyleOptionViewItem.ViewItemFeature.HasDecoration
+        option.decorationSize = (
+            self._size
+        )  # also where there is none, so that the words stand below each other
+        icon = QIcon()
+        for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # in its own colours
+            icon.addPixmap(picture or QPixmap(), mode)
+        option.icon = icon
+
+
+def texts(f: Finding, start_ns: int, verdicts: Mapping[str, str]) -> tuple[str, ...]:
+    """A row's, by column."""
+    start = clock((f.start_ns - start_ns) / 1e9)
+    words = KINDS[f.kind].title, start, how_long(f.seconds), peak_words(f), str(f.peak)
+    return (*words, f"{f.weight:.2f}", verdicts.get(f.key, ""))
