@@ -37,6 +37,14 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def faulty_drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """780 small pictures with 12 planted faults, of which those of the network are `faultmaker.with_faults`."""
+    from faultmaker import plant  # it takes torch
+
+    return plant(tmp_path_factory.mktemp("faults") / "drive")
+
+
+@pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
     """The kernels, compiled for this machine; no test uses them but those that ask (see `both_ways`)."""
     return compiled_with(tmp_path_factory.mktemp("cache"))

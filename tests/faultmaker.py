@@ -14,6 +14,7 @@ from torch import nn
 
 from roadmaker import T0
 from vbp.engine import Engine, Prepared
+from vbp.findings.finding import Finding
 from vbp.models.network import Network
 from vbp.models.spec import NetworkSpec
 from vbp.results import FrameRequest, FrameResult, NetworkResult
@@ -79,3 +80,77 @@ class Faulty(Engine):
             replace(r, angle_rad=self.planted.get(frame.index, r.angle_rad))
             for r, frame in zip(results, frames, strict=True)
         ]
+
+
+# What is planted.
+
+COUNT = 780
+TURN = np.degrees(1.0)
+# what is planted -> (where, the kind that names it)
+FAULTS: dict[str, tuple[Part, str]] = {
+    "half of the marking erased": ((40, 49), "attention"),
+    "a black second": ((100, 119), "weak"),
+    "one wrong label": ((160, 160), "label"),
+    "a frozen output": ((220, 249), "constant"),
+    "a picture of another place": ((280, 280), "step"),
+    "a step of the output": ((340, 351), "step"),
+    "labels of another drive": ((400, 429), "label"),
+    "an output that no driver would steer": ((460, 483), "range"),
+    "a grey second": ((520, 539), "weak"),
+    "an output that drifts away": ((580, 609), "error"),
+    "a label that is stuck": ((640, 659), "error"),
+    "a bright spot on the road": ((700, 709), "attention"),
+}
+
+
+def rows(name: str) -> np.ndarray:
+    (first, last), _ = FAULTS[name]
+    return np.arange(first, last + 1)
+
+
+def plant(folder: Path) -> Path:
+    """A drive with the faults that lie in pictures and labels."""
+    angles = angles_of(COUNT)
+    pictures = [road(angles[k], k) for k in range(COUNT)]
+    for k in rows("half of the marking erased"):
+        pictures[k][:20] = np.minimum(pictures[k][:20], 80)
+    for k in rows("a black second"):
+        pictures[k][:] = 0
+    for k in rows("a grey second"):
+        pictures[k][:] = 90
+    for k in rows("a bright spot on the road"):
+        pictures[k][1:16, 21:28] = 250  # in the middle, where it does not change the angle
+    (place,) = rows("a picture of another place")
+    pictures[place] = road(-angles[place], 5) - 30  # which lies in a shadow
+    labels = angles.copy()
+    labels[rows("one wrong label")] += 30 / TURN
+    labels[rows("labels of another drive")] -= 25 / TURN
+    stuck = rows("a label that is stuck")
+    labels[stuck] = labels[stuck[0]]
+    return write(folder, pictures, labels)
+
+
+def with_faults() -> type[Faulty]:
+    """An engine for `follower` with the faults that lie in its output, in four places."""
+    angles = angles_of(COUNT)
+    outputs: dict[int, float] = {}
+    frozen = rows("a frozen output")
+    outputs |= dict.fromkeys(frozen.tolist(), float(angles[frozen[0]]))
+    outputs |= {int(k): float(angles[k] + 15 / TURN) for k in rows("a step of the output")}
+    for name, size in (("an output that no driver would steer", 70), ("an output that drifts away", 12)):
+        at = rows(name)
+        bump = size / TURN * np.sin(np.linspace(0, np.pi, len(at))) ** 2
+        outputs |= {int(k): float(angles[k] + b) for k, b in zip(at, bump)}
+    return type("Planted", (Faulty,), {"planted": outputs})
+
+
+def are_those_planted(found: Sequence[Finding]) -> list[Finding]:
+    """Asserts that they are the faults and no other; in the order of time."""
+    of = sorted(found, key=lambda f: f.start)
+    assert len(of) == len(FAULTS) == 12, [(f.kind, f.start, f.end) for f in of]
+    for one, (name, ((first, last), kind)) in zip(of, FAULTS.items()):
+        assert one.kind == kind, (name, one)
+        # of a step, the step back comes one frame later
+        assert first <= one.start <= one.peak <= one.end <= last + 1, (name, one)
+        assert one.end - one.start >= (last - first) / 2 - 1, (name, one)
+    return of

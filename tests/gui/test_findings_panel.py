@@ -7,10 +7,12 @@ import pytest
 from drivemaker import WAIT, wait_shown, write_drive
 from PySide6.QtCore import Qt
 
+from faultmaker import FAULTS, are_those_planted, follower, with_faults
 from vbp.app.panels.finding_rows import VERDICT
 from vbp.app.panels.findings import FindingsPanel
 from vbp.findings.find import find
 from vbp.findings.finding import Observed
+from vbp.findings.kinds import KINDS
 
 WRONG = 12
 
@@ -58,6 +60,27 @@ def test_a_drive_is_looked_through_and_gone_through(qtbot, found):
     assert (window.marks.a, window.marks.b) == (first.start, first.end)
     window.source.close_drive()
     assert panel.table.rowCount() == 0 and window.panels.transport.timeline._findings == []
+
+
+def test_12_planted_faults_are_found_and_nothing_else(qtbot, open_window, faulty_drive, monkeypatch):
+    monkeypatch.setattr("vbp.models.registry.load_network", lambda _: follower())
+    monkeypatch.setattr("vbp.engine.Engine", with_faults())
+    window = open_window(faulty_drive, network="follower")
+    window.view.toggle_panel("findings", True)
+    panel, timeline = window.panels.findings, window.panels.transport.timeline
+    qtbot.mouseClick(panel.button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: panel.button.text() == "Look through", timeout=4 * WAIT)
+    of = are_those_planted(panel.found)
+    assert panel.shown == of and panel._status.text() == "12 found"
+    panel.table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+    words = [[panel.table.item(row, k).text() for k in range(3)] for row in range(panel.table.rowCount())]
+    assert words[:3] == [
+        ["Attention jumps", "00:02.0", "0.6 s"],
+        ["Weak mask", "00:05.0", "1.0 s"],
+        ["Label steps", "00:08.0", "0.1 s"],
+    ]
+    assert [row[0] for row in words] == [KINDS[kind].title for _, kind in FAULTS.values()]
+    assert [(b.first, b.last) for b in timeline._findings] == [(f.start, f.end) for f in of]
 
 
 def test_sorting_filtering_and_words(qtbot):

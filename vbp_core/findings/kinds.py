@@ -14,6 +14,7 @@ from vbp.frames.strengths import STANDS_OUT, usual_of
 
 LEAVE = 0.6  # of the threshold: below it, a stretch that begun above the threshold is over
 PERCENTILE = 95.0
+OUTLIER = 10.0  # medians: a percentile that lies beyond them is itself a fault, as there are that many
 MANY = 40  # frames, of which a percentile says what is usual
 ANGLES, LABELS, MASKS, STRENGTHS = "angles", "labels", "masks", "strengths"
 
@@ -57,7 +58,8 @@ def _error(seen: Observed, threshold: float | None) -> Measure:
     if threshold is None and seen.of_classes:
         threshold = 50.0
     elif threshold is None:
-        threshold = max(percentile_of_error(seen, PERCENTILE), 5 * percentile_of_error(seen, 50), 1.0)
+        high, median = (percentile_of_error(seen, p) for p in (PERCENTILE, 50))
+        threshold = max(min(high, OUTLIER * median), 5 * median, 1.0)
     return Measure(np.abs(value) / threshold, value, threshold)
 
 
