@@ -33,7 +33,8 @@ from vbp.findings.table import peak_words, write_csv
 from vbp.frames.table import next_of
 from vbp.scores import score, score_words
 
-BEFORE_NS = 2 * 10**9  # the keys go so far before the peak, to see how it comes to it
+BEFORE_NS = 2 * 10**9  # playing begins so far before the peak, to see how it comes to it
+LIKELY = (1, 2, -1)  # findings from the one on the screen: those that may be wanted next
 # In the colour of the curve that they are of.
 COLOURS = {
     "weak": "warning",
@@ -108,32 +109,31 @@ class FindingsControl(QObject):
         self._panel.set_working(None)
 
     def go(self, direction: int) -> None:
-        """To 2 s before the peak of the next (1) or previous (-1) finding, in the order of time."""
+        """To the peak of the next (1) or previous (-1) finding, in the order of time."""
         shown = self._panel.shown
         if not shown:
             return
-        at = self._at if self._at in shown else None
-        if at is not None:
-            index = (shown.index(at) + direction) % len(shown)
+        keys = [f.key for f in shown]
+        if self._at is not None and self._at.key in keys:
+            index = keys.index(self._at.key) + direction
         else:
             later = [k for k, f in enumerate(shown) if f.peak > self._player.target]
             index = (later[0] if later else 0) + (0 if direction > 0 else -1)
-        self._at = shown[index % len(shown)]
-        self._panel.table.select(self._at)
-        self._player.pause()
-        self._player.seek(self._before(self._at))
+        finding = shown[index % len(shown)]
+        self._panel.table.select(finding)
+        self._show(finding, direction)
 
-    def _before(self, finding: Finding) -> int:
-        """The frame 2 s before the peak, or the first."""
-        drive = self._player.drive
-        if drive is None:
-            return finding.peak
-        return int(np.searchsorted(drive.timestamps_ns, finding.peak_ns - BEFORE_NS))
-
-    def _show(self, finding: Finding) -> None:
+    def _show(self, finding: Finding, direction: int = 1) -> None:
+        """The peak, at once; playing begins before it. direction: where one may go from there."""
+        drive, shown = self._player.drive, self._panel.shown
         self._at = finding
+        if drive is None or finding not in shown:
+            return
+        at = shown.index(finding)
+        near = (shown[(at + k * direction) % len(shown)].peak for k in LIKELY)
+        before = int(np.searchsorted(drive.timestamps_ns, finding.peak_ns - BEFORE_NS))
         self._player.pause()
-        self._player.seek(finding.peak)
+        self._player.seek(finding.peak, before, [peak for peak in near if peak != finding.peak])
 
     def _ask(self, masks: bool) -> None:
         player, table = self._player, self._predictions.table

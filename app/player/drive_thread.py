@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,6 +62,7 @@ class DriveThread(threading.Thread):
         # What is wanted. Guarded by _wake.
         self._seek: int | None = None
         self._beside: int | None = None
+        self._then: list[int] = []
         self._seq = 0
         self._playing = False
         self._realtime = True
@@ -77,10 +78,10 @@ class DriveThread(threading.Thread):
 
     # Orders, from the window's thread.
 
-    def seek(self, index: int, seq: int, playing: bool) -> None:
-        """playing: go on from there, also if the end was just met."""
+    def seek(self, index: int, seq: int, playing: bool, then: Sequence[int] = ()) -> None:
+        """playing: go on from there, also if the end was just met. then: frames to read ahead after it, while paused."""
         with self._wake:
-            self._seek, self._seq, self._playing = index, seq, playing
+            self._seek, self._seq, self._playing, self._then = index, seq, playing, list(then)
             self._wake.notify_all()
 
     def fetch_beside(self, index: int, seq: int) -> None:
@@ -217,6 +218,8 @@ class DriveThread(threading.Thread):
                 elif self._beside is not None:
                     index, self._beside = self._beside, None
                     return Order(index, self._seq, beside=True)
+                elif self._then:
+                    return Order(self._then.pop(0), self._seq, show=False)
                 self._wake.wait(patience)
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -253,10 +254,10 @@ class Player(QObject):
 
     # Moving about.
 
-    def seek(self, index: int) -> None:
-        """Show frame `index`. Playing, it goes on from there."""
+    def seek(self, index: int, play_from: int | None = None, then: Sequence[int] = ()) -> None:
+        """See `RecordedSource.seek`."""
         if self.recorded is not None:
-            self.recorded.seek(index)
+            self.recorded.seek(index, play_from, then)
 
     def fetch_beside(self, index: int) -> None:
         """While paused: run one more frame, which comes by `beside` and moves nothing."""
@@ -277,7 +278,6 @@ class Player(QObject):
             self.recorded.pause()
 
     def toggle(self) -> None:
-        """Go on, or pause."""
         if self.source is not None:
             self.source.toggle()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class RecordedSource:
         self._shown: int | None = None
         self._last_played: int | None = None
         self._scrubbing = self._resume = False
+        self._play_from: int | None = None
 
     @property
     def fps(self) -> float:
@@ -73,14 +74,22 @@ class RecordedSource:
 
     # Moving about.
 
-    def seek(self, index: int) -> None:
-        """Show frame `index`. Playing, it goes on from there."""
+    def seek(self, index: int, play_from: int | None = None, then: Sequence[int] = ()) -> None:
+        """Show frame `index`. Playing, it goes on from there.
+
+        play_from: where playing begins, if it is not there, as long as nothing else is asked for. then: frames that may be
+        asked for next, which are read meanwhile.
+        """
+        self._play_from = play_from
+        self._show(index, then)
+
+    def _show(self, index: int, then: Sequence[int] = ()) -> None:
         if self.drive is None:
             return
         self.target = min(max(index, 0), len(self.drive) - 1)
         self._seq += 1
         self._last_played = None
-        self._thread.seek(self.target, self._seq, self.state is State.PLAYING)
+        self._thread.seek(self.target, self._seq, self.state is State.PLAYING, then)
 
     def fetch_beside(self, index: int) -> None:
         """While paused: run one more frame, to compare with; it moves nothing."""
@@ -91,13 +100,14 @@ class RecordedSource:
     def play(self) -> None:
         if self.drive is None or self.state is State.PLAYING:
             return
-        at = self.target
+        at, self._play_from = self.target if self._play_from is None else self._play_from, None
         outside = self.loop is not None and not self.loop[0] <= at < self.loop[1]
-        jump_to = None
+        jump_to = None if at == self.target else at
         if outside or self._schedule.after(at) is None:
-            jump_to = self.target = self.loop[0] if self.loop is not None else int(self._schedule.frames[0])
+            jump_to = self.loop[0] if self.loop is not None else int(self._schedule.frames[0])
         self.skipped = 0
         self._seq += 1
+        self.target = at if jump_to is None else jump_to
         self._last_played = at if jump_to is None else None
         self._rate.clear()
         self._thread.set_loop(self.loop)
@@ -116,7 +126,7 @@ class RecordedSource:
         self._set_state(State.PAUSED)
         self._thread.pause(self.target, self._seq)
         if self._last_played is None:  # a seek was under way: its frame is wanted all the same
-            self.seek(self.target)
+            self._show(self.target)
 
     def toggle(self) -> None:
         if self.state is State.PLAYING:
@@ -166,7 +176,7 @@ class RecordedSource:
 
     def show_again(self) -> None:
         if self.state is State.PAUSED:
-            self.seek(self.target)
+            self._show(self.target)
 
     def run_again(self, frame: Frame | None) -> None:
         """Paused, the frame on the screen goes through the network once more, as it was decoded."""
@@ -175,7 +185,7 @@ class RecordedSource:
                 again = replace(frame.record, results=())
                 self._route.send(replace(frame, seq=self._seq, record=again, lossless=False))
             else:  # another is on its way, which this must not overtake
-                self.seek(self.target)
+                self._show(self.target)
 
     def _count(self, index: int) -> None:
         last, self._last_played = self._last_played, index

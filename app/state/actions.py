@@ -139,7 +139,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A("next-bookmark", "Marks", "&Next note", ("N",), "notes.go", 1, "Go to the next note or bookmark"),
     A("previous-bookmark", "Marks", "&Previous note", ("Shift+N",), "notes.go", -1),
     A("next-finding", "Marks", "Next &finding", ("D",), "findings.go", 1,
-      "Go to 2 s before the next finding"),
+      "Show the peak of the next finding; playing begins 2 s before it"),
     A("previous-finding", "Marks", "Previous f&inding", ("Shift+D",), "findings.go", -1),
     A("next-difference", "Marks", "Next largest di&fference", ("Ctrl+D",), "differences.go", 1,
       "Go to where two networks differ most; again: to where they differ next most"),

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from vbp.findings.finding import Finding
+
 if TYPE_CHECKING:
     from vbp.app.shell.window import MainWindow
+    from vbp.drives.base import Drive
 
 WAIT = 30_000  # milliseconds; far more than anything here takes
 BITS = 10
@@ -59,6 +62,13 @@ def write_drive(
     (folder / "camera.csv").write_text("\n".join(camera) + "\n")
     (folder / "CH2_final_evaluation.csv").write_text("\n".join(steering) + "\n")
     return folder
+
+
+def finding_at(drive: Drive, frame: int, weight: float = 1.0) -> Finding:
+    """An error of one frame."""
+    time, nan = int(drive.timestamps_ns[frame]), float("nan")
+    place = (frame, frame, frame, time, time, time)
+    return Finding("error", *place, 0.05, 9.0, "°", 1.0, 0.45, weight, 9.0, 0.0, nan, nan)
 
 
 def our_threads() -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from drivemaker import WAIT, wait_shown, write_drive
+from drivemaker import WAIT, finding_at, wait_shown, write_drive
 from PySide6.QtCore import Qt
 
 from faultmaker import FAULTS, are_those_planted, follower, with_faults
@@ -53,13 +53,51 @@ def test_a_drive_is_looked_through_and_gone_through(qtbot, found):
     cell = panel.table.visualItemRect(panel.table.item(0, 0)).center()
     qtbot.mouseClick(panel.table.viewport(), Qt.MouseButton.LeftButton, pos=cell)
     wait_shown(qtbot, window, WRONG)
-    # There is no other, and the drive begins less than 2 s before.
-    window.actions_by_id["next-finding"].trigger()
-    wait_shown(qtbot, window, 0)
     qtbot.mouseClick(panel.part, Qt.MouseButton.LeftButton)
     assert (window.marks.a, window.marks.b) == (first.start, first.end)
     window.source.close_drive()
     assert panel.table.rowCount() == 0 and window.panels.transport.timeline._findings == []
+
+
+def first_played(qtbot, window) -> int:
+    wait_shown(qtbot, window, window.player.target)
+    shown: list[int] = []
+    slot = window.player.shown.connect(lambda frame: shown.append(frame.index))
+    window.player.play()
+    qtbot.waitUntil(lambda: len(shown) >= 2, timeout=WAIT)
+    window.player.pause()
+    window.player.shown.disconnect(slot)
+    assert shown == sorted(shown)
+    return shown[0]
+
+
+def test_the_keys_show_a_peak_and_playing_begins_2_s_before(qtbot, open_window, tmp_path):
+    window = open_window(write_drive(tmp_path / "long", 200))
+    window.view.toggle_panel("findings", True)
+    panel, player = window.panels.findings, window.player
+    peaks = [60, 110, 190]
+    panel.set_findings([finding_at(player.drive, peak) for peak in peaks], int(player.drive.timestamps_ns[0]))
+    following, before = (window.actions_by_id[f"{which}-finding"].trigger for which in ("next", "previous"))
+    player.seek(100)
+    for go, peak in ((following, 110), (following, 190), (following, 60), (before, 190), (before, 110)):
+        go()
+        wait_shown(qtbot, window, peak)
+        assert panel.table.chosen.peak == peak and player.target == peak and not player.playing
+    # Those that may be wanted next are read meanwhile.
+    qtbot.waitUntil(lambda: {60, 110, 190} <= set(player.drive._cache), timeout=WAIT)
+    assert first_played(qtbot, window) == 110 - 40
+    # Not after one has gone elsewhere.
+    following()
+    wait_shown(qtbot, window, 190)
+    player.step(-2)
+    assert first_played(qtbot, window) == 189
+    # Nor where A to B is to be repeated, which begins later.
+    window.marks.set_part(180, 195)
+    window.marks.set_looping(True)
+    before()
+    following()
+    wait_shown(qtbot, window, 190)
+    assert first_played(qtbot, window) == 180
 
 
 def test_12_planted_faults_are_found_and_nothing_else(qtbot, open_window, faulty_drive, monkeypatch):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from drivemaker import WAIT, wait_shown, write_drive
+from drivemaker import WAIT, finding_at, wait_shown, write_drive
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QImage, QMouseEvent
 from PySide6.QtWidgets import QApplication
-
-from vbp.findings.finding import Finding
 
 
 def move(window, frame: int) -> None:
@@ -59,15 +57,8 @@ def test_findings_that_come_into_view_have_a_picture_of_their_peak(qtbot, make_w
     window.view.toggle_panel("findings", True)
     panel, drive = window.panels.findings, window.player.drive
     peaks = [59 - 3 * k for k in range(20)]
-    times = [int(drive.timestamps_ns[peak]) for peak in peaks]
-    nan = float("nan")
-    panel.set_findings(
-        [
-            Finding("error", p, p, p, t, t, t, 0.1, 9.0, "°", 1.0, 1.0, 20.0 - k, 9.0, 0.0, nan, nan)
-            for k, (p, t) in enumerate(zip(peaks, times))
-        ],
-        int(drive.timestamps_ns[0]),
-    )
+    found = [finding_at(drive, peak, weight) for weight, peak in enumerate(reversed(peaks))]
+    panel.set_findings(found, int(drive.timestamps_ns[0]))
     made: list[int] = []
     window.thumbnails.made.connect(made.append)
     qtbot.waitUntil(lambda: len(made) >= 3, timeout=WAIT)
