@@ -21,6 +21,7 @@ from vbp.explain.dead import dead_layers
 from vbp.explain.exported import read_network
 from vbp.explain.forward import Forward
 from vbp.explain.registry import METHODS, explain, unavailable_reason
+from vbp.explain.spread import half_share
 from vbp.explain.target import Target
 from vbp.explain.visualbackprop import levels
 from vbp.graph.strength import Strength
@@ -161,10 +162,12 @@ class Engine:
         clock.lap("forward")
         driven = np.array([frame.driven_rad for frame in frames])
         maps: dict[MapRequest, NDArray[np.float32]] = {}
-        strengths, missing = dict[MapRequest, NDArray[np.float64]](), dict[MapRequest, str]()
+        strengths, spreads = dict[MapRequest, NDArray[np.float64]](), dict[MapRequest, NDArray[np.float64]]()
+        missing: dict[MapRequest, str] = {}
         for wanted in request.maps:
             try:
-                maps[wanted], strengths[wanted] = self._explain(trace, wanted, driven, finite)
+                made = self._explain(trace, wanted, driven, finite)
+                maps[wanted], strengths[wanted], spreads[wanted] = made
             except ExplainError as error:
                 if request.strict:
                     raise
@@ -175,6 +178,7 @@ class Engine:
         found = []
         for n, (prepared, frame) in enumerate(zip(inputs, frames, strict=True)):
             undriven = () if math.isfinite(frame.driven_rad) else tuple(filter(self._of_error, maps))
+            told = [wanted for wanted in maps if wanted not in undriven]
             stages = {name: ms / count for name, ms in clock.laps.items()}
             stages["preprocess"] += prepared.ms
             warnings = (self._warning(bool(finite[n]), float(angles[n]), dead[n]), prepared.warning)
@@ -184,12 +188,9 @@ class Engine:
                     angle_rad=float(angles[n]),
                     crop=prepared.crop,
                     input=to_display_rgb(prepared.input, self.spec),
-                    maps={wanted: values[n] for wanted, values in maps.items() if wanted not in undriven},
-                    strengths={
-                        wanted: float(values[n])
-                        for wanted, values in strengths.items()
-                        if wanted not in undriven
-                    },
+                    maps={wanted: maps[wanted][n] for wanted in told},
+                    strengths={wanted: float(strengths[wanted][n]) for wanted in told},
+                    spreads={wanted: float(spreads[wanted][n]) for wanted in told},
                     missing=missing | dict.fromkeys(undriven, NO_ERROR),
                     layers=tuple(Layer(name, c, f[n], m[n]) for name, c, f, m in rows),
                     dead=dead[n],
@@ -299,14 +300,14 @@ class Engine:
     @device_errors
     def explain_measured(
         self, result: NetworkResult, request: MapRequest, driven_rad: float = float("nan")
-    ) -> tuple[NDArray[np.float32], float]:
-        """The same with the map's strength, as in `NetworkResult.strengths`."""
+    ) -> tuple[NDArray[np.float32], float, float]:
+        """The same with the map's strength and spread, as in `NetworkResult`."""
         assert result.trace is not None
         if self._of_error(request) and not math.isfinite(driven_rad):
             raise ExplainError(NO_ERROR)
         finite = _finite(result.trace.output.cpu())
-        maps, strengths = self._explain(result.trace, request, np.array([driven_rad]), finite)
-        return maps[0], float(strengths[0])
+        maps, strengths, spreads = self._explain(result.trace, request, np.array([driven_rad]), finite)
+        return maps[0], float(strengths[0]), float(spreads[0])
 
     def layers(self, result: NetworkResult) -> tuple[Layer, ...]:
         """Figure 2b of a frame that was run alone, from the input to the output; none where it cannot be."""
@@ -321,15 +322,16 @@ class Engine:
 
     def _explain(
         self, trace: Trace, request: MapRequest, driven_rad: NDArray[np.float64], finite: Tensor
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Maps (N, h, w) float32 and their strengths (N,), NaN where the output is not `finite`. Raises ExplainError."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+        """Maps (N, h, w) float32, their strengths and spreads (N,), NaN where the output is not `finite`. Raises ExplainError."""
         target = None
         if METHODS[request.method].targeted:
             target = self.target(request.target or None, driven_rad)
         strength = Strength()
         maps = explain(trace, request.method, target, strength, **dict(request.parameters))
+        maps = maps.cpu()  # before the spread is counted: a device is waited for once
         logs = strength.log10().expand(len(maps)).masked_fill(~finite, math.nan)
-        return _to_numpy(maps), logs.numpy()
+        return _to_numpy(maps), logs.numpy(), half_share(maps).masked_fill(~finite, math.nan).numpy()
 
     @staticmethod
     def _of_error(request: MapRequest) -> bool:

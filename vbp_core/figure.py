@@ -166,8 +166,8 @@ def _row(
             row.append(Tile(f"{label}: no map", _framed(seen, size)))
         else:
             own = wanted.method == VBP
-            if own and usual is not None and usual.is_weak(result.strength):
-                label = f"{usual.short(result.strength)}; {label}"
+            doubt = usual.short(result.strength, result.spread) if own and usual is not None else ""
+            label = "; ".join(filter(None, (doubt, label)))
             weighed = weights(result.strength, usual, overlay, own)
             row.append(Tile(label, _framed(lay(seen, result.maps[wanted], None, overlay, *weighed), size)))
     return row

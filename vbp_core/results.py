@@ -101,7 +101,8 @@ class NetworkResult:
     left positive; NaN of a classifier. crop: what it saw, in the frame's pixels; input: that, as uint8 (h, w) grey or
     (h, w, 3) RGB. maps: float32 (h, w) in the input's coordinates; missing: one sentence for each map that cannot
     be. strengths: of each of maps the largest |value| before it was scaled, as a logarithm to base 10; -inf where it is all
-    zero, NaN where the network puts out no number. dead: in words, the layer that puts out nothing, so that the prediction is a
+    zero, NaN where the network puts out no number. spreads: of each of maps the share of the pixels, 0..1, that holds half of the sum
+    of |values|; NaN where it is all zero, or no number. dead: in words, the layer that puts out nothing, so that the prediction is a
     constant; "" where none is. warnings: sentences, where this frame's numbers or maps would mislead. stages_ms: milliseconds of
     "preprocess", "forward" and each method. path: how the forward pass was run, in words. trace: the activations, on the
     engine's device; None where the frame was one of several.
@@ -115,6 +116,7 @@ class NetworkResult:
     input: NDArray[np.uint8]
     maps: Mapping[MapRequest, Map] = field(default_factory=dict)
     strengths: Mapping[MapRequest, float] = field(default_factory=dict)
+    spreads: Mapping[MapRequest, float] = field(default_factory=dict)
     missing: Mapping[MapRequest, str] = field(default_factory=dict)
     layers: tuple[Layer, ...] = ()
     dead: str = ""
@@ -133,6 +135,11 @@ class NetworkResult:
     def strength(self) -> float:
         """Of VisualBackProp's mask, see `strengths`; NaN where there is none."""
         return next((s for request, s in self.strengths.items() if request.method == VBP), math.nan)
+
+    @property
+    def spread(self) -> float:
+        """Of VisualBackProp's mask, see `spreads`; NaN where there is none."""
+        return next((s for request, s in self.spreads.items() if request.method == VBP), math.nan)
 
     @property
     def warning(self) -> str:
@@ -181,6 +188,11 @@ class FrameResult:
     def strength(self) -> float:
         """Of the first network's VisualBackProp mask, see `NetworkResult.strengths`; NaN where there is none."""
         return self.results[0].strength if self.results else math.nan
+
+    @property
+    def spread(self) -> float:
+        """Of the first network's VisualBackProp mask, see `NetworkResult.spreads`; NaN where there is none."""
+        return self.results[0].spread if self.results else math.nan
 
     @property
     def plotted(self) -> float:

@@ -110,7 +110,7 @@ class ExportControl(QObject):
             numbers.setdefault(request.method, dict(request.parameters))
         return Settings(
             overlay=presenter.overlay,
-            usual=(usual.median, usual.low) if (usual := presenter.predictions.usual) else None,
+            usual=presenter.predictions.usual,
             target=presenter.methods.target,
             parameters=numbers,
         )

@@ -180,8 +180,9 @@ class Predictions(QObject):
         if (table := self.table) is None:
             return
         sample = sample_of(len(table))
-        self.usual_of_second = usual_of(self.pair.b.strength[sample]) if self.pair is not None else None
-        again, usual = self.usual is not None, usual_of(table.strength[sample])
+        pair = self.pair
+        self.usual_of_second = _usual_of(pair.b) if pair is not None else None
+        again, usual = self.usual is not None, _usual_of(table)
         self._set_usual(usual)
         self.pair_changed.emit()
         if not again and not table.of_classes:
@@ -232,3 +233,8 @@ class Predictions(QObject):
             news |= self.pair.add(frame.record)
         if news:
             self.changed.emit(frame.index, frame.index + 1)
+
+
+def _usual_of(table: FrameTable) -> Usual | None:
+    sample = sample_of(len(table))
+    return usual_of(table.strength[sample], table.spread[sample])

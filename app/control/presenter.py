@@ -151,7 +151,8 @@ class Presenter(QObject):
         self.panels.angle.clear_predicted()
         if self.predictions.table is not None:
             self.panels.transport.timeline.set_errors(self.predictions.table.error)
-            self.panels.transport.timeline.set_strengths(self.predictions.table.strength)
+            table = self.predictions.table
+            self.panels.transport.timeline.set_strengths(table.strength, table.spread)
 
     # The network.
 
@@ -225,8 +226,8 @@ class Presenter(QObject):
         doubts: list[str] = []
         if record.result is not None:
             usual = self.predictions.usual
-            weak = usual.words(record.result.strength) if usual is not None else ""
-            doubts = [text for text in (self._doubt, record.result.warning, weak) if text]
+            worth = usual.words(record.strength, record.spread) if usual is not None else ""
+            doubts = [text for text in (self._doubt, record.result.warning, worth) if text]
         self.panels.picture.set_warning("; ".join(doubts) or None)
 
     def on_usual(self) -> None:
@@ -334,7 +335,7 @@ class Presenter(QObject):
         else:
             angle.set_predicted_many(first, table.predicted[first:last])
             timeline.set_errors(table.error)
-            timeline.set_strengths(table.strength)
+            timeline.set_strengths(table.strength, table.spread)
 
     def complete(self, frame: int) -> bool:
         """Whether everything that the visible panels show is of this frame."""

@@ -56,13 +56,11 @@ def draw(request: PreviewRequest) -> Preview:
     from vbp.export.facts import facts_of
     from vbp.export.frames import request_of
     from vbp.frames import complete_frame
-    from vbp.frames.strengths import Usual
 
     drive, settings = request.drive, request.settings
     seen = complete_frame(request.frame.record, request.engine, request_of(settings))
     result = seen.results[0]
-    usual = Usual(*settings.usual) if settings.usual is not None else None
-    facts = facts_of(drive, request.engine, request.indices, len(result.layers), usual)
+    facts = facts_of(drive, request.engine, request.indices, len(result.layers), settings.usual)
     composer = Composer(facts, settings)
     for n in np.flatnonzero(np.isfinite(request.predicted_deg)):
         composer.set_predicted(int(request.indices[n]), float(request.predicted_deg[n]))

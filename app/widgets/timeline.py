@@ -12,10 +12,10 @@ from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEv
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from vbp.app import theme
+from vbp.app.widgets import timeline_strip as strip
 from vbp.app.widgets.bands import Band, paint_bands, words_at
 from vbp.app.widgets.series import nice_limit
 from vbp.app.widgets.timeline_notes import Mark, lay_out, paint_notes
-from vbp.app.widgets.timeline_strip import gap_runs, paint_differences, paint_strengths, paint_strip
 from vbp.frames.strengths import Usual
 from vbp.readable import clock, how_long
 
@@ -47,7 +47,7 @@ class Timeline(QWidget):
         self._holes: dict[int, float] = {}  # frame after it -> seconds
         self._unit = "°"
         self._peak = 0.0
-        self._strengths: Floats = np.zeros(0)
+        self._strengths = self._spreads = np.zeros(0)
         self._usual: Usual | None = None
         self._differences: Floats | None = None
         self._notes: list[Mark] = []
@@ -80,7 +80,7 @@ class Timeline(QWidget):
         self._times = np.asarray(times_s, dtype=np.float64)
         self._errors = np.full(len(self._times), np.nan)
         self._peak = 0.0
-        self._strengths, self._differences = np.zeros(0), None
+        self._strengths, self._spreads, self._differences = np.zeros(0), np.zeros(0), None
         self._notes, self._findings = [], ()
         self._marks = [None, None]
         self._position = 0
@@ -115,9 +115,9 @@ class Timeline(QWidget):
             if not self._timer.isActive():
                 self._timer.start()
 
-    def set_strengths(self, strengths: Floats) -> None:
-        """Of every frame's mask, NaN where unknown. The array is read whenever errors are drawn: it may fill."""
-        self._strengths = strengths
+    def set_strengths(self, strengths: Floats, spreads: Floats) -> None:
+        """Of every frame's mask, NaN where unknown. The arrays are read whenever errors are drawn: they may fill."""
+        self._strengths, self._spreads = strengths, spreads
         self._refresh()
 
     def set_differences(self, values: Floats | None) -> None:
@@ -187,7 +187,7 @@ class Timeline(QWidget):
         if np.isfinite(self._errors[i]):
             parts.append(f"error {self._errors[i]:.1f}{self._unit}")
         if self._usual is not None and i < len(self._strengths):
-            parts += [weak] if (weak := self._usual.words(float(self._strengths[i]))) else []
+            parts += strip.worth_words(self._strengths, self._spreads, self._usual, i)
         if self._differences is not None and np.isfinite(self._differences[i]):
             parts.append(f"difference of the networks {abs(self._differences[i]):.1f}{self._unit}")
         parts += [note.words for note in self._notes if note.first <= i <= note.last]
@@ -308,15 +308,16 @@ class Timeline(QWidget):
         dpr = self.devicePixelRatioF()
         width, height = max(1, round(t.width() * dpr)), max(1, round(t.height() * dpr))
         if self._strip is None or self._strip_key != (width, height, dpr):
-            runs = gap_runs(self._gaps, len(self._times), width)
-            self._strip = paint_strip(self._errors, nice_limit(self._peak), runs, width, height, dpr)
+            runs = strip.gap_runs(self._gaps, len(self._times), width)
+            self._strip = strip.paint_strip(self._errors, nice_limit(self._peak), runs, width, height, dpr)
             self._strip_key = (width, height, dpr)
             tall = max(1, round((BELOW - 2) * dpr))
             self._below = []
             if self._differences is not None:
-                self._below.append(paint_differences(self._differences, width, tall, dpr))
-            if (strengths := paint_strengths(self._strengths, self._usual, width, tall, dpr)) is not None:
-                self._below.append(strengths)
+                self._below.append(strip.paint_differences(self._differences, width, tall, dpr))
+            worth = strip.paint_strengths(self._strengths, self._spreads, self._usual, width, tall, dpr)
+            if worth is not None:
+                self._below.append(worth)
         return self._strip
 
     def paintEvent(self, event: QPaintEvent) -> None:

@@ -82,9 +82,9 @@ def paint_strip(
 
 
 def paint_strengths(
-    strengths: Floats, usual: Usual | None, width: int, height: int, dpr: float
+    strengths: Floats, spreads: Floats, usual: Usual | None, width: int, height: int, dpr: float
 ) -> QPixmap | None:
-    """How strong masks are, as brightness from `usual.low` to the median; weak ones in the colour of warnings."""
+    """How strong masks are, as brightness from `usual.low` to the median; weak and scattered ones in the colour of warnings."""
     if usual is None or not len(strengths):
         return None
     c = theme.colours()
@@ -93,9 +93,20 @@ def paint_strengths(
     part = np.clip(np.where(known, weakest - low, 0.0) / max(usual.median - low, 1e-9), 0.0, 1.0)[:, None]
     dim, bright = np.array(_bgra(c.border)), np.array(_bgra(c.muted))
     ink = dim * (1 - part) + bright * part
-    ink[known & (weakest < low)] = _bgra(c.warning)
+    scattered = bin_max(usual.are_scattered(strengths, spreads).astype(np.float64), width) > 0
+    ink[known & ((weakest < low) | scattered)] = _bgra(c.warning)
     ink[~known] = _bgra(c.window)
     return _line(ink, height, dpr)
+
+
+def worth_words(strengths: Floats, spreads: Floats, usual: Usual, i: int) -> list[str]:
+    """How strong the mask of frame `i` is among those that are known, and whether it is weak or scattered."""
+    known = strengths[~np.isnan(strengths)]
+    if np.isnan(strengths[i]):
+        return []
+    rank = f"mask stronger than on {100 * (known < strengths[i]).mean():.0f} % of the frames looked at"
+    words = usual.words(float(strengths[i]), float(spreads[i]))
+    return [rank, words] if words else [rank]
 
 
 def paint_differences(differences: Floats, width: int, height: int, dpr: float) -> QPixmap:

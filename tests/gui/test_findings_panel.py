@@ -129,7 +129,7 @@ def test_sorting_filtering_and_words(qtbot):
     driven[300] = 20
     none = np.full(400, np.nan)
     seen = Observed(
-        np.arange(400), times, driven, predicted, none, none, none, none, np.zeros(400, dtype=bool)
+        np.arange(400), times, driven, predicted, none, none, none, none, none, np.zeros(400, dtype=bool)
     )
     panel = FindingsPanel()
     qtbot.addWidget(panel)

@@ -46,15 +46,25 @@ def test_weak_masks_fade_and_are_said(qtbot, open_window, dark, tmp_path, settin
     assert "mask weak" in timeline.describe(weak) and "mask weak" not in timeline.describe(
         int(strengths.argmax())
     )
+    assert "mask stronger than on 0 % of" in timeline.describe(weak)
     timeline.grab()
     assert timeline._below is not None
+    wide = int(strengths.argmax())
+    spreads = predictions.table.spread
+    predictions._set_usual(replace(predictions.usual, spread=float(spreads[wide]) / 12))
+    assert "mask scattered: 12 times this drive's median" in timeline.describe(wide)
+    window.player.seek(wide)
+    wait_shown(qtbot, window, wide, masked=True)
+    assert "mask scattered: 12 times" in picture._warning
+    window.player.seek(weak)
+    wait_shown(qtbot, window, weak, masked=True)
     shown = picture.blended().astype(int)
     window.actions_by_id["fade"].trigger()
     assert not window.presenter.overlay.fade
     full = picture.blended().astype(int)
     assert np.abs(full - shown).sum() > 0 and (full[..., 0] - shown[..., 0]).sum() >= 0
     job = window.export._settings()
-    assert (job.overlay.fade, job.usual) == (False, (predictions.usual.median, predictions.usual.low))
+    assert (job.overlay.fade, job.usual) == (False, predictions.usual)
     window.actions_by_id["fixed"].trigger()
     assert window.presenter.overlay == Overlay(fade=False, fixed=True)
     fixed = picture.blended().astype(int)

@@ -91,7 +91,9 @@ def compared(
 ) -> Compared:
     count = len(driven)
     none = np.full(count, -1)
-    sides = [Side(n, np.asarray(v, float), np.zeros(count), none) for n, v in (("A", a), ("B", b))]
+    sides = [
+        Side(n, np.asarray(v, float), np.zeros(count), np.ones(count), none) for n, v in (("A", a), ("B", b))
+    ]
     times = np.arange(count) * STEP
     unknown = np.full(count, np.nan)
     masks = np.zeros(count) if masks is None else masks

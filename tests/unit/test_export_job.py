@@ -18,6 +18,7 @@ from vbp.cli import main
 from vbp.drives.base import OpenOptions
 from vbp.errors import VbpError
 from vbp.export.job import Job, Settings
+from vbp.frames.strengths import Usual
 from vbp.overlay import Overlay, Rect
 
 FULL = Job(
@@ -39,7 +40,7 @@ FULL = Job(
         "best",
         "cpu",
         overlay=Overlay("heat", 0.35, fade=False, fixed=True, ground="grey", smooth=5),
-        usual=(-3.5, -5.25),
+        usual=Usual(-3.5, -5.25, 0.01),
         target="error",
         parameters={"lrp": {"eps": 1e-3, "bias": 0.0}, "fbi": {"tau": 5.0}},
     ),
@@ -60,7 +61,7 @@ def test_it_is_the_same_when_it_was_read_back() -> None:
 
 
 def test_what_has_a_default_may_be_left_out() -> None:
-    least = {"format": "vbp export", "version": 2, "drive_path": "d", "options": {}, "model": "NetSVF"}
+    least = {"format": "vbp export", "version": 3, "drive_path": "d", "options": {}, "model": "NetSVF"}
     least |= {"device": "cpu", "output": "a.mp4", "first": 0, "last": 4}
     expected = Job(Path("d"), OpenOptions(), "NetSVF", "cpu", Path("a.mp4"), 0, 4)
     assert Job.from_json(json.dumps(least)) == expected

@@ -49,16 +49,16 @@ def expected(made: tuple[Path, Path], first: int = 0, last: int = N - 1) -> dict
         for i in range(first, last + 1):
             try:
                 result = engine.run(drive.frame(i))
-                predicted, strength, gap = result.angle_rad, result.strength, None
+                predicted, worth, gap = result.angle_rad, (result.strength, result.spread), None
             except FrameError as error:
-                predicted, strength, gap = math.nan, math.nan, str(error)
+                predicted, worth, gap = math.nan, (math.nan, math.nan), str(error)
             driven = float(drive.angle_rad[i])
             angles = [driven, predicted, driven - predicted]
             row = [i, int(drive.timestamps_ns[i]), *(math.degrees(v) for v in angles)]
             row += [
                 float(drive.speed_mps[i]),
                 *angles,
-                strength,
+                *worth,
                 drive.names[i] if len(drive.names) else None,
                 gap,
             ]
@@ -91,7 +91,7 @@ def test_csv(made: tuple[Path, Path], tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["numbers.csv"]
     for name in ("frame", "timestamp_ns"):
         assert [int(r[name]) for r in rows] == wanted[name]
-    for name in list(COLUMNS)[2:10]:
+    for name in list(COLUMNS)[2:11]:
         same([float(r[name]) if r[name] else None for r in rows], wanted[name])
     with open_drive(made[0]) as drive:  # as exactly as a float can say it
         assert [float(r["driven_rad"] or "nan") for r in rows] == pytest.approx(
@@ -116,7 +116,7 @@ def test_parquet_holds_the_same_and_says_where_from(made: tuple[Path, Path], tmp
     assert {f.name: str(f.type) for f in table.schema} == COLUMNS | {
         n: "double" for n, kind in COLUMNS.items() if kind == "float64"
     }
-    for name in list(COLUMNS)[:12]:
+    for name in list(COLUMNS)[:13]:
         same(table[name].to_pylist(), wanted[name])
     assert table["predicted_rad"].null_count == 1
     assert not np.isnan(table["driven_rad"].drop_null().to_numpy()).any()

@@ -28,6 +28,7 @@ def made(predicted, driven=None, hz: float = 20.0, **known) -> Observed:
         "predicted_deg": np.asarray(predicted, dtype=float),
         "speed_mps": none,
         "strength": none,
+        "spread": none,
         "moved": none,
         "unlike": none,
         "dead": np.zeros(count, dtype=bool),
@@ -55,7 +56,14 @@ def test_any_drive_has_findings_that_lie_in_it_and_can_be_written(predicted, see
     noise = rng.normal(size=(5, count)) * np.where(rng.random((5, count)) < 0.2, np.nan, 1.0)
     strength = np.where(rng.random(count) < 0.1, -np.inf, noise[1])
     times = np.cumsum(rng.choice([0, 5e7, 5e7, 5e9], count)).astype(np.int64)
-    seen = made(predicted, noise[0], timestamps_ns=times, strength=strength, moved=np.abs(noise[2]))
+    seen = made(
+        predicted,
+        noise[0],
+        timestamps_ns=times,
+        strength=strength,
+        spread=np.abs(noise[4]),
+        moved=np.abs(noise[2]),
+    )
     for one in find(seen).found:
         assert 100 <= one.start <= one.peak <= one.end < 100 + count
         assert one.start_ns <= one.peak_ns <= one.end_ns and one.seconds >= 0 and one.weight >= 0
@@ -70,7 +78,7 @@ def test_without_labels_only_those_that_need_none():
     predicted[100] += 15
     predicted[200:240] = 5.0
     found = find(made(predicted))
-    assert set(found.left_out) == {"label", "range", "error", "weak", "attention"}
+    assert set(found.left_out) == {"label", "range", "error", "weak", "scattered", "attention"}
     assert found.left_out["error"] == "the drive has no measured angles here"
     assert [k for k, *_ in places(found)] == ["constant", "step"]
     assert np.isnan(found.found[0].driven_deg) and np.isnan(found.found[0].curvature)
@@ -141,7 +149,9 @@ def test_the_driver_may_step():
 
 
 def test_what_cannot_be_is_said():
-    with pytest.raises(VbpError, match="there is no kind 'wrong' of findings; accepted: weak, label, "):
+    with pytest.raises(
+        VbpError, match="there is no kind 'wrong' of findings; accepted: weak, scattered, label, "
+    ):
         find(made(WAVE), ["wrong"])
     with pytest.raises(VbpError, match="a threshold of -1 for step cannot be"):
         find(made(WAVE), thresholds={"step": -1.0})
@@ -150,7 +160,7 @@ def test_what_cannot_be_is_said():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--kinds", "error,wrong"), "there is no kind 'wrong'; accepted: weak, label"),
+        (("--kinds", "error,wrong"), "there is no kind 'wrong'; accepted: weak, scattered, label"),
         (("--threshold", "0"), "0 is no threshold; give a number above 0"),
         (("--threshold", "120%"), "120% is no percentile"),
         (("--threshold", "speed=3"), "there is no kind 'speed'"),
@@ -162,3 +172,18 @@ def test_wrong_options_are_one_line(words, said, capsys):
         main(["findings", "nowhere", "--model", "NetSVF", *words])
     told = capsys.readouterr().err
     assert ended.value.code == 2 and said in told and told.count("\n") == 1
+
+
+def test_a_mask_that_lies_on_everything_is_found_where_it_is_not_weak():
+    strength, spread = np.full(400, 5.0), np.full(400, 0.01)
+    strength += np.random.default_rng(1).normal(0, 0.1, 400)
+    spread[100:120] = 0.25
+    spread[300:310], strength[300:310] = 0.5, -3.0
+    spread[200] = 0.09  # nine times the median
+    found = find(made(WAVE, strength=strength, spread=spread))
+    assert places(found) == [("scattered", 100, 119), ("weak", 300, 309)]
+    assert found.found[0].mask_spread in (0.25, 0.5)
+    (one,) = (f for f in found.found if f.kind == "scattered")
+    assert (one.value, one.unit, one.threshold) == (pytest.approx(25), "times", 10)
+    assert peak_words(one) == "25 times the median"
+    assert "scattered" in find(made(WAVE)).left_out

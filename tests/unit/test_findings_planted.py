@@ -125,7 +125,16 @@ def test_a_longer_stretch_says_where_it_is_worst() -> None:
     times = np.arange(count, dtype=np.int64) * STEP_NS
     moving = np.sin(np.arange(count) / 3)
     seen = Observed(
-        np.arange(count), times, none, moving, none, strength, none, none, np.zeros(count, dtype=np.bool_)
+        np.arange(count),
+        times,
+        none,
+        moving,
+        none,
+        strength,
+        none,
+        none,
+        none,
+        np.zeros(count, dtype=np.bool_),
     )
     (one,) = find(seen, ["weak"]).found
     assert (one.start, one.end) == (100, 199) and 120 <= one.peak < 130

@@ -15,7 +15,7 @@ from vbp.export.frames import Source
 from vbp.export.job import Job, Settings
 from vbp.export.picture import still
 from vbp.frames import run_frames
-from vbp.frames.strengths import ratio, sample_of, usual_of, weak_text, weights
+from vbp.frames.strengths import doubtful_texts, ratio, sample_of, usual_of, weights
 from vbp.overlay import Overlay, blend
 from vbp.scores import steady_text
 
@@ -42,6 +42,13 @@ def test_words():
     )
     assert usual.words(5.0) == usual.words(math.nan) == ""
     assert "empty" in usual.words(-math.inf)
+    wide = usual_of(np.full(20, 5.0), np.full(20, 0.01))
+    assert wide.words(5.0, 0.12) == "mask scattered: 12 times this drive's median, no place stands out"
+    assert wide.words(5.0, 0.1) == wide.words(5.0, math.nan) == usual.words(5.0, 1.0) == ""
+    assert wide.words(2.0, 0.12) == usual.words(2.0)  # where nothing was seen, nothing else is said
+    strengths, spreads = np.array([5.0, 5.0, 2.0, -math.inf]), np.array([0.12, 0.05, 0.12, math.nan])
+    assert wide.are_scattered(strengths, spreads).tolist() == [True, False, False, False]
+    assert not usual.are_scattered(strengths, spreads).any()
     assert [ratio(v) for v in (-0.3, -1, -2.5, -9)] == ["1/2.0", "1/10", "1/300", "1/10^9"]
 
 
@@ -80,22 +87,34 @@ def test_an_output_that_hardly_moves_is_said():
     assert steady_text(np.full(30, np.nan)) == ""
 
 
+def test_weak_and_scattered_masks_are_summed_up():
+    strengths, spreads = np.linspace(4.9, 5.1, 40), np.full(40, 0.01)
+    assert doubtful_texts(range(40), strengths, spreads) == []
+    strengths[7], spreads[7:10] = 1.0, (0.5, 0.2, 0.3)
+    weak, scattered = doubtful_texts(range(100, 140), strengths, spreads)
+    assert weak.startswith("1 frame with weak masks") and "frame 107, is 1/10,000 of the median" in weak
+    assert scattered.startswith("2 frames with scattered masks")
+    assert scattered.endswith("frame 109, is 30 times the median")
+
+
 def test_black_frames_of_a_real_drive_are_weak_and_fade_in_an_exported_picture(shared, tmp_path):
     path = shared / "data" / "udacity-ch2-video"
     settings = Settings(panels=("camera",), layout="picture", size=(640, 480))
     with open_drive(path) as drive:
         engine = Engine(open_network("NetHVF"), "cpu")
         indices = [*sample_of(len(drive))[::4].tolist(), 944, 945, 946, 947]
-        found = np.array([frame.strength for frame in run_frames(drive, [engine], None, indices)])
-        usual = usual_of(found[:-4])
+        frames = run_frames(drive, [engine], None, indices)
+        found, spreads = np.array([(frame.strength, frame.spread) for frame in frames]).T
+        usual = usual_of(found[:-4], spreads[:-4])
         assert [usual.is_weak(s) for s in found[-4:]] == [True] * 4
         assert (found[:-4] < usual.low).sum() <= 1
-        assert "frame 94" in weak_text(indices, found)
+        assert "frame 94" in doubtful_texts(indices, found, spreads)[0]
+        assert not usual.are_scattered(found, spreads).any()
+        noise = engine.run(np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8))
+        assert usual.words(noise.strength, noise.spread).startswith("mask scattered: ")  # and not weak
         red = []
         for fade, opacity in ((True, 0.0), (True, 0.8), (False, 0.8)):
-            given = replace(
-                settings, overlay=Overlay(fade=fade, opacity=opacity), usual=(usual.median, usual.low)
-            )
+            given = replace(settings, overlay=Overlay(fade=fade, opacity=opacity), usual=usual)
             job = Job(path, OpenOptions(), "NetHVF", "cpu", tmp_path / "a.png", 945, 945, settings=given)
             picture = still(Source(job, drive, engine), 945, lambda done, total: True).astype(int)
             red.append(int((picture[..., 0] - picture[..., 1] > 60).sum()))

@@ -93,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
             nothing = np.zeros(shape[1:], dtype=np.float32)  # of a gap, and of an error that is not known
             outcomes = Outcomes()
             strengths: dict[str, list[float]] = {m: [] for m in methods}
+            spreads: dict[str, list[float]] = {m: [] for m in methods}
             with ExitStack() as open_files:
                 # The maps go to disk as they come: a drive's masks are larger than memory.
                 folder = open_files.enter_context(
@@ -108,12 +109,14 @@ def run(args: argparse.Namespace) -> int:
                 for frame in frames:
                     outcomes.add(frame)
                     for wanted, file in zip(requests, files.values(), strict=True):
-                        found = (
-                            frame.result.maps.get(wanted, nothing) if frame.result is not None else nothing
-                        )
+                        result = frame.result
+                        found = result.maps.get(wanted, nothing) if result is not None else nothing
                         file.write(np.ascontiguousarray(found).data)
-                        known = frame.result.strengths if frame.result is not None else {}
-                        strengths[wanted.method].append(known.get(wanted, np.nan))
+                        for values, of in (
+                            (strengths, result.strengths if result is not None else {}),
+                            (spreads, result.spreads if result is not None else {}),
+                        ):
+                            values[wanted.method].append(of.get(wanted, np.nan))
                     bar.update()
                 for file in files.values():
                     file.close()
@@ -126,8 +129,9 @@ def run(args: argparse.Namespace) -> int:
                     "speed_mps": drive.speed_mps[indices],
                     "predicted_rad": outcomes.predicted_rad,
                 }
-                # log10 of the largest |value| before each map was scaled
-                arrays |= {f"{m}_strength": np.array(values) for m, values in strengths.items()}
+                # log10 of the largest |value| before each map was scaled, and the share of it that holds half of its sum
+                for what, measured in (("strength", strengths), ("spread", spreads)):
+                    arrays |= {f"{m}_{what}": np.array(values) for m, values in measured.items()}
                 if spec.is_classifier:
                     arrays["class"] = outcomes.classes
                 write_npz(temporary, arrays, names)

@@ -19,7 +19,7 @@ from vbp.errors import VbpError
 from vbp.explain import METHODS
 from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
-from vbp.frames.strengths import weak_text
+from vbp.frames.strengths import doubtful_texts
 from vbp.overlay import Rect
 from vbp.results import FrameRequest, map_requests
 from vbp.simulate.measure import shares
@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
                 f"{truth.place} has no ground truth of these frames; it has that of {len(truth.frames)} others"
             )
         engine = Engine(network, args.device)
-        strengths: dict[int, float] = {}
-        found, frames = shares(truth, _masks(drive, engine, args.method, known, strengths))
-    weak = weak_text(strengths, np.array(list(strengths.values())))
+        measured: dict[int, tuple[float, float]] = {}
+        found, frames = shares(truth, _masks(drive, engine, args.method, known, measured))
+    notes = doubtful_texts(list(measured), *np.array(list(measured.values())).reshape(-1, 2).T)
     if not frames:
         raise VbpError(f"{METHODS[args.method].title} of {network.spec.name} is zero on all of these frames")
     if args.json:
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             "method": args.method,
             "frames": frames,
             "left_out": len(known) - frames,
-            "notes": [weak] if weak else [],
+            "notes": notes,
             "shares": [asdict(share) for share in found],
         }
         print_json(facts)
@@ -82,23 +82,24 @@ def run(args: argparse.Namespace) -> int:
             f"{s.name:<20}{s.area:>9.2%}{s.energy:>9.2%}{s.times:>8.1f}{s.strongest:>16.1%}{s.pointed:>18.1%}"
         )
     print("times: mask / area; a uniform mask scores 1")
-    if weak:
-        print(weak)
+    for text in notes:
+        print(text)
     if not network.trained:
         print(f"{network.spec.name} has random weights: give a trained network with --model")
     return 0
 
 
 def _masks(
-    drive: Drive, engine: Engine, method: str, frames: list[int], strengths: dict[int, float]
+    drive: Drive, engine: Engine, method: str, frames: list[int], measured: dict[int, tuple[float, float]]
 ) -> Iterator[tuple[int, NDArray[np.float32], Rect]]:
-    """Gaps are left out, as they have no picture. strengths: gets that of each mask."""
+    """Gaps are left out, as they have no picture. measured: gets strength and spread of each mask."""
     request = FrameRequest(map_requests([method]), strict=True)
     with closing(run_frames(drive, [engine], request, frames)) as found:
         for frame in tqdm(found, total=len(frames), unit="frame", disable=None):
             for result in frame.results:
-                strengths[frame.index] = result.strengths[request.maps[0]]
-                yield frame.index, result.maps[request.maps[0]], result.crop
+                wanted = request.maps[0]
+                measured[frame.index] = result.strengths[wanted], result.spreads[wanted]
+                yield frame.index, result.maps[wanted], result.crop
 
 
 def _every(text: str) -> int:

@@ -28,7 +28,7 @@ from vbp.cli.main import print_json
 from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
 from vbp.frames.outcomes import Outcomes
-from vbp.frames.strengths import weak_text
+from vbp.frames.strengths import doubtful_texts
 from vbp.frames.table import HEAD, columns_of, row_of
 from vbp.readable import cell, printable
 from vbp.results import FrameRequest
@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
         scores = score(drive.angle_rad[indices], outcomes.predicted_rad)
         class_scores = score_classes(outcomes.labels, outcomes.classes)
         steady = steady_text(outcomes.predicted_rad, drive.angle_rad[indices])
-    notes = [text for text in (steady, weak_text(indices.tolist(), outcomes.strength)) if text]
+    doubts = doubtful_texts(indices.tolist(), outcomes.strength, outcomes.spread)
+    notes = [text for text in (steady, *doubts) if text]
     gaps, broken = outcomes.gaps, outcomes.broken
     facts = {
         "output": str(args.output),

@@ -159,6 +159,7 @@ def _observed(seen: Compared) -> Observed:
         seen.b.predicted_deg,
         seen.speed_mps,
         seen.b.strength,
+        seen.b.spread,
         unknown,
         unknown,
         np.zeros(len(seen), dtype=np.bool_),

@@ -29,7 +29,7 @@ REQUEST = FrameRequest(maps=(MASK,))
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """What one network said of N frames. predicted_deg, strength: (N,) float64, as in `Observed`; NaN where not known.
+    """What one network said of N frames. predicted_deg, strength, spread: (N,) float64, as in `Observed`; NaN where not known.
 
     classes: (N,) int64, of a classifier the predicted class; UNKNOWN where it is not known.
     """
@@ -37,6 +37,7 @@ class Side:
     name: str
     predicted_deg: Floats
     strength: Floats
+    spread: Floats
     classes: NDArray[np.int64]
 
 
@@ -139,7 +140,7 @@ class PairTable:
         """Of frames `indices` (default: all of the drive), in the order of time."""
         at = np.arange(len(self.a)) if indices is None else np.asarray(indices, dtype=np.int64)
         a, b = (
-            Side(name, table.predicted[at], table.strength[at], classes[at])
+            Side(name, table.predicted[at], table.strength[at], table.spread[at], classes[at])
             for name, table, classes in zip(self.names, (self.a, self.b), self.classes, strict=True)
         )
         return Compared(

@@ -191,6 +191,8 @@ def by_frame(seen: Compared) -> dict[str, list[Any]]:
         "b_error_deg": seen.error_b,
         "a_mask_strength": seen.a.strength,
         "b_mask_strength": seen.b.strength,
+        "a_mask_spread": seen.a.spread,
+        "b_mask_spread": seen.b.spread,
         "masks_differ": seen.masks_differ,
     }
     if seen.of_classes:

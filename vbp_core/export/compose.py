@@ -165,7 +165,7 @@ class Composer:
             self._outline(image, tile, result.crop, frame.image.shape[1], frame.image.shape[0])
         else:
             _paste(image, tile, lay(grey_to_rgb(result.input), mask, None, s.overlay, *weighed))
-        weak = self.facts.usual.words(frame.strength) if self.facts.usual is not None else ""
+        weak = self.facts.usual.words(frame.strength, frame.spread) if self.facts.usual is not None else ""
         self._band(image, tile, missing or next(iter(result.warnings), weak))
         if mask is not None and s.overlay.shown:
             draw_scale(image, tile, panel, smoothed_words(number), self)

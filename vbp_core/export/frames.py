@@ -84,10 +84,10 @@ class Source:
     def usual(self) -> Usual | None:
         """What strengths the masks of the drive have, where a mask is drawn by that: as the job says, or by a sample."""
         settings = self.job.settings
+        if settings.usual is not None:
+            return settings.usual
         if not (settings.overlay.fade or settings.overlay.fixed) or not maps_of(settings):
             return None
-        if settings.usual is not None:
-            return Usual(*settings.usual)
         return drive_usual(self.drive, self.engine)
 
     def frames(

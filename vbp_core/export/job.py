@@ -13,9 +13,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from vbp.drives.base import OpenOptions
 from vbp.errors import VbpError
+from vbp.frames.strengths import Usual
 from vbp.overlay import Overlay, Rect
 
-FORMAT, VERSION = "vbp export", 2  # 2: how masks are laid over pictures stands in one place, `overlay`
+# 2: how masks are laid over pictures stands in one place, `overlay`; 3: `usual` is all of `Usual`
+FORMAT, VERSION = "vbp export", 3
 
 # name -> what it shows. Any method's name is a panel too: the network's input with that map.
 PANELS: dict[str, str] = {
@@ -59,9 +61,7 @@ class Settings:
     quality: str = "good"
     encoder: str = "auto"
     overlay: Overlay = field(default_factory=Overlay)
-    usual: tuple[float, float] | None = (
-        None  # what is usual there (`Usual`); None: it is found, where it matters
-    )
+    usual: Usual | None = None  # what masks are usual there; None: it is found, where it matters
     target: str = ""  # which output the maps explain, as `vbp.explain.parse_target` reads it; "": the default
     parameters: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # method -> name -> value
 

@@ -120,6 +120,8 @@ def _finding(name: str, unit: str, measure: Measure, seen: Observed, rows: Stret
         curvature=float(curvature(np.radians(seen.driven_deg[peak : peak + 1]))[0])
         if not seen.of_classes
         else float("nan"),
+        mask_strength=float(seen.strength[peak]),
+        mask_spread=float(seen.spread[peak]),
         cores=tuple((int(seen.indices[rows[0] + a]), int(seen.indices[rows[0] + b])) for a, b in cores),
     )
 

@@ -16,7 +16,8 @@ class Finding:
     long, of a single frame the usual step. value: at the peak, in `unit`; threshold: what it had to reach, in the same. area:
     of what was found, `unit` times seconds. weight: the same in thresholds times seconds, so that kinds compare.
     driven_deg, predicted_deg, speed_mps, curvature: at the peak; 1/m of the path that the driver took, left
-    positive. NaN where not known; of a classifier the angles are per cent, as in `FrameTable`.
+    positive. mask_strength, mask_spread: of the mask at the peak, see `Observed`. NaN where not known; of a classifier the angles are per
+    cent, as in `FrameTable`.
     """
 
     kind: str
@@ -36,6 +37,8 @@ class Finding:
     predicted_deg: float
     speed_mps: float
     curvature: float
+    mask_strength: float
+    mask_spread: float
     also: tuple[str, ...] = ()
     cores: tuple[tuple[int, int], ...] = ()
 
@@ -56,7 +59,7 @@ class Observed:
 
     indices: (N,) int64, which frames. timestamps_ns: (N,) int64. driven_deg, predicted_deg: degrees of the wheel, left
     positive; of a classifier per cent, see `FrameTable`. strength: log10 of the mask's largest value before it was scaled, -inf where it
-    is all zero. moved: how much of the mask, 0 to 1, is not where the mask of the frame before was, carried along with
+    is all zero; spread: the share of what the network sees, 0 to 1, that holds half of the mask's sum. moved: how much of the mask, 0 to 1, is not where the mask of the frame before was, carried along with
     the picture; unlike: the grey levels by which most of the picture differs from the one before, carried along. dead: (N,)
     bool, a layer through which everything passes puts out nothing. no_masks: why there are none, one sentence.
     """
@@ -67,6 +70,7 @@ class Observed:
     predicted_deg: NDArray[np.float64]
     speed_mps: NDArray[np.float64]
     strength: NDArray[np.float64]
+    spread: NDArray[np.float64]
     moved: NDArray[np.float64]
     unlike: NDArray[np.float64]
     dead: NDArray[np.bool_]

@@ -10,7 +10,7 @@ import numpy as np
 from vbp.findings.finding import Observed
 from vbp.findings.signals import jumps, movement, nearby
 from vbp.findings.stretches import Floats
-from vbp.frames.strengths import STANDS_OUT, usual_of
+from vbp.frames.strengths import SCATTERED, STANDS_OUT, usual_of
 
 LEAVE = 0.6  # of the threshold: below it, a stretch that begun above the threshold is over
 PERCENTILE = 95.0
@@ -116,6 +116,16 @@ def _weak(seen: Observed, threshold: float | None) -> Measure:
     return Measure(value / threshold, value, threshold, 0.8)
 
 
+def _scattered(seen: Observed, threshold: float | None) -> Measure:
+    threshold = SCATTERED if threshold is None else threshold
+    usual = usual_of(seen.strength, seen.spread)
+    if usual is None or not usual.spread:
+        return Measure(np.full(len(seen), np.nan), seen.spread, threshold)
+    value = seen.spread / usual.spread
+    weak = seen.strength < usual.low  # where nothing was seen, what is left of the mask lies anywhere
+    return Measure(np.where(weak, 0.0, value) / threshold, value, threshold, 0.8)
+
+
 def _attention(seen: Observed, threshold: float | None) -> Measure:
     value = 100 * seen.moved
     threshold = min(_usual(value, 30.0, 4.0, 1.5), 90.0) if threshold is None else threshold
@@ -140,6 +150,13 @@ KINDS: dict[str, Kind] = {
         "the mask's largest value is far below what is usual in this drive, so that nothing was seen: black, grey, night",
         (STRENGTHS,),
         _weak,
+    ),
+    "scattered": Kind(
+        "Scattered mask",
+        "times",
+        "half of the mask's sum lies on so many times the area that is usual in this drive, so that no place stands out: noise",
+        (STRENGTHS,),
+        _scattered,
     ),
     "label": Kind(
         "Label steps",

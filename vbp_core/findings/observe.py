@@ -76,6 +76,7 @@ def observed_of(
         table.predicted[at],
         drive.speed_mps[at],
         table.strength[at],
+        table.spread[at],
         known[:, 0],
         known[:, 1],
         np.zeros(len(at), dtype=np.bool_) if dead is None else dead,

@@ -35,6 +35,8 @@ COLUMNS = (
     "error_deg",
     "speed_mps",
     "curvature",
+    "mask_strength",  # at the peak, as in the tables of frames; empty of a mask that is all zero
+    "mask_spread",
     "worst_frames",  # "918-930 943-949": within a tenth of the peak
     "drive",
     "model",
@@ -70,6 +72,8 @@ def rows_of(findings: Iterable[Finding], drive: str, model: str) -> list[list[An
                 f.error_deg,
                 f.speed_mps,
                 f.curvature,
+                f.mask_strength,
+                f.mask_spread,
                 " ".join(f"{a}-{b}" for a, b in f.cores),
                 drive,
                 model,
@@ -119,6 +123,8 @@ def peak_words(finding: Finding) -> str:
     value = finding.value
     if finding.kind == "weak":
         return "all zero" if math.isinf(value) else f"{ratio(-value)} of the median"
+    if finding.kind == "scattered":
+        return f"{value:.0f} times the median"
     if finding.kind == "constant":
         return f"moves {value:.3f}°" if value else "does not move"
     if finding.kind in ("error", "step", "label"):

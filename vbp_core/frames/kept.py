@@ -29,7 +29,7 @@ from vbp.version import made_by
 if TYPE_CHECKING:
     from vbp.models.network import Network
 
-FORMAT = "vbp predictions 1"
+FORMAT = "vbp predictions 2"  # 2: with the masks' spreads
 SUFFIX = ".predictions"
 MOST_BYTES = 128 * 2**20  # of all files; a drive of an hour takes 2 MB
 MOST_FILES = 500_000  # of one recording; of more nothing is kept
@@ -43,6 +43,7 @@ class Kept:
 
     predicted: NDArray[np.float64]
     strength: NDArray[np.float64]
+    spread: NDArray[np.float64]
     classes: NDArray[np.int64]
     gaps: dict[int, str] = field(default_factory=dict)
     made: float = 0.0
@@ -50,7 +51,7 @@ class Kept:
     def fill(self, table: FrameTable) -> int:
         """What the table does not know yet. How many frames are known by this."""
         new = np.isnan(table.predicted) & np.isfinite(self.predicted)
-        for name in ("predicted", "strength", "classes"):
+        for name in ("predicted", "strength", "spread", "classes"):
             getattr(table, name)[new] = getattr(self, name)[new]
         for frame, why in self.gaps.items():
             table.gaps.setdefault(frame, why)
@@ -153,7 +154,7 @@ def save(key: str, table: FrameTable, where: Path | None = None, most_bytes: int
     gaps = {str(frame): why for frame, why in table.gaps.items()}
     head = {"format": FORMAT, "key": key, "frames": len(table), "made": time.time(), "gaps": gaps}
     body = json.dumps(head).encode() + b"\n"
-    arrays = (table.predicted, table.strength, table.classes)
+    arrays = (table.predicted, table.strength, table.spread, table.classes)
     body += b"".join(values.astype(kind).tobytes() for values, kind in zip(arrays, _KINDS, strict=True))
     if len(body) + DIGEST > most_bytes:
         return
@@ -162,7 +163,7 @@ def save(key: str, table: FrameTable, where: Path | None = None, most_bytes: int
     _make_room(place, most_bytes)
 
 
-_KINDS = ("<f8", "<f8", "<i8")
+_KINDS = ("<f8", "<f8", "<f8", "<i8")
 
 
 def load(key: str, frames: int, where: Path | None = None) -> Kept | None:
@@ -193,14 +194,16 @@ def _read(data: bytes, key: str, frames: int) -> Kept:
         raise ValueError
     line, _, rest = body.partition(b"\n")
     head = json.loads(line)
-    if (head["format"], head["key"], head["frames"]) != (FORMAT, key, frames) or len(rest) != 24 * frames:
+    if (head["format"], head["key"], head["frames"]) != (FORMAT, key, frames) or len(rest) != 8 * len(
+        _KINDS
+    ) * frames:
         raise ValueError
     at = 8 * frames
-    predicted, strength, classes = (
+    predicted, strength, spread, classes = (
         np.frombuffer(rest[k * at : (k + 1) * at], kind).astype(kind[1:]) for k, kind in enumerate(_KINDS)
     )
     gaps = {int(frame): str(why) for frame, why in head["gaps"].items() if 0 <= int(frame) < frames}
-    return Kept(predicted, strength, classes, gaps, float(head["made"]))
+    return Kept(predicted, strength, spread, classes, gaps, float(head["made"]))
 
 
 def forget_all(where: Path | None = None) -> tuple[int, int]:

@@ -17,7 +17,7 @@ class Outcomes:
 
     def __init__(self) -> None:
         self.gaps = self.broken = 0
-        self._rows: list[tuple[float, int, int, float]] = []
+        self._rows: list[tuple[float, int, int, float, float]] = []
 
     def add(self, frame: FrameResult) -> None:
         result = frame.result
@@ -30,7 +30,7 @@ class Outcomes:
             self.broken += 1
         else:
             number, label = result.classes.number, result.classes.label
-        self._rows.append((frame.predicted_rad, number, label, frame.strength))
+        self._rows.append((frame.predicted_rad, number, label, frame.strength, frame.spread))
 
     @property
     def predicted_rad(self) -> NDArray[np.float64]:
@@ -41,6 +41,11 @@ class Outcomes:
     def strength(self) -> NDArray[np.float64]:
         """(N,) of the VisualBackProp masks, see `FrameResult.strength`; NaN where none was asked for."""
         return np.array([row[3] for row in self._rows], dtype=np.float64)
+
+    @property
+    def spread(self) -> NDArray[np.float64]:
+        """(N,) of the same masks, see `FrameResult.spread`; NaN where none was asked for, and where it is all zero."""
+        return np.array([row[4] for row in self._rows], dtype=np.float64)
 
     @property
     def classes(self) -> NDArray[np.int64]:

@@ -59,19 +59,19 @@ def complete_frame(frame: FrameResult, engine: Engine, request: FrameRequest) ->
 
     if (result := frame.result) is None:
         return frame
-    maps, strengths, missing = {}, {}, {}
+    maps, strengths, spreads, missing = {}, {}, {}, {}
     for wanted in request.maps:
         try:
             if wanted in result.maps:
-                maps[wanted], strengths[wanted] = result.maps[wanted], result.strengths[wanted]
+                of = result.maps[wanted], result.strengths[wanted], result.spreads[wanted]
             else:
-                maps[wanted], strengths[wanted] = engine.explain_measured(result, wanted, frame.driven_rad)
+                of = engine.explain_measured(result, wanted, frame.driven_rad)
+            maps[wanted], strengths[wanted], spreads[wanted] = of
         except ExplainError as error:
             missing[wanted] = unavailable_reason(wanted.method, error)
     layers = engine.layers(result) if request.layers else ()
-    return replace(
-        frame, results=(replace(result, maps=maps, strengths=strengths, missing=missing, layers=layers),)
-    )
+    done = replace(result, maps=maps, strengths=strengths, spreads=spreads, missing=missing, layers=layers)
+    return replace(frame, results=(done,))
 
 
 def run_frames(

@@ -27,6 +27,7 @@ COLUMNS: dict[str, str] = {
     "predicted_rad": "float64",
     "error_rad": "float64",
     "mask_strength": "float64",  # log10 of the VisualBackProp mask's largest value before it is scaled
+    "mask_spread": "float64",  # share of what the network sees that holds half of the mask's sum
     "picture": "string",
     "gap": "string",
     "warning": "string",
@@ -64,6 +65,7 @@ def row_of(frame: FrameResult, drive: str, model: str, spec: NetworkSpec) -> Row
         _known(frame.speed_mps),
         *(_known(v) for v in angles),
         None if math.isnan(frame.strength) else frame.strength,
+        _known(frame.spread),
         printable(frame.picture) or None,
         printable(frame.gap) or None,
         printable(frame.result.warning if frame.result is not None else "") or None,
@@ -105,7 +107,7 @@ class FrameTable:
     labels: (N,) int64, the true classes as the network counts, UNKNOWN where it is not known. driven, predicted, error: (N,)
     float64, NaN where not known; degrees of a steering network. Of a classifier they are per cent: 100 where the
     true class is known, what the network gives it (or the most probable one), and the difference. classes: (N,) int64, the predicted
-    class, UNKNOWN where not known and of a steering network. strength: (N,) float64, of the masks, see `FrameResult.strength`. gaps: frames that turned
+    class, UNKNOWN where not known and of a steering network. strength, spread: (N,) float64, of the masks, see `FrameResult`. gaps: frames that turned
     out to have no picture, and why.
     """
 
@@ -119,6 +121,7 @@ class FrameTable:
         self.predicted = np.full(count, np.nan)
         self.classes = np.full(count, UNKNOWN, dtype=np.int64)
         self.strength = np.full(count, np.nan)
+        self.spread = np.full(count, np.nan)
         self.gaps: dict[int, str] = {}
 
     def __len__(self) -> int:
@@ -144,6 +147,7 @@ class FrameTable:
         if kept[0] == value and (kept[1] == frame.strength or math.isnan(frame.strength)):
             return False
         self.predicted[frame.index], self.strength[frame.index] = value, frame.strength
+        self.spread[frame.index] = frame.spread
         if (classes := frame.result.classes) is not None:
             self.classes[frame.index] = classes.number
         return True

@@ -55,6 +55,8 @@ class Kernels:
             *(pointer, whole, whole, pointer, whole, pointer, whole, pointer, whole, pointer, number),
         )
         self.mask.restype = None
+        self.halves = library.halves
+        self.halves.argtypes, self.halves.restype = (pointer, whole, whole, pointer, number), None
         library.lanes.restype = library.scratch_floats.restype = whole
         library.size_of_layer.restype = library.size_of_step.restype = whole
         self.lanes: int = library.lanes()

@@ -1,4 +1,4 @@
-/* Convolutions, LRP and VisualBackProp, compiled for the very processor they run on.
+/* Convolutions, LRP, VisualBackProp and how widely maps spread, compiled for the very processor they run on.
 
    Maps lie as rows of pixels, a pixel's channels behind one another. One file of the program is compiled, and includes the others. */
 
@@ -13,6 +13,8 @@
 #include "lrp.h"
 
 #include "mask.h"
+
+#include "spread.h"
 
 long lanes(void) { return LANES; }
 long scratch_floats(void) { return SCRATCH; }
