@@ -38,6 +38,7 @@ LIKELY = (1, 2, -1)  # findings from the one on the screen: those that may be wa
 # In the colour of the curve that they are of.
 COLOURS = {
     "weak": "warning",
+    "scattered": "warning",
     "label": "driven",
     "constant": "predicted",
     "range": "predicted",

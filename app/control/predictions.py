@@ -224,6 +224,9 @@ class Predictions(QObject):
         self.progress.emit(message.done, message.total)
 
     def _on_shown(self, frame: Frame) -> None:
+        if (live := self._player.live) is not None:
+            self.usual_of_second = live.usual(1)
+            self._set_usual(live.usual())
         if self.table is None or frame.index >= len(self.table):
             return
         if frame.record.edits:  # of another picture than the recorded one

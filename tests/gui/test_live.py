@@ -17,6 +17,7 @@ from PySide6.QtGui import QImage
 from livemaker import draw_clock, jpeg, read_clock
 from vbp.app.panels.live_history import History
 from vbp.app.panels.live_plot import LivePlot
+from vbp.frames import strengths
 from vbp.live.address import parse_address
 from vbp.live.records import LiveRequest
 from vbp.overlay import Rect
@@ -351,3 +352,21 @@ def test_the_live_curve_breaks_at_an_outage(qtbot):
     for name in ("driven", "predicted", "error"):
         xs, ys = plot._curves[name].getData()
         assert [xs[k - 1] for k in np.flatnonzero(np.isnan(ys))] == pytest.approx([1.9, 8.9], abs=0.2)
+
+
+def test_a_covered_lens_is_told_by_what_was_seen_so_far(qtbot, live, server, monkeypatch):
+    monkeypatch.setattr(strengths, "APART_S", 0.0)
+    window = live("NetSVF")
+    server.pause()
+    black = [False]
+    server.play(lambda n: np.roll(PICTURE, 9 * n, 1) * (not black[0]), 30.0)
+    qtbot.waitUntil(lambda: window.predictions.usual is not None, timeout=2 * WAIT)
+    assert window.predictions.usual.whose == "the median so far"
+    assert "mask weak" not in (window.picture._warning or "")
+    black[0] = True
+    qtbot.waitUntil(lambda: "of the median so far" in (window.picture._warning or ""), timeout=2 * WAIT)
+    assert window.picture._warning.startswith("mask weak: 1/")
+    window.player.toggle()  # frozen
+    faded = window.picture.blended().astype(int)[..., 0].sum()
+    window.actions_by_id["fade"].trigger()
+    assert faded < window.picture.blended().astype(int)[..., 0].sum()

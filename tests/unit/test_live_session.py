@@ -15,17 +15,18 @@ import numpy as np
 import pytest
 
 from livemaker import PATIENT_S, MjpegServer, read_clock, scene, until
+from vbp.cli.camera import status
 from vbp.drives import open_drive
 from vbp.engine import Engine, open_network
 from vbp.errors import VbpError
-from vbp.frames import run_frame
+from vbp.frames import run_frame, strengths
 from vbp.live import waiting
 from vbp.live.address import parse_address
 from vbp.live.angles import Measured, Track
 from vbp.live.records import CaptureState, LiveEvent, LiveFailure, LiveFrame, LiveRequest, RecordingState
 from vbp.live.session import LiveSession
 from vbp.overlay import Rect
-from vbp.results import NetworkResult
+from vbp.results import FrameRequest, NetworkResult
 
 PICTURE = scene(640, 480)
 
@@ -263,3 +264,21 @@ def test_the_real_network_sees_what_the_camera_sends(server, begin) -> None:
     wanted = engine.run(newest.image)
     assert newest.result.crop == Rect(0, 300, 640, 125) and newest.predicted_rad == wanted.angle_rad
     np.testing.assert_array_equal(newest.result.map("visualbackprop"), wanted.map("visualbackprop"))
+
+
+def test_what_is_usual_is_of_what_the_camera_has_seen_so_far(server, begin, monkeypatch) -> None:
+    """A lens that is covered; two networks, of which each has its own."""
+    monkeypatch.setattr(strengths, "APART_S", 0.0)
+    session, shown = begin(), [PICTURE]
+    engine = Engine(open_network("NetSVF"), "cpu")
+    session.run_newest([engine], FrameRequest(maps=()), timeout_s=0)  # no mask: nothing to count
+    server.play(lambda n: shown[0] if n % 2 else np.roll(shown[0], n, 1), fps=40)
+    until(lambda: session.run_newest([engine, engine]) and session.usual() is not None)
+    assert session.usual(1) == session.usual() and session.usual(2) is None
+    assert session.usual().whose == "the median so far"
+    assert "mask" not in status(session)
+    shown[0] = np.zeros_like(PICTURE)
+    until(lambda: (found := session.run_newest([engine])) and found.image[200:].max() < 9)
+    newest = session.state.newest
+    assert session.usual().words(newest.strength, newest.spread).startswith("mask weak: 1/")
+    assert " of the median so far" in status(session)

@@ -15,7 +15,7 @@ from vbp.export.frames import Source
 from vbp.export.job import Job, Settings
 from vbp.export.picture import still
 from vbp.frames import run_frames
-from vbp.frames.strengths import doubtful_texts, ratio, sample_of, usual_of, weights
+from vbp.frames.strengths import RecentUsual, doubtful_texts, ratio, sample_of, usual_of, weights
 from vbp.overlay import Overlay, blend
 from vbp.scores import steady_text
 
@@ -85,6 +85,24 @@ def test_an_output_that_hardly_moves_is_said():
     )
     assert steady_text(driven * 0.01, driven)
     assert steady_text(np.full(30, np.nan)) == ""
+
+
+def test_of_a_camera_the_last_ten_minutes_are_usual():
+    recent, rng = RecentUsual(), np.random.default_rng(0)
+    bright, second = rng.normal(6, 0.3, 1200), 1_000_000_000
+    for n in range(600):  # 20 a second, of which two count
+        recent.add(n * second // 20, bright[n], 0.01, "A")
+    assert recent.usual == replace(usual_of(bright[:600:10], np.full(60, 0.01)), whose="the median so far")
+    assert recent.usual.words(3.0) == (
+        "mask weak: 1/1,000 of the median so far, the network saw next to nothing here"
+    )
+    recent.add(30 * second, math.nan, math.nan, "A")  # no number counts for nothing
+    for n in range(1200):
+        recent.add((40 + n) * second, bright[n] - 3, 0.01, "A")
+    assert recent.usual.whose == "the median of the last 10 minutes"
+    assert recent.usual.median == np.median(bright[-601:] - 3)  # the first and the last, ten minutes apart
+    recent.add(5000 * second, 6.0, 0.01, "B")
+    assert recent.usual is None
 
 
 def test_weak_and_scattered_masks_are_summed_up():

@@ -186,6 +186,8 @@ def status(session: LiveSession) -> str:
         f"{state.skipped} skipped",
         predicted_words(newest.result),
     ]
+    if (usual := session.usual()) is not None:
+        words += filter(None, [usual.short(newest.strength, newest.spread)])
     if newest.measured_ns is not None:
         words.append(f"driven {math.degrees(newest.driven_rad):+.1f}°")
         if math.isfinite(newest.error_rad):

@@ -7,8 +7,9 @@ grey or night picture has a weak mask. Noise need not have one, but its mask is 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ Floats = NDArray[np.float64]
 
 SAMPLE = 64  # frames that stand for a drive
 FEWEST = 16  # of which quantiles say anything
+RECENT_S, APART_S = 600.0, 0.5  # of a camera
 # Of a bell curve, the 1st percentile lies as many times as far below the median as the lower quartile does.
 QUARTILES = 3.45
 STANDS_OUT = (
@@ -117,6 +119,35 @@ def usual_of(strengths: Iterable[float] | Floats, spreads: Iterable[float] | Flo
     wide = np.array([s for s in spreads if not math.isnan(s)], dtype=np.float64)
     spread = float(np.median(wide)) if len(wide) >= FEWEST else 0.0
     return Usual(float(median), float(max(low, median - QUARTILES * (median - quarter))), spread)
+
+
+class RecentUsual:
+    """What is usual of a camera, which has no drive to look through: of the frames of the last RECENT_S seconds, one in APART_S of them.
+
+    Where it looked at the dark for most of that time, the dark is usual.
+    """
+
+    def __init__(self) -> None:
+        self.usual: Usual | None = None
+        self._of: object = None
+        self._whole = False  # whether frames have been looked at for as long as that
+        self._seen: deque[tuple[int, float, float]] = deque()  # when, strength, spread
+
+    def add(self, timestamp_ns: int, strength: float, spread: float, of: object = None) -> None:
+        """A frame, later than those before. of: what the mask is of; with another one it begins anew."""
+        if of != self._of:
+            self._of, self.usual, self._whole = of, None, False
+            self._seen.clear()
+        if math.isnan(strength) or (self._seen and timestamp_ns < self._seen[-1][0] + APART_S * 1e9):
+            return
+        self._seen.append((timestamp_ns, strength, spread))
+        while self._seen[0][0] < timestamp_ns - RECENT_S * 1e9:
+            self._seen.popleft()
+            self._whole = True
+        whose = f"the median of the last {RECENT_S // 60:.0f} minutes" if self._whole else "the median so far"
+        _, strengths, spreads = zip(*self._seen, strict=True)
+        found = usual_of(strengths, spreads)
+        self.usual = None if found is None else replace(found, whose=whose)
 
 
 def sample_of(length: int) -> NDArray[np.int64]:

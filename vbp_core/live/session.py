@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vbp.errors import VbpError
+from vbp.frames.strengths import RecentUsual, Usual
 from vbp.live.angles import AngleSource, open_angles
 from vbp.live.capture import Capture, OnFrame
 from vbp.live.records import (
@@ -90,6 +91,7 @@ class LiveSession(threading.Thread):
         self._results = self._skipped = self._last_index = 0
         self._latencies: deque[float] = deque(maxlen=200)
         self._newest: LiveFrame | None = None
+        self._recent: dict[int, RecentUsual] = {}  # by the network's place
 
     # --- frames and networks ---------------------------------------------------------------------
 
@@ -117,6 +119,9 @@ class LiveSession(threading.Thread):
             self._newest = frame
             self._results += 1
             self._latencies.append(latency_ms)
+            for k, result in enumerate(frame.results if not frame.edits else ()):
+                recent, of = self._recent.setdefault(k, RecentUsual()), (result.network, result.crop)
+                recent.add(frame.timestamp_ns, result.strength, result.spread, of)
             if self._folder is not None:
                 self._waiting.add_results(frame)
                 self._changed.notify_all()
@@ -182,6 +187,12 @@ class LiveSession(threading.Thread):
             last = list(self._latencies) or [math.nan]
             latency = (last[-1], float(np.median(last)), float(np.percentile(last, 95)))
             return SessionState(self._results, self._skipped, latency, self._newest)
+
+    def usual(self, network: int = 0) -> Usual | None:
+        """What masks of a network are usual of late; None where too few frames were looked at. network: its place among the engines."""
+        with self._changed:
+            recent = self._recent.get(network)
+            return recent.usual if recent is not None else None
 
     # --- the end -----------------------------------------------------------------------------------
 
