@@ -110,7 +110,55 @@ def lay(
     part = image[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width]
     if mask is None or part.size == 0:
         return ground.copy() if ground is image else ground
-    height, width = part.shape[:2]
+    mask, marked = _shaped(mask, part.shape[:2], overlay, gain)
+    out = blend(ground, mask, rect, overlay.style, overlay.opacity * faded)
+    if overlay.outline and overlay.opacity * faded > 0:
+        _outline(out[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width], marked, faded)
+    return out
+
+
+def lay_both(
+    image: Image,
+    masks: Sequence[NDArray[np.float32]],
+    rects: Sequence[Rect],
+    colours: Sequence[tuple[int, int, int]],
+    overlay: Overlay = PAPER,
+    weighed: Sequence[tuple[float, float]] = ((1.0, 1.0), (1.0, 1.0)),
+) -> Image:
+    """A copy of `image` (H, W, 3 uint8 RGB) with two masks (h, w) float32, 0..1, each over its rect; as `lay`, but for the colours.
+
+    colours: RGB of where only the first lies, only the second, and both; where the masks are unlike strong, they mix. So that three can be
+    told the picture is grey and dark, and `overlay.style` has no say. weighed: of each mask `faded` and `gain`, see `lay`.
+    """
+    if not overlay.shown:
+        return image.copy()
+    ground = _ground(image, overlay)
+    if overlay.ground == "picture":
+        ground = np.repeat((cv2.cvtColor(ground, cv2.COLOR_RGB2GRAY) // 2)[..., None], 3, axis=2)
+    placed, outlined = np.zeros((2, *image.shape[:2]), np.float32), np.zeros(image.shape[:2], np.bool_)
+    for k, (mask, rect, (faded, gain)) in enumerate(zip(masks, rects, weighed, strict=True)):
+        place = np.s_[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width]
+        if min(shape := outlined[place].shape) > 0:
+            shaped, marked = _shaped(np.abs(mask), shape, overlay, gain)
+            placed[k][place] = np.minimum(shaped, 1.0) * np.float32(faded**2)  # of which the root is taken
+            outlined[place] |= marked
+    first, second = placed
+    both = np.minimum(first, second)
+    parts = zip((first - both, second - both, both), colours, strict=True)
+    paint = sum(part[..., None] * np.array(colour, np.float32) for part, colour in parts)
+    seen = np.maximum(first, second)[..., None]
+    full = paint / np.maximum(seen, 1e-6)
+    out = np.asarray(ground + (full - ground) * np.sqrt(seen) * np.float32(overlay.opacity) + 0.5, np.uint8)
+    if overlay.outline and overlay.opacity > 0:
+        _outline(out, outlined, max(faded for faded, _ in weighed))
+    return out
+
+
+def _shaped(
+    mask: NDArray[np.float32], shape: tuple[int, ...], overlay: Overlay, gain: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The mask as large as its place, as `overlay` has it; and what of it is to be outlined."""
+    height, width = shape
     if gain != 1.0:
         mask = np.clip(mask * np.float32(gain), -1.0, 1.0)
     if mask.shape != (height, width):
@@ -121,10 +169,7 @@ def lay(
         mask = np.where(size >= overlay.threshold, mask, np.float32(0))
     if overlay.gamma != 1.0:
         mask = np.copysign(np.power(np.abs(mask), np.float32(overlay.gamma)), mask)
-    out = blend(ground, mask, rect, overlay.style, overlay.opacity * faded)
-    if overlay.outline and overlay.opacity * faded > 0:
-        _outline(out[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width], marked, faded)
-    return out
+    return mask, marked
 
 
 def _ground(image: Image, overlay: Overlay) -> Image:
@@ -180,14 +225,13 @@ def blend(
     rect: Rect | None = None,
     style: str = "paper",
     opacity: float = 1.0,
-    gain: float = 1.0,
 ) -> Image:
-    """A copy of `image` (H, W, 3 uint8 RGB) with `mask` (h, w) float32 laid over `rect` of it (default: all).
+    """What `lay` paints: a copy of `image` (H, W, 3 uint8 RGB) with `mask` (h, w) float32 laid over `rect` of it (default: all).
 
     style "paper": R = I + m, G = B = I - m, clamped (the authors' code), m scaled by `opacity` 0..1;
     where a signed mask (-1..1) is negative, in blue: B = I + |m|, R = G = I - |m|. style "heat": the mask through a colour map, as
     opaque as it is strong; a signed mask is red where positive and blue where negative.
-    gain: `mask` is multiplied with it first, and cut at 1. Raises ValueError for a style that does not exist.
+    Raises ValueError for a style that does not exist.
     """
     if style not in STYLES:
         raise ValueError(f"overlay style {style!r} is not one of {', '.join(STYLES)}")
@@ -197,48 +241,11 @@ def blend(
     if region.size == 0:
         return out
     height, width = region.shape[:2]
-    if gain != 1.0:
-        mask = np.clip(mask * np.float32(gain), -1.0, 1.0)
     if mask.shape != (height, width):
         mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR).astype(
             np.float32, copy=False
         )
     region[:] = _paper(region, mask, opacity) if style == "paper" else _heat(region, mask, opacity)
-    return out
-
-
-def blend_both(
-    image: Image,
-    masks: Sequence[NDArray[np.float32]],
-    rects: Sequence[Rect],
-    colours: Sequence[tuple[int, int, int]],
-    opacity: float = 1.0,
-) -> Image:
-    """Two masks (h, w) float32, 0..1, over one picture (H, W, 3) uint8, which is grey and dark so that three colours can be told.
-
-    rects: which part of the picture each mask covers. colours: RGB of where only the first lies, only the second, and both.
-    Where the masks are unlike strong, the colours mix.
-    """
-    ground = np.repeat((cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) // 2)[..., None], 3, axis=2)
-    first, second = (_placed(mask, rect, image.shape[:2]) for mask, rect in zip(masks, rects, strict=True))
-    both = np.minimum(first, second)
-    parts = (first - both, second - both, both)
-    paint = sum(
-        part[..., None] * np.array(colour, np.float32) for part, colour in zip(parts, colours, strict=True)
-    )
-    seen = np.maximum(first, second)[..., None]
-    full = paint / np.maximum(seen, 1e-6)
-    alpha = np.sqrt(seen) * np.float32(opacity)
-    return np.asarray(ground + (full - ground) * alpha + 0.5, dtype=np.uint8)
-
-
-def _placed(mask: NDArray[np.float32], rect: Rect, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """|mask| over the whole picture; 0 beside it."""
-    out = np.zeros(shape, np.float32)
-    size = (rect.width, rect.height)
-    if min(size) > 0:
-        scaled = cv2.resize(np.abs(mask), size, interpolation=cv2.INTER_LINEAR)
-        out[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width] = np.minimum(scaled, 1.0)
     return out
 
 

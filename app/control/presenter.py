@@ -12,6 +12,7 @@ from vbp.app.control.live_status import LiveStatus
 from vbp.app.control.methods import MethodPanels
 from vbp.app.control.predictions import Predictions
 from vbp.app.jobs.explain import LayersMade
+from vbp.app.panels.masked import place_of
 from vbp.app.panels.panels import Panels
 from vbp.app.panels.second import Two
 from vbp.app.player.messages import Frame, NetworkReady
@@ -199,7 +200,7 @@ class Presenter(QObject):
         p.picture.set_edited(record.edits.words)
         self._say_doubts(record)
         p.picture.set_masked(
-            frame.image, result.map(VBP) if result is not None else None, crop, _at(record, VBP)
+            frame.image, result.map(VBP) if result is not None else None, crop, place_of(record, result, VBP)
         )
         p.picture.set_caption(f"frame {frame.index} of {place.of}", clock(place.seconds))
         self._show_input(frame)
@@ -263,7 +264,7 @@ class Presenter(QObject):
             panel.view.set_warning(None)
             panel.set_caption("")
             return
-        panel.show_map(result.input, result.map(VBP), _at(frame.record, VBP))
+        panel.show_map(result.input, result.map(VBP), place_of(frame.record, result, VBP))
         panel.view.set_warning(self.untrained or None)
         height, width = result.input.shape[:2]
         by_hand = ", crop set by hand" if self.player.crop is not None else ""
@@ -385,9 +386,3 @@ class Presenter(QObject):
             self.panels.status.measured("overlay", blending)
         fps = player.fps if player.playing else 0.0
         self.panels.status.refresh(fps, drive.info.fps if drive else 0.0, player.skipped, player.realtime)
-
-
-def _at(record: FrameResult, of: object) -> tuple[int, int, object] | None:
-    """By which frames in a row are known: of one network, and one part of the picture."""
-    result = record.result
-    return None if result is None else (record.index, record.timestamp_ns, (of, result.network, result.crop))

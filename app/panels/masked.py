@@ -18,12 +18,20 @@ from vbp.app.widgets.picture import PictureView
 from vbp.frames.smoothing import Smoother, smoothed_words
 from vbp.frames.strengths import Usual, full_words, weights
 from vbp.overlay import Overlay, Rect, grey_to_rgb, lay
+from vbp.results import FrameResult, NetworkResult
+
+Place = tuple[int, int, object]  # by which frames in a row are known
 
 log = logging.getLogger(__name__)
 GAP = 6  # pixels between words
 LOW = 110  # pixels of height; a picture lower than that is not covered by a colour bar
 ON_DARK = QColor("#e3e6ea")  # words on a dark ground of their own, in both colour schemes
 WARNING = QColor("#e2c15c")  # on its own dark ground, in both colour schemes
+
+
+def place_of(record: FrameResult, result: NetworkResult | None, of: object) -> Place | None:
+    """Where a mask stands among those of the frames around it: of one network, one part of the picture, and the same `of`."""
+    return None if result is None else (record.index, record.timestamp_ns, (of, result.network, result.crop))
 
 
 class MaskedView(PictureView):
@@ -58,11 +66,11 @@ class MaskedView(PictureView):
         image: NDArray[np.uint8] | None,
         mask: NDArray[np.float32] | None,
         rect: Rect | None = None,
-        at: tuple[int, int, object] | None = None,
+        at: Place | None = None,
     ) -> None:
         """`image` (H, W) or (H, W, 3) uint8; `mask` (h, w) float32 laid over `rect` of it (default: all).
 
-        at: the frame's index and time stamp, and what the mask is of, by which frames in a row are known.
+        at: the frame's index and time stamp, and what the mask is of (`place_of`).
         """
         self._base, self._mask, self._rect = image, mask, rect
         if image is None or at is None:
@@ -122,13 +130,16 @@ class MaskedView(PictureView):
         """What is shown: the picture with its mask."""
         if self._base is None:
             return None
-        image = grey_to_rgb(self._base)
-        faded, gain = weights(self._strength, self._usual, self.overlay, self._own)
-        mask, self._smoothed = self._mask, min(1, self.overlay.smooth)
+        mask, faded, gain = self.laid()
+        return lay(grey_to_rgb(self._base), mask, self._rect, self.overlay, faded, gain)
+
+    def laid(self) -> tuple[NDArray[np.float32] | None, float, float]:
+        """The mask as it is laid over the picture, what its opacity is multiplied with, and its values."""
+        mask, self._smoothed = self._mask, 1
         if self.overlay.smooth > 1 and self.overlay.shown:
             smoothed, self._smoothed = self._smoother.mask(self.overlay)
             mask = smoothed if smoothed is not None else mask
-        return lay(image, mask, self._rect, self.overlay, faded, gain)
+        return mask, *weights(self._strength, self._usual, self.overlay, self._own)
 
     def picture_rect(self) -> QRectF:
         if (

@@ -22,15 +22,15 @@ from PySide6.QtWidgets import (
 )
 
 from vbp.app import theme
-from vbp.app.panels.masked import MaskedView
+from vbp.app.panels.masked import MaskedView, place_of
 from vbp.app.panels.title import Caption
 from vbp.app.widgets.boxes import ComboBox
 from vbp.drives.base import Image
 from vbp.frames.strengths import Usual
-from vbp.overlay import Overlay, Rect, blend_both, grey_to_rgb
+from vbp.overlay import Overlay, Rect, grey_to_rgb, lay_both
 from vbp.palette import BOTH_MASKS, PREDICTED, SECOND, TEXT, WINDOW, rgb
 from vbp.readable import shown_error, signed
-from vbp.results import FrameResult, NetworkResult
+from vbp.results import VBP, FrameResult, NetworkResult
 
 SMALL = 260  # logical pixels of height; below, only the part that the networks see is shown
 EMPTY = "Another network beside this one, on the same frames: two masks, two angles, and where they differ."
@@ -53,21 +53,27 @@ class Two:
 
 
 class BothView(MaskedView):
-    """Two masks in one picture: what only the first marks, only the second, and both."""
+    """Two masks in one picture: what only the first marks, only the second, and both; as the two views beside each other have them."""
 
-    def __init__(self) -> None:
+    def __init__(self, sides: tuple[MaskedView, MaskedView]) -> None:
         super().__init__()
-        self._masks: list[NDArray[np.float32]] = []
+        self._sides_shown = sides
         self._rects: list[Rect] = []
 
-    def set_both(self, image: Image | None, masks: list[NDArray[np.float32]], rects: list[Rect]) -> None:
-        self._masks, self._rects = masks, rects
+    def set_both(self, image: Image | None, rects: list[Rect]) -> None:
+        self._rects = rects
         self.set_masked(image, None)
 
     def blended(self) -> NDArray[np.uint8] | None:
-        if self._base is None or len(self._masks) < 2 or not self.overlay.shown:
+        laid = [view.laid() for view in self._sides_shown]
+        masks = [mask for mask, _, _ in laid if mask is not None]
+        if self._base is None or len(masks) < 2:
             return super().blended()
-        return blend_both(grey_to_rgb(self._base), self._masks, self._rects, PAINT, self.overlay.opacity)
+        weighed = [(faded, gain) for _, faded, gain in laid]
+        return lay_both(grey_to_rgb(self._base), masks, self._rects, PAINT, self.overlay, weighed)
+
+    def smoothed(self) -> str:
+        return max((view.smoothed() for view in self._sides_shown), key=len)
 
 
 class SecondPanel(QWidget):
@@ -97,7 +103,8 @@ class SecondPanel(QWidget):
             widget.setFixedHeight(self.fontMetrics().height() + 4)
             widget.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.stop.setStyleSheet("QPushButton { padding: 0 8px; }")
-        self.first, self.second, self.both = MaskedView(), MaskedView(), BothView()
+        self.first, self.second = MaskedView(), MaskedView()
+        self.both = BothView((self.first, self.second))
         for view, name in (
             (self.first, "Picture with the first network's mask"),
             (self.second, "Picture with the second network's mask"),
@@ -154,6 +161,7 @@ class SecondPanel(QWidget):
         self.setMinimumSize(180, 100)
         self._names = ("", "")
         self._two: Two | None = None
+        self._usual: tuple[Usual | None, Usual | None] = None, None
         self.views.activated.connect(self._switch)
         self.set_names("", "", "")
 
@@ -205,8 +213,11 @@ class SecondPanel(QWidget):
 
     def set_usual(self, first: Usual | None, second: Usual | None) -> None:
         """What strengths the masks of the drive have, where that is known."""
+        self._usual = first, second
         self.first.set_usual(first)
         self.second.set_usual(second)
+        self.both.refresh()
+        self._warn()
 
     def show_two(self, two: Two | None, gap: str = "") -> None:
         """None: there is nothing of both networks to show."""
@@ -227,18 +238,26 @@ class SecondPanel(QWidget):
         if two is None or two.record.image is None or two.record.result is None:
             self.first.set_masked(None, None)
             self.second.set_masked(None, None)
-            self.both.set_both(None, [], [])
+            self.both.set_both(None, [])
             self.words.setText("")
             return
         results = two.record.result, two.second
         image, rects = _part(two.record.image, [r.crop for r in results], self.height() < SMALL)
-        masks = [m for r in results if (m := r.map()) is not None]
         for view, result, rect in zip((self.first, self.second), results, rects, strict=True):
             view.set_strength(result.strength)
-            view.set_warning(result.warning or None)
-            view.set_masked(image, result.map(), rect)
-        self.both.set_both(image, masks if len(masks) == 2 else [], rects)
+            view.set_masked(image, result.map(), rect, place_of(two.record, result, VBP))
+        self.both.set_both(image, rects)
+        self._warn()
         self.words.setText(_words(two))
+
+    def _warn(self) -> None:
+        """What would mislead about either mask."""
+        if (two := self._two) is None or two.record.result is None:
+            return
+        results = two.record.result, two.second
+        for view, result, usual in zip((self.first, self.second), results, self._usual, strict=True):
+            worth = usual.words(result.strength, result.spread) if usual is not None else ""
+            view.set_warning("; ".join(filter(None, (result.warning, worth))) or None)
 
     def _name(self) -> None:
         for view, letter, name in zip((self.first, self.second), "AB", self._names, strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from drivemaker import WAIT, settled, wait_shown, write_drive
@@ -14,6 +16,7 @@ from vbp.comparing.moments import KINDS, moments
 from vbp.drives.opening import open_drive
 from vbp.engine import Engine
 from vbp.frames import run_frames
+from vbp.frames.strengths import Usual
 from vbp.models.network import build, save_checkpoint
 from vbp.session.document import load
 
@@ -120,6 +123,20 @@ def test_two_networks_are_run_in_one_pass_and_where_they_differ_is_found(
     panel.views.activated.emit(1)
     both = panel.both.blended().astype(int)
     assert (np.ptp(both, axis=2) > 40).any() and not np.array_equal(both, panel.first.blended())
+    # A mask that is weak in its drive is said and fades, the second network's as well.
+    usual = Usual(0.0, float(window.predictions.pair.b.strength[peak]) + 3)
+    panel.set_usual(None, usual)
+    assert "mask weak" in panel.second._warning and "mask weak" not in (panel.first._warning or "")
+    faded = panel.both.blended().astype(int)
+    assert (faded[..., 2] <= both[..., 2]).all() and (faded < both).any()
+    # Smoothed as the picture is: over the two frames that follow each other.
+    window.view.set_overlay(replace(window.presenter.overlay, smooth=2))
+    for frame in (peak - 1, peak):
+        window.player.seek(frame)
+        wait_shown(qtbot, window, frame, masked=True)
+    for view in (window.panels.picture, panel.first, panel.second, panel.both):
+        view.blended()
+        assert view.smoothed() == "smoothed over 2 frames"
     window.actions_by_id["stop-comparing"].trigger()
     assert window.predictions.pair is None and window.player.second is None
     plot._draw_curves()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vbp.errors import VbpError
 from vbp.frames.smoothing import Smoother, smoothed_words
-from vbp.overlay import DIALS, GREY, OUTLINE, OUTLINED, PAPER, Overlay, Rect, blend, lay, ramp
+from vbp.overlay import DIALS, GREY, OUTLINE, OUTLINED, PAPER, Overlay, Rect, blend, lay, lay_both, ramp
 
 RNG = np.random.default_rng(5)
 IMAGE = RNG.integers(0, 256, (48, 64, 3), dtype=np.uint8)
@@ -60,6 +60,37 @@ def test_the_ground_is_the_picture_brighter_or_none():
         assert (got[outside] == level).all() and (got[~outside] != level).any()
     assert np.array_equal(lay(IMAGE, MASK, rect, Overlay(shown=False, ground="black")), IMAGE)
     assert np.array_equal(lay(IMAGE, MASK, rect), blend(IMAGE, MASK, rect))  # the authors', unchanged
+
+
+@pytest.mark.parametrize("weighed", [((1.0, 1.0), (1.0, 1.0)), ((0.1, 1.0), (1.0, 0.5))])
+def test_two_masks_are_laid_as_one_is(weighed):
+    """Three colours by the shares of the two: in float64, a pixel at a time."""
+    overlay = Overlay(gamma=0.7, threshold=0.1, opacity=0.6)
+    colours, rects = (
+        ((255, 150, 50), (120, 120, 255), (255, 255, 255)),
+        (Rect(0, 0, 64, 48), Rect(8, 4, 32, 40)),
+    )
+    masks = np.abs(MASK), np.abs(MASK[:40, :32])
+    got = lay_both(IMAGE, masks, rects, colours, overlay, weighed)
+    grey = cv2.cvtColor(IMAGE, cv2.COLOR_RGB2GRAY) // 2
+    for y, x in [(0, 0), (5, 10), (20, 20), (43, 39), (44, 40), (47, 63)]:
+        sizes = []
+        for mask, rect, (faded, gain) in zip(masks, rects, weighed, strict=True):
+            inside = 0 <= y - rect.y < rect.height and 0 <= x - rect.x < rect.width
+            value = min(float(mask[y - rect.y, x - rect.x]) * gain, 1.0) if inside else 0.0
+            sizes.append((value**0.7 if value >= 0.1 else 0.0) * faded**2)
+        both, most = min(sizes), max(sizes)
+        shares = np.array([sizes[0] - both, sizes[1] - both, both]) / max(most, 1e-9)
+        paint = (shares[:, None] * np.array(colours)).sum(0)
+        wanted = grey[y, x] + (paint - grey[y, x]) * np.sqrt(most) * 0.6 * (most > 0)
+        assert np.abs(got[y, x] - wanted).max() <= 1
+    hidden = lay_both(IMAGE, masks, rects, colours, replace(overlay, shown=False), weighed)
+    assert np.array_equal(hidden, IMAGE)
+    for ground, level in (("black", 0), ("grey", GREY)):
+        alone = lay_both(IMAGE, masks, rects, colours, replace(overlay, ground=ground, opacity=0), weighed)
+        assert (alone == level).all()
+    outlined = lay_both(IMAGE, masks, rects, colours, replace(overlay, outline=True))
+    assert (outlined == OUTLINE).all(2).any() and not (got == OUTLINE).all(2).any()
 
 
 def test_a_colour_bar_has_the_colours_of_the_picture():

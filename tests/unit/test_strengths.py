@@ -16,7 +16,7 @@ from vbp.export.job import Job, Settings
 from vbp.export.picture import still
 from vbp.frames import run_frames
 from vbp.frames.strengths import RecentUsual, doubtful_texts, ratio, sample_of, usual_of, weights
-from vbp.overlay import Overlay, blend
+from vbp.overlay import Overlay, lay
 from vbp.scores import steady_text
 
 
@@ -65,12 +65,11 @@ def test_a_mask_is_never_more_opaque_than_it_was(strength, fade, fixed):
 def test_gain_brings_two_masks_to_one_scale():
     image, mask = np.full((4, 6, 3), 90, np.uint8), np.linspace(0, 1, 24, dtype=np.float32).reshape(4, 6)
     for style in ("paper", "heat"):
-        weaker = blend(image, mask, None, style, 0.8, gain=0.5)
-        assert np.array_equal(weaker, blend(image, mask * np.float32(0.5), None, style, 0.8))
-        assert np.array_equal(
-            blend(image, mask, None, style, 0.8, gain=9.0),
-            blend(image, np.minimum(mask * 9, 1), None, style, 0.8),
-        )
+        overlay = Overlay(style)
+        weaker = lay(image, mask, None, overlay, gain=0.5)
+        assert np.array_equal(weaker, lay(image, mask * np.float32(0.5), None, overlay))
+        stronger = lay(image, mask, None, overlay, gain=9.0)
+        assert np.array_equal(stronger, lay(image, np.minimum(mask * 9, 1), None, overlay))
 
 
 def test_an_output_that_hardly_moves_is_said():

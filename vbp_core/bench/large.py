@@ -70,7 +70,7 @@ def _child(folder: Path, model: str, device: str, seconds: float) -> dict[str, A
 def _measure(folder: Path, model: str, device: str, seconds: float) -> dict[str, Any]:
     from vbp.bench.memory import peak_mib
     from vbp.engine import Engine, open_network
-    from vbp.overlay import blend
+    from vbp.overlay import lay
     from vbp.results import MapRequest
 
     start = time.perf_counter()
@@ -84,7 +84,7 @@ def _measure(folder: Path, model: str, device: str, seconds: float) -> dict[str,
             i = int(rng.integers(len(drive))) if rng.random() < 0.2 else (i + 1) % len(drive)
             picture = drive.frame(i)
             result = engine.run(picture)
-            blend(picture, result.maps[MapRequest()], result.crop)
+            lay(picture, result.maps[MapRequest()], result.crop)
     return facts | {"rss_mib": peak_mib()}
 
 

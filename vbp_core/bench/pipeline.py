@@ -13,7 +13,7 @@ from vbp.engine import Engine
 from vbp.frames import read_frame, run_frame
 from vbp.frames.ahead import ahead
 from vbp.models.network import Network
-from vbp.overlay import blend
+from vbp.overlay import lay
 from vbp.results import FrameResult
 
 WARM_UP = 20
@@ -55,7 +55,7 @@ def play_rate(path: Path, network: Network, device: str, frames: int) -> Rate:
 def _paint(frame: FrameResult) -> None:
     result = frame.result
     if frame.image is not None and result is not None and (mask := result.map()) is not None:
-        blend(frame.image, mask, result.crop)
+        lay(frame.image, mask, result.crop)
 
 
 def seek_latency(path: Path, network: Network, device: str, seeks: int, seed: int = 0) -> Latency:
