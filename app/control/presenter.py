@@ -222,14 +222,17 @@ class Presenter(QObject):
         if not live and not self.player.playing:
             p.compare.want_missing()
 
+    def doubts(self, record: FrameResult) -> list[str]:
+        """What would mislead about a frame's mask."""
+        if record.result is None:
+            return []
+        usual = self.predictions.usual
+        worth = usual.words(record.strength, record.spread) if usual is not None else ""
+        return [text for text in (self._doubt, record.result.warning, worth) if text]
+
     def _say_doubts(self, record: FrameResult) -> None:
-        """What would mislead about the frame on the screen."""
-        doubts: list[str] = []
-        if record.result is not None:
-            usual = self.predictions.usual
-            worth = usual.words(record.strength, record.spread) if usual is not None else ""
-            doubts = [text for text in (self._doubt, record.result.warning, worth) if text]
-        self.panels.picture.set_warning("; ".join(doubts) or None)
+        """Of the frame on the screen."""
+        self.panels.picture.set_warning("; ".join(self.doubts(record)) or None)
 
     def on_usual(self) -> None:
         """It is known, or no longer, what strengths the masks of this drive have."""

@@ -221,7 +221,7 @@ def test_one_frame_has_no_interval_and_few_are_told(subject: Subject, network: N
         )
         rows = theory.run(few, nothing).tables[0].rows
         assert all(np.isnan(row[2:4]).all() == (count == 1) for row in rows)
-        remark = gather._remarks(few)[0]
+        remark = gather._remarks(few, None)[0]
         assert remark.startswith("One frame was tested" if count == 1 else "2 frames were tested")
     assert perturbation.run(subject, nothing).findings and not perturbation.run(subject, nothing).notes
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -155,7 +156,7 @@ def test_two_processes_train_one_network(road: Path, start: Path, tmp_path: Path
 def test_masks_of_the_evolution_are_the_engines(run: Path, road: Path) -> None:
     checkpoints = Run(run).checkpoints()
     with open_drive(road) as drive:
-        frames = evolve(checkpoints, drive, [3, 40], "cpu")
+        frames, usual = evolve(checkpoints, drive, [3, 40], "cpu")
         assert [c.epoch for c in checkpoints] == [0.1, 0.5, 1, 4]
         for frame in frames:
             for result, checkpoint in zip(frame.results, checkpoints, strict=True):
@@ -165,6 +166,11 @@ def test_masks_of_the_evolution_are_the_engines(run: Path, road: Path) -> None:
                 np.testing.assert_array_equal(result.input, expected.input)
         assert frames[0].driven_rad == drive.angle_rad[3]
     picture = draw(frames, [0.1, 0.5, 1, 4], "a title")
+    weak = draw(frames, [0.1, 0.5, 1, 4], "a title", replace(usual, low=100.0))  # all are, by that
+    same = draw(frames, [0.1, 0.5, 1, 4], "a title", replace(usual, low=-100.0, spread=0.0))
+    assert np.array_equal(picture, same) and not np.array_equal(picture, weak)
+    red = [int((shown[..., 0].astype(int) - shown[..., 1] > 90).sum()) for shown in (picture, weak)]
+    assert red[0] > 20 and red[1] == 0
     # Six tiles in two rows of three per frame; the first tile is the input, the second the first mask.
     inputs = np.repeat(frames[0].results[0].input[..., None], 3, axis=2)
     assert any(np.array_equal(picture[y : y + 24, 12:60], inputs) for y in range(30, 80)), (

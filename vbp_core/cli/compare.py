@@ -125,7 +125,9 @@ def run(args: argparse.Namespace) -> int:
             return bar
 
         found = conclude(compare_frames(drive, engines, indices, watch), SEED)
-        shown = pictures(drive, engines, worth_showing(found.moments.found)) if args.output else []
+        shown = (
+            pictures(drive, engines, found.seen, worth_showing(found.moments.found)) if args.output else []
+        )
     facts = _facts(args, origins, engines[0], indices, began)
     for path in targets:
         text = html(facts, found, shown) if path is args.output else _as_json(facts, found)

@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
     folder = Run(args.run)
     checkpoints = chosen(folder, args.epochs)
     with open_source(args) as drive:
-        frames = evolve(checkpoints, drive, args.frame, args.device)
+        frames, usual = evolve(checkpoints, drive, args.frame, args.device)
         title = f"{folder.config.spec.name}, VisualBackProp during training"
-        picture = draw(frames, [c.epoch for c in checkpoints], title)
+        picture = draw(frames, [c.epoch for c in checkpoints], title, usual)
     write_png(args.output, picture, Path(args.source), args.force)
     if args.json:
         print_json(

@@ -20,8 +20,10 @@ from vbp.errors import VbpError
 from vbp.evidence.report import page
 from vbp.explain import METHODS
 from vbp.frames import read_frame, run_frame
+from vbp.frames.sampling import drive_usual
+from vbp.frames.strengths import Usual, weights
 from vbp.models.source import NetworkSource
-from vbp.overlay import blend, grey_to_rgb
+from vbp.overlay import PAPER, lay
 from vbp.readable import clock, count, printable, signed
 from vbp.results import FrameResult
 from vbp.session.document import Document, load
@@ -118,7 +120,8 @@ def report(opened: Opened, device: str = "auto") -> str:
     crop = document.crop.at(drive.info.height, drive.info.width) if document.crop is not None else None
     engine = Engine(network, device, crop=crop)
     try:
-        parts = [_part(note, opened, engine) for note in tqdm(opened.notes, unit="note", disable=None)]
+        usual = drive_usual(drive, engine) if opened.notes else None
+        parts = [_part(note, opened, engine, usual) for note in tqdm(opened.notes, unit="note", disable=None)]
     finally:
         engine.close()
     about = f"{count(len(opened.notes), 'note')} on {drive.info.name}; masks: {METHODS[METHOD].title} of {engine.name}."
@@ -131,10 +134,10 @@ def report(opened: Opened, device: str = "auto") -> str:
     return page(title, f'<h1>{escape(title)}</h1><p class="lead">{escape(about)}</p>{said}{"".join(parts)}')
 
 
-def _part(note: Note, opened: Opened, engine: Engine) -> str:
+def _part(note: Note, opened: Opened, engine: Engine, usual: Usual | None) -> str:
     frames = dict.fromkeys((note.frame, note.end))
     seen = [run_frame(read_frame(opened.drive, frame), [engine]) for frame in frames]
-    pictures = "".join(f"<div>{_picture(frame)}{escape(_facts(frame))}</div>" for frame in seen)
+    pictures = "".join(f"<div>{_picture(frame, usual)}{escape(_facts(frame, usual))}</div>" for frame in seen)
     tag = f" <small>{escape(note.tag)}</small>" if note.tag else ""
     where = _time(note, _start(opened.drive))
     head = f"<h2>{escape(where)} {escape(note.name or 'Bookmark')}{tag}</h2>"
@@ -142,13 +145,11 @@ def _part(note: Note, opened: Opened, engine: Engine) -> str:
     return f'{head}{text}<div class="gallery">{pictures}</div>'
 
 
-def _picture(frame: FrameResult) -> str:
-    if frame.image is None:
+def _picture(frame: FrameResult, usual: Usual | None) -> str:
+    if frame.image is None or frame.result is None:
         return ""
-    image, result = grey_to_rgb(frame.image), frame.result
-    mask = result.map(METHOD) if result is not None else None
-    if result is not None and mask is not None:
-        image = blend(image, mask, result.crop)
+    weighed = weights(frame.strength, usual, PAPER)
+    image = lay(frame.image, frame.result.map(METHOD), frame.result.crop, PAPER, *weighed)
     height = max(1, round(image.shape[0] * WIDTH / image.shape[1]))
     small = cv2.resize(image, (WIDTH, height), interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])
@@ -156,11 +157,12 @@ def _picture(frame: FrameResult) -> str:
     return f'<img alt="frame {frame.index}" src="data:image/jpeg;base64,{coded}">'
 
 
-def _facts(frame: FrameResult) -> str:
+def _facts(frame: FrameResult, usual: Usual | None) -> str:
     angles = (("driven", frame.driven_rad), ("predicted", frame.predicted_rad), ("error", frame.error_rad))
     known = [f"{words} {signed(value * 57.29577951308232)}°" for words, value in angles if value == value]
     warning = frame.result.warning if frame.result is not None else ""
-    return ", ".join(filter(None, (f"frame {frame.index}", *known, frame.gap, warning)))
+    worth = usual.words(frame.strength, frame.spread) if usual is not None else ""
+    return ", ".join(filter(None, (f"frame {frame.index}", *known, frame.gap, warning, worth)))
 
 
 def _remarks(opened: Opened) -> Iterator[str]:

@@ -20,7 +20,8 @@ from vbp.evidence.plots import svg
 from vbp.evidence.report import bullets, definitions, gallery, jpeg, page, table_html
 from vbp.findings.finding import Finding
 from vbp.frames import read_frame, run_frame
-from vbp.overlay import blend
+from vbp.frames.strengths import usual_of, weights
+from vbp.overlay import PAPER, lay
 from vbp.readable import UNKNOWN, clock, count, how_long, printable, signed
 
 if TYPE_CHECKING:
@@ -49,22 +50,30 @@ def worth_showing(found: Sequence[Finding]) -> list[Finding]:
     return [f for f in found if f in first or f in rest]
 
 
-def pictures(drive: Drive, engines: Sequence[Engine], found: Sequence[Finding]) -> list[Shown]:
-    """The frame at each peak with the masks of A and B over it. Raises VbpError (see `Engine.run`)."""
+def pictures(
+    drive: Drive, engines: Sequence[Engine], seen: Compared, found: Sequence[Finding]
+) -> list[Shown]:
+    """The frame at each peak with the masks of A and B over it; those that are weak among the frames seen fade, and are said.
+
+    Raises VbpError (see `Engine.run`).
+    """
     shown = []
+    usual = [usual_of(side.strength, side.spread) for side in (seen.a, seen.b)]
     for finding in found:
         frame = run_frame(read_frame(drive, finding.peak), engines[:2], REQUEST)
         made = []
-        for name, result in zip("AB", frame.results, strict=False):
-            mask, image = result.map(), frame.image
-            assert image is not None
-            picture = image if mask is None else blend(image, mask, result.crop)
+        for name, result, known in zip("AB", frame.results, usual, strict=False):
+            assert frame.image is not None
+            weighed = weights(result.strength, known, PAPER)
+            picture = lay(frame.image, result.map(), result.crop, PAPER, *weighed)
             said = (
                 result.classes.name
                 if result.classes is not None
                 else f"{signed(math.degrees(result.angle_rad))}°"
             )
-            made.append((f"{name}: {printable(said)}", jpeg(picture)))
+            doubt = known.short(result.strength, result.spread) if known is not None else ""
+            said = "; ".join(filter(None, (printable(said), doubt)))
+            made.append((f"{name}: {said}", jpeg(picture)))
         shown.append(Shown(finding, made))
     return shown
 

@@ -21,6 +21,8 @@ from vbp.evidence.outcome import Outcome
 from vbp.evidence.registry import EXPERIMENTS, Options
 from vbp.evidence.report import Part, pictures
 from vbp.evidence.subject import Subject, load_frames
+from vbp.frames.sampling import drive_usual
+from vbp.frames.strengths import Usual
 from vbp.models.network import Network
 from vbp.simulate.truth import Truth
 
@@ -64,9 +66,10 @@ def gather(job: Job, progress: Callable[[float, str], None]) -> list[Part]:
 
         subject.prepare(advance("maps", subject.prepare_cost(), before))
         before += subject.prepare_cost()
-        part.remarks += _remarks(subject)
+        usual = drive_usual(job.drive, subject.engine) if subject.worth else None
+        part.remarks += _remarks(subject, usual)
         if subject.maps:
-            part.pictures = pictures(subject)
+            part.pictures = pictures(subject, usual)
             for name in names:
                 cost = EXPERIMENTS[name].cost(subject, job.options)
                 part.outcomes[name] = EXPERIMENTS[name].run(subject, job.options, advance(name, cost, before))
@@ -100,7 +103,7 @@ def _subject(network: Network, job: Job) -> Subject:
     return Subject(network, engine, load_frames(job.drive, engine, job.frames), job.methods, job.seed)
 
 
-def _remarks(subject: Subject) -> list[str]:
+def _remarks(subject: Subject, usual: Usual | None) -> list[str]:
     out = [f"{name} cannot explain this network: {why}." for name, why in subject.refused.items()]
     if len(subject) < FEW:
         one = len(subject) == 1
@@ -119,6 +122,16 @@ def _remarks(subject: Subject) -> list[str]:
             f"The output is dead on {len(dead)} of {len(subject)} frames ({listed}): the prediction is a constant there, "
             "and VisualBackProp draws a mask all the same."
         )
+    if usual is not None:
+        weak = [n for n, (strength, _) in subject.worth.items() if usual.is_weak(strength)]
+        scattered = [n for n, worth in subject.worth.items() if usual.is_scattered(*worth)]
+        for what, places in (
+            ("weak, as the network saw next to nothing,", weak),
+            ("scattered, so that no place stands out,", scattered),
+        ):
+            if places:
+                listed = ", ".join(str(subject.frames.numbers[n]) for n in places)
+                out.append(f"The mask is {what} on {len(places)} of {len(subject)} frames ({listed}).")
     return out
 
 

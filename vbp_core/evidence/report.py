@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -13,7 +14,9 @@ import cv2
 from vbp.evidence.outcome import Outcome, Table, figure
 from vbp.evidence.plots import svg
 from vbp.explain.registry import METHODS
-from vbp.overlay import blend, grey_to_rgb
+from vbp.frames.strengths import Usual, weights
+from vbp.overlay import PAPER, grey_to_rgb, lay
+from vbp.results import VBP
 
 if TYPE_CHECKING:
     from vbp.evidence.subject import Subject
@@ -33,8 +36,8 @@ class Part:
     remarks: list[str] = field(default_factory=list)
 
 
-def pictures(subject: Subject) -> list[tuple[str, bytes]]:
-    """The frame in the middle with the map of each method over it, as JPEG."""
+def pictures(subject: Subject, usual: Usual | None = None) -> list[tuple[str, bytes]]:
+    """The frame in the middle with the map of each method over it, as JPEG; faded where VisualBackProp's is weak by `usual`."""
     from vbp.preprocess import to_display_rgb
 
     n = (
@@ -47,7 +50,11 @@ def pictures(subject: Subject) -> list[tuple[str, bytes]]:
         at = n if n in subject.of(method, len(subject)) else subject.of(method, len(subject))[0]
         image = grey_to_rgb(to_display_rgb(subject.frames.inputs[at], subject.spec))
         title = METHODS[method].title + ("" if at == n else f" (frame {subject.frames.numbers[at]})")
-        made.append((title, jpeg(blend(image, subject.map(method, at)))))
+        worth = subject.worth.get(at, (math.nan, math.nan))
+        if method == VBP and usual is not None and (doubt := usual.short(*worth)):
+            title += f": {doubt}"
+        weighed = weights(worth[0], usual, PAPER)
+        made.append((title, jpeg(lay(image, subject.map(method, at), None, PAPER, *weighed))))
     image = grey_to_rgb(to_display_rgb(subject.frames.inputs[n], subject.spec))
     return [(f"frame {subject.frames.numbers[n]}", jpeg(image)), *made]
 

@@ -18,13 +18,16 @@ from vbp.explain.dead import dead_layers
 from vbp.explain.exported import read_network
 from vbp.explain.forward import Forward
 from vbp.explain.registry import METHODS, explain
+from vbp.explain.spread import half_share
 from vbp.explain.target import Target
 from vbp.frames import read_frame
 from vbp.graph.operations import Graph
+from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
 from vbp.models.network import Network
 from vbp.overlay import Rect
 from vbp.preprocess import to_tensor
+from vbp.results import VBP
 
 SLOW_FRAMES = 2  # that a method of seconds a frame is computed on
 COSTS = {
@@ -91,6 +94,7 @@ class Subject:
         self.run = Forward(self.graph)
         self.refused: dict[str, str] = {}  # methods that cannot explain this network, and why
         self.maps: dict[str, Maps] = {}
+        self.worth: dict[int, tuple[float, float]] = {}  # strength and spread of VisualBackProp's masks
         self.angles: NDArray[np.float64] = np.zeros(0)
         self.outputs: list[Tensor] = []
         self.dead: list[int] = []  # frames whose output is dead
@@ -136,10 +140,15 @@ class Subject:
             for method in self.methods:
                 if method in self.refused or n not in self.of(method, len(self)):
                     continue
+                strength = Strength()
                 try:
-                    found[method].append(self.explain(trace, method))
+                    found[method].append(self.explain(trace, method, strength=strength))
                 except ExplainError as error:
                     self.refused[method] = str(error)
+                else:
+                    if method == VBP:
+                        wide = half_share(torch.from_numpy(found[method][-1][None]))
+                        self.worth[n] = float(strength.log10()), float(wide)
                 tick(cost(method))
         self.maps = {m: np.stack(v) for m, v in found.items() if m not in self.refused}
         self.angles = np.array([self.respond_to(out, n) for n, out in enumerate(self.outputs)])
@@ -153,9 +162,11 @@ class Subject:
         made: Maps = self.maps[method][self.of(method, len(self)).index(n)]
         return made
 
-    def explain(self, trace: Trace, method: str, target: Target | None = None) -> Maps:
+    def explain(
+        self, trace: Trace, method: str, target: Target | None = None, strength: Strength | None = None
+    ) -> Maps:
         """(h, w) of a trace of one frame."""
-        relevance = explain(trace, method, target or self.target)[0]
+        relevance = explain(trace, method, target or self.target, strength)[0]
         return np.asarray(relevance.float().cpu().numpy(), dtype=np.float32)
 
     def respond(self, image: Tensor, n: int) -> float:
