@@ -8,9 +8,10 @@ from PySide6.QtCore import QObject
 
 from vbp.app.jobs.evidence import EvidenceRequest, Progress, Tested, examine_maps
 from vbp.app.jobs.worker import Worker
-from vbp.app.panels.evidence import EvidencePanel
+from vbp.app.panels.evidence import EvidencePanel, Picture
 from vbp.app.player.messages import Frame
 from vbp.app.player.playback import Player
+from vbp.results import FrameResult
 
 
 class EvidenceControl(QObject):
@@ -19,10 +20,11 @@ class EvidenceControl(QObject):
         player: Player,
         panel: EvidencePanel,
         methods: Callable[[], list[str]],
+        doubts: Callable[[FrameResult], list[str]],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._player, self._panel, self._methods = player, panel, methods
+        self._player, self._panel, self._methods, self._doubts = player, panel, methods, doubts
         self._frame: Frame | None = None  # under test
         self.worker: Worker[EvidenceRequest] = Worker("evidence", examine_maps, "The test failed", self)
         self.worker.told.connect(self._hear)
@@ -42,7 +44,7 @@ class EvidenceControl(QObject):
             return
         self.worker.cancel()
         self._frame = frame
-        self._panel.set_working(frame.index, 0.0)
+        self._panel.set_working(_picture(frame), 0.0)
         self._show_wait()
         methods, player = tuple(self._methods()), self._player
         self.worker.ask(EvidenceRequest(frame, engine, methods, busy=lambda: player.playing))
@@ -62,7 +64,7 @@ class EvidenceControl(QObject):
         self._panel.clear()
 
     def _on_frame(self, frame: Frame) -> None:
-        self._panel.set_current(frame.index)
+        self._panel.set_current(_picture(frame))
 
     def _show_wait(self) -> None:
         if self._frame is not None:
@@ -71,12 +73,18 @@ class EvidenceControl(QObject):
     def _hear(self, message: object) -> None:
         match message:
             case Progress() if self._frame is not None:
-                self._panel.set_working(self._frame.index, message.share)
+                self._panel.set_working(_picture(self._frame), message.share)
             case Tested():
                 self._frame = None
-                self._panel.show_result(message.frame.index, message.result)
+                record = message.frame.record
+                doubts = [text for text in (record.edits.words, *self._doubts(record)) if text]
+                self._panel.show_result(_picture(message.frame), message.result, doubts)
 
     def _on_finished(self, text: str) -> None:
         self._frame = None
         if text:
             self._panel.set_trouble(text)
+
+
+def _picture(frame: Frame) -> Picture:
+    return frame.index, frame.record.edits

@@ -160,7 +160,16 @@ class RunControl(QObject):
         awaited = self.state is not None and self._shown
         if awaited and ready is not None and frame is not None and frame.image is not None:
             crop = chosen.at(*frame.image.shape[:2]) if chosen is not None else None
-            request = replace(request, frame=frame, device=ready.device, crop=crop)
+            player = self.player
+            drive = (player.path, player.options) if player.path is not None else None
+            request = replace(
+                request,
+                frame=frame,
+                device=ready.device,
+                crop=crop,
+                drive=drive,
+                busy=lambda: player.playing,
+            )
         self.worker.ask(request)
 
     def _hear(self, message: object) -> None:
@@ -209,12 +218,13 @@ class RunControl(QObject):
         seen = message.seen
         self._coming[seen.checkpoint.path] = seen
         # All pictures change together, so that they are of one frame; only where there is none, it comes at once.
+        edits = frame.record.edits.words
         if message.whole:
-            self.panel.show_seen(list(self._coming.values()), driven)
+            self.panel.show_seen(list(self._coming.values()), driven, edits)
             self._coming.clear()
             self.made = frame
         elif not self.panel.has_picture(seen.checkpoint.path):
-            self.panel.show_seen([seen], driven)
+            self.panel.show_seen([seen], driven, edits)
         self._caption()
 
     def _caption(self) -> None:
@@ -223,4 +233,5 @@ class RunControl(QObject):
         if made is not None and shown is not None and shown.index != made.index:
             seconds = (shown.record.timestamp_ns - made.record.timestamp_ns) / 1e9
             late = f"{seconds:.2f} s late" if 0 < seconds < LATE_S else f"of frame {made.index}"
-        self.panel.set_late(late)
+        edited = "edited" if made is not None and made.record.edits else ""
+        self.panel.set_late(" · ".join(filter(None, (late, edited))))

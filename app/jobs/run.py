@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp.app.jobs.run_usual import RunUsual
 from vbp.app.jobs.worker import Worker
 from vbp.app.player.messages import Frame
+from vbp.drives.base import OpenOptions
 from vbp.errors import VbpError
 from vbp.frames import run_frame
+from vbp.frames.strengths import Usual
 from vbp.results import FrameRequest
 
 if TYPE_CHECKING:
@@ -54,8 +58,9 @@ class RunFailed:
 class Seen:
     """A frame seen by one checkpoint: the input (h, w) or (h, w, 3) uint8, the mask (h, w) float32, radians.
 
-    class_text: of a classifier, the most probable class and its probability, in words. warning: why the mask would
-    mislead. trouble: why there is none; then input and mask are None.
+    class_text: of a classifier, the most probable class and its probability, in words. strength, spread: of the mask. usual: what
+    masks of the checkpoint are usual in the recording; None before that is known. warning: why the mask would mislead.
+    trouble: why there is none; then input and mask are None.
     """
 
     checkpoint: Checkpoint
@@ -65,11 +70,14 @@ class Seen:
     warning: str = ""
     class_text: str = ""
     trouble: str = ""
+    strength: float = math.nan
+    spread: float = math.nan
+    usual: Usual | None = None
 
 
 @dataclass(frozen=True)
 class SeenBy:
-    """`whole`: with this one, all checkpoints have seen the frame."""
+    """`whole`: with this one, all checkpoints have seen the frame; also where more is known of one that they have seen."""
 
     frame: Frame
     seen: Seen
@@ -80,8 +88,9 @@ class SeenBy:
 class RunRequest:
     """The run to look into. opening: another number for each time that it is opened.
 
-    follow: look for what is new, every second. frame: to be seen through all checkpoints; crop: set by hand instead of the
-    network's own rule.
+    follow: look for what is new, every second. frame: to be seen through all checkpoints, with the edits made in it; crop: set by
+    hand instead of the network's own rule. drive: the recording that it is of, which is opened once more; None of a camera. busy: what
+    comes first; meanwhile no more of the recording is looked at.
     """
 
     path: Path
@@ -90,11 +99,13 @@ class RunRequest:
     frame: Frame | None = None
     device: str = ""
     crop: Rect | None = None
+    drive: tuple[Path, OpenOptions] | None = None
+    busy: Callable[[], bool] = lambda: False
 
     @property
     def key(self) -> tuple[object, ...]:
         frame = self.frame
-        return frame and (frame.generation, frame.index), self.device, self.crop
+        return frame and (frame.generation, frame.index, frame.record.edits), self.device, self.crop
 
 
 class RunFollower:
@@ -112,8 +123,11 @@ class RunFollower:
         self._engines: dict[Key, tuple[Any, int]] = {}
         self._broken: dict[Key, str] = {}
         self._device = ""
+        self._seen_last: dict[Key, Seen] = {}  # of that frame
+        self._usual = RunUsual()
 
     def __call__(self, request: RunRequest, worker: Worker[RunRequest]) -> float | None:
+        rested = request.opening == self._opening and request.key == self._frame_key
         if request.opening != self._opening:
             self._open(request, worker)
         elif request.follow and self._run is not None and time.monotonic() >= self._looked + POLL_S:
@@ -121,8 +135,11 @@ class RunFollower:
         if request.frame is not None and request.key != self._frame_key:
             self._frame_key = request.key
             self._done.clear()
+            self._seen_last.clear()
         if self._run is not None and request.frame is not None:
             self._see(request, request.frame, worker)
+            if rested:
+                self._measure(request, request.frame, worker)
         if not request.follow or self._run is None:
             return None
         return max(0.0, self._looked + POLL_S - time.monotonic())
@@ -132,7 +149,8 @@ class RunFollower:
 
         self._opening, self._path, self._run = request.opening, request.path, None
         self._last_told = ()
-        for kept in (self._keys, self._engines, self._broken, self._done):
+        self._usual = RunUsual()
+        for kept in (self._keys, self._engines, self._broken, self._done, self._seen_last):
             kept.clear()
         self._looked = time.monotonic()
         try:
@@ -191,17 +209,30 @@ class RunFollower:
         for n, key in enumerate(missing, 1):
             if worker.cancelled:
                 return
-            seen = self._seen(key, frame, request.crop)
+            seen = self._seen_last[key] = self._seen(key, frame, request)
             self._done.add(key)
             worker.tell(SeenBy(frame, seen, whole=n == len(missing)))
 
-    def _seen(self, key: Key, frame: Frame, crop: Rect | None) -> Seen:
+    def _measure(self, request: RunRequest, frame: Frame, worker: Worker[RunRequest]) -> None:
+        """While one looks at a frame: what masks of the checkpoints are usual in its recording, so that weak ones are told."""
+        for key in reversed(self._seen_last):
+            seen = self._seen_last[key]
+            if seen.trouble or self._usual.is_known(key, request):
+                continue
+            if not self._usual.look(key, self._engine(key, seen.checkpoint), request, worker):
+                return
+            seen = self._seen_last[key] = replace(seen, usual=self._usual.of(key, request))
+            worker.tell(SeenBy(frame, seen, whole=True))
+
+    def _seen(self, key: Key, frame: Frame, request: RunRequest) -> Seen:
         checkpoint = self._keys[key]
         if key in self._broken:
             return Seen(checkpoint, trouble=self._broken[key])
         try:
             engine = self._engine(key, checkpoint)
-            result = run_frame(frame.record, [engine], FrameRequest(crop=crop, strict=True)).results[0]
+            wanted = FrameRequest(crop=request.crop, strict=True, edits=frame.record.edits)
+            record = run_frame(frame.record, [engine], wanted)
+            result = record.results[0]
         except Exception as error:
             if isinstance(error, VbpError):
                 text = str(error)
@@ -212,7 +243,19 @@ class RunFollower:
             return Seen(checkpoint, trouble=text)
         classes = result.classes
         words = f"{classes.name} {100 * classes.probability:.0f} %" if classes is not None else ""
-        return Seen(checkpoint, result.input, result.map(), result.angle_rad, result.warning, words)
+        if request.drive is None:
+            self._usual.add(key, record, request)
+        return Seen(
+            checkpoint,
+            result.input,
+            result.map(),
+            result.angle_rad,
+            result.warning,
+            words,
+            strength=result.strength,
+            spread=result.spread,
+            usual=self._usual.of(key, request),
+        )
 
     def _engine(self, key: Key, checkpoint: Checkpoint) -> Any:
         from vbp.engine import Engine

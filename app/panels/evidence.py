@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from PySide6.QtWidgets import (
 from vbp.app import theme
 from vbp.app.panels.title import Caption
 from vbp.app.widgets.line_plot import ROWS, LinePlot, nice_step
+from vbp.edits.edit import NONE, Edits
 
 if TYPE_CHECKING:
     from vbp.evidence.outcome import Plot
@@ -39,6 +41,9 @@ FLAT = 250  # and up to which, in a panel that wide, the words stand beside them
 # Apart from each other for all common kinds of colour blindness (Okabe and Ito), dark and light.
 DARK = ("#56b4e9", "#e69f00", "#4dc9a0", "#cc79a7", "#f0e442", "#8f9bff", "#d55e00")
 LIGHT = ("#0072b2", "#b36b00", "#00785a", "#a8448a", "#85790a", "#4f57c9", "#b34700")
+
+
+Picture = tuple[int, Edits]  # a frame and what was changed in its picture
 
 
 def colour(k: int) -> QColor:
@@ -66,7 +71,9 @@ class EvidencePanel(QWidget):
         line.addWidget(self.button)
         self._working = self._waiting = False
         self._share = 0.0
-        self._frame = self._tested = self._current = -1
+        self._frame: Picture | None = None  # under test
+        self._tested: Picture | None = None
+        self._current: Picture | None = None
         self.plots = (CurvesPlot(), CurvesPlot())
         self._parts = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._parts.setSpacing(6)
@@ -107,13 +114,13 @@ class EvidencePanel(QWidget):
 
     # What is told to it.
 
-    def set_current(self, frame: int) -> None:
+    def set_current(self, frame: Picture) -> None:
         """The frame on the screen."""
         if frame != self._current:
             self._current = frame
             self._say()
 
-    def set_working(self, frame: int, share: float) -> None:
+    def set_working(self, frame: Picture, share: float) -> None:
         """A test of `frame` is under way, `share` 0..1 of it done."""
         self._working, self._frame, self._share = True, frame, share
         self._say()
@@ -133,16 +140,18 @@ class EvidencePanel(QWidget):
         self._empty.setText(text)
         self.stack.setCurrentIndex(0)
 
-    def show_result(self, frame: int, result: Quick) -> None:
+    def show_result(self, frame: Picture, result: Quick, doubts: Sequence[str] = ()) -> None:
+        """doubts: what has to be known of the picture or its mask, a part of a sentence each."""
         self._working, self._tested = False, frame
         for view, plot in zip(self.plots, result.plots, strict=True):
             view.set_plot(plot)
-        self.verdicts.setText("\n\n".join(result.verdicts))
+        known = [f"The tested picture: {'; '.join(doubts)}."] * bool(doubts)
+        self.verdicts.setText("\n\n".join((*known, *result.verdicts)))
         self.stack.setCurrentIndex(1)
         self._say()
 
     def clear(self) -> None:
-        self._tested = -1
+        self._tested = None
         self._empty.setText(EMPTY)
         self.stack.setCurrentIndex(0)
         self.set_idle()
@@ -155,11 +164,10 @@ class EvidencePanel(QWidget):
         self.button.setText("Cancel" if self._working else "Test this frame")
         if self._working:
             state = "waits while the drive plays" if self._waiting else f"{100 * self._share:.0f} %"
-            self._status.set_text(f"frame {self._frame}: {state}")
-        elif self._tested >= 0:
-            self._status.set_text(
-                "this frame" if self._tested == self._current else f"of frame {self._tested}"
-            )
+            self._status.set_text(f"{_named(self._frame)}: {state}")
+        elif self._tested is not None:
+            same = self._tested == self._current
+            self._status.set_text("this frame" if same else f"of {_named(self._tested)}")
         else:
             self._status.set_text("")
 
@@ -175,6 +183,11 @@ class EvidencePanel(QWidget):
         across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
         self._parts.setDirection(across if wide or self.height() < LOW else down)
         self._page.setDirection(across if wide and flat else down)
+
+
+def _named(picture: Picture | None) -> str:
+    index, edits = picture or (0, NONE)
+    return f"frame {index}{', edited' if edits else ''}"
 
 
 class CurvesPlot(LinePlot):

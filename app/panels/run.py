@@ -28,6 +28,7 @@ from vbp.app import theme
 from vbp.app.panels.title import Caption
 from vbp.app.widgets.checkpoint_strip import CheckpointStrip, Tile
 from vbp.app.widgets.loss_plot import Curves, LossPlot
+from vbp.frames.strengths import weights
 from vbp.overlay import Overlay, grey_to_rgb, lay
 from vbp.readable import shown_error
 
@@ -147,29 +148,29 @@ class RunPanel(QWidget):
 
     # The frame.
 
-    def show_seen(self, seen: list[Seen], driven_rad: float) -> None:
-        """What checkpoints made of a frame."""
+    def show_seen(self, seen: list[Seen], driven_rad: float, edits: str = "") -> None:
+        """What checkpoints made of a frame. edits: that were made in its picture, in words."""
         for each in seen:
             path = each.checkpoint.path
             if path in self._paths:
-                self.strip.set_tile(self._paths.index(path), self._tile(each, driven_rad))
+                self.strip.set_tile(self._paths.index(path), self._tile(each, driven_rad, edits))
 
-    def _tile(self, seen: Seen, driven_rad: float) -> Tile:
+    def _tile(self, seen: Seen, driven_rad: float, edits: str) -> Tile:
         name = f"epoch {seen.checkpoint.epoch:g}"
         if seen.input is None or seen.mask is None:
             return Tile(name, words="cannot be used", warning=seen.trouble, tip=seen.trouble)
         predicted = math.degrees(seen.angle_rad)
         error = shown_error(math.degrees(driven_rad), predicted)
-        tip = (
-            seen.warning
-            or f"{seen.checkpoint.path.name}: click to make it the window's network (← and → step)"
-        )
-        picture = partial(self._picture, seen.input, seen.mask)
-        return Tile(name, picture, "", predicted, error, seen.class_text, seen.warning, tip)
+        worth = seen.usual.words(seen.strength, seen.spread) if seen.usual is not None else ""
+        warning = "; ".join(filter(None, (edits, seen.warning, worth)))
+        tip = warning or f"{seen.checkpoint.path.name}: click to make it the window's network (← and → step)"
+        picture = partial(self._picture, seen, seen.input, seen.mask)
+        return Tile(name, picture, "", predicted, error, seen.class_text, warning, tip)
 
-    def _picture(self, image: NDArray[np.uint8], mask: NDArray[np.float32]) -> NDArray[np.uint8]:
-        rgb = grey_to_rgb(image)
-        return lay(rgb, mask, None, self._overlay)
+    def _picture(self, seen: Seen, image: NDArray[np.uint8], mask: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Of this frame alone: the strip has no frames in a row, so nothing is smoothed."""
+        weighed = weights(seen.strength, seen.usual, self._overlay)
+        return lay(grey_to_rgb(image), mask, None, self._overlay, *weighed)
 
     def has_picture(self, path: Path) -> bool:
         return path in self._paths and self.strip.tiles[self._paths.index(path)].picture is not None
@@ -180,6 +181,7 @@ class RunPanel(QWidget):
             self.strip.set_tile(k, Tile(tile.name, words="Open a drive", tip=tile.tip))
 
     def set_late(self, text: str) -> None:
+        """That the pictures are of another frame than that on the screen, or of an edited one."""
         self._late.set_text(text)
 
     def set_overlay(self, overlay: Overlay) -> None:

@@ -187,7 +187,10 @@ class MainWindow(QMainWindow):
         self.view = ViewControl(
             self, player, panels, self.docks, self.presenter, settings, actions, self.top, self._keep_scheme
         )
-        self.evidence = EvidenceControl(player, panels.evidence, self.presenter.methods_seen, self)
+        presenter = self.presenter
+        self.evidence = EvidenceControl(
+            player, panels.evidence, presenter.methods_seen, presenter.doubts, self
+        )
         self.differences = DifferencesControl(player, self.predictions, panels, notice, self)
         self.live = self.presenter.live
         self.edits = EditControl(

@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 from vbp.app.player.source import State
 from vbp.engine import Engine, open_network
 from vbp.evidence import perturbation, quick, randomisation
+from vbp.frames.strengths import Usual
 
 PATIENCE = 4 * WAIT  # the thread gives way to everything else
 
@@ -57,6 +58,23 @@ def test_a_frame_is_tested_on_request(qtbot, shown) -> None:
     assert panel.status() == "of frame 0"
     shown.source.close_drive()
     qtbot.waitUntil(lambda: panel.stack.currentIndex() == 0, timeout=WAIT)
+
+
+def test_that_the_picture_is_edited_or_its_mask_weak_is_said(qtbot, shown) -> None:
+    panel, edits = shown.panels.evidence, shown.edits
+    strength = shown.player.shown_frame.record.strength
+    shown.predictions._set_usual(Usual(strength + 9, strength + 6))
+    shown.view.toggle_panel("edits", True)
+    edits._adjust("brightness", -20.0)
+    qtbot.waitUntil(lambda: bool(shown.player.shown_frame.record.edits), timeout=WAIT)
+    press(qtbot, shown)
+    assert panel.status().startswith("frame 0, edited: ")
+    qtbot.waitUntil(lambda: panel.stack.currentIndex() == 1, timeout=PATIENCE)
+    first = panel.verdicts.text().split("\n\n")[0]
+    assert first.startswith("The tested picture: edited: brightness -20; mask weak: 1/")
+    assert panel.status() == "this frame"
+    edits.clear()  # the same frame, and another picture
+    qtbot.waitUntil(lambda: panel.status() == "of frame 0, edited", timeout=WAIT)
 
 
 def test_a_test_can_be_cancelled_and_asked_for_again(qtbot, shown) -> None:

@@ -21,7 +21,10 @@ from vbp.app.main import main
 from vbp.app.widgets.checkpoint_strip import CheckpointStrip, Tile, best_grid
 from vbp.app.widgets.line_plot import nice_step
 from vbp.drives.opening import open_drive
+from vbp.edits import apply
 from vbp.engine import Engine
+from vbp.frames.sampling import drive_usual
+from vbp.frames.strengths import Usual
 from vbp.training.folder import Run, Source, checkpoint_path, write_metrics
 from vbp.training.loop import train
 from vbp.training.recipe import Recipe
@@ -125,6 +128,38 @@ def test_every_checkpoint_says_what_its_network_says(qtbot, show, trained, road)
     window.player.seek(20)
     qtbot.waitUntil(lambda: window.run.made is not None and window.run.made.index == 20, timeout=WAIT)
     assert all(a != t.predicted_deg for a, t in zip(before, panel.strip.tiles, strict=True))
+
+
+def test_weak_masks_fade_and_edits_are_followed_and_said(qtbot, show, trained, road):
+    """Each checkpoint has its own measure: that of a sample of the open recording, as the window's network has."""
+    window = show(trained)
+    panel, follower = window.panels.run, window.run.worker._work
+    with open_drive(road) as drive:
+        engines = [Engine(c.load(), "cpu") for c in Run(trained).checkpoints()]
+        wanted = [drive_usual(drive, engine) for engine in engines]
+    qtbot.waitUntil(lambda: len(follower._usual._usual) == len(EPOCHS), timeout=2 * WAIT)
+    assert list(follower._usual._usual.values())[::-1] == pytest.approx(wanted)
+    assert [t.warning for t in panel.strip.tiles] == [""] * 3
+    red = [int(t.picture().astype(int)[..., 0].sum()) for t in panel.strip.tiles]
+    # As if the last one saw far less here than elsewhere.
+    last = next(iter(follower._usual._usual))
+    follower._usual._usual[last] = Usual(wanted[2].median + 9, wanted[2].low + 6)
+    window.edits._adjust("contrast", 0.9)
+    qtbot.waitUntil(lambda: window.run.made.record.edits == window.edits.history.now, timeout=WAIT)
+    tiles = panel.strip.tiles
+    assert [t.warning.split("; ")[0] for t in tiles] == ["edited: contrast 0.9"] * 3
+    assert [" mask weak: 1/10^9 of this" in t.warning for t in tiles] == [False, False, True]
+    assert "edited" in panel._late.text()
+    with open_drive(road) as drive:
+        picture = apply(window.edits.history.now, drive.frame(0))
+    for engine, tile in zip(engines, tiles, strict=True):
+        assert tile.predicted_deg == pytest.approx(np.degrees(engine.run(picture).angle_rad), abs=1e-3)
+    window.edits.clear()
+    qtbot.waitUntil(lambda: not window.run.made.record.edits, timeout=WAIT)
+    again = [int(t.picture().astype(int)[..., 0].sum()) for t in panel.strip.tiles]
+    assert again[:2] == red[:2] and again[2] < red[2]
+    window.view.set_overlay(replace(window.presenter.overlay, fade=False))
+    assert int(panel.strip.tiles[2].picture().astype(int)[..., 0].sum()) == red[2]
 
 
 def test_a_run_is_followed_while_it_trains(qtbot, show, run_folder):
