@@ -374,13 +374,6 @@ def test_vbp_takes_a_run_for_what_it_is(qtbot, command, trained):
     wait_pictures(qtbot, window, 3)
 
 
-def test_no_run_is_one_line(capsys, tmp_path):
-    assert main(["--run", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == (
-        f"vbp: {tmp_path} is no training run; give the folder that vbp train wrote (-o)\n"
-    )
-
-
 def test_rows_without_a_test_show_the_training_error(qtbot, show, run_folder):
     rows = [replace(r, test_rmse_rad=float("nan")) for r in Run(run_folder).metrics()]
     write_metrics(run_folder, rows, STEERING)

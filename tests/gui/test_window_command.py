@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from drivemaker import write_drive
 
+from vbp.app.main import main
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -68,6 +70,13 @@ def test_errors_are_one_line_and_status_2(tmp_path):
         assert done.stderr.count("\n") == 1, done.stderr
         assert expected in done.stderr
     assert not png.exists()
+
+
+def test_no_run_is_one_line(capsys, tmp_path):
+    assert main(["--run", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"vbp: {tmp_path} is no training run; give the folder that vbp train wrote (-o)\n"
+    )
 
 
 def test_what_a_recording_holds_needs_neither_qt_nor_torch(tmp_path):
