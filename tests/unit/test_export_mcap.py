@@ -29,6 +29,7 @@ from vbp.export.job import Job, Settings
 from vbp.export.mcap_file import camera_topic, full_mask
 from vbp.export.registry import CancelledError, export
 from vbp.models.network import build, save_checkpoint
+from vbp.frames.strengths import Usual
 from vbp.overlay import Overlay, Rect, blend
 
 N = 24
@@ -88,7 +89,17 @@ def test_the_file_is_whole_indexed_and_made_for_jumping(exported: Path, made: tu
         topics = {c.topic: summary.schemas[c.schema_id] for c in summary.channels.values()}
         kinds = {topic: (schema.name, schema.encoding) for topic, schema in topics.items()}
         numbers = dict.fromkeys(
-            (f"/vbp/{n}" for n in ("driven_deg", "predicted_deg", "error_deg", "speed_mps")),
+            (
+                f"/vbp/{n}"
+                for n in (
+                    "driven_deg",
+                    "predicted_deg",
+                    "error_deg",
+                    "speed_mps",
+                    "mask_strength",
+                    "mask_spread",
+                )
+            ),
             ("std_msgs/msg/Float64", "ros2msg"),
         )
         assert kinds == numbers | {
@@ -162,7 +173,7 @@ def test_pictures_masks_and_angles(exported: Path, made: tuple[Path, Path]) -> N
     with open_drive(made[0]) as drive:
         shown = [i for i in range(N) if i != BAD]
         for topic, messages in found.items():
-            wanted = shown if "mask" in topic or "image" in topic or "overlay" in topic else range(N)
+            wanted = shown if topic.endswith("/mask") or "image" in topic or "overlay" in topic else range(N)
             if topic != "/diagnostics":
                 assert [t for t, _ in messages] == [int(drive.timestamps_ns[i]) for i in wanted], topic
             if hasattr(messages[0][1], "header"):
@@ -193,6 +204,8 @@ def test_pictures_masks_and_angles(exported: Path, made: tuple[Path, Path]) -> N
                 assert np.abs(picture - wanted_picture).mean() < 7  # what JPEG does to noise
             predicted = done.angle_rad
             assert found["/vbp/predicted_deg"][i][1].data == pytest.approx(math.degrees(predicted), abs=1e-4)
+            for name, value in (("strength", done.strength), ("spread", done.spread)):
+                assert found[f"/vbp/mask_{name}"][i][1].data == pytest.approx(value, abs=1e-4)
         for i in range(N):
             _, steering = found["/vbp/steering"][i]
             driven, speed = float(drive.angle_rad[i]), float(drive.speed_mps[i])
@@ -386,3 +399,9 @@ def test_killed_at_the_last_moment_nothing_stands_under_the_final_name(
             assert run.poll() is None
         os.kill(run.pid, signal.SIGKILL)
     assert path.read_bytes() == b""
+
+
+def test_a_weak_mask_is_told_in_the_diagnostics(made: tuple[Path, Path], tmp_path: Path) -> None:
+    weak = Settings(panels=("camera",), usual=Usual(40.0, 30.0))
+    found = read_all(export(job(made, tmp_path / "weak.mcap", 0, 1, settings=weak)))["/diagnostics"]
+    assert [m.status[0].message.startswith("mask weak: 1/10^") for _, m in found] == [True, True]

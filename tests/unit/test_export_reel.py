@@ -11,8 +11,10 @@ import pytest
 
 from exportmaker import make_drive, make_job
 from vbp.errors import VbpError
+from vbp.export import compose
 from vbp.export.job import Job, Part
 from vbp.export.registry import CancelledError, export
+from vbp.export.render import open_clip
 from vbp.export.titles import CARD_S
 from vbp.overlay import Overlay
 
@@ -39,6 +41,30 @@ def test_parts_come_in_their_order_each_after_its_title(drive: Path, tmp_path: P
     assert dark.tolist() == [True] * cards + [False] * 4 + [True] * cards + [False] * 3
     times = np.array([time for time, _ in shown])
     assert np.diff(times) == pytest.approx(0.05, abs=0.002)
+
+
+def test_smoothing_is_said_and_begins_anew_with_each_part(drive: Path, tmp_path: Path, monkeypatch) -> None:
+    """Each part is, to the bit, what it is as a clip of its own."""
+    said: list[str] = []
+    real = compose.draw_scale
+    monkeypatch.setattr(
+        compose, "draw_scale", lambda i, t, p, words, on: (said.append(words), real(i, t, p, words, on))
+    )
+    overlay = Overlay(fade=False, smooth=3)
+    job = make_job(drive, tmp_path / "a.mp4", 1, 9, overlay=overlay, panels=("camera",), layout="picture")
+    with open_clip(replace(job, parts=PARTS)) as clip:
+        reel = [(frame.index, picture) for _, frame, picture in clip.pictures()]
+    assert (
+        said == ["smoothed over 3 frames"] * 4 + ["smoothed over 2 frames"] + ["smoothed over 3 frames"] * 2
+    )
+    cards = round(CARD_S * 20)
+    alone = []
+    for part in PARTS:
+        with open_clip(replace(job, first=part.first, last=part.last)) as clip:
+            alone += [(frame.index, picture) for _, frame, picture in clip.pictures()]
+    shown = [*reel[cards : cards + 4], *reel[2 * cards + 4 :]]
+    assert [index for index, _ in shown] == [index for index, _ in alone] == [6, 7, 8, 9, 1, 2, 3]
+    assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(shown, alone, strict=True))
 
 
 def test_cancelled_it_leaves_nothing_and_what_is_no_clip_is_refused(drive: Path, tmp_path: Path) -> None:

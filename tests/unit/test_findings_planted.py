@@ -21,6 +21,7 @@ from vbp.findings.observe import observe, request_for
 from vbp.findings.table import core_words
 from vbp.frames import run_frames
 from vbp.frames.table import FrameTable
+from vbp.overlay import Overlay
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +97,10 @@ def test_the_command(
     assert "looked for, from: weak 2 decades, label 20°" in words
     jobs: list[Job] = []
     monkeypatch.setattr(command, "export", lambda job, progress: jobs.append(job))
-    assert main([*call, "--reel", str(tmp_path / "reel.mp4")]) == 0
+    assert main([*call, "--reel", str(tmp_path / "reel.mp4"), "--smooth", "5", "--gamma", "0.5"]) == 0
     (job,) = jobs
     assert [(p.first, p.last) for p in job.parts] == [(60, 140), (120, 181)] and job.output.name == "reel.mp4"
+    assert job.settings.overlay == Overlay(smooth=5, gamma=0.5)
     assert job.parts[0].title[:2] == ("1 of 2: Weak mask", "00:05.0, frame 100; 1.0 s long")
     assert "driven" in job.parts[1].title[3] and job.parts[1].title[4] == "also: Error"
     assert main([*call, "--reel", str(tmp_path / "reel.csv")]) == 2

@@ -40,10 +40,13 @@ def test_words():
     assert usual.words(2.0) == (
         "mask weak: 1/1,000 of this drive's median, the network saw next to nothing here"
     )
+    assert usual.words(4.9) == "mask weak: 1/1.3 of this drive's median"  # as one in a hundred is anywhere
+    assert [usual.stands_out(s, 0.1) for s in (2.9, 3.1, -math.inf, math.nan)] == [True, False, True, False]
     assert usual.words(5.0) == usual.words(math.nan) == ""
     assert "empty" in usual.words(-math.inf)
     wide = usual_of(np.full(20, 5.0), np.full(20, 0.01))
     assert wide.words(5.0, 0.12) == "mask scattered: 12 times this drive's median, no place stands out"
+    assert wide.stands_out(5.0, 0.12) and not wide.stands_out(5.0, 0.1)
     assert wide.words(5.0, 0.1) == wide.words(5.0, math.nan) == usual.words(5.0, 1.0) == ""
     assert wide.words(2.0, 0.12) == usual.words(2.0)  # where nothing was seen, nothing else is said
     strengths, spreads = np.array([5.0, 5.0, 2.0, -math.inf]), np.array([0.12, 0.05, 0.12, math.nan])

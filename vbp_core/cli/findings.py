@@ -22,8 +22,9 @@ from vbp.cli.common import (
 from vbp.cli.export import Reporter
 from vbp.cli.main import print_json
 from vbp.cli.numbers import number
+from vbp.cli.overlay import add_overlay, overlay_of
 from vbp.errors import VbpError
-from vbp.export.job import Job, Part
+from vbp.export.job import Job, Part, Settings
 from vbp.export.registry import CLIPS, export
 from vbp.findings.find import Findings, find
 from vbp.findings.finding import Finding, Observed
@@ -35,6 +36,7 @@ from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
 from vbp.frames.running import CACHE_BYTES
 from vbp.frames.table import FrameTable
+from vbp.overlay import Overlay
 from vbp.readable import clock, how_long, printable
 
 ROWS = 20  # printed; the files hold all
@@ -69,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.mp4",
         help="one clip of them with their masks, the heaviest first, a title before each",
     )
+    add_overlay(parser.add_argument_group("masks of the reel"), without=("threshold",))
     parser.add_argument("--force", action="store_true", help="replace a file that vbp did not write")
     parser.add_argument("--all", action="store_true", help=f"print and show all of them, not only {ROWS}")
     parser.add_argument("--json", action="store_true", help="print them as JSON")
@@ -106,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
     percentile = given.pop("%", None)
     if args.reel is not None and args.reel.suffix.lower() not in CLIPS:  # before a pass of minutes
         raise VbpError(f"{args.reel} cannot be a reel; end its name in one of {', '.join(CLIPS)}")
+    overlay = overlay_of(args, without=("threshold",))
     network = open_network(args.model)
     with open_source(args) as drive:
         indices = choose_frames(drive, args.frames, args.min_speed)
@@ -122,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
         start = int(drive.timestamps_ns[0]) if len(drive) else 0
         parts = reel_parts(found.found[: None if args.all else ROWS], drive.timestamps_ns, seen.of_classes)
     if args.reel is not None:
-        _make_reel(args, [Part(*part) for part in parts])
+        _make_reel(args, [Part(*part) for part in parts], overlay)
     if args.json:
         print_json(
             {
@@ -147,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _make_reel(args: argparse.Namespace, parts: list[Part]) -> None:
+def _make_reel(args: argparse.Namespace, parts: list[Part], overlay: Overlay) -> None:
     """Where nothing was found, nothing is written, which the caller says."""
     if not parts:
         return
@@ -156,6 +160,7 @@ def _make_reel(args: argparse.Namespace, parts: list[Part]) -> None:
     job = Job(
         *(source, options_of(args), args.model, args.device, args.reel, first, last),
         force=args.force,
+        settings=Settings(overlay=overlay),
         crop=args.crop,
         parts=tuple(parts),
     )

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 
 from vbp.cli.common import number
 from vbp.overlay import DIALS, GROUNDS, STYLES, Overlay
 
 
 def add_overlay(
-    parser: argparse.ArgumentParser, opacity: float = Overlay().opacity, clip: bool = True
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
+    opacity: float = Overlay().opacity,
+    clip: bool = True,
+    without: Collection[str] = (),
 ) -> None:
-    """opacity: the default. clip: frames in a row are drawn, so that masks can be averaged over time."""
+    """opacity: the default. clip: frames in a row are drawn, so that masks can be averaged over time. without: names of DIALS that a
+    command calls something else."""
     parser.add_argument(
         "--style",
         default=STYLES[0],
@@ -21,7 +26,7 @@ def add_overlay(
     parser.set_defaults(smooth=1)
     for name, dial in DIALS.items():
         default = opacity if name == "opacity" else getattr(Overlay(), name)
-        if name == "smooth" and not clip:
+        if name in without or (name == "smooth" and not clip):
             continue
         parser.add_argument(
             f"--{name}",
@@ -49,15 +54,15 @@ def add_overlay(
     )
 
 
-def overlay_of(args: argparse.Namespace) -> Overlay:
-    """What the options say. Raises VbpError for what cannot be."""
+def overlay_of(args: argparse.Namespace, without: Collection[str] = ()) -> Overlay:
+    """What the options say. without: as for `add_overlay`. Raises VbpError for what cannot be."""
     overlay = Overlay(
         style=args.style,
         ground=args.ground,
         outline=args.outline,
         fade=not args.no_fade,
         fixed=args.fixed_scale,
-        **{name: getattr(args, name) for name in DIALS},
+        **{name: getattr(args, name) for name in DIALS if name not in without},
     )
     overlay.check()
     return overlay

@@ -169,6 +169,8 @@ class _File:
         numbers = {"driven_deg": degrees(frame.driven_rad), "speed_mps": frame.speed_mps}
         if not self._spec.is_classifier:  # which has no angle
             numbers |= {"predicted_deg": degrees(frame.predicted_rad), "error_deg": degrees(frame.error_rad)}
+        if VBP in self._smoothers:
+            numbers |= {"mask_strength": frame.strength, "mask_spread": frame.spread}
         for name, value in numbers.items():
             self._put(f"{DERIVED}{name}", NUMBER, self._messages.number(value))
 
@@ -185,12 +187,14 @@ class _File:
         self._put(f"{DERIVED}probability", NUMBER, self._messages.number(probability))
 
     def _diagnose(self, frame: FrameResult) -> None:
-        """A gap, a warning or a mask that cannot be, and once when all is well again."""
+        """A gap, a warning, a mask that cannot be or is weak, and once when all is well again."""
         result = frame.result
         text = frame.gap or (
             "; ".join((*result.warnings, *result.missing.values())) if result is not None else ""
         )
-        text = "; ".join(filter(None, (frame.edits.words, text)))
+        usual, mask = self._usual, (frame.strength, frame.spread)
+        worth = usual.words(*mask) if usual is not None and usual.stands_out(*mask) else ""
+        text = "; ".join(filter(None, (frame.edits.words, text, worth)))
         if text or self._diagnosis:
             message = self._messages.diagnosis(
                 self._at,

@@ -24,9 +24,7 @@ FEWEST = 16  # of which quantiles say anything
 RECENT_S, APART_S = 600.0, 0.5  # of a camera
 # Of a bell curve, the 1st percentile lies as many times as far below the median as the lower quartile does.
 QUARTILES = 3.45
-STANDS_OUT = (
-    2.0  # decades below the median; one frame in a hundred is below the 1st percentile in every drive
-)
+STANDS_OUT = 2.0  # decades below the median, from which on next to nothing was seen
 # Times the median spread. Of every second frame of the CH2 video, the weak ones left out, 2 of 1369 (NetHVF) and 2 of 1365 (NetSVF) lie
 # above, a road that is overexposed and one without markings, of the demo none; pictures of noise, uniform or normal, all of 60 on both
 # networks: 15 to 34 times.
@@ -58,6 +56,11 @@ class Usual:
         limit = SCATTERED * self.spread if self.spread > 0 else math.inf
         return (spreads > limit) & ~(strengths < self.low)
 
+    def stands_out(self, strength: float, spread: float) -> bool:
+        """Whether it is scattered, or weak by more than what one frame in a hundred is in every drive."""
+        far = self.is_weak(strength) and strength < self.median - STANDS_OUT
+        return far or self.is_scattered(strength, spread)
+
     def words(self, strength: float, spread: float = math.nan) -> str:
         """Of a weak mask, for people, how much of the median it is, of a scattered one how many times; "" of another."""
         short = self.short(strength, spread)
@@ -65,7 +68,8 @@ class Usual:
             return f"{short}, no place stands out" if short else ""
         if strength == -math.inf:
             return f"{short}: the network saw nothing here"
-        return f"{short}, the network saw next to nothing here"
+        far = strength < self.median - STANDS_OUT  # one frame in a hundred is weak in every drive
+        return f"{short}, the network saw next to nothing here" if far else short
 
     def short(self, strength: float, spread: float = math.nan) -> str:
         """The same in few words."""
