@@ -28,8 +28,8 @@ from vbp.errors import FrameError, VbpError
 from vbp.export.job import Job, Settings
 from vbp.export.mcap_file import camera_topic, full_mask
 from vbp.export.registry import CancelledError, export
-from vbp.models.network import build, save_checkpoint
 from vbp.frames.strengths import Usual
+from vbp.models.network import build, save_checkpoint
 from vbp.overlay import Overlay, Rect, blend
 
 N = 24
@@ -88,20 +88,8 @@ def test_the_file_is_whole_indexed_and_made_for_jumping(exported: Path, made: tu
         assert summary.statistics.message_end_time == times[-1]
         topics = {c.topic: summary.schemas[c.schema_id] for c in summary.channels.values()}
         kinds = {topic: (schema.name, schema.encoding) for topic, schema in topics.items()}
-        numbers = dict.fromkeys(
-            (
-                f"/vbp/{n}"
-                for n in (
-                    "driven_deg",
-                    "predicted_deg",
-                    "error_deg",
-                    "speed_mps",
-                    "mask_strength",
-                    "mask_spread",
-                )
-            ),
-            ("std_msgs/msg/Float64", "ros2msg"),
-        )
+        plain = ["driven_deg", "predicted_deg", "error_deg", "speed_mps", "mask_strength", "mask_spread"]
+        numbers = dict.fromkeys((f"/vbp/{n}" for n in plain), ("std_msgs/msg/Float64", "ros2msg"))
         assert kinds == numbers | {
             CAMERA: (COMPRESSED, "ros2msg"),
             "/vbp/visualbackprop/mask": (IMAGE, "ros2msg"),
