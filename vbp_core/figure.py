@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -15,7 +16,7 @@ from vbp.drives.base import Drive, Image
 from vbp.errors import VbpError
 from vbp.explain import METHODS
 from vbp.frames import read_frame, run_frame
-from vbp.frames.sampling import drive_usual
+from vbp.frames.sampling import Sample, sample
 from vbp.frames.strengths import Usual, weights
 from vbp.lettering import write
 from vbp.overlay import PAPER, Overlay, grey_to_rgb, lay
@@ -33,7 +34,7 @@ from vbp.results import (
 if TYPE_CHECKING:
     from vbp.engine import Engine
 
-
+log = logging.getLogger(__name__)
 WHITE, INK, QUIET = (255, 255, 255), (25, 25, 25), (105, 105, 105)
 MARGIN, LINE, TEXT = 12, 26, 17
 LARGEST_SIDE = 8192
@@ -123,10 +124,13 @@ def side_by_side(
     if not any(result.maps for result in results):
         raise VbpError(next(iter(results[0].missing.values())))
     size = max(r.input.shape[0] for r in results), max(r.input.shape[1] for r in results)
-    wanted = any(m.method == VBP for m in request.maps) and (overlay.fade or overlay.fixed)
-    usual = [drive_usual(drive, engine) if wanted else None for engine in engines]
+    wanted = overlay.fade or overlay.fixed
+    looked = [sample(drive, engine) if wanted else Sample(None, "") for engine in engines]
+    for engine, found in zip(engines, looked, strict=True):
+        if found.steady:
+            log.warning("%s: %s", engine.name, found.steady)
     rows = [
-        _row(frame, result, request.maps, overlay, usual[k], size)
+        _row(frame, result, request.maps, overlay, looked[k].usual, size)
         for frame in seen
         for k, result in enumerate(frame.results)
     ]

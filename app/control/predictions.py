@@ -185,10 +185,11 @@ class Predictions(QObject):
         again, usual = self.usual is not None, _usual_of(table)
         self._set_usual(usual)
         self.pair_changed.emit()
-        if not again and not table.of_classes:
-            predicted, driven = np.radians(table.predicted[sample]), np.radians(table.driven[sample])
-            if text := steady_text(predicted, driven):
-                self.steady.emit(text)
+        told = [("", table)] * (not again) + ([(f"{pair.names[1]}: ", pair.b)] if pair is not None else [])
+        for whose, of in told:
+            predicted, driven = np.radians(of.predicted[sample]), np.radians(of.driven[sample])
+            if not of.of_classes and (text := steady_text(predicted, driven)):
+                self.steady.emit(whose + text)
 
     def _set_usual(self, usual: Usual | None) -> None:
         if usual != self.usual:

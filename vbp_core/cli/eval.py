@@ -21,6 +21,7 @@ from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
 from vbp.frames.outcomes import Outcomes
 from vbp.results import FrameRequest
+from vbp.scores import steady_text
 
 if TYPE_CHECKING:
     from vbp.models.network import Network
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
             )
         outcomes = _run(args, drive, network, labelled)
         found = outcomes.predicted_rad
+        steady = steady_text(found, drive.angle_rad[labelled])
         facts = {
             "source": str(drive.info.path),
             "model": network.spec.name,
@@ -59,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
             "unlabelled": len(indices) - len(labelled),
             "gaps": outcomes.gaps,
             "not_finite": outcomes.broken,
+            "notes": [steady] if steady else [],
         }
     if args.json:
         print_json(facts)
@@ -130,6 +133,8 @@ def print_text(facts: dict[str, Any]) -> None:
         print(
             f"left out: {facts['unlabelled']} frames without an angle, {facts['gaps']} that cannot be decoded"
         )
+    for text in facts["notes"]:
+        print(text)
     _about(facts["model"], facts["trained"], facts["trained_on"])
 
 

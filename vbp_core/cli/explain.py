@@ -30,8 +30,10 @@ from vbp.explain import METHODS
 from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
 from vbp.frames.outcomes import Outcomes
+from vbp.frames.strengths import doubtful_texts
 from vbp.readable import printable
 from vbp.results import FrameRequest, map_requests
+from vbp.scores import steady_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -135,6 +137,9 @@ def run(args: argparse.Namespace) -> int:
                 if spec.is_classifier:
                     arrays["class"] = outcomes.classes
                 write_npz(temporary, arrays, names)
+        notes = doubtful_texts(indices.tolist(), outcomes.strength, outcomes.spread)
+        if steady := steady_text(outcomes.predicted_rad, drive.angle_rad[indices]):
+            notes.insert(0, steady)
     gaps, broken = outcomes.gaps, outcomes.broken
     facts = {
         "output": str(args.output),
@@ -144,6 +149,7 @@ def run(args: argparse.Namespace) -> int:
         "methods": methods,
         "target": args.target,
         "shape": list(shape),
+        "notes": notes,
         "model": spec.name,
         "trained": network.trained,
     }
@@ -154,6 +160,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{', '.join(methods)} of {len(indices)} frames written to {printable(str(args.output))}{lost}")
         if broken:
             print(broken_text(network.spec.name, broken))
+        for text in notes:
+            print(text)
         if not network.trained:
             print(
                 f"{spec.name} has random weights: its masks mean nothing; give a trained network with --model"

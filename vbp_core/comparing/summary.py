@@ -14,6 +14,7 @@ from vbp.comparing.moments import Moments, moments
 from vbp.comparing.pair import Compared, Floats
 from vbp.findings.finding import Finding
 from vbp.readable import count
+from vbp.scores import steady_text
 
 UNUSUAL = 95.0  # of a hundred frames, so many differ less
 
@@ -125,6 +126,17 @@ def lost_words(seen: Compared) -> list[str]:
     return said
 
 
+def steady_words(seen: Compared) -> list[str]:
+    if seen.of_classes:
+        return []
+    driven = np.radians(seen.driven_deg)
+    texts = (
+        (name, steady_text(np.radians(side.predicted_deg), driven))
+        for name, side in zip("AB", (seen.a, seen.b), strict=True)
+    )
+    return [f"{name}: {text}" for name, text in texts if text]
+
+
 def sentences(found: Comparison) -> list[str]:
     """All that is to be said, the first first."""
     return [
@@ -132,6 +144,7 @@ def sentences(found: Comparison) -> list[str]:
         *distance_words(found.seen),
         *floor_words(found),
         *lost_words(found.seen),
+        *steady_words(found.seen),
     ]
 
 

@@ -20,10 +20,12 @@ from vbp.errors import VbpError
 from vbp.explain.registry import METHODS
 from vbp.export.job import Job, Settings
 from vbp.frames import run_frames
+from vbp.frames.outcomes import Outcomes
 from vbp.frames.running import CACHE_BYTES
 from vbp.frames.sampling import drive_usual
 from vbp.frames.strengths import Usual
 from vbp.results import VBP, FrameRequest, FrameResult, MapRequest
+from vbp.scores import steady_text
 
 if TYPE_CHECKING:
     from vbp.engine import Engine
@@ -100,7 +102,7 @@ class Source:
         """Those frames (default: the job's), in that order, with these maps and where asked the layers.
 
         By default what the job's panels show. Close it where it is not read to its end. Why a method cannot explain
-        the network is logged once, as a warning; it predicts all the same.
+        the network is logged once, as a warning, and that its output hardly moves on these frames; it predicts all the same.
         """
         shown = request_of(self.job.settings)
         request = FrameRequest(
@@ -111,13 +113,17 @@ class Source:
         )
         wanted = self.indices if indices is None else indices
         found = run_frames(self.drive, [self.engine], request, wanted)
+        outcomes = Outcomes()
         try:
             for frame in found:
+                outcomes.add(frame)
                 if frame.result is not None:
                     self._warn(frame.result.missing.values())
                 yield frame
         finally:
             found.close()
+        steady = steady_text(outcomes.predicted_rad, self.drive.angle_rad[np.asarray(wanted)])
+        self._warn([steady] * bool(steady))
 
     def _warn(self, texts: Iterable[str]) -> None:
         for text in texts:

@@ -19,7 +19,7 @@ THUMB = 16  # every so many pixels of a picture say
 # whether it is of another scene than the one before: grey levels that they differ by, on average. A tenth above the largest (40.7) of all
 # 6,524 pairs of neighbours in the CH2 video, the demo, three simulated drives and five other recordings (10 to 25 frames a second; a
 # Donkey car). Of pictures of one drive more than 10 s apart, taken for a cut, it tells 97 % (CH2), 89 % (demo), and of two of these drives
-# 93 %; what it misses looks alike, as in DeepTesla's motorway (1 %). Of frames 200 ms apart 2 % (CH2) begin anew though nothing was cut.
+# 93 %; what it misses looks alike, as do most frames of DeepTesla (1 %). Of frames 200 ms apart 2 % (CH2) begin anew though nothing was cut.
 CUT = 45.0
 
 Map = NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""A frame on which nothing was seen is faded and said in every page and figure, as it is in the window."""
+"""What would mislead about a mask is shown and said in every page, figure and file, as it is in the window."""
 
 from __future__ import annotations
 
@@ -106,3 +106,43 @@ def test_a_figure(drive: Drive, network: Network) -> None:
     full, _ = side_by_side(drive, [engine], [DARK], ["visualbackprop"], replace(PAPER, fade=False))
     of = [picture.astype(int)[..., 0] - picture[..., 1] for picture in (faded, full)]
     assert of[0].max() < 60 and of[1].max() > 100
+
+
+def test_an_output_that_hardly_moves_is_said_wherever_frames_go_by(
+    made: tuple[Path, Path], tmp_path: Path, capsys
+) -> None:
+    network = load_checkpoint(made[1])
+    for parameter in network.module.head[-1].parameters():
+        parameter.data.mul_(1e-6)
+    save_checkpoint(network, tmp_path / "still.safetensors")
+    for command in (
+        ("predict", "-o", "a.csv"),
+        ("explain", "-o", "a.npz"),
+        ("eval",),
+        ("export", "-o", "a.csv", "--force"),
+        ("export", "-o", "a.mcap"),
+        ("figure", "-o", "a.png", "--frame", "5"),
+        ("compare", "--model", str(made[1])),
+        ("findings",),
+    ):
+        name, *words = command
+        words = [str(tmp_path / w) if w.startswith("a.") else w for w in words]
+        model = ["--model", str(tmp_path / "still.safetensors"), "--device", "cpu"]
+        assert main([name, str(made[0]), *model, *words]) == 0, command
+        out, err = capsys.readouterr()
+        assert "nearly constant" in out + err or "Constant output" in out, command
+
+
+def test_what_speaks_for_and_what_against_look_unlike_by_default(
+    made: tuple[Path, Path], drive: Drive, network: Network, tmp_path: Path
+) -> None:
+    """Of a signed method, in the paper's red: red for it, blue against it."""
+    figure, (frame,) = side_by_side(drive, [Engine(network, "cpu")], [BRIGHT], ["gradient-input"])
+    (relevance,) = frame.results[0].maps.values()
+    assert relevance.min() < -0.3 and relevance.max() > 0.3
+    output = tmp_path / "clip.png"
+    words = ["--panels", "gradient-input", "--layout", "picture", "--size", "384x192", "--start", str(BRIGHT)]
+    assert main(["export", str(made[0]), "--model", str(made[1]), "-o", str(output), *words]) == 0
+    for picture in (figure, cv2.imread(str(output))[..., ::-1]):
+        r, b = picture[..., 0].astype(int), picture[..., 2].astype(int)
+        assert (r - b > 60).sum() > 5 and (b - r > 60).sum() > 5
