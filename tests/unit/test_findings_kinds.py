@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,10 @@ from vbp.errors import VbpError
 from vbp.findings.find import find
 from vbp.findings.finding import Observed
 from vbp.findings.kinds import KINDS
+from vbp.findings.observe import observed_of
 from vbp.findings.table import COLUMNS, peak_words, rows_of
+from vbp.frames.strengths import sample_of
+from vbp.frames.table import FrameTable
 
 
 def made(predicted, driven=None, hz: float = 20.0, **known) -> Observed:
@@ -187,3 +191,25 @@ def test_a_mask_that_lies_on_everything_is_found_where_it_is_not_weak():
     assert (one.value, one.unit, one.threshold) == (pytest.approx(25), "times", 10)
     assert peak_words(one) == "25 times the median"
     assert "scattered" in find(made(WAVE)).left_out
+
+
+class Drive(SimpleNamespace):
+    def __len__(self):
+        return len(self.timestamps_ns)
+
+
+def test_what_was_played_does_not_say_what_is_usual():
+    """A drive in sun and shade, of which a sample is known and a sunny part: its shade is not weak."""
+    count = 2000
+    none = np.full(count, np.nan)
+    drive = Drive(timestamps_ns=np.arange(count) * 50_000_000, angle_rad=none, speed_mps=none)
+    table = FrameTable(drive)
+    strength = 6.0 + 1.2 * np.sin(np.arange(count) / 50) + np.random.default_rng(2).normal(0, 0.05, count)
+    known = np.union1d(sample_of(count), np.flatnonzero(strength[:1500] > 7.1))
+    table.predicted[known], table.strength[known], table.spread[known] = 0.0, strength[known], 0.01
+    seen = observed_of(drive, table)
+    assert find(seen, ["weak"]).found == [] and find(replace(seen, usual=None), ["weak"]).found
+    table.predicted[:], table.strength[:], table.spread[:] = 0.0, strength, 0.01
+    table.strength[700:710] = -2.0
+    (one,) = find(observed_of(drive, table), ["weak"]).found
+    assert (one.start, one.end) == (700, 709) and observed_of(drive, table).usual is None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp.frames.strengths import Usual
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -61,7 +63,8 @@ class Observed:
     positive; of a classifier per cent, see `FrameTable`. strength: log10 of the mask's largest value before it was scaled, -inf where it
     is all zero; spread: the share of what the network sees, 0 to 1, that holds half of the mask's sum. moved: how much of the mask, 0 to 1, is not where the mask of the frame before was, carried along with
     the picture; unlike: the grey levels by which most of the picture differs from the one before, carried along. dead: (N,)
-    bool, a layer through which everything passes puts out nothing. no_masks: why there are none, one sentence.
+    bool, a layer through which everything passes puts out nothing. no_masks: why there are none, one sentence. usual: what masks are usual in the
+    drive; None: as these frames say.
     """
 
     indices: NDArray[np.int64]
@@ -76,6 +79,7 @@ class Observed:
     dead: NDArray[np.bool_]
     of_classes: bool = False
     no_masks: str = ""
+    usual: Usual | None = None
 
     def __len__(self) -> int:
         return len(self.indices)

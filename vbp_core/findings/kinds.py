@@ -108,7 +108,7 @@ def _range(seen: Observed, threshold: float | None) -> Measure:
 
 
 def _weak(seen: Observed, threshold: float | None) -> Measure:
-    usual = usual_of(seen.strength)
+    usual = seen.usual or usual_of(seen.strength)
     if usual is None:  # too few to say what is usual
         return Measure(np.full(len(seen), np.nan), seen.strength, threshold or STANDS_OUT)
     value = usual.median - seen.strength
@@ -118,7 +118,7 @@ def _weak(seen: Observed, threshold: float | None) -> Measure:
 
 def _scattered(seen: Observed, threshold: float | None) -> Measure:
     threshold = SCATTERED if threshold is None else threshold
-    usual = usual_of(seen.strength, seen.spread)
+    usual = seen.usual or usual_of(seen.strength, seen.spread)
     if usual is None or not usual.spread:
         return Measure(np.full(len(seen), np.nan), seen.spread, threshold)
     value = seen.spread / usual.spread

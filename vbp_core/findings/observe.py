@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vbp.drives.base import Drive
 from vbp.findings.attention import Attention
 from vbp.findings.finding import Observed
+from vbp.frames.strengths import Usual, sample_of, usual_of
 from vbp.frames.table import FrameTable
 from vbp.results import VBP, FrameRequest, FrameResult, MapRequest
 
@@ -82,4 +83,13 @@ def observed_of(
         np.zeros(len(at), dtype=np.bool_) if dead is None else dead,
         table.of_classes,
         no_masks,
+        _usual(table),
     )
+
+
+def _usual(table: FrameTable) -> Usual | None:
+    """By the frames that stand for the drive, while others are not known: what was played does not weigh more than the rest."""
+    known, sample = table.known, sample_of(len(table))
+    if known.all() or not known[sample].all():
+        return None
+    return usual_of(table.strength[sample], table.spread[sample])
