@@ -255,9 +255,13 @@ class SecondPanel(QWidget):
         if (two := self._two) is None or two.record.result is None:
             return
         results = two.record.result, two.second
+        said = []
         for view, result, usual in zip((self.first, self.second), results, self._usual, strict=True):
-            worth = usual.words(result.strength, result.spread) if usual is not None else ""
-            view.set_warning("; ".join(filter(None, (result.warning, worth))) or None)
+            worth = usual.short(result.strength, result.spread) if usual is not None else ""
+            said.append("; ".join(filter(None, (result.warning, worth))))
+            view.set_warning(said[-1] or None)
+        together = [f"{letter}: {text}" for letter, text in zip("AB", said, strict=True) if text]
+        self.both.set_warning("; ".join(together) or None)
 
     def _name(self) -> None:
         for view, letter, name in zip((self.first, self.second), "AB", self._names, strict=True):

@@ -127,6 +127,7 @@ def test_two_networks_are_run_in_one_pass_and_where_they_differ_is_found(
     usual = Usual(0.0, float(window.predictions.pair.b.strength[peak]) + 3)
     panel.set_usual(None, usual)
     assert "mask weak" in panel.second._warning and "mask weak" not in (panel.first._warning or "")
+    assert panel.both._warning.startswith("B: mask weak: 1/")
     faded = panel.both.blended().astype(int)
     assert (faded[..., 2] <= both[..., 2]).all() and (faded < both).any()
     # Smoothed as the picture is: over the two frames that follow each other.

@@ -165,7 +165,9 @@ class Composer:
             self._outline(image, tile, result.crop, frame.image.shape[1], frame.image.shape[0])
         else:
             _paste(image, tile, lay(grey_to_rgb(result.input), mask, None, s.overlay, *weighed))
-        weak = self.facts.usual.words(frame.strength, frame.spread) if self.facts.usual is not None else ""
+        usual = self.facts.usual
+        spread = frame.spread if panel in ("camera", VBP) else math.nan  # of another map, it is another
+        weak = usual.words(frame.strength, spread) if usual is not None else ""
         self._band(image, tile, missing or next(iter(result.warnings), weak))
         if mask is not None and s.overlay.shown:
             draw_scale(image, tile, panel, smoothed_words(number), self)
