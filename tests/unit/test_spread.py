@@ -53,6 +53,13 @@ def test_known_maps():
     assert half_share(torch.zeros(0, 4, 4)).shape == (0,)
 
 
+@pytest.mark.cuda
+def test_a_card_says_the_same():
+    maps = torch.rand(5, 60, 70) ** 6
+    maps /= maps.amax((1, 2), keepdim=True)
+    np.testing.assert_allclose(half_share(maps.cuda()), half_share(maps), rtol=1e-6)
+
+
 def test_noise_is_told_from_a_road():
     engine = Engine(open_network("NetHVF"), "cpu")
     rng = np.random.default_rng(0)

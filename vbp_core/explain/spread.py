@@ -16,6 +16,8 @@ def half_share(maps: Tensor) -> Tensor:
     sum of |values|, right to 1 % of itself. NaN of a map that is all zero, and of one with what is no number.
     """
     values = maps.float().abs().flatten(1)
+    if values.device.type != "cuda":  # others may have no float64, and the maps are wanted on the CPU anyway
+        values = values.cpu()
     count, size = values.shape
     kernels = loaded_kernels() if values.device.type == "cpu" else None
     if kernels is None or not size:
@@ -27,7 +29,7 @@ def half_share(maps: Tensor) -> Tensor:
 
 
 def _half_share(values: Tensor) -> Tensor:
-    """The same by torch, on any device."""
+    """The same by torch, on a CPU or a CUDA device."""
     count, size = values.shape
     classes = STRONGEST - WEAKEST + 1
     broken = ~(values <= 1.001).all(1).cpu()
