@@ -54,6 +54,7 @@ def test_known_maps():
 
 
 @pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_card_says_the_same():
     maps = torch.rand(5, 60, 70) ** 6
     maps /= maps.amax((1, 2), keepdim=True)
