@@ -19,7 +19,7 @@ from vbp.app.player.playback import Player
 from vbp.app.state.edit_history import EditHistory
 from vbp.app.widgets.edit_canvas import EditCanvas
 from vbp.app.widgets.notice import Notice
-from vbp.edits.edit import ADJUSTMENTS, Box, Edits, Erase, Stroke
+from vbp.edits.edit import ADJUSTMENTS, NONE, Box, Edits, Erase, Stroke
 from vbp.errors import VbpError
 
 COMPARE_AFTER_MS = 250  # after the last change, so that a stroke has the processor to itself
@@ -179,9 +179,9 @@ class EditControl(QObject):
         self.history.set(Edits(follow=self.history.now.follow))
         self._make()
 
-    def forget(self) -> None:
-        """Another recording, or a camera: its pictures are as they are."""
-        self.history.forget()
+    def forget(self, now: Edits = NONE) -> None:
+        """Another recording, or a camera: its pictures are as they are, or as a session has them."""
+        self.history.forget(now)
         self._panel.put_tool_away()
         self.canvas.use("", (1, 1))
         self._make()

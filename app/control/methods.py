@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -18,6 +18,7 @@ from vbp.app.player.playback import Player
 from vbp.app.state.settings import Settings
 from vbp.overlay import sides
 from vbp.results import FrameResult, MapRequest
+from vbp.session.document import ShownMethod
 
 if TYPE_CHECKING:
     from vbp.explain import Method
@@ -113,10 +114,21 @@ class MethodPanels(QObject):
 
     # What the window remembers.
 
+    def shown(self) -> dict[str, ShownMethod]:
+        """By the panels' names, also of those that are hidden."""
+        return {
+            name: ShownMethod(panel.method, panel.values_of(panel.method))
+            for name, panel in self._panels.items()
+        }
+
+    def show(self, shown: Mapping[str, ShownMethod]) -> None:
+        """As `shown` gave it; panels and methods that there are not are left out."""
+        for name in shown.keys() & self._panels.keys():
+            self._panels[name].choose(shown[name].method, shown[name].numbers)
+
     def remember(self, settings: Settings) -> None:
-        for name, panel in self._panels.items():
-            kept = {"method": panel.method, "numbers": panel.values_of(panel.method)}
-            settings.set(f"methods/{name}", json.dumps(kept))
+        for name, one in self.shown().items():
+            settings.set(f"methods/{name}", json.dumps(asdict(one)))
 
     def restore(self, settings: Settings) -> None:
         """As they were left. What is not understood, of another version or damaged, counts as not there."""

@@ -140,6 +140,10 @@ class NetworkControl:
         else:
             self._status.set_device("no network")
 
+    def show_target(self, target: str) -> None:
+        """What the maps are to explain, of whichever network has that."""
+        self._top.target.choose(target)
+
     def _on_target(self, target: str) -> None:
         self._methods.set_target(target)
         self._settings.set("target/class" if target.startswith("class") else "target/angle", target)

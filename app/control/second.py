@@ -105,6 +105,14 @@ class SecondControl(QObject):
         """Its name from any folder; "" where there is none."""
         return str(NetworkSource.parse(self.name).absolute()) if self.name else ""
 
+    @property
+    def view(self) -> str:
+        """What its panel shows."""
+        return self._panel.view
+
+    def show_view(self, name: str) -> None:
+        self._panel.set_view(name)
+
     def takes_drop(self, place: QPoint) -> bool:
         """Whether what is dropped at this place of the window is for the second network."""
         return self._panel.isVisible() and self._panel.rect().contains(

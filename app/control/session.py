@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from vbp.app.control.edits import EditControl
+from vbp.app.control.methods import MethodPanels
 from vbp.app.control.network import NetworkControl
 from vbp.app.control.second import SecondControl
 from vbp.app.control.source import SourceControl
@@ -36,6 +39,8 @@ class SessionControl:
         network: NetworkControl,
         second: SecondControl,
         view: ViewControl,
+        methods: MethodPanels,
+        edits: EditControl,
         marks: Marks,
         settings: Settings,
         notice: Notice,
@@ -43,6 +48,7 @@ class SessionControl:
     ) -> None:
         self._window, self._player, self._source = window, player, source
         self._network, self._second, self._view = network, second, view
+        self._methods, self._edits = methods, edits
         self._settings, self._notice, self._owned_by_run = settings, notice, owned_by_run
         self._opening = False  # what a session says of its recording must not give way to what is open
         self._file: tuple[Path, Document] | None = None  # the session that is open, as it was written last
@@ -60,11 +66,11 @@ class SessionControl:
             return
         path, written = self._file
         player = self._player
-        if player.path is None or str(player.path.absolute()) != written.drive:
+        if player.path is None or os.path.abspath(player.path) != written.drive:
             return
         changed = replace(written, notes=self._settings.document(str(player.path.resolve())).notes)
         try:
-            if load(path) != written:
+            if replace(load(path), drive=written.drive) != written:  # which may have been found elsewhere
                 raise VbpError(
                     f"{path} was changed by somebody else: notes are kept here alone until you save"
                 )
@@ -92,18 +98,25 @@ class SessionControl:
         self._second.bring_back(networks[1] if len(networks) > 1 else "")
 
     def document(self) -> Document:
-        """What is open now, and what was said about it."""
+        """What is open now, what was said about it, and what it looks like."""
         self.remember()
-        player = self._player
-        if player.drive is None or player.path is None:
-            return Document(layout=self._view.state())
+        player, document = self._player, Document()
+        if player.drive is not None and player.path is not None:
+            document = replace(
+                self._settings.document(str(player.path.resolve())),
+                drive=os.path.abspath(player.path),
+                options=player.options,
+                min_speed=player.min_speed,
+                fingerprint=fingerprint(player.path),
+                edits=self._edits.lying(),
+            )
         return replace(
-            self._settings.document(str(player.path.resolve())),
-            drive=str(player.path.absolute()),
-            options=player.options,
-            min_speed=player.min_speed,
-            fingerprint=fingerprint(player.path),
+            document,
             layout=self._view.state(),
+            overlay=self._view.overlay,
+            methods=self._methods.shown(),
+            target=self._methods.target,
+            second_view=self._second.view,
         )
 
     def ask_save(self) -> None:
@@ -142,12 +155,22 @@ class SessionControl:
             return
         self._settings.add_recent(str(path.absolute()), "sessions")
         self._source.leaving.emit()
-        if document.layout:
-            self._view.restore(document.layout)
+        self._show_screen(document)
         if document.drive:
             self._open_drive(path, document, Path(document.drive))
         elif document.networks:
             self._bring_back(document.networks)
+
+    def _show_screen(self, document: Document) -> None:
+        """What the window is to look like; what a session does not say stays as it is."""
+        if document.layout:
+            self._view.restore(document.layout)
+        if document.overlay is not None:
+            self._view.set_overlay(document.overlay)
+        if document.target:
+            self._network.show_target(document.target)
+        self._methods.show(document.methods)
+        self._second.show_view(document.second_view)
 
     def _open_drive(self, path: Path, document: Document, drive: Path) -> None:
         if not drive.exists():
@@ -162,15 +185,15 @@ class SessionControl:
             return
         known = document.fingerprint
         other = known is not None and fingerprint(drive) != known
-        self._settings.keep_document(
-            str(drive.resolve()), replace(document, drive="", fingerprint=None, layout="")
-        )
+        self._settings.keep_document(str(drive.resolve()), document.kept)
         self._settings.flush()
         self._opening = True
         self._source.open_drive(drive, document.options, document.frame or 0, document.min_speed)
         self._opening = False
+        if self._player.path == drive:  # which was recognised
+            self._edits.forget(document.edits)
         if path.name.endswith(SUFFIX) and not other:
-            self._file = path, replace(document, drive=str(drive.absolute()))
+            self._file = path, replace(document, drive=os.path.abspath(drive))
         if other:
             self._notice.show_message(
                 f"{drive.name} is not the recording that {path.name} was written with: its size or contents differ; "

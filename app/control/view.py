@@ -48,6 +48,7 @@ class ViewControl(QObject):
         self._keep_scheme = keep_scheme
         self._with_panels: QByteArray | None = None  # the layout to go back to while the picture is alone
         self._aspect = layout.WIDE  # of the network's input; the kept layout is that for a wide one
+        self._waiting = QByteArray()  # a session's layout, until the window is shown
         self.keys: QDialog | None = None
         self.placed = False  # before that, the window has no layout worth keeping
         for name, dock in docks.items():
@@ -77,6 +78,10 @@ class ViewControl(QObject):
         for name, value in asdict(overlay).items():
             if name != "shown":  # who hides the mask does not want it hidden tomorrow
                 self._settings.set(f"overlay/{name}", value)
+
+    @property
+    def overlay(self) -> Overlay:
+        return self._presenter.overlay
 
     def show_overlay_menu(self) -> None:
         """Below its button."""
@@ -152,7 +157,8 @@ class ViewControl(QObject):
     def place(self) -> None:
         """The kept layout, when the window is shown: before, panels get other sizes."""
         layout.place_docks(self._window, self._docks)
-        layout.restore(self._window, self._settings.bytes("window/state"))
+        if not layout.restore(self._window, self._waiting):
+            layout.restore(self._window, self._settings.bytes("window/state"))
         aspect, self._aspect = self._aspect, layout.WIDE
         self.arrange_maps(aspect)  # of a network that was there before
         self.place_bars()
@@ -179,9 +185,13 @@ class ViewControl(QObject):
 
     def restore(self, state: str) -> None:
         """A layout that `state` gave; one that is damaged or of another version changes nothing."""
+        kept = QByteArray.fromBase64(state.encode())
+        if not self.placed:  # before it stands, panels get other sizes
+            self._waiting = kept
+            return
         aspect, self._aspect = self._aspect, layout.WIDE
         self._with_panels = None
-        layout.restore(self._window, QByteArray.fromBase64(state.encode()))
+        layout.restore(self._window, kept)
         self.arrange_maps(aspect)
         self.place_bars()
 

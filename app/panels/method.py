@@ -99,6 +99,8 @@ class MethodPanel(QWidget):
 
     def choose(self, name: str, values: Mapping[str, float] | None = None) -> None:
         """Show another method, with its numbers as they were when it was last shown here."""
+        if self._methods and name not in self._methods:  # of another version, say
+            return
         if values is not None:
             self._values[name] = dict(values)
         if name != self.method or values is not None:
@@ -176,7 +178,8 @@ class MethodPanel(QWidget):
 
     def values_of(self, method: str) -> dict[str, float]:
         """The numbers of a method as they are or were here; empty where it was never shown."""
-        return self.parameters() if method == self.method else dict(self._values.get(method, {}))
+        is_shown = method == self.method and self._methods  # else it has no controls yet
+        return self.parameters() if is_shown else dict(self._values.get(method, {}))
 
     def request(self) -> MapRequest:
         """What is shown here, to be asked for."""

@@ -34,7 +34,7 @@ from vbp.results import VBP, FrameResult, NetworkResult
 
 SMALL = 260  # logical pixels of height; below, only the part that the networks see is shown
 EMPTY = "Another network beside this one, on the same frames: two masks, two angles, and where they differ."
-BESIDE, TOGETHER, MOMENTS = "Side by side", "One picture", "Moments"
+VIEWS = {"beside": "Side by side", "together": "One picture", "moments": "Moments"}
 COLOURS = {"A only": PREDICTED, "B only": SECOND, "both": BOTH_MASKS}
 LEGEND = " &nbsp; ".join(
     f'<span style="color:{colour}">■</span>&nbsp;{name.replace(" ", "&nbsp;")}'
@@ -86,7 +86,8 @@ class SecondPanel(QWidget):
         self.header = QWidget()  # for the panel's title line
         self._caption = Caption(Qt.AlignmentFlag.AlignLeft)
         self.views = ComboBox()
-        self.views.addItems([BESIDE, TOGETHER, MOMENTS])
+        for name, title in VIEWS.items():
+            self.views.addItem(title, name)
         self.views.setToolTip("The two masks, or the moments of the drive where the networks differ")
         self.views.setAccessibleName("What is shown of two networks")
         self.choose = QPushButton("Compare with…")
@@ -232,6 +233,17 @@ class SecondPanel(QWidget):
 
     def _switch(self, row: int) -> None:
         self._pictures.setCurrentIndex(row)
+
+    @property
+    def view(self) -> str:
+        """A key of VIEWS."""
+        return str(self.views.currentData())
+
+    def set_view(self, name: str) -> None:
+        """What no version knows changes nothing."""
+        if (row := self.views.findData(name)) >= 0:
+            self.views.setCurrentIndex(row)
+            self._switch(row)
 
     def _show(self) -> None:
         two = self._two

@@ -268,6 +268,8 @@ class MainWindow(QMainWindow):
             self.network,
             self.second,
             self.view,
+            self.methods,
+            self.edits,
             marks,
             settings,
             notice,

@@ -83,8 +83,9 @@ class EditHistory:
         self.begin()
         return True
 
-    def forget(self) -> None:
-        self.now = NONE
+    def forget(self, now: Edits = NONE) -> None:
+        """Begin anew, with no way back."""
+        self.now = now
         self._before.clear()
         self._after.clear()
         self.begin()

@@ -40,6 +40,13 @@ class TargetBox(ComboBox):
         """What was chosen last; what no network has counts as not chosen."""
         self._wanted = {False: angle, True: of_class}
 
+    def choose(self, target: str) -> None:
+        """Of an angle, or where it begins with "class" of classes; what the network in use does not have changes nothing."""
+        of_classes = target.startswith("class")
+        self._wanted[of_classes] = target
+        if of_classes == self._of_classes and (row := self.findData(target)) >= 0:
+            self._pick(row)
+
     def target(self) -> str:
         return str(self.currentData() or "")
 

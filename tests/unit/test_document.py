@@ -10,14 +10,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vbp.drives.base import OpenOptions
+from vbp.edits.edit import ADJUSTMENTS, FILLS, Adjust, Box, Edits, Erase, Pixels, Stroke
 from vbp.errors import VbpError
-from vbp.overlay import Rect
+from vbp.overlay import DIALS, GROUNDS, STYLES, Overlay, Rect
 from vbp.session.crops import MOST, ChosenCrop
-from vbp.session.document import READERS, SUFFIX, VERDICTS, Document, from_text, load, save, to_text
+from vbp.session.document import (
+    READERS,
+    SECOND_VIEWS,
+    SUFFIX,
+    VERDICTS,
+    VERSION,
+    Document,
+    ShownMethod,
+    from_text,
+    load,
+    save,
+    to_text,
+)
 from vbp.session.fingerprint import Fingerprint, fingerprint
 from vbp.session.note import Note, in_order, one_line, placed
 
@@ -47,6 +60,43 @@ def notes(draw: st.DrawFn) -> Note:
 
 
 @st.composite
+def overlays(draw: st.DrawFn) -> Overlay:
+    numbers = {
+        name: draw(
+            st.integers(int(dial.low), int(dial.high)) if dial.whole else st.floats(dial.low, dial.high)
+        )
+        for name, dial in DIALS.items()
+    }
+    switches = {name: draw(st.booleans()) for name in ("shown", "fade", "fixed", "outline", "bar")}
+    return Overlay(
+        style=draw(st.sampled_from(STYLES)),
+        ground=draw(st.sampled_from(list(GROUNDS))),
+        **numbers,
+        **switches,
+    )
+
+
+@st.composite
+def edits(draw: st.DrawFn) -> Edits:
+    place, length, whole = st.floats(-1e6, 1e6), st.floats(0, 4096), st.integers(-(10**6), 10**6)
+    regions = (
+        st.builds(Stroke, st.lists(st.tuples(place, place), min_size=1, max_size=3).map(tuple), length)
+        | st.builds(Box, place, place, length, length)
+        | st.builds(Pixels, st.lists(st.tuples(whole, whole, st.integers(1, 10**6)), max_size=3).map(tuple))
+    )
+    erase = st.builds(Erase, regions, st.sampled_from(list(FILLS)), st.booleans())
+    adjust = st.sampled_from(list(ADJUSTMENTS.items())).flatmap(
+        lambda one: st.builds(Adjust, st.just(one[0]), st.floats(*one[1][:2]), st.integers(0, 2**32 - 1))
+    )
+    return Edits(tuple(draw(st.lists(erase | adjust, max_size=3))), draw(st.booleans()))
+
+
+METHODS = st.builds(
+    ShownMethod, TEXTS, st.dictionaries(TEXTS, st.floats(allow_nan=False, allow_infinity=False), max_size=2)
+)
+
+
+@st.composite
 def documents(draw: st.DrawFn) -> Document:
     part = sorted(draw(st.tuples(FRAMES, FRAMES)))
     a, b = (draw(st.sampled_from([frame, None])) for frame in part)
@@ -64,10 +114,16 @@ def documents(draw: st.DrawFn) -> Document:
         notes=in_order(draw(st.lists(notes(), max_size=4))),
         looping=draw(st.booleans()),
         verdicts=draw(st.dictionaries(TEXTS, st.sampled_from(VERDICTS), max_size=4)),
+        edits=draw(edits()),
         layout=draw(TEXTS),
+        overlay=draw(st.none() | overlays()),
+        methods=draw(st.dictionaries(TEXTS, METHODS, max_size=2)),
+        target=draw(TEXTS),
+        second_view=draw(st.sampled_from(("", *SECOND_VIEWS))),
     )
 
 
+@settings(max_examples=60)
 @given(documents())
 def test_what_is_written_is_read_back(document):
     text = to_text(document)
@@ -120,7 +176,7 @@ STRANGE = {
     "deep": ("[" * 100_000, "it is no JSON"),
     "a list": ("[]", "does not say"),
     "another program's": ('{"version": 1}', "does not say"),
-    "of a later version": (changed(version=3), "is of version 3, and this vbp reads versions 1 and 2"),
+    "of a later version": (changed(version=4, more=1), "is of version 4, and this vbp reads versions 1 to 3"),
     "without a version": (changed(version=None), "is of version None"),
     "true is no version": (changed(version=True), "is of version True"),
     "an unknown field": (changed(colour="red"), "'colour'"),
@@ -145,6 +201,17 @@ STRANGE = {
         changed(crop={"rect": {"x": 1, "y": 0, "width": 4, "height": 4}, "of_width": 4, "of_height": 4}),
         "'crop'",
     ),
+    "an overlay that cannot be": (changed(overlay={"opacity": 7}), "'overlay'"),
+    "an overlay of a later version": (changed(overlay={"glitter": True}), "'overlay'"),
+    "an overlay of another kind": (changed(overlay={"smooth": 1.5}), "'overlay'"),
+    "methods as a list": (changed(methods=["lrp"]), "'methods'"),
+    "a method's number that is none": (
+        changed(methods={"lrp": {"method": "lrp", "numbers": {"eps": float("inf")}}}),
+        "'methods'",
+    ),
+    "a method without numbers": (changed(methods={"lrp": {"method": "lrp"}}), "'methods'"),
+    "edits that are none": (changed(edits={"edits": [{"erase": "all"}]}), "'edits'"),
+    "a view that is none": (changed(second_view=["beside"]), "'second_view'"),
     "an empty crop": (
         changed(crop={"rect": {"x": 0, "y": 0, "width": 0, "height": 4}, "of_width": 4, "of_height": 4}),
         "'crop'",
@@ -196,6 +263,7 @@ def test_half_a_character_is_damage():
 # --- beside the recording, on another machine -----------------------------------------------------------
 
 
+@settings(max_examples=40)
 @given(documents())
 def test_a_file_that_is_read_and_written_again_has_the_same_bytes(document):
     folder = Path("/of/june")
@@ -217,6 +285,20 @@ def test_paths_go_with_the_file(tmp_path):
     assert found.networks == ("NetSVF", f"{there}/my net.pt2?spec={tmp_path}/a.toml", "package.of_mine:make")
     save(found, there / f"a{SUFFIX}")
     assert (there / f"a{SUFFIX}").read_text() == text
+
+
+def test_a_session_of_the_second_version_opens_and_leaves_the_screen_as_it_is():
+    found = json.loads(to_text(Document("/a.bag", frame=3, layout="AAA=")))
+    for later in ("edits", "overlay", "methods", "target", "second_view"):
+        found.pop(later)
+    assert from_text(json.dumps(found | {"version": 2}), "it") == Document("/a.bag", frame=3, layout="AAA=")
+    assert VERSION == 3
+
+
+def test_a_session_that_could_not_be_read_again_is_not_written(tmp_path):
+    with pytest.raises(VbpError, match="more than the 16 MiB"):
+        save(Document(layout="A" * 16 * 2**20), tmp_path / f"a{SUFFIX}")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_session_of_the_first_version_opens_with_all_that_was_said():

@@ -11,20 +11,31 @@ from pathlib import Path
 from typing import Any
 
 from vbp.drives.base import OpenOptions
+from vbp.edits.edit import NONE, Edits
 from vbp.errors import VbpError
 from vbp.files import whole_file
 from vbp.models.source import NetworkSource
-from vbp.overlay import Rect
+from vbp.overlay import Overlay, Rect
 from vbp.reading import read_file
 from vbp.session.crops import MOST, ChosenCrop
 from vbp.session.fingerprint import Fingerprint
 from vbp.session.note import Note, in_order, one_line
 
-FORMAT, VERSION = "vbp session", 2
+FORMAT, VERSION = "vbp session", 3
+SECOND = 2  # version, which held nothing of the screen but the layout: all of it is read as it is
 FIRST = 1  # version, which kept bookmarks and notes apart, without time stamps, and paths from the root
 VERDICTS = ("real", "known", "ignored")
+SECOND_VIEWS = ("beside", "together", "moments")  # what the panel of two networks shows
 SUFFIX, FIRST_SUFFIX = ".vbp.json", ".vbp"
 LARGEST = 16 * 2**20  # bytes of a file; a session is a few thousand
+
+
+@dataclass(frozen=True)
+class ShownMethod:
+    """What a panel with a map shows. numbers: of the method, by the names of its parameters."""
+
+    method: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,11 @@ class Document:
 
     drive: the recording's path, from the root; fingerprint: what it was when the file was written. min_speed: m/s, what is slower is not played. networks: as `NetworkSource` reads them.
     crop: None for the network's own rule. frame: what was shown last; a, b: the part to repeat; notes: in order.
-    verdicts: on findings, "real", "known" or "ignored" by `Finding.key`. layout: where the panels stand, as the window writes it, in base64.
+    verdicts: on findings, "real", "known" or "ignored" by `Finding.key`. edits: made in the pictures, where they lie on `frame`.
+
+    Of the screen, where nothing said means as the window has it: layout: where the panels stand, as the window writes it,
+    in base64. overlay: how masks are laid over pictures. methods: by the panels' names. target: what the maps explain, as
+    `parse_target` reads it. second_view: one of SECOND_VIEWS.
     """
 
     drive: str = ""
@@ -48,12 +63,32 @@ class Document:
     notes: tuple[Note, ...] = ()
     looping: bool = False
     verdicts: Mapping[str, str] = field(default_factory=dict)
+    edits: Edits = NONE
     layout: str = ""
+    overlay: Overlay | None = None
+    methods: Mapping[str, ShownMethod] = field(default_factory=dict)
+    target: str = ""
+    second_view: str = ""
+
+    @property
+    def kept(self) -> Document:
+        """What is kept of a recording between two openings: not what it is called, the edits or the screen."""
+        return replace(
+            self,
+            drive="",
+            fingerprint=None,
+            edits=NONE,
+            layout="",
+            overlay=None,
+            methods={},
+            target="",
+            second_view="",
+        )
 
 
 def to_text(document: Document, folder: Path | None = None) -> str:
     """JSON in ASCII, which every settings file and every encoding takes. folder: where paths in it begin."""
-    values = asdict(document)
+    values = asdict(replace(document, edits=NONE)) | {"edits": json.loads(document.edits.to_text())}
     if folder is not None:
         base = os.path.realpath(folder)
         values["drive"] = _from_folder(document.drive, base)
@@ -73,9 +108,9 @@ def from_text(text: str, name: str, folder: Path | None = None) -> Document:
     if not isinstance(found, dict) or found.pop("format", None) != FORMAT:
         raise VbpError(f'{name} is no session of vbp: it does not say "format": "{FORMAT}"')
     version = found.pop("version", None)
-    if version not in (FIRST, VERSION) or not isinstance(version, int) or isinstance(version, bool):
+    if version not in (FIRST, SECOND, VERSION) or not isinstance(version, int) or isinstance(version, bool):
         raise VbpError(
-            f"{name} is of version {str(version)[:20]}, and this vbp reads versions {FIRST} and {VERSION}; "
+            f"{name} is of version {str(version)[:20]}, and this vbp reads versions {FIRST} to {VERSION}; "
             "open it with the vbp that wrote it"
         )
     if version == FIRST:
@@ -87,7 +122,7 @@ def from_text(text: str, name: str, folder: Path | None = None) -> Document:
             if read is None:
                 raise ValueError
             values[key] = read(value)
-        except (ValueError, TypeError, KeyError, OverflowError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, VbpError) as error:
             raise VbpError(f"{name} is damaged: what it says of {key[:40]!r} is not understood") from error
     document = Document(**values)
     if document.a is not None and document.b is not None and document.a > document.b:
@@ -140,8 +175,13 @@ def _network_files(text: str, change: Callable[[str], str]) -> str:
 def save(document: Document, path: Path, force: bool = False) -> None:
     """Write a file that is whole or not there. Raises VbpError; of another kind of file too, without `force`."""
     source = Path(document.drive) if document.drive else None
+    text = to_text(document, path.parent) + "\n"
+    if len(text) > LARGEST:
+        raise VbpError(
+            f"{path} would hold more than the {LARGEST // 2**20} MiB that a session may have; remove some of its notes or edits"
+        )
     with whole_file(path, is_session, source, force) as temporary:
-        temporary.write_text(to_text(document, path.parent) + "\n", encoding="ascii")
+        temporary.write_text(text, encoding="ascii")
 
 
 def load(path: Path) -> Document:
@@ -166,7 +206,7 @@ def is_session(path: Path) -> bool:
     return True
 
 
-# Readers of one value each. They raise ValueError, TypeError or KeyError of what is not of its kind.
+# Readers of one value each. They raise ValueError, TypeError, KeyError or VbpError of what is not of its kind.
 
 
 def _text(value: Any) -> str:
@@ -190,11 +230,11 @@ def _whole(value: Any) -> int:
     return value
 
 
-def _number(value: Any) -> float:
+def _number(value: Any, least: float = 0.0) -> float:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise ValueError
     number = float(value)
-    if not (math.isfinite(number) and number >= 0):
+    if not (math.isfinite(number) and number >= least):
         raise ValueError
     return number
 
@@ -261,6 +301,43 @@ def _verdicts(value: Any) -> dict[str, str]:
     return {_text(key): word for key, word in value.items()}
 
 
+def _edits(value: Any) -> Edits:
+    return Edits.from_text(json.dumps(value))
+
+
+def _overlay(value: Any) -> Overlay:
+    if not isinstance(value, dict):
+        raise ValueError
+    kinds = {f.name: type(f.default) for f in fields(Overlay)}
+    read: dict[type, Callable[[Any], Any]] = {bool: _flag, int: _whole, float: _number, str: _text}
+    found = Overlay(**{key: read[kinds[key]](of) for key, of in value.items()})
+    found.check()
+    return found
+
+
+def _methods(value: Any) -> dict[str, ShownMethod]:
+    if not isinstance(value, dict):
+        raise ValueError
+    return {_text(panel): _method(of) for panel, of in value.items()}
+
+
+def _method(value: Any) -> ShownMethod:
+    if (
+        not isinstance(value, dict)
+        or set(value) != {"method", "numbers"}
+        or not isinstance(value["numbers"], dict)
+    ):
+        raise ValueError
+    numbers = {_text(name): _number(number, -math.inf) for name, number in value["numbers"].items()}
+    return ShownMethod(_text(value["method"]), numbers)
+
+
+def _second_view(value: Any) -> str:
+    if value not in ("", *SECOND_VIEWS):
+        raise ValueError
+    return str(value)
+
+
 def _options(value: Any) -> OpenOptions:
     camera, unit, sign = (_or_none(_text)(value[key]) for key in ("camera", "angle_unit", "angle_sign"))
     steering, speed = (_or_none(_text)(value.get(key)) for key in ("steering", "speed"))
@@ -292,5 +369,10 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "notes": _notes,
     "looping": _flag,
     "verdicts": _verdicts,
+    "edits": _edits,
     "layout": _text,
+    "overlay": _or_none(_overlay),
+    "methods": _methods,
+    "target": _text,
+    "second_view": _second_view,
 }
