@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 from PySide6.QtCore import QByteArray, QPoint, QSize, Qt
-from PySide6.QtWidgets import QDockWidget, QMainWindow
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QToolBar
+
+from vbp.app.panels.layout_state import is_sound
 
 VERSION = 1
 RIGHT, BOTTOM = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
@@ -184,7 +186,8 @@ def grid(count: int, width: int, height: int, aspect: float) -> tuple[int, int]:
 
 def restore(window: QMainWindow, state: QByteArray) -> bool:
     """What was kept; False where it is not usable (another version, damaged)."""
-    return not state.isEmpty() and window.restoreState(state, VERSION)
+    docks, bars = ({w.objectName() for w in window.findChildren(kind)} for kind in (QDockWidget, QToolBar))
+    return is_sound(bytes(state.data()), VERSION, docks, bars) and window.restoreState(state, VERSION)
 
 
 def move_back(places: dict[QDockWidget, QPoint]) -> None:

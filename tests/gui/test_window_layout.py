@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
+import struct
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,10 +13,11 @@ import pytest
 from drivemaker import WAIT
 from PySide6.QtCore import QPoint, QPointF, QSize, Qt
 from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QDockWidget, QToolBar, QWidget
 
 import vbp.app
-from vbp.app.panels.layout import WIDE, grid
+from vbp.app.panels.layout import VERSION, WIDE, grid
+from vbp.app.panels.layout_state import is_sound
 from vbp.app.shell.window import MainWindow
 from vbp.app.widgets.boxes import ComboBox, NumberBox
 
@@ -222,6 +225,35 @@ def test_a_panel_that_floats_has_a_frame(qtbot, make_window):
     edge = dock.grab().toImage()
     for at in (QPoint(0, 40), QPoint(edge.width() - 1, 40), QPoint(40, edge.height() - 1)):
         assert edge.pixelColor(at) != edge.pixelColor(5, 45)
+
+
+def test_a_layout_that_somebody_changed_never_reaches_qt_which_would_crash(qtbot, make_window):
+    """What Qt reads without looking: panels that are not there or twice, counts and numbers beyond all, half a layout."""
+    window = make_window()
+    qtbot.waitUntil(lambda: window.view.placed, timeout=WAIT)
+    docks, bars = ({w.objectName() for w in window.findChildren(k)} for k in (QDockWidget, QToolBar))
+
+    def sound(state: bytes) -> bool:
+        return is_sound(state, VERSION, docks, bars)
+
+    window.docks["notes"].setFloating(True)
+    window.docks["lrp"].hide()
+    window.view.add_method()
+    state = bytes(window.saveState(VERSION).data())
+    assert sound(state) and not sound(state + b"\0")
+    assert not any(sound(state[:length]) for length in range(len(state)))
+    names = [
+        name.encode("utf-16-be") for name in ("dock-angle", "dock-notes", "dock-nones", "tools", "toolz")
+    ]
+    assert not sound(state.replace(names[1], names[0])) and not sound(state.replace(names[1], names[2]))
+    assert not sound(state.replace(names[3], names[4]))
+    for at in range(9, 21, 4):  # how many areas, which is the first, how wide it is
+        assert not sound(state[:at] + struct.pack(">i", 2**31 - 1) + state[at + 4 :])
+    before = window.saveState(VERSION)
+    window.view.restore(base64.b64encode(state.replace(names[1], names[0])).decode())
+    assert window.saveState(VERSION) == before
+    window.view.restore(base64.b64encode(state).decode())
+    assert window.saveState(VERSION) == before
 
 
 def test_the_slider_of_the_overlay_shows_that_it_has_the_keys(qtbot, make_window):
