@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,16 +71,19 @@ class ExportControl(QObject):
             self._player.opening.connect(lambda _: self.dialog and self.dialog.close())
         self.dialog.ask(self._subject(), self._settings())
 
+    def folder(self) -> Path:
+        """Where the last one was written."""
+        kept = Path(self._kept.text("export/folder", ""))
+        return kept if str(kept) != "." and kept.is_dir() else Path.home()
+
     def _subject(self) -> Subject:
         player = self._player
         drive, path = player.drive, player.path
         assert drive is not None and path is not None
         times = played_ns(drive.timestamps_ns) / 1e9
-        kept = Path(self._kept.text("export/folder", ""))
-        folder = kept if str(kept) != "." and kept.is_dir() else Path.home()
         return Subject(
             name=path.name,
-            folder=folder,
+            folder=self.folder(),
             frames=len(drive),
             times_s=times.tolist(),
             marks=(self._marks.a, self._marks.b),
@@ -160,14 +164,15 @@ class ExportControl(QObject):
     # Exports.
 
     def _on_chosen(self, choice: Choice) -> None:
-        self._kept.set("export/folder", str(choice.output.parent))
-        first, last = choice.first, choice.last
-        self._add(choice.output, first, last, (), choice.settings, choice.force)
+        self._add(choice.output, choice.first, choice.last, (), choice.settings, choice.force)
 
-    def add_reel(self, output: Path, parts: Sequence[Part]) -> None:
-        """One clip of parts of the open drive, as the window shows masks."""
+    def add_parts(
+        self, output: Path, parts: Sequence[Part], format: str = "", remarks: Sequence[str] = ()
+    ) -> None:
+        """One clip of parts of the open drive, or a page of them, as the window shows masks."""
         first, last = min(p.first for p in parts), max(p.last for p in parts)
-        self._add(output, first, last, tuple(parts), self._settings())
+        settings = replace(self._settings(), format=format)
+        self._add(output, first, last, tuple(parts), settings, remarks=tuple(remarks))
 
     def _add(
         self,
@@ -177,7 +182,9 @@ class ExportControl(QObject):
         parts: tuple[Part, ...],
         settings: Settings,
         force: bool = False,
+        remarks: tuple[str, ...] = (),
     ) -> None:
+        self._kept.set("export/folder", str(output.parent))
         player, drive = self._player, self._player.drive
         if drive is None or player.path is None:
             self._notice.show_message("The recording was closed before it could be exported", "error")
@@ -196,6 +203,7 @@ class ExportControl(QObject):
             crop=crop.at(info.height, info.width) if crop is not None else None,
             edits=edits.to_text() if (edits := self._edits()) else "",
             parts=parts,
+            remarks=remarks,
         )
         self.queue.add(job)
 

@@ -238,13 +238,12 @@ class FindingsControl(QObject):
         drive, table = self._player.drive, self._predictions.table
         if drive is not None and table is not None and (found := self._panel.rows):
             parts = [Part(*part) for part in reel_parts(found, drive.timestamps_ns, table.of_classes)]
-            self._exports.add_reel(path, parts)
+            self._exports.add_parts(path, parts)
 
     def _ask_file(self, title: str, suffix: str) -> Path | None:
         if self._player.path is None:
             return None
-        folder = self._settings.text("export/folder", str(Path.home()))
-        start = str(Path(folder) / f"{self._player.path.stem}-findings.{suffix}")
+        start = str(self._exports.folder() / f"{self._player.path.stem}-findings.{suffix}")
         name, _ = QFileDialog.getSaveFileName(self._window, title, start, f"*.{suffix}")
         path = Path(name)
         return None if not name else path if path.suffix else path.with_suffix(f".{suffix}")

@@ -8,16 +8,18 @@ from pathlib import Path
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from vbp.app.control.export import ExportControl
 from vbp.app.panels.notes import NotesPanel
 from vbp.app.player.playback import Player
 from vbp.app.state.marks import Marks
 from vbp.app.widgets.notice import Notice
 from vbp.errors import VbpError
+from vbp.export.job import Part
 from vbp.readable import count
-from vbp.session.note import Note
+from vbp.session.note import Note, title_of
 from vbp.session.table import read_notes, write_notes
 
-FILTER = "Tables (*.csv)"
+FILTER, PAGES = "Tables (*.csv)", "Pages (*.html)"
 
 
 class NotesControl(QObject):
@@ -30,12 +32,13 @@ class NotesControl(QObject):
         marks: Marks,
         panel: NotesPanel,
         notice: Notice,
+        exports: ExportControl,
         show_panel: Callable[[], None],
     ) -> None:
         super().__init__(window)
         self._window = window
         self._player, self._marks, self._panel = player, marks, panel
-        self._notice, self._show_panel = notice, show_panel
+        self._notice, self._exports, self._show_panel = notice, exports, show_panel
         marks.changed.connect(self._fill)
         panel.added.connect(self.write)
         panel.removed.connect(self._remove)
@@ -81,6 +84,26 @@ class NotesControl(QObject):
         if name:
             target = Path(name) if Path(name).suffix else Path(f"{name}.csv")
             self._try(lambda: write_notes(self._marks.notes, target, path), f"The notes are saved: {target}")
+
+    def ask_report(self) -> None:
+        """All notes as a page, which the command line writes too."""
+        path = self._player.path
+        if path is None or self._player.drive is None:
+            return
+        if not self._marks.notes:
+            self._notice.show_message("There are no notes yet; Shift+B writes one on this frame")
+            return
+        start = str(self._exports.folder() / f"{path.stem}-notes.html")
+        name, _ = QFileDialog.getSaveFileName(self._window, "Report of the notes", start, PAGES)
+        if name:
+            self.make_report(Path(name) if Path(name).suffix else Path(f"{name}.html"))
+
+    def make_report(self, path: Path) -> None:
+        """Among the exports."""
+        parts = [Part(note.frame, note.end, title_of(note)) for note in self._marks.notes]
+        outside = len(self._marks.outside)
+        remarks = [f"{count(outside, 'note')} outside of this recording."] * bool(outside)
+        self._exports.add_parts(path, parts, "notes", remarks)
 
     def ask_read(self) -> None:
         """Notes of a table, beside those that are there; one step to take back."""

@@ -35,6 +35,7 @@ OF_A_SOURCE = (
     "save-session",
     "read-notes",
     "write-notes",
+    "report-notes",
 )  # actions that need one, beside those of the groups below
 GROUPS_OF_A_SOURCE = ("Playback", "Marks", "Analysis")
 

@@ -201,8 +201,15 @@ class MainWindow(QMainWindow):
         self.crop = CropControl(player, self.presenter, settings, notice, editor, self.centralWidget())
         self.thumbnails = Thumbnails(player, panels.transport.timeline)
         self.playback = PlaybackControl(self, player, marks, self.predictions, settings, actions, notice)
+        self.export = ExportControl(self, player, marks, self.presenter, settings, notice, self.edits.lying)
         self.notes = NotesControl(
-            self, player, marks, panels.notes, notice, lambda: self.view.toggle_panel("notes", True)
+            self,
+            player,
+            marks,
+            panels.notes,
+            notice,
+            self.export,
+            lambda: self.view.toggle_panel("notes", True),
         )
         self.source = SourceControl(
             self,
@@ -275,7 +282,6 @@ class MainWindow(QMainWindow):
             notice,
             self.run.owns,
         )
-        self.export = ExportControl(self, player, marks, self.presenter, settings, notice, self.edits.lying)
         self.findings = FindingsControl(
             self,
             player,

@@ -89,6 +89,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
       tip="Save what is open to a file"),
     A("read-notes", "File", "Rea&d notes from a table…", (), "notes.ask_read"),
     A("write-notes", "File", "Save notes as a ta&ble…", (), "notes.ask_save"),
+    A("report-notes", "File", "Report of the notes (HTM&L)…", (), "notes.ask_report",
+      tip="The notes with their pictures as a page"),
     A("export", "File", "&Export…", ("Ctrl+E",), "export.ask", tip="Export a clip, or numbers",
       icon="export"),
     A("close-drive", "File", "&Close drive", ("Ctrl+W",), "source.close_drive"),

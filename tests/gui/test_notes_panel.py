@@ -16,6 +16,8 @@ from PySide6.QtWidgets import QFileDialog, QLineEdit
 
 from vbp.app.state.settings import Settings
 from vbp.edits.edit import Adjust, Box, Edits, Erase
+from vbp.export.job import Job, Part
+from vbp.export.registry import export
 from vbp.overlay import Overlay
 from vbp.session.document import Document, ShownMethod, load, save
 from vbp.session.fingerprint import Fingerprint, fingerprint
@@ -246,6 +248,28 @@ def test_a_session_found_elsewhere_takes_notes_and_what_nobody_knows_changes_not
     window.source.open_drive(write_drive(tmp_path / "another", frames=3))
     wait_shown(qtbot, window, 0, masked=True)
     assert not window.player.shown_frame.record.edits  # they end with their drive
+
+
+def test_a_report_of_the_notes_is_an_export_as_the_window_shows_masks(
+    qtbot, open_window, tmp_path, monkeypatch
+):
+    window = open_window(network="NetHVF")
+    jobs: list[Job] = []
+    monkeypatch.setattr(window.export.queue, "add", jobs.append)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "report"), ""))
+    window.actions_by_id["report-notes"].trigger()
+    assert "no notes yet" in window.notice.message() and not jobs
+    window.marks.add([window.marks.note_at(3, 5), Note(7, 7, name="a bend", tag="odd", text="why")])
+    window.marks.add([Note(999, 999, 0, 0, name="before the first frame")])
+    window.view.set_overlay(Overlay(style="heat"))
+    window.actions_by_id["report-notes"].trigger()
+    (job,) = jobs
+    assert job.parts == (Part(3, 5, ("Bookmark",)), Part(7, 7, ("a bend [odd]", "why")))
+    assert job.settings.overlay.style == "heat" and job.model == "NetHVF"
+    assert job.remarks == ("1 note outside of this recording.",)
+    assert export(Job.from_json(job.to_json())) == tmp_path / "report.html"
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert text.count("data:image/jpeg;base64,") == 3 and "a bend [odd]" in text
 
 
 def test_a_table_of_notes_goes_out_and_in(qtbot, open_window, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,11 @@ from hypothesis import strategies as st
 from picturemaker import picture
 from vbp.cli.main import main
 from vbp.drives import open_drive
+from vbp.drives.base import OpenOptions
+from vbp.edits.edit import Adjust, Edits
 from vbp.errors import VbpError
+from vbp.export.job import Job, Part, Settings
+from vbp.export.registry import CancelledError, export
 from vbp.session.document import Document, save
 from vbp.session.fingerprint import fingerprint
 from vbp.session.note import Note, one_line
@@ -93,6 +98,36 @@ def test_a_report_and_a_table_of_a_session(session: Path, tmp_path: Path, capsys
     capsys.readouterr()
     assert main(["notes", str(session)]) == 0
     assert "is not the one that the session was written with" in capsys.readouterr().out
+
+
+def test_a_page_says_edits_and_gaps_and_one_that_is_cancelled_leaves_nothing(
+    session: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "drive" / "1.png").write_bytes(b"no picture")
+    edits = Edits((Adjust("brightness", 40.0),))
+    job = Job(
+        tmp_path / "drive",
+        OpenOptions(),
+        "NetHVF",
+        "cpu",
+        tmp_path / "notes.html",
+        0,
+        2,
+        settings=Settings(format="notes"),
+        edits=edits.to_text(),
+        parts=(Part(0, 0, ("a",)), Part(1, 1, ("b",))),
+        remarks=("<said> first",),
+    )
+    told: list[tuple[int, int]] = []
+    with pytest.raises(CancelledError):
+        export(job, lambda *step: bool(told.append(step)))
+    assert told == [(1, 2)] and not job.output.exists()
+    export(job)
+    text = job.output.read_text(encoding="utf-8")
+    assert "&lt;said&gt; first" in text and "edited: brightness 40" in text
+    assert text.count("data:image/jpeg;base64,") == 1 and "<p>frame 1, " in text
+    with pytest.raises(VbpError, match="no notes"):
+        export(replace(job, parts=()))
 
 
 def test_what_a_session_lacks_is_one_sentence(session: Path, tmp_path: Path, capsys) -> None:

@@ -36,7 +36,7 @@ from vbp.results import VBP
 
 REPORT_EVERY_S = 0.2
 BACKGROUND_NICENESS = 15
-LONGEST_JOB = 2**20  # bytes
+LONGEST_JOB = 2**24  # bytes; as much as a session with its notes may have
 LOGGER = logging.getLogger("vbp")
 
 

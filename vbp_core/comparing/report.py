@@ -17,10 +17,11 @@ from vbp.comparing.summary import Comparison, row_of, sentences
 from vbp.drives.base import Drive
 from vbp.evidence.outcome import Plot, Series, Table
 from vbp.evidence.plots import svg
-from vbp.evidence.report import bullets, definitions, gallery, jpeg, page, table_html
+from vbp.evidence.report import table_html
 from vbp.findings.finding import Finding
 from vbp.frames import read_frame, run_frame
 from vbp.frames.strengths import usual_of, weights
+from vbp.html_page import bullets, definitions, gallery, jpeg, page
 from vbp.overlay import PAPER, lay
 from vbp.readable import UNKNOWN, clock, count, how_long, printable, signed
 

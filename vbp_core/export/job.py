@@ -77,11 +77,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Job:
-    """One export: frames first..last (inclusive) of a drive; of a reel, `parts` instead, one after the other.
+    """One export: frames first..last (inclusive) of a drive; of a reel or a page of notes, `parts` instead.
 
     model: a network's name or its file. force: replace a file that vbp did not write.
     crop: what the network sees of a frame, in pixels; None: by the network's own rule.
     edits: made in every picture before the network sees it, as `Edits.to_text` gives them; "": none.
+    remarks: sentences at the head of a page.
     """
 
     drive_path: Path
@@ -96,6 +97,7 @@ class Job:
     crop: Rect | None = None
     edits: str = ""
     parts: tuple[Part, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """One line of JSON in ASCII, which `from_json` reads."""

@@ -24,8 +24,10 @@ WRITERS: dict[str, str] = {
     ".parquet": "vbp.export.numbers",
     ".mcap": "vbp.export.mcap_file",
     "pictures": "vbp.export.pictures",  # a folder of PNG files
+    "notes": "vbp.export.notes",  # a page (HTML) of parts with what was noted on them
 }
 CLIPS = (".mp4", ".mov", ".mkv", ".gif")
+OF_PARTS = (*CLIPS, "notes")
 
 
 class CancelledError(VbpError):
@@ -38,11 +40,10 @@ def format_of(job: Job) -> str:
     for name in (asked, f".{asked}") if asked else (job.output.suffix.lower(),):
         if name in WRITERS:
             return name
-    accepted = ", ".join(WRITERS)
     if asked:
-        raise VbpError(f"there is no format {asked!r}; accepted: {accepted}")
+        raise VbpError(f"there is no format {asked!r}; accepted: {', '.join(WRITERS)}")
     raise VbpError(
-        f"{job.output} does not say what to write; end it in one of {accepted.replace(', pictures', '')}, "
+        f"{job.output} does not say what to write; end it in one of {', '.join(n for n in WRITERS if n.startswith('.'))}, "
         "or say --format pictures for a folder of PNG files"
     )
 
@@ -50,7 +51,7 @@ def format_of(job: Job) -> str:
 def export(job: Job, progress: Progress = lambda done, total: True) -> Path:
     """Write what `job` asks for. Raises VbpError; CancelledError when `progress` returned False."""
     kind = format_of(job)
-    if job.parts and kind not in CLIPS:
+    if job.parts and kind not in OF_PARTS:
         raise VbpError(
             f"{job.output} cannot be a reel, which is one clip; end it in one of {', '.join(CLIPS)}"
         )

@@ -39,6 +39,12 @@ class Note:
         return " ".join(filter(None, (self.name or self.text[:60], tag))) or "bookmark"
 
 
+def title_of(note: Note) -> tuple[str, ...]:
+    """What it is called, and what it says, for a page or a clip."""
+    tag = f"[{note.tag}]" if note.tag else ""
+    return (" ".join(filter(None, (note.name or "Bookmark", tag))), *([note.text] if note.text else []))
+
+
 def one_line(text: str) -> str:
     """What a note's name, tag or text is kept as: one line of letters, not endless."""
     return printable(" ".join(text.split()))[:LONGEST]
