@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from vbp.app.control.export import ExportControl
+from vbp.app.control.export_line import span
 from vbp.app.control.predictions import Predictions
 from vbp.app.control.thumbnails import Thumbnails
 from vbp.app.jobs.findings import FindRequest, Looked, find_moments
@@ -67,7 +69,7 @@ class FindingsControl(QObject):
         self._window, self._settings, self._notice, self._exports = window, settings, notice, exports
         self._player, self._predictions, self._marks = player, predictions, marks
         self._panel, self._timeline, self._plot = panel, timeline, plot
-        self._looking = False  # through the whole drive
+        self._looking, self._began = False, 0.0  # through the whole drive, and since when
         self._at: Finding | None = None
         self.worker: Worker[FindRequest] = Worker("findings", find_moments, "The search stopped", self)
         self.worker.told.connect(self._hear)
@@ -146,7 +148,7 @@ class FindingsControl(QObject):
         if self._looking:
             return
         if masks:
-            self._looking = True
+            self._looking, self._began = True, time.monotonic()
             self._panel.set_working(0.0)
         crop = player.crop.at(drive.info.height, drive.info.width) if player.crop is not None else None
         self.worker.ask(
@@ -167,7 +169,9 @@ class FindingsControl(QObject):
         match message:
             case Looked():
                 self._predictions.changed.emit(message.first, message.last)
-                self._panel.set_working(message.last / max(1, message.total))
+                share = message.last / max(1, message.total)
+                seconds = (time.monotonic() - self._began) * (1 - share) / share
+                self._panel.set_working(share, f"{span(seconds)} left")
             case Findings():
                 drive = self._player.drive
                 start = int(drive.timestamps_ns[0]) if drive is not None and len(drive) else 0
@@ -234,9 +238,9 @@ class FindingsControl(QObject):
             self.make_reel(path)
 
     def make_reel(self, path: Path) -> None:
-        """Of the findings in the table, in its order; among the exports."""
+        """Of the findings that are chosen, or all in the table, in its order; among the exports."""
         drive, table = self._player.drive, self._predictions.table
-        if drive is not None and table is not None and (found := self._panel.rows):
+        if drive is not None and table is not None and (found := self._panel.for_reel):
             parts = [Part(*part) for part in reel_parts(found, drive.timestamps_ns, table.of_classes)]
             self._exports.add_parts(path, parts)
 

@@ -122,7 +122,8 @@ class SecondControl(QObject):
     def _fill(self) -> None:
         self.menu.clear()
         first = NetworkSource.parse(self._player.network_name).title if self._player.network_name else ""
-        self.menu.addSection(f"Compare {first} with" if first else "Compare with")
+        self.menu.addAction(f"Compare {first} with" if first else "Compare with").setEnabled(False)
+        self.menu.addSeparator()
         files = [p for p in self._settings.recent("networks") if Path(NetworkSource.parse(p).model).is_file()]
         for name in (*self._networks, *files):
             action = self.menu.addAction(NetworkSource.parse(name).title)

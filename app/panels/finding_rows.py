@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QIcon, QPaintEvent, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -45,7 +45,7 @@ class FindingRows(QTableWidget):
         self.setHorizontalHeaderLabels(COLUMNS)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setShowGrid(False)
         self.setFrameShape(QTableWidget.Shape.NoFrame)
@@ -59,8 +59,8 @@ class FindingRows(QTableWidget):
         self.sortByColumn(WEIGHT, Qt.SortOrder.DescendingOrder)
 
     def fill(self, found: Sequence[Finding], start_ns: int, verdicts: Mapping[str, str]) -> None:
-        """start_ns: the time stamp of the recording's first frame. verdicts: by `Finding.key`. The chosen one stays so."""
-        chosen = self.chosen
+        """start_ns: the time stamp of the recording's first frame. verdicts: by `Finding.key`. Chosen ones stay so."""
+        chosen = {f.key for f in self.chosen_rows}
         self.setRowCount(0)  # first: Qt asks for the pictures of the rows meanwhile
         self._found, self._start_ns, self._verdicts = list(found), start_ns, verdicts
         self._seen = ()
@@ -79,8 +79,17 @@ class FindingRows(QTableWidget):
                     cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.setItem(row, column, cell)
         self.setSortingEnabled(True)
-        if chosen is not None:
-            self.select(chosen)
+        self._select_again(chosen)
+
+    def _select_again(self, keys: set[str]) -> None:
+        found = ((row, self.of_row(row)) for row in range(self.rowCount()))
+        rows = [row for row, f in found if f is not None and f.key in keys]
+        self.clearSelection()
+        if rows:
+            self.selectRow(rows[0])
+        also = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+        for row in rows[1:]:
+            self.selectionModel().select(self.model().index(row, 0), also)
 
     def show_picture(self, frame: int) -> None:
         """The picture of a frame was made."""
@@ -95,6 +104,12 @@ class FindingRows(QTableWidget):
     @property
     def chosen(self) -> Finding | None:
         return self.of_row(self.currentRow())
+
+    @property
+    def chosen_rows(self) -> list[Finding]:
+        """Those that are selected, in the table's order."""
+        rows = sorted({index.row() for index in self.selectedIndexes()})
+        return [finding for row in rows if (finding := self.of_row(row)) is not None]
 
     def select(self, finding: Finding) -> None:
         """Choose its row, without a word."""

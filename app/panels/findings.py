@@ -58,7 +58,9 @@ class FindingsPanel(QWidget):
         self.ignored.setCheckable(True)
         self.table_action = self.menu.addAction("Save as a table…")
         self.reel_action = self.menu.addAction("Make a reel…")
-        self.reel_action.setToolTip("One clip of the findings in the table, a title before each")
+        self.reel_action.setToolTip(
+            "One clip of the chosen findings, or of all in the table, a title before each"
+        )
         self.more = QPushButton("⋯")
         self.more.setToolTip("Verdicts, ignored findings, a table, a reel")
         self.more.setAccessibleName("More")
@@ -162,11 +164,13 @@ class FindingsPanel(QWidget):
         self._verdicts = verdicts
         self._fill()
 
-    def set_working(self, share: float | None) -> None:
-        """How much of the drive was looked through, 0 to 1; None while nothing is done."""
+    def set_working(self, share: float | None, left: str = "") -> None:
+        """How much of the drive was looked through, 0 to 1; None while nothing is done. left: how long it takes, in words."""
         self._working = share is not None
         self.button.setText("Cancel" if self._working else "Look through")
-        self._status.set_text(f"{100 * share:.0f} %" if share is not None else self._count())
+        self._status.set_text(
+            f"{100 * share:.0f} %{left and ', '}{left}" if share is not None else self._count()
+        )
 
     def set_figures(
         self,
@@ -206,6 +210,12 @@ class FindingsPanel(QWidget):
         return [finding for finding in rows if finding is not None]
 
     @property
+    def for_reel(self) -> list[Finding]:
+        """Several that are selected, or else all in the table, in its order."""
+        chosen = self.table.chosen_rows
+        return chosen if len(chosen) > 1 else self.rows
+
+    @property
     def shown(self) -> list[Finding]:
         """Those in the table, in the order of time."""
         return sorted(self._shown, key=lambda f: f.start)
@@ -241,13 +251,16 @@ class FindingsPanel(QWidget):
 
     def _ask_menu(self, at: QPoint) -> None:
         for action in self._judging:
-            action.setEnabled(self.table.chosen is not None)
+            action.setEnabled(bool(self.table.chosen_rows))
+        count = len(self.for_reel)
+        whose = f"the {count} chosen" if 1 < count == len(self.table.chosen_rows) else f"all {count}"
+        self.reel_action.setText(f"Make a reel of {whose}…" if count > 1 else "Make a reel…")
         for action in (self.table_action, self.reel_action):
             action.setEnabled(bool(self._shown))
         self.menu.popup(at)
 
     def _judge(self, word: str) -> None:
-        if (finding := self.table.chosen) is not None:
+        for finding in self.table.chosen_rows:
             self.verdict_given.emit(finding, word)
 
     def _choose(self, row: int, _: int = 0) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from drivemaker import WAIT, finding_at, wait_shown, write_drive
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 
 from faultmaker import FAULTS, are_those_planted, follower, with_faults
 from vbp.app.panels.finding_rows import VERDICT
@@ -189,3 +189,35 @@ def test_verdicts_a_table_and_a_reel(qtbot, found, tmp_path, monkeypatch):
         f"{k} of {count}" for k in range(1, count + 1)
     ]
     assert all(p.first == 0 for p in job.parts)  # the drive begins less than 2 s before any
+
+
+def test_what_is_chosen_is_judged_and_makes_the_reel(qtbot):
+    times = (np.arange(800) * 5e7).astype(np.int64)
+    driven, predicted = np.zeros(800), np.sin(np.arange(800) / 3)
+    for at, error in ((100, 30), (300, 40), (500, 50)):
+        predicted[at : at + 10] += error
+    none = np.full(800, np.nan)
+    seen = Observed(np.arange(800), times, driven, predicted, none, none, none, none, np.zeros(800, bool))
+    panel = FindingsPanel()
+    qtbot.addWidget(panel)
+    panel.set_findings(find(seen).found, 0)
+    worst, second, last = panel.rows
+    assert panel.for_reel == [worst, second, last]
+    judged = []
+    panel.verdict_given.connect(lambda finding, word: judged.append((finding, word)))
+    panel.table.selectRow(0)
+    assert panel.for_reel == [worst, second, last]  # one is chosen by looking at it
+    cell = panel.table.visualItemRect(panel.table.item(1, 0)).center()
+    qtbot.mouseClick(
+        panel.table.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier, cell
+    )
+    panel._ask_menu(QPoint(0, 0))
+    panel.menu.close()
+    assert panel.for_reel == [worst, second] and panel.reel_action.text() == "Make a reel of the 2 chosen…"
+    panel._judge("real")
+    assert judged == [(worst, "real"), (second, "real")]
+    panel.table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+    panel.set_verdicts({second.key: "real"})
+    assert panel.for_reel == sorted([worst, second], key=lambda f: f.start)
+    panel.set_working(0.25, "1:30 left")
+    assert panel._status.text() == "25 %, 1:30 left"
