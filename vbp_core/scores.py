@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp.readable import signed
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -54,7 +56,8 @@ def score_words(scores: Scores) -> str:
         f"correlation {scores.corr:.3f}" if math.isfinite(scores.corr) else "no correlation (nothing varies)"
     )
     return (
-        f"RMSE {scores.rmse_rad:.4f} rad, mean error {scores.bias_deg:+.2f}°, mean |error| {scores.mae_deg:.2f}°, "
+        f"RMSE {math.degrees(scores.rmse_rad):.2f}° ({scores.rmse_rad:.4f} rad), "
+        f"mean error {signed(scores.bias_deg, 2)}°, mean |error| {scores.mae_deg:.2f}°, "
         f"half under {scores.median_deg:.2f}°, 95 % under {scores.p95_deg:.2f}°, largest {scores.largest_deg:.2f}°, "
         f"{known} over {scores.frames} labelled frames"
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from vbp.app.control.export import ExportControl
@@ -51,6 +51,8 @@ COLOURS = {
 
 
 class FindingsControl(QObject):
+    note_wanted = Signal(int, int, str)  # on frames first to last, with a name
+
     def __init__(
         self,
         window: QWidget,
@@ -80,6 +82,7 @@ class FindingsControl(QObject):
         panel.part_wanted.connect(lambda f: marks.set_part(f.start, f.end))
         panel.filtered.connect(self._mark)
         panel.verdict_given.connect(self._judge)
+        panel.note_wanted.connect(self._note)
         panel.table_wanted.connect(self._ask_table)
         panel.reel_wanted.connect(self._ask_reel)
         panel.cell_wanted.connect(self._go_taken)
@@ -209,6 +212,9 @@ class FindingsControl(QObject):
             verdicts[finding.key] = word
         self._settings.change_document(str(path.resolve()), verdicts=verdicts)
         self._panel.set_verdicts(verdicts)
+
+    def _note(self, f: Finding) -> None:
+        self.note_wanted.emit(f.start, f.end, f"{KINDS[f.kind].title} {peak_words(f)}")
 
     def _verdicts(self) -> Mapping[str, str]:
         path = self._player.path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject
@@ -16,7 +17,7 @@ from vbp.app.widgets.notice import Notice
 from vbp.errors import VbpError
 from vbp.export.job import Part
 from vbp.readable import count
-from vbp.session.note import Note, title_of
+from vbp.session.note import Note, one_line, title_of
 from vbp.session.table import read_notes, write_notes
 
 FILTER, PAGES = "Tables (*.csv)", "Pages (*.html)"
@@ -67,6 +68,11 @@ class NotesControl(QObject):
             self._notice.show_message("A note on a range goes from A to B: set them with [ and ] first")
             return
         self._write(marks.note_at(marks.a, marks.b))
+
+    def write_on(self, first: int, last: int, name: str) -> None:
+        """A note on these frames, with a name to begin with; or what is noted on them already."""
+        here = [note for note in self._marks.notes if (note.frame, note.end) == (first, last)]
+        self._write(here[0] if here else replace(self._marks.note_at(first, last), name=one_line(name)))
 
     def _write(self, note: Note) -> None:
         self._player.pause()

@@ -38,6 +38,7 @@ class FindingsPanel(QWidget):
     chosen = Signal(object)  # a Finding: its peak is to be shown
     part_wanted = Signal(object)  # a Finding: A and B are to be set to it
     verdict_given = Signal(object, str)  # a Finding; "" takes it back
+    note_wanted = Signal(object)  # a Finding
     table_wanted = Signal()  # as a CSV
     reel_wanted = Signal()
     cell_wanted = Signal(int, int)  # a frame of this true class that is taken for that one is to be shown
@@ -62,7 +63,7 @@ class FindingsPanel(QWidget):
             "One clip of the chosen findings, or of all in the table, a title before each"
         )
         self.more = QPushButton("⋯")
-        self.more.setToolTip("Verdicts, ignored findings, a table, a reel")
+        self.more.setToolTip("Verdicts, a note, ignored findings, a table, a reel")
         self.more.setAccessibleName("More")
         self.part = QPushButton("Set A–B")
         self.part.setToolTip("The part to repeat is the chosen finding")
@@ -124,7 +125,10 @@ class FindingsPanel(QWidget):
             self.menu.addAction(text, lambda word=word: self._judge(word))
             for word, text in (*((w, w.capitalize()) for w in VERDICTS), ("", "No verdict"))
         ]
+        self.note_action = self.menu.addAction("Write a note on it")
+        self.note_action.triggered.connect(lambda _: self.note_wanted.emit(self.table.chosen_rows[0]))
         self.menu.insertSeparator(self._judging[0])
+        self.menu.insertSeparator(self.note_action)
         self.more.clicked.connect(
             lambda: self._ask_menu(self.more.mapToGlobal(self.more.rect().bottomLeft()))
         )
@@ -252,6 +256,7 @@ class FindingsPanel(QWidget):
     def _ask_menu(self, at: QPoint) -> None:
         for action in self._judging:
             action.setEnabled(bool(self.table.chosen_rows))
+        self.note_action.setEnabled(len(self.table.chosen_rows) == 1)
         count = len(self.for_reel)
         whose = f"the {count} chosen" if 1 < count == len(self.table.chosen_rows) else f"all {count}"
         self.reel_action.setText(f"Make a reel of {whose}…" if count > 1 else "Make a reel…")

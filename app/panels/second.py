@@ -306,7 +306,9 @@ def _says(result: NetworkResult) -> str:
 def _words(two: Two) -> str:
     first, second = two.record.result, two.second
     assert first is not None
-    parts = [f"{letter} {said}" for letter, r in (("A", first), ("B", second)) if (said := _says(r))]
+    driven = math.degrees(two.record.driven_rad)
+    parts = [f"driven {signed(driven)}°"] * (first.classes is None and math.isfinite(driven))
+    parts += [f"{letter} {said}" for letter, r in (("A", first), ("B", second)) if (said := _says(r))]
     if first.classes is not None and second.classes is not None:
         same = first.classes.number == second.classes.number
         parts.append("the same class" if same else "not the same class")

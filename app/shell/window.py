@@ -314,6 +314,7 @@ class MainWindow(QMainWindow):
         self.source.closed.connect(self.evidence.forget)
         self.source.closed.connect(self.findings.forget)
         self.source.closed.connect(self.edits.forget)
+        self.findings.note_wanted.connect(self.notes.write_on)
         self.run.network_wanted.connect(self.network.use_checkpoint)
         self.run.drive_wanted.connect(self.source.open_if_none)
         self.view.docks_placed.connect(self.run.raise_panel)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from drivemaker import WAIT, finding_at, wait_shown, write_drive
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QAbstractItemView
 
 from faultmaker import FAULTS, are_those_planted, follower, with_faults
 from vbp.app.panels.finding_rows import VERDICT
@@ -165,6 +166,11 @@ def test_verdicts_a_table_and_a_reel(qtbot, found, tmp_path, monkeypatch):
     assert [f.kind for f in panel.rows] == ["label"]
     panel.search.setText("")
     panel.table.select(label)
+    panel.note_action.trigger()
+    panel.note_action.trigger()  # the note that is there
+    (note,) = window.marks.notes
+    assert (note.frame, note.end) == (label.start, label.end) and note.name.startswith("Label steps +")
+    assert window.panels.notes.table.state() == QAbstractItemView.State.EditingState
     panel._judge("known")
     assert panel.table.item(panel.table.currentRow(), VERDICT).text() == "known"
     assert panel.rows[panel.table.currentRow()] is label
