@@ -29,7 +29,7 @@ EMPTY = (
     "The moments of this drive that are worth looking at appear here: large errors, steps, weak masks, wrong labels. "
     "Predict the whole drive (P), or look through it with its masks."
 )
-ALL = "All kinds"
+ALL, KINDS_TIP = "All kinds", "Only the findings of one kind"
 
 
 class FindingsPanel(QWidget):
@@ -49,7 +49,6 @@ class FindingsPanel(QWidget):
         self.header = QWidget()  # for the panel's title line
         self._status = Caption(Qt.AlignmentFlag.AlignLeft)
         self.kinds = ComboBox()
-        self.kinds.setToolTip("Only the findings of one kind")
         self.search = QLineEdit()
         self.search.setPlaceholderText("Filter")
         self.search.setToolTip("Only the findings in whose row this stands")
@@ -116,7 +115,7 @@ class FindingsPanel(QWidget):
         self._all: list[Finding] = []
         self._shown: list[Finding] = []
         self._verdicts: Mapping[str, str] = {}
-        self._working = False
+        self._working = self._partly = False  # partly: not all kinds were looked for
         self.search.textChanged.connect(lambda _: self._fill())
         self.ignored.toggled.connect(lambda _: self._fill())
         self.table_action.triggered.connect(lambda _: self.table_wanted.emit())
@@ -128,7 +127,8 @@ class FindingsPanel(QWidget):
         self.note_action = self.menu.addAction("Write a note on it")
         self.note_action.triggered.connect(lambda _: self.note_wanted.emit(self.table.chosen_rows[0]))
         self.menu.insertSeparator(self._judging[0])
-        self.menu.insertSeparator(self.note_action)
+        self.menu.insertAction(self.ignored, self.note_action)
+        self.menu.insertSeparator(self.ignored)
         self.more.clicked.connect(
             lambda: self._ask_menu(self.more.mapToGlobal(self.more.rect().bottomLeft()))
         )
@@ -159,7 +159,9 @@ class FindingsPanel(QWidget):
             self.kinds.addItem(KINDS[name].title, name)
         self.kinds.setCurrentIndex(max(0, self.kinds.findData(kept)))
         self._empty.setText("Nothing was found" + (f"; {left_out}" if left_out else ""))
-        self.table.setToolTip(left_out)
+        self._partly = bool(left_out)
+        for widget in (self.table, self.kinds):
+            widget.setToolTip("\n".join(filter(None, (KINDS_TIP * (widget is self.kinds), left_out))))
         self._fill()
         self.set_working(None)
 
@@ -226,7 +228,8 @@ class FindingsPanel(QWidget):
 
     def _count(self) -> str:
         total, shown = len(self._all), len(self._shown)
-        return "" if not total else f"{total} found" if shown == total else f"{shown} of {total}"
+        known = f"{total} found" if shown == total else f"{shown} of {total}"
+        return f"{known}{', not all kinds' * self._partly}" if total else ""
 
     def _fill(self) -> None:
         name, text = self.kinds.currentData() or "", self.search.text().strip().casefold()

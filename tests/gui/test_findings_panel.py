@@ -135,7 +135,7 @@ def test_sorting_filtering_and_words(qtbot):
     panel = FindingsPanel()
     qtbot.addWidget(panel)
     panel.set_findings(find(seen).found, 0, "not looked for: Weak mask, as there are no masks")
-    assert panel.table.rowCount() == 2 and panel._status.text() == "2 found"
+    assert panel.table.rowCount() == 2 and panel._status.text() == "2 found, not all kinds"
 
     def column(k: int) -> list[str]:
         return [panel.table.item(row, k).text() for row in range(panel.table.rowCount())]
@@ -150,7 +150,7 @@ def test_sorting_filtering_and_words(qtbot):
     assert [f.peak for f in chosen] == [300]
     panel.kinds.setCurrentIndex(panel.kinds.findData("label"))
     panel.kinds.activated.emit(panel.kinds.currentIndex())
-    assert column(0) == ["Label steps"] and panel._status.text() == "1 of 2"
+    assert column(0) == ["Label steps"] and panel._status.text() == "1 of 2, not all kinds"
     panel.set_findings([], 0, "not looked for: Weak mask, as there are no masks")
     assert (
         panel._empty.text() == "Nothing was found; not looked for: Weak mask, as there are no masks"
