@@ -35,6 +35,7 @@ from vbp.findings.table import peak_words, write_csv
 from vbp.frames.table import next_of
 from vbp.scores import score, score_words
 
+SETTLE_S = 8.0  # after which it can be said how long it takes
 BEFORE_NS = 2 * 10**9  # playing begins so far before the peak, to see how it comes to it
 LIKELY = (1, 2, -1)  # findings from the one on the screen: those that may be wanted next
 # In the colour of the curve that they are of.
@@ -173,8 +174,9 @@ class FindingsControl(QObject):
             case Looked():
                 self._predictions.changed.emit(message.first, message.last)
                 share = message.last / max(1, message.total)
-                seconds = (time.monotonic() - self._began) * (1 - share) / share
-                self._panel.set_working(share, f"{span(seconds)} left")
+                took = time.monotonic() - self._began
+                known = took > SETTLE_S and share > 0  # the first frames wait for torch
+                self._panel.set_working(share, f"{span(took * (1 - share) / share)} left" if known else "")
             case Findings():
                 drive = self._player.drive
                 start = int(drive.timestamps_ns[0]) if drive is not None and len(drive) else 0

@@ -123,11 +123,12 @@ class SessionControl:
         player = self._player
         if player.drive is None or player.path is None:
             return
-        start = str(Path(self._settings.last_folder("sessions")) / f"{player.path.stem}{SUFFIX}")
-        name, _ = QFileDialog.getSaveFileName(self._window, "Save the session", start, FILTER)
-        if name:
-            path = Path(name)
-            self.save(path if path.suffix else path.with_name(path.name + SUFFIX))
+        start = Path(self._settings.last_folder("sessions")) / f"{player.path.stem}{SUFFIX}"
+        if self._file is not None:
+            start = self._file[0]
+        name, _ = QFileDialog.getSaveFileName(self._window, "Save the session", str(start), FILTER)
+        if name:  # without its ending it would not be opened again
+            self.save(Path(name if name.endswith(SUFFIX) else name.removesuffix(FIRST_SUFFIX) + SUFFIX))
 
     def save(self, path: Path) -> None:
         try:

@@ -269,7 +269,7 @@ def test_a_report_of_the_notes_is_an_export_as_the_window_shows_masks(
     assert job.remarks == ("1 note outside of this recording.",)
     assert export(Job.from_json(job.to_json())) == tmp_path / "report.html"
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert text.count("data:image/jpeg;base64,") == 3 and "a bend [odd]" in text
+    assert text.count("data:image/jpeg;base64,") == 4 and "a bend [odd]" in text
 
 
 def test_a_table_of_notes_goes_out_and_in(qtbot, open_window, tmp_path, monkeypatch):

@@ -104,9 +104,9 @@ def test_a_session_is_saved_and_opened_by_another_window(qtbot, open_window, mak
     window = open_window(network="NetHVF", frame=9)
     window.marks.set_part(5, None)
     window.docks["angle"].hide()
-    answer(tmp_path / "mine")
+    answer(tmp_path / "mine.2")
     window.actions_by_id["save-session"].trigger()
-    path = tmp_path / "mine.vbp.json"
+    path = tmp_path / "mine.2.vbp.json"
     assert str(path) in window.notice.message()
     document = load(path)
     assert (document.drive, document.frame, document.a) == (str(window.player.path), 9, 5)

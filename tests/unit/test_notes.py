@@ -90,7 +90,7 @@ def test_a_report_and_a_table_of_a_session(session: Path, tmp_path: Path, capsys
     assert main(["notes", str(session), "-o", str(page), "--csv", str(table), "--device", "cpu"]) == 0
     text = page.read_text(encoding="utf-8")
     assert "<script" not in text and "&lt;script&gt;" in text and "why &amp; how" in text
-    assert text.count("data:image/jpeg;base64,") == 3  # two of the range, one of the bookmark
+    assert text.count("data:image/jpeg;base64,") == 4  # three of the range, one of the bookmark
     assert "1 note outside of this recording" in text and "NetHVF" in text
     assert [note.name for note in read_notes(table)] == ["<script>alert(1)</script>", "", "gone"]
     assert main(["notes", str(session), "-o", str(page), "--device", "cpu"]) == 0  # its own may be replaced

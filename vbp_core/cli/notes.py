@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from vbp.cli.export import Reporter
 from vbp.cli.main import print_json
 from vbp.drives import Drive, open_drive

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from vbp.evidence.subject import Subject
 
 
-
 @dataclass
 class Part:
     """One network's outcomes, by experiment. pictures: (title, JPEG) of one frame with each method's map."""

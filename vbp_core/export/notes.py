@@ -1,4 +1,5 @@
-"""Notes as one page (HTML): each with the pictures where it begins and ends, under their masks, and the angles there."""
+"""Notes as one page (HTML): each with the pictures where it begins, in its middle and where it ends, under their masks, and
+the angles there."""
 
 from __future__ import annotations
 
@@ -49,9 +50,13 @@ class _Picture:
     said: str
 
 
+def _shown(part: Part) -> list[int]:
+    return list(dict.fromkeys((part.first, (part.first + part.last) // 2, part.last)))
+
+
 def _pictures(source: Source, progress: Progress) -> dict[int, _Picture]:
     """By the frame. Raises CancelledError."""
-    indices = np.unique([frame for part in source.job.parts for frame in (part.first, part.last)])
+    indices = np.unique([frame for part in source.job.parts for frame in _shown(part)])
     made: dict[int, _Picture] = {}
     with closing(source.frames(indices, (MapRequest(),), layers=False)) as frames:
         for frame in frames:
@@ -99,7 +104,7 @@ def _page(source: Source, pictures: dict[int, _Picture]) -> str:
 def _note(part: Part, ns: int, pictures: dict[int, _Picture]) -> str:
     """ns: nanoseconds from the drive's first frame."""
     name, *lines = part.title or ("",)
-    shown = [pictures[frame] for frame in dict.fromkeys((part.first, part.last))]
+    shown = [pictures[frame] for frame in _shown(part)]
     drawn = gallery([(p.said, p.data) for p in shown if p.data])
     without = [p.said for p in shown if not p.data]
     text = "".join(f"<p>{escape(line)}</p>" for line in (*lines, *without) if line)
