@@ -41,7 +41,7 @@ from vbp.results import (
     NetworkResult,
     Prepared,
 )
-from vbp.spec_target import spec_target
+from vbp.explain.spec_target import spec_target
 
 __all__ = ["Engine", "Prepared", "describe_device", "devices", "open_network", "pick_device"]
 

@@ -310,10 +310,8 @@ class MainWindow(QMainWindow):
         self.panels.info.reading.clicked.connect(self.actions_by_id["reading"].trigger)
         self.source.leaving.connect(self.predictions.leave)
         self.source.returning.connect(self.predictions.come_back)
-        self.source.closed.connect(self.run.clear_frame)
-        self.source.closed.connect(self.evidence.forget)
-        self.source.closed.connect(self.findings.forget)
-        self.source.closed.connect(self.edits.forget)
+        for forget in (self.run.clear_frame, self.evidence.forget, self.findings.forget, self.edits.forget):
+            self.source.closed.connect(forget)
         self.findings.note_wanted.connect(self.notes.write_on)
         self.run.network_wanted.connect(self.network.use_checkpoint)
         self.run.drive_wanted.connect(self.source.open_if_none)
@@ -382,19 +380,16 @@ class MainWindow(QMainWindow):
         self.settings.flush()
         self.hide()
         left = self.export.close()  # first: an export that runs is to end soon
-        owners = (
+        of_networks = (
             self.predictions,
             self.explanations,
-            self.evidence,
-            self.findings,
-            self.edits,
-            self.run,
-            self.spec,
             self.second,
             self.differences,
-            self.thumbnails,
+            self.run,
+            self.spec,
         )
-        workers = [self.predictions.sampler, *(owner.worker for owner in owners)]
+        of_frames = (self.evidence, self.findings, self.edits, self.thumbnails)
+        workers = [self.predictions.sampler, *(owner.worker for owner in (*of_networks, *of_frames))]
         for worker in workers:
             worker.stop()
         left += [name for worker in workers for name in worker.close()]
