@@ -21,6 +21,7 @@ from vbp.explain.dead import dead_layers
 from vbp.explain.exported import read_network
 from vbp.explain.forward import Forward
 from vbp.explain.registry import METHODS, explain, unavailable_reason
+from vbp.explain.spec_target import spec_target
 from vbp.explain.spread import half_share
 from vbp.explain.target import Target
 from vbp.explain.visualbackprop import levels
@@ -41,7 +42,6 @@ from vbp.results import (
     NetworkResult,
     Prepared,
 )
-from vbp.explain.spec_target import spec_target
 
 __all__ = ["Engine", "Prepared", "describe_device", "devices", "open_network", "pick_device"]
 
