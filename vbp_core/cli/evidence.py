@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 FRAMES = 20
+SLOW = [name for name, method in METHODS.items() if method.slow]
 OURS = b"<title>Evidence: "
 
 
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         choices=list(METHODS),
         metavar="NAME",
-        help=f"an attribution method; may be given several times: {', '.join(METHODS)} (default: all)",
+        help=f"an attribution method; may be given several times: {', '.join(METHODS)} (default: all but {', '.join(SLOW)}, which takes seconds a frame)",
     )
     parser.add_argument(
         "--experiments",
@@ -103,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
         raise VbpError(f"{args.output} is not a report's name; give a name that ends in .html")
     for path in (args.output, args.output.with_suffix(".json")):  # before minutes of work
         check_target(path, _is_ours, Path(args.source), args.force)
-    methods = list(dict.fromkeys(args.method or METHODS))
+    methods = list(dict.fromkeys(args.method or [m for m in METHODS if m not in SLOW]))
     networks = [open_network(name) for name in dict.fromkeys(args.model or ["NetSVF"])]
     with open_source(args) as drive:
         truth = _truth(args)

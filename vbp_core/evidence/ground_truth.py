@@ -34,7 +34,7 @@ def _masks(
     subject: Subject, truth: Truth, method: str, places: Sequence[int] | None = None
 ) -> Iterator[tuple[int, NDArray[np.floating], Rect]]:
     if places is None:
-        places = range(len(subject)) if method == EDGES else subject.of(method, len(subject))
+        places = range(len(subject))
     for n in places:
         number = subject.frames.numbers[n]
         if truth.has(number):
@@ -47,7 +47,7 @@ def _edges_beside(subject: Subject, truth: Truth, method: str) -> float:
 
     NaN where that is none, or those show no marking.
     """
-    places = [n for n in subject.of(method, len(subject)) if subject.map(method, n).any()]
+    places = [n for n in range(len(subject)) if subject.map(method, n).any()]
     lanes = _of(shares(truth, _masks(subject, truth, EDGES, places))[0], LANES)
     return lanes.times if lanes is not None else float("nan")
 
@@ -68,8 +68,7 @@ def run(subject: Subject, tick: Tick, truth: Truth) -> Outcome:
         title = METHODS[method].title if method in METHODS else method
         if lanes is None:
             continue
-        if method == EDGES or not METHODS[method].slow:
-            times[method] = lanes.times
+        times[method] = lanes.times
         rows.append(
             [title, frames, 100 * lanes.energy, lanes.times, 100 * lanes.strongest, 100 * lanes.pointed]
         )
@@ -134,7 +133,6 @@ def planted(with_cue: Subject, without_cue: Subject | None, truth: Truth, tick: 
         rows.append([title, frames, 100 * cue.energy, 100 * cue.strongest, 100 * cue.pointed])
         rows[-1] += [100 * base.strongest, 100 * base.pointed] if base else [float("nan")] * 2
         if method in METHODS:
-            title += f" ({frames} frames)" if frames < len(with_cue) and METHODS[method].slow else ""
             if cue.strongest < FINDS:
                 misses.append(title)
             elif base is not None and base.strongest >= FINDS:

@@ -58,8 +58,7 @@ def aopc(counts: list[int], changes: NDArray[np.float64], steps: int = STEPS) ->
 
 def cost(subject: Subject) -> float:
     one = len(COUNTS) + len(SHARES) + 1.0
-    orders = sum(2 * len(subject.of(m, FRAMES)) for m in subject.methods) + RANDOM * len(subject.some(FRAMES))
-    return one * orders
+    return one * (2 * len(subject.methods) + RANDOM) * len(subject.some(FRAMES))
 
 
 def run(subject: Subject, tick: Tick, replacement: str = "mean") -> Outcome:
@@ -95,11 +94,7 @@ def run(subject: Subject, tick: Tick, replacement: str = "mean") -> Outcome:
         randoms[n] = [curve(n, rng.permutation(regions)) for _ in range(RANDOM)]
     for method in subject.maps:
         curves[method] = {}
-        for n in subject.of(method, FRAMES):
-            if n not in fills:
-                fills[n] = _fill(subject.images[n : n + 1], replacement, subject.seed + n)
-                blank[n] = subject.respond(fills[n], n)
-                randoms[n] = [curve(n, rng.permutation(regions)) for _ in range(RANDOM)]
+        for n in subject.some(FRAMES):
             order = np.argsort(-region_values(subject.map(method, n)), kind="stable")
             curves[method][n] = {"most": curve(n, order), "least": curve(n, order[::-1])}
     return _outcome(subject, counts, curves, randoms, replacement)
@@ -192,7 +187,7 @@ def _outcome(
                 "insertion",
             ],
             rows,
-            f"{frames_known} frames (slow methods: fewer), regions of {SIDE}×{SIDE} replaced by {replacement}; low, high: "
+            f"{frames_known} frames, regions of {SIDE}×{SIDE} replaced by {replacement}; low, high: "
             "95 % bootstrap interval over frames of most − random, – of one frame. Deletion: higher is better. Insertion: lower is better.",
         )
     )

@@ -35,22 +35,16 @@ def pictures(subject: Subject, usual: Usual | None = None) -> list[tuple[str, by
     """The frame in the middle with the map of each method over it, as JPEG; faded where VisualBackProp's is weak by `usual`."""
     from vbp.preprocess import to_display_rgb
 
-    n = (
-        subject.some(1)[0]
-        if len(subject) == 1
-        else subject.of(next(iter(subject.maps)), len(subject))[len(subject) // 2]
-    )
+    n = len(subject) // 2
+    image = grey_to_rgb(to_display_rgb(subject.frames.inputs[n], subject.spec))
+    worth = subject.worth.get(n, (math.nan, math.nan))
     made = []
     for method in subject.maps:
-        at = n if n in subject.of(method, len(subject)) else subject.of(method, len(subject))[0]
-        image = grey_to_rgb(to_display_rgb(subject.frames.inputs[at], subject.spec))
-        title = METHODS[method].title + ("" if at == n else f" (frame {subject.frames.numbers[at]})")
-        worth = subject.worth.get(at, (math.nan, math.nan))
+        title = METHODS[method].title
         if method == VBP and usual is not None and (doubt := usual.short(*worth)):
             title += f": {doubt}"
         weighed = weights(worth[0], usual, PAPER)
-        made.append((title, jpeg(lay(image, subject.map(method, at), None, PAPER, *weighed))))
-    image = grey_to_rgb(to_display_rgb(subject.frames.inputs[n], subject.spec))
+        made.append((title, jpeg(lay(image, subject.map(method, n), None, PAPER, *weighed))))
     return [(f"frame {subject.frames.numbers[n]}", jpeg(image)), *made]
 
 

@@ -29,7 +29,6 @@ from vbp.overlay import Rect
 from vbp.preprocess import to_tensor
 from vbp.results import VBP
 
-SLOW_FRAMES = 2  # that a method of seconds a frame is computed on
 COSTS = {
     "visualbackprop": 0.1,
     "grad-cam": 0.1,
@@ -119,14 +118,8 @@ class Subject:
         """At most `count` of the frames, evenly spread: their places among the loaded ones."""
         return sorted(set(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int).tolist()))
 
-    def of(self, method: str, count: int) -> list[int]:
-        """The frames that `method` is run on, where a quick one is run on `count`."""
-        return self.some(SLOW_FRAMES if METHODS[method].slow else count)
-
     def prepare_cost(self) -> float:
-        return sum(cost(m) * (SLOW_FRAMES if METHODS[m].slow else len(self)) for m in self.methods) + len(
-            self
-        )
+        return (1.0 + sum(cost(m) for m in self.methods)) * len(self)
 
     def prepare(self, tick: Tick) -> None:
         """The maps of every method. A method that cannot explain the network is left out, and `refused` says why."""
@@ -138,7 +131,7 @@ class Subject:
                 self.dead.append(n)
             tick(1)
             for method in self.methods:
-                if method in self.refused or n not in self.of(method, len(self)):
+                if method in self.refused:
                     continue
                 strength = Strength()
                 try:
@@ -158,8 +151,8 @@ class Subject:
         return self.run(self.images[n : n + 1])
 
     def map(self, method: str, n: int) -> Maps:
-        """The map of frame `n`, one of `of(method, ...)`."""
-        made: Maps = self.maps[method][self.of(method, len(self)).index(n)]
+        """The map of frame `n` of the loaded ones."""
+        made: Maps = self.maps[method][n]
         return made
 
     def explain(
