@@ -1,4 +1,4 @@
-"""Evidence: are the maps of this frame true? Two small plots and a sentence for each experiment."""
+"""Evidence: are the maps of this frame true? Three small plots and a sentence for each experiment."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 EMPTY = (
     "Tests the maps of the current frame: does the angle change when the most relevant regions are replaced, "
-    "do the maps change when the fully connected layers are random, is VisualBackProp similar to phi and LRP?"
+    "or what the map marks is shifted sideways, do the maps change when the fully connected layers are random, is VisualBackProp similar to phi and LRP?"
 )
 WIDE = 520  # pixels from which on the plots stand beside each other,
 LOW = 380  # or always, in a panel less high than that,
@@ -74,7 +74,7 @@ class EvidencePanel(QWidget):
         self._frame: Picture | None = None  # under test
         self._tested: Picture | None = None
         self._current: Picture | None = None
-        self.plots = (CurvesPlot(), CurvesPlot())
+        self.plots = (CurvesPlot(), CurvesPlot(), CurvesPlot())
         self._parts = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._parts.setSpacing(6)
         for plot in self.plots:

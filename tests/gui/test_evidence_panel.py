@@ -9,7 +9,8 @@ from PySide6.QtCore import Qt
 
 from vbp.app.player.source import State
 from vbp.engine import Engine, open_network
-from vbp.evidence import perturbation, quick, randomisation
+from vbp.evidence import perturbation, quick, randomisation, shift
+from vbp.evidence.subject import Frames, Subject
 from vbp.frames.strengths import Usual
 
 PATIENCE = 4 * WAIT  # the thread gives way to everything else
@@ -20,6 +21,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Less of everything: the same code, in seconds."""
     monkeypatch.setattr(perturbation, "COUNTS", (3,))
     monkeypatch.setattr(perturbation, "SHARES", (0.5,))
+    monkeypatch.setattr(quick.shift, "OFFSETS", (-0.05, 0.05))
     monkeypatch.setattr(quick.theory, "EPS", (1.0, 100.0))
 
 
@@ -103,6 +105,15 @@ def test_the_window_closes_in_the_middle_of_a_test(qtbot, shown) -> None:
     assert shown.threads_left == []
 
 
+def subject_of(engine: Engine, image: np.ndarray, crop) -> Subject:
+    made = engine.prepare(image, crop)
+    found = Subject(
+        engine.network, engine, Frames((0,), (made.crop,), made.input[None]), ["visualbackprop"], seed=0
+    )
+    found.prepare(lambda amount: None)
+    return found
+
+
 def test_what_the_panel_says_is_what_was_measured() -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (480, 640, 3), dtype=np.uint8)
@@ -113,9 +124,16 @@ def test_what_the_panel_says_is_what_was_measured() -> None:
     assert shares == sorted(shares) and shares[0] > 0 and shares[-1] <= 1.0
     assert [s.name for s in made.plots[0].series] == ["VisualBackProp", "LRP", "random order"]
     vbp, lrp = done.map("visualbackprop"), done.map("lrp")
-    at = list(made.plots[1].series[0].x).index(100.0)
-    assert made.plots[1].series[0].y[at] == pytest.approx(
+    moved = shift.changes(subject_of(engine, image, done.crop), 0, shift.salient(vbp))
+    assert (
+        made.plots[1].series[0].name == "VisualBackProp"
+        and made.plots[1].series[-1].name == "everything shifted"
+    )
+    assert made.plots[1].series[0].y == pytest.approx(moved.tolist(), abs=1e-6)
+    assert "random marks" in made.verdicts[1] and "VisualBackProp" in made.verdicts[1]
+    at = list(made.plots[2].series[0].x).index(100.0)
+    assert made.plots[2].series[0].y[at] == pytest.approx(
         np.corrcoef(vbp.ravel(), np.abs(lrp).ravel())[0, 1], abs=1e-3
     )
-    assert "unchanged: VisualBackProp" in made.verdicts[1]
+    assert "unchanged: VisualBackProp" in made.verdicts[2]
     assert randomisation.SAME == 0.99

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbp.evidence import measures, perturbation, theory
+from vbp.evidence import intervals, measures, perturbation, theory
 from vbp.evidence.plots import ticks
 
 RNG = np.random.default_rng(5)
@@ -110,3 +110,47 @@ def test_ticks_hold_the_range(low: float, span: float) -> None:
     got = ticks(low, low + span)
     assert got[0] <= low + 1e-6 * (1 + abs(low)) and got[-1] >= low + span - 1e-6 * (1 + abs(low) + span)
     assert 2 <= len(got) <= 8
+
+
+def test_an_interval_is_students_of_the_means_of_blocks() -> None:
+    values = np.random.default_rng(2).normal(3.0, 1.0, 40)
+    blocks = values.reshape(10, 4).mean(1)
+    half = 2.262157 * blocks.std(ddof=1) / np.sqrt(10)  # t of 9 degrees of freedom, from a table
+    found = intervals.estimate([*values, float("nan")])
+    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half), rel=1e-6)
+    on_the_edge = intervals.estimate(values, by_chance=found.low)
+    assert on_the_edge.p == pytest.approx(0.05, abs=1e-6)
+    assert intervals.estimate([2.0, 2.0]) == intervals.Estimate(2.0, 2.0, 2.0, 0.0)
+    alone = intervals.estimate([2.0, float("nan")])  # one frame says nothing of others
+    assert alone.value == 2.0 and np.isnan([alone.low, alone.high, alone.p]).all()
+    assert alone.words() == "2.00" and found.words().startswith(f"{found.value:.2f} [")
+    assert math.isnan(intervals.estimate([]).value)
+
+
+def test_neighbouring_frames_that_are_alike_make_no_narrower_interval() -> None:
+    once = np.random.default_rng(3).normal(size=10)
+    one, many = intervals.estimate(once), intervals.estimate(np.repeat(once, 8))
+    assert (many.low, many.high) == pytest.approx((one.low, one.high))
+
+
+def test_an_interval_holds_the_ratio_of_two_sums() -> None:
+    rng, inside = np.random.default_rng(4), 0
+    for _ in range(300):
+        a = rng.gamma(2.0, 1.0, 30)
+        rows = np.stack((a, a + rng.gamma(2.0, 0.5, 30)), 1)  # means 2 and 3
+        found = intervals.estimate(rows, lambda r: float(r[:, 0].sum() / r[:, 1].sum()))
+        inside += found.low <= 2 / 3 <= found.high
+    assert 0.9 < inside / 300 < 0.98
+
+
+@pytest.mark.parametrize(("t", "freedom", "p"), [(12.706205, 1, 0.05), (4.302653, 2, 0.05), (3.182446, 3, 0.05),
+                                                 (2.364624, 7, 0.05), (2.228139, 10, 0.05), (3.169273, 10, 0.01)])  # fmt: skip
+def test_students_t_against_a_table(t: float, freedom: int, p: float) -> None:
+    assert intervals.two_sided(t, freedom) == pytest.approx(p, abs=1e-7)
+    assert intervals.two_sided(0.0, freedom) == pytest.approx(1.0)
+
+
+def test_many_tests_count_together() -> None:
+    assert intervals.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    with_none = intervals.holm([float("nan"), 0.5, 0.9])
+    assert math.isnan(with_none[0]) and with_none[1:] == [1.0, 1.0]

@@ -32,17 +32,20 @@ def _one(edit: Edit, image: Image) -> Image:
 
 def _erased(edit: Erase, image: Image) -> Image:
     marked = bitmap(edit.region, *image.shape[:2])
-    if edit.outside:
-        marked = ~marked
+    return erased(image, ~marked if edit.outside else marked, edit.fill)
+
+
+def erased(image: Image, marked: Bitmap, fill: str) -> Image:
+    """A picture (H, W, 3) or (H, W) uint8 with the marked pixels (H, W) painted over as `fill` of FILLS says, as a copy."""
     rows, columns = np.flatnonzero(marked.any(1)), np.flatnonzero(marked.any(0))
     found = image.copy()
     if not len(rows):
         return found
-    margin = {"blur": 3 * (SIDE // 2), "mean": AROUND, "inpaint": 2 * int(INPAINT)}[edit.fill]
+    margin = {"blur": 3 * (SIDE // 2), "mean": AROUND, "inpaint": 2 * int(INPAINT)}[fill]
     top, left = max(0, rows[0] - margin), max(0, columns[0] - margin)
     part = np.s_[top : rows[-1] + 1 + margin, left : columns[-1] + 1 + margin]
     here = marked[part]
-    found[part][here] = _filled(np.ascontiguousarray(image[part]), here, edit.fill)
+    found[part][here] = _filled(np.ascontiguousarray(image[part]), here, fill)
     return found
 
 

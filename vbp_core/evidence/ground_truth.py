@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vbp.evidence.measures import edges
+from vbp.evidence.measures import EDGES, edges
 from vbp.evidence.outcome import Outcome, Table, Tick
 from vbp.evidence.subject import Subject
 from vbp.explain.registry import METHODS
@@ -17,7 +17,6 @@ from vbp.overlay import Rect
 from vbp.simulate.measure import Share, shares
 from vbp.simulate.truth import Truth
 
-EDGES = "edges of the image"
 LANES, CUE = "lane markings", "planted cue"
 FINDS = 0.5  # of the strongest hundredth of the pixels, on the cue
 

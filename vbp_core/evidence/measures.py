@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
+EDGES = "edges of the image"  # the baseline, among maps by name
 DRAWS = 2000  # of the bootstrap
 WINDOW, SIGMA = 11, 1.5  # of SSIM
 C1, C2 = 0.01**2, 0.03**2

@@ -10,7 +10,7 @@ import numpy as np
 
 from vbp.drives.base import Image
 from vbp.engine import Engine
-from vbp.evidence import perturbation, randomisation, theory
+from vbp.evidence import perturbation, randomisation, shift, theory
 from vbp.evidence.outcome import Outcome, Plot, Series, figure
 from vbp.evidence.subject import Frames, Subject
 from vbp.evidence.subject import cost as cost_of
@@ -20,7 +20,7 @@ from vbp.overlay import Rect
 
 @dataclass(frozen=True)
 class Quick:
-    """plots: two small ones. verdicts: one sentence for each experiment, computed from its numbers."""
+    """plots: three small ones. verdicts: one sentence for each experiment, computed from its numbers."""
 
     plots: tuple[Plot, ...]
     verdicts: tuple[str, ...]
@@ -29,7 +29,7 @@ class Quick:
 def quick(
     engine: Engine, image: Image, crop: Rect, methods: Sequence[str], progress: Callable[[float], None]
 ) -> Quick:
-    """Deletion, a random head, and VisualBackProp against phi and LRP, on one frame (H, W, 3) uint8.
+    """Deletion, the shift test, a random head, and VisualBackProp against phi and LRP, on one frame (H, W, 3) uint8.
 
     methods: slow ones are left out. The engine is read, never run: the network is copied, so this may be called from
     another thread than the engine's. progress(fraction 0..1) may raise to stop. Raises VbpError.
@@ -42,6 +42,7 @@ def quick(
     total = (
         subject.prepare_cost()
         + perturbation.cost(subject)
+        + shift.cost(subject)
         + theory.cost(subject)
         + sum(map(cost_of, chosen))
         + 2
@@ -55,20 +56,27 @@ def quick(
 
     subject.prepare(tick)
     deletion = perturbation.run(subject, tick)
+    moved = shift.run(subject, tick)
     head = randomisation.head_alone(subject, tick)
     compared = theory.run(subject, tick)
-    lines = [
-        s for s in deletion.plots[0].series if s.aside or s.name in {METHODS[m].title for m in subject.maps}
-    ]
+    shown = {METHODS[m].title for m in subject.maps}
+    lines = [s for s in deletion.plots[0].series if s.aside or s.name in shown]
     first = Plot("Most relevant first", "% replaced", f"change in {subject.unit}", lines)
     curves = [
         Series(name, series.x, series.y)
         for plot in compared.plots[:1]
         for name, series in zip(("Pearson", "Spearman"), plot.series, strict=False)
     ]
-    second = Plot("VBP against |LRP|", "eps", "correlation", curves, log_x=True)
-    verdicts = [_of_deletion(subject, deletion.numbers), _of_head(head), _of_theory(compared)]
-    return Quick((first, second), tuple(v for v in verdicts if v))
+    lines = [s for s in moved.plots[0].series if s.aside or s.name in shown]
+    second = Plot("What the map marks, shifted", "% of the width", f"change in {subject.unit}", lines)
+    third = Plot("VBP against |LRP|", "eps", "correlation", curves, log_x=True)
+    verdicts = [
+        _of_deletion(subject, deletion.numbers),
+        _of_shift(subject, moved.numbers),
+        _of_head(head),
+        _of_theory(compared),
+    ]
+    return Quick((first, second, third), tuple(v for v in verdicts if v))
 
 
 def _of_deletion(subject: Subject, numbers: dict[str, Any]) -> str:
@@ -91,6 +99,19 @@ def _of_deletion(subject: Subject, numbers: dict[str, Any]) -> str:
             f"{'' if better else 'by '}no more than random ones ({random:.1f}{unit}): {', '.join(worse)}"
         )
     return out + "; ".join(parts) + "."
+
+
+def _of_shift(subject: Subject, numbers: dict[str, Any]) -> str:
+    shares = {name: one["share"]["value"] for name, one in numbers["maps"].items()}
+    known = [f"{shift.title(name)} {100 * v:.0f} %" for name, v in shares.items() if np.isfinite(v)]
+    if not any(name in METHODS for name in shares) or not known:
+        return ""
+    everything = numbers["everything"]["value"]
+    return (
+        f"Shifting the whole picture sideways changes the {'probability' if subject.spec.is_classifier else 'angle'} by "
+        f"{everything:.1f}{subject.unit} on average. Of the change by shifting what the map marks and all else in turn, what is marked makes "
+        f"up: {', '.join(known)}."
+    )
 
 
 def _of_head(head: dict[str, float]) -> str:

@@ -54,6 +54,13 @@ EXPERIMENTS: dict[str, Experiment] = {
             lambda subject, options: _file("perturbation").cost(subject),
         ),
         Experiment(
+            "shift",
+            "The shift test: how much of the change comes from what the map marks?",
+            "Bojarski et al. 2017, arXiv 1704.07911",
+            lambda subject, options, tick: _file("shift").run(subject, tick),
+            lambda subject, options: _file("shift").cost(subject),
+        ),
+        Experiment(
             "randomisation",
             "Does the map depend on the weights?",
             "Adebayo et al. 2018, section 3",
