@@ -202,9 +202,7 @@ def _outcome(subject: Subject, found: Mapping[str, Floats], whole: Floats) -> Ou
         ("What the map marks is shifted", "curve_marked"),
         ("All else is shifted", "curve_rest"),
     ):
-        lines = [
-            Series(title(name), x, one[key], aside=name == RANDOM) for name, one in numbers["maps"].items()
-        ]
+        lines = [Series(title(name), x, one[key]) for name, one in numbers["maps"].items()]
         lines.append(Series("everything shifted", x, numbers["everything"]["curve"], aside=True))
         out.plots.append(Plot(words, "% of the width, to the right", f"change in {unit}", lines))
     if len(whole) < ENOUGH:
