@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from netmaker import NETWORKS, make, scaled
+from vbp.drives import open_drive
+from vbp.engine import open_network
 from vbp.errors import ExplainError
 from vbp.explain import Target, explain
-from vbp.graph.operations import AvgPool, Conv, Dense, MaxPool
-from vbp.graph.trace import Trace, apply
+from vbp.explain.exported import read_network
+from vbp.graph.operations import Affine, AvgPool, Conv, Dense, Graph, MaxPool, Stage
+from vbp.graph.trace import Trace, apply, trace
+from vbp.preprocess import prepare, to_tensor
 
 
-def naive(done: Trace, n: int, start: Tensor, tau: float, keep: float, every: bool, relative: bool) -> Tensor:
+def naive(
+    done: Trace,
+    n: int,
+    start: Tensor,
+    tau: float,
+    keep: float,
+    every: bool,
+    relative: bool,
+    index: int | None,
+) -> Tensor:
+    """index: of the output of a regression, of which `start` is the value without its bias; None for a class."""
     back = start.clone()
     convs = [i for i, s in enumerate(done.stages) if isinstance(s.op, Conv)]
     for i in reversed(range(len(done.stages))):
@@ -30,7 +46,11 @@ def naive(done: Trace, n: int, start: Tensor, tau: float, keep: float, every: bo
         if isinstance(stage.op, Dense):
             if not back.any():  # a dead layer: nothing comes back
                 return torch.zeros_like(done.input[n, 0])
-            back = stage.op.weight.T.clone() @ (back - stage.op.bias.clone())
+            if index is not None and i == len(done.stages) - 1:
+                back = stage.op.weight[index].clone() * back[index]
+                back = back * float((a**2).sum()) ** 0.5 / float((back**2).sum()) ** 0.5
+            else:
+                back = stage.op.weight.T.clone() @ (back - stage.op.bias.clone())
         elif isinstance(stage.op, MaxPool | AvgPool):
             back = torch.minimum(a, replicated(back, stage.op.window, a))
         else:
@@ -77,15 +97,12 @@ def test_it_equals_the_papers_steps(name: str, case: tuple[float, float, bool, b
                 starts.append(start)
             target = Target("class", index)
             got = explain(done, "fbi", target, tau=tau, keep=keep, every=every, relative=relative)
-            expected = scaled(torch.stack([naive(done, n, starts[n], *case) for n in range(2)]))
+            expected = scaled(torch.stack([naive(done, n, starts[n], *case, None) for n in range(2)]))
             torch.testing.assert_close(got, expected, rtol=0, atol=1e-9)
-            # Of a regression: the output itself.
+            # Of a regression: the output without its bias.
             got = explain(done, "fbi", index, tau=tau, keep=keep, every=every, relative=relative)
-            starts = [
-                torch.where(torch.arange(2) == index, done.output[n].clone(), torch.zeros(()).double())
-                for n in range(2)
-            ]
-            expected = scaled(torch.stack([naive(done, n, starts[n], *case) for n in range(2)]))
+            starts = [done.output[n].clone() - done.stages[-1].op.bias for n in range(2)]
+            expected = scaled(torch.stack([naive(done, n, starts[n], *case, index) for n in range(2)]))
             torch.testing.assert_close(got, expected, rtol=0, atol=1e-9)
             alive |= bool(expected.any())
     assert alive
@@ -97,6 +114,47 @@ def test_everything_kept_and_no_threshold_is_near_deconvnet() -> None:
     guided = explain(done, "guided-backprop", 0).flatten()
     got = explain(done, "fbi", 0, tau=0, keep=1).flatten()
     assert torch.corrcoef(torch.stack([got, guided]))[0, 1] > 0.9
+
+
+def test_degrees_and_radians_have_the_same_map() -> None:
+    """The last layer in degrees, or a scaling behind it; a network with a hidden layer, whose bias has a unit of its own."""
+    done, _, image = make("padded", seed=1)
+    *stages, last = done.stages
+    larger = 180 / math.pi
+    op = replace(last.op, weight=last.op.weight * larger, bias=last.op.bias * larger)
+    scaling = Stage("degrees", Affine(torch.full((2,), larger).double(), torch.zeros(2).double()))
+    for target in (0, "negative:1", Target("magnitude", 1)):
+        wanted = explain(done, "fbi", target)
+        assert wanted.any()
+        for degrees in ((*stages, replace(last, op=op)), (*stages, last, scaling)):
+            got = explain(trace(Graph(degrees), image), "fbi", target)
+            torch.testing.assert_close(got, wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.shared
+def test_without_a_mask_and_with_all_maps_it_is_close_to_deconvnet(shared: Path) -> None:
+    """ "100% of the filters, and no pointwise thresholding ... produces an output that is close to the DeconvNet algorithm"."""
+    network = open_network("NetSign")
+    shape = (network.spec.channels, network.spec.input_height, network.spec.input_width)
+    graph = read_network(network.module, shape, torch.float32, scores=True)
+    found = []
+    signs = open_drive(shared / "data/gtsrb")
+    for i in range(0, 1290, 300):
+        image, _ = prepare(signs.frame(i), network.spec)
+        one = trace(graph, to_tensor(image[None], network.spec, torch.device("cpu")))
+        deconv = explain(one, "deconvnet", "class").flatten()
+        found.append(
+            [
+                float(
+                    torch.corrcoef(
+                        torch.stack([explain(one, "fbi", "class", keep=1, **mask).flatten(), deconv])
+                    )[0, 1]
+                )
+                for mask in ({"mask": 0}, {"tau": 0})
+            ]
+        )
+    without, with_mask = torch.tensor(found).mean(0).tolist()
+    assert without > 0.75 > 0.6 > with_mask
 
 
 def test_fewer_maps_and_a_higher_tau_leave_less() -> None:

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from vbp.errors import ExplainError
 from vbp.explain import target as targets
-from vbp.explain.target import TargetLike, as_target
+from vbp.explain.target import Target, TargetLike, as_target
 from vbp.explain.visualbackprop import scale_up
-from vbp.graph.adjoint import adjoint, gradient_to_inputs, normalise, propagate
-from vbp.graph.operations import AvgPool, Conv, Dense, MaxPool, Stage, Window
+from vbp.graph.adjoint import adjoint, divide_, gradient_to_inputs, normalise, propagate
+from vbp.graph.operations import AvgPool, Conv, Dense, MaxPool, Stage, Window, sources
 from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
 
@@ -26,15 +26,19 @@ def fbi(
     keep: float = KEEP,
     every: bool = True,
     relative: bool = True,
+    mask: bool = True,
     strength: Strength | None = None,
 ) -> Tensor:
     """The adjoint's values (N, H, W) at the input, summed over channels, scaled to max |r| = 1.
 
     With a the activations forward, b_hat those backward, from the output to the input:
-    - softmax: z_hat_i = max(z) for the class i = c, min(z) else ("class" targets). For regression the
-      output itself takes the place of the class: what it contributes to the `target`, and zero at other outputs;
+    - softmax: z_hat_i = max(z) for the class i = c, min(z) else ("class" targets). For a regression, of which the paper
+      says nothing, z_hat - bias of the last layer with weights is what it put out, without its bias, times the side to
+      which each output moves the `target`; what comes of it at the layer's input is made as large as the activations
+      there (Euclidean norm), so that an angle in degrees and one in radians have the same map;
     - ReLU: ReLU. Dense: a_hat = W^T (z_hat - bias). Convolution: with the flipped filter, no bias;
-    - mask: a_hat is kept where a_hat a > tau, in every hidden layer (the input itself is not masked);
+    - mask: a_hat is kept where a_hat a > tau, in every hidden layer (the input itself is not masked); `mask` False: all
+      of it, "no pointwise thresholding", which with all maps (`keep` 1) comes close to DeconvNet, as the paper says;
     - maps: of the backward maps that a convolution put out, the share `keep` with the largest totals is kept (at
       least one). `every` True: at each convolution, as in the paper's experiments; False: at the last one alone, as its
       method says;
@@ -50,39 +54,72 @@ def fbi(
         raise ExplainError(f"FBI needs a tau of 0 or more, not {tau:g}")
     if not 0 < keep <= 1:
         raise ExplainError(f"FBI keeps a share of the maps above 0 and up to 1, not {keep:g}")
+    chosen = as_target(target)
+    of_class = chosen.kind == "class"
+    ends, above = _head(trace.stages)
+    if of_class:
+        ends = frozenset()  # the paper says how a class starts
     last = max((i for i, stage in enumerate(trace.stages) if isinstance(stage.op, Conv)), default=-1)
     with torch.inference_mode():
-        start = _start(trace.output, target)
+        start = _of_class(trace.output, chosen) if of_class else targets.gradient(trace.output, chosen)
+
+        def masked(back: Tensor, x: Tensor) -> Tensor:
+            return _masked(back, x, tau, relative) if mask else back
 
         def rule(stage: Stage, x: Tensor, out: Tensor, back: Tensor) -> Tensor:
+            head = id(stage) in ends or id(stage) in above
             if stage.relu:
-                back = back.relu()
+                back = back.where(out > 0, 0.0) if head and not of_class else back.relu()
             if isinstance(stage.op, Conv) and (every or stage is trace.stages[last]):
                 back = _strongest_maps(back, keep)
-            if isinstance(stage.op, Dense):
+            if id(stage) in ends:
+                back = _as_large_as(adjoint(stage.op, x, _put_out(stage, out, back)), x)
+            elif isinstance(stage.op, Dense):
                 # Where nothing came back, as from a dead layer, the bias alone would make something of it.
                 back = torch.where(back.any(1, keepdim=True), back - stage.op.bias, back)
-            if isinstance(stage.op, MaxPool | AvgPool):
+                back = adjoint(stage.op, x, back)
+            elif isinstance(stage.op, MaxPool | AvgPool):
                 back = torch.minimum(x, _replicate(back, stage.op.window, x))
             else:
                 back = adjoint(stage.op, x, back)
-            return back if x is trace.input else _masked(back, x, tau, relative)
+            return back if x is trace.input or id(stage) in above else masked(back, x)
 
         def share(stage: Stage, inputs: tuple[Tensor, ...], out: Tensor, back: Tensor) -> list[Tensor]:
             parts = gradient_to_inputs(stage, inputs, out, back.relu() if stage.relu else back)
-            return [_masked(part, x, tau, relative) for part, x in zip(parts, inputs, strict=True)]
+            return [masked(part, x) for part, x in zip(parts, inputs, strict=True)]
 
         # Its thresholds and biases are absolute: nothing may be scaled on the way.
         found = propagate(trace, start, rule, share, scale=lambda back: back)
         return normalise(found.sum(1), strength)
 
 
-def _start(output: Tensor, target: TargetLike) -> Tensor:
-    chosen = as_target(target)
-    if chosen.kind != "class":
-        return targets.relevance(output, chosen)
+def _of_class(output: Tensor, target: Target) -> Tensor:
     low, high = output.amin(1, keepdim=True), output.amax(1, keepdim=True)
-    return low.expand_as(output).scatter(1, targets.index_of(output, chosen), high)
+    return low.expand_as(output).scatter(1, targets.index_of(output, target), high)
+
+
+def _head(stages: tuple[Stage, ...]) -> tuple[frozenset[int], frozenset[int]]:
+    """The ids of the layers with weights from which a way leads to the output without another one; of what is on those ways."""
+    reached, ends, above = {len(stages)}, set(), set()
+    for i in reversed(range(len(stages))):
+        if i + 1 in reached:
+            if isinstance(stages[i].op, Conv | Dense):
+                ends.add(id(stages[i]))
+            else:
+                above.add(id(stages[i]))
+                reached.update(sources(stages, i))
+    return frozenset(ends), frozenset(above)
+
+
+def _put_out(stage: Stage, out: Tensor, gradient: Tensor) -> Tensor:
+    """What an end put out without its bias, by its part and side in the gradient; shaped as `out`."""
+    return normalise(gradient) * (out - stage.op.bias if isinstance(stage.op, Dense) else out)
+
+
+def _as_large_as(back: Tensor, x: Tensor) -> Tensor:
+    axes = tuple(range(1, x.dim()))
+    size, wanted = (torch.linalg.vector_norm(v, dim=axes, keepdim=True) for v in (back, x))
+    return back * divide_(wanted, size)
 
 
 def _masked(back: Tensor, x: Tensor, tau: float, relative: bool) -> Tensor:

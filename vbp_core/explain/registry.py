@@ -162,6 +162,9 @@ METHODS: dict[str, Method] = {
                 Parameter(
                     "relative", "tau in ‰", 1, 0, 1, switch=True, tip="tau is in ‰ of the layer's largest"
                 ),
+                Parameter(
+                    "mask", "mask", 1, 0, 1, switch=True, tip="off: nothing is dropped, whatever tau is"
+                ),
             ),
             source="Forward-Backward Interpretability",
         ),
