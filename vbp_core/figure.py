@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vbp.classes import UNKNOWN
 from vbp.drives.base import Drive, Image
@@ -145,6 +146,45 @@ def side_by_side(
     blocks = [rows[n : n + per_block] for n in range(0, len(rows), per_block)]
     names = ", ".join(dict.fromkeys(engine.spec.name for engine in engines))
     return sheet(f"{names}: {', '.join(METHODS[m].title for m in methods)}", blocks), seen
+
+
+def averaged_maps(
+    drive: Drive, engines: Sequence[Engine], frames: Sequence[int]
+) -> tuple[Image, list[FrameResult]]:
+    """Figure 2b of frames and networks: left the averaged feature map of every layer, from the input down, right the intermediate masks.
+
+    The first row is the input and the final mask. All are drawn at the input's size, white is the largest value.
+    Returns the figure, and what each network made of each frame. Raises VbpError where VisualBackProp cannot explain a network.
+    """
+    request = FrameRequest((MapRequest(VBP),))
+    seen = [run_frame(frame_of(drive, frame), engines, request) for frame in frames]
+    blocks = []
+    for frame in seen:
+        for engine, result in zip(engines, frame.results, strict=True):
+            if result.missing:
+                raise VbpError(next(iter(result.missing.values())))
+            height, width = result.input.shape[:2]
+
+            def tile(
+                label: str, values: NDArray[np.floating], size: tuple[int, int] = (width, height)
+            ) -> Tile:
+                grey = np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
+                grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+                return Tile(label, grey_to_rgb(grey))
+
+            rows = [
+                [
+                    Tile(f"frame {frame.index}, input of {result.network}", grey_to_rgb(result.input)),
+                    tile("the mask", result.maps[request.maps[0]]),
+                ]
+            ]
+            for layer in engine.layers(result):
+                high, wide = layer.feature_map.shape
+                label = f"{layer.name}: {layer.channels} maps of {wide}×{high}, averaged"
+                rows.append([tile(label, layer.feature_map), tile("intermediate mask", layer.mask)])
+            blocks.append(rows)
+    names = ", ".join(dict.fromkeys(engine.spec.name for engine in engines))
+    return sheet(f"{names}: averaged feature maps, from the input to the output", blocks), seen
 
 
 def _row(

@@ -51,9 +51,48 @@ def test_each_row_is_the_input_and_its_maps(
                 assert np.array_equal(picture[y : y + height, x : x + width], tile), (frame, k)
 
 
+def test_figure_2b_shows_every_layer_and_the_masks_between(made: tuple[Path, Path], tmp_path: Path) -> None:
+    source, model = made
+    out = tmp_path / "maps.png"
+    command = [
+        "figure",
+        str(source),
+        "--model",
+        str(model),
+        "--device",
+        "cpu",
+        "--frame",
+        "2",
+        "-o",
+        str(out),
+    ]
+    assert main([*command, "--maps"]) == 0
+    picture = cv2.imread(str(out), cv2.IMREAD_GRAYSCALE)
+    engine = Engine(open_network(model), "cpu")
+    height, width = engine.spec.input_height, engine.spec.input_width
+    with open_drive(source) as drive:
+        done = engine.run(drive.frame(2))
+    # By hand: the mean of each convolution's maps after its ReLU, and from the last one on the box sums times the means.
+    wanted = [(done.input / 255.0, done.map())]
+    for layer, value in zip(engine.layers(done), done.trace.values[1:], strict=False):
+        mean = value[0].mean(0).numpy()
+        assert layer.feature_map == pytest.approx(mean / mean.max(), abs=1e-6)
+        wanted.append((mean / mean.max(), layer.mask))
+    assert len(wanted) > 2
+    for n, pair in enumerate(wanted):
+        y = LINE + MARGIN + n * (height + LINE + MARGIN) + LINE
+        for k, values in enumerate(pair):
+            x = MARGIN + k * (width + MARGIN)
+            tile = cv2.resize(
+                np.asarray(values, np.float32), (width, height), interpolation=cv2.INTER_NEAREST
+            )
+            assert np.abs(picture[y : y + height, x : x + width] / 255.0 - tile).max() < 0.003, (n, k)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--frame", "0", "--maps", "--method", "lrp"], "leave out --method"),
         (["--frame", "6"], "there is no frame 6"),
         (["--frame", "0", "-o", "figure.jpg"], "give a name that ends in .png"),
         (["--frame", "0", "--model", "NoNet"], "NoNet"),

@@ -243,14 +243,18 @@ def forward_work(trace: Trace) -> Work:
 
 
 def mask_work(trace: Trace) -> Work:
-    """The feature maps read once, and a one-channel map written and read at each layer and at the input."""
+    """The feature maps read once, and a one-channel map written and read at each layer and at the input.
+
+    Where the pass has made the means (`Trace.means`), it had the maps at hand: no memory is read for them.
+    """
     operations = moved = 0.0
     for i, stage in enumerate(trace.stages):
         value = trace.values[i + 1]
         if value.dim() == 4 and stage.relu:
             plane = value[:, 0].numel()
             operations += value.numel() + 2.0 * plane
-            moved += 4.0 * (value.numel() + 2.0 * plane)
+            in_the_pass = bool(trace.means) and trace.means[i + 1] is not None
+            moved += 4.0 * ((2.0 * plane if in_the_pass else value.numel()) + 2.0 * plane)
         if isinstance(stage.op, Conv) and trace.values[i].dim() == 4:
             plane = trace.values[i][:, 0].numel()
             operations += (

@@ -1,4 +1,4 @@
-"""`vbp figure`: frames with the masks of several methods beside each other (Figures 6 to 10, 15 to 20), as a picture."""
+"""`vbp figure`: frames with the masks of several methods beside each other (Figures 6 to 10, 15 to 20), or layer by layer (2b)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from vbp.cli.common import add_source, check_png, open_source, write_png
 from vbp.cli.main import print_json
 from vbp.cli.overlay import add_overlay, overlay_of
 from vbp.cli.targets import add_target, check_target, read_settings
+from vbp.errors import VbpError
 from vbp.explain import METHODS
-from vbp.figure import side_by_side
+from vbp.figure import averaged_maps, side_by_side
 from vbp.overlay import PAPER
 from vbp.readable import printable
 from vbp.results import NetworkResult
@@ -41,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"an attribution method; may be given several times: {', '.join(METHODS)} (default: visualbackprop and lrp)",
     )
+    parser.add_argument(
+        "--maps",
+        action="store_true",
+        help="draw Figure 2b instead: the averaged feature map of each layer, and VisualBackProp's intermediate masks",
+    )
     add_target(parser)
     add_overlay(parser, opacity=PAPER.opacity, clip=False)
     parser.add_argument(
@@ -55,12 +61,21 @@ def run(args: argparse.Namespace) -> int:
 
     check_png(args.output)
     overlay = overlay_of(args)
-    methods = list(dict.fromkeys(args.method or ["visualbackprop", "lrp"]))
+    if args.maps and (args.method or args.settings or args.target != "output"):
+        raise VbpError(
+            "--maps draws how VisualBackProp makes its mask; leave out --method, --target and --set"
+        )
+    methods = list(dict.fromkeys(args.method or ["visualbackprop", *(["lrp"] * (not args.maps))]))
     engines = [Engine(open_network(name), args.device) for name in dict.fromkeys(args.model or ["NetSVF"])]
     parameters = read_settings(args, methods)
     with open_source(args) as drive:
         check_target(args.target, drive, [i for i in args.frame if 0 <= i < len(drive)])
-        picture, frames = side_by_side(drive, engines, args.frame, methods, overlay, args.target, parameters)
+        if args.maps:
+            picture, frames = averaged_maps(drive, engines, args.frame)
+        else:
+            picture, frames = side_by_side(
+                drive, engines, args.frame, methods, overlay, args.target, parameters
+            )
     write_png(args.output, picture, Path(args.source), args.force)
     if args.json:
         print_json(
