@@ -7,9 +7,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netmaker import F64, scaled
+from pathmaker import Graph, network
 from vbp.demo import demo_drive
 from vbp.drives.opening import open_drive
 from vbp.engine import Engine
@@ -20,83 +21,6 @@ from vbp.graph.trace import Trace, trace
 from vbp.models.registry import load_network
 
 
-def network(seed: int, stride: int = 1, bias: bool = True) -> tuple[Trace, Tensor]:
-    torch.manual_seed(seed)
-    net = nn.Sequential(
-        nn.Conv2d(1, 2, 2, bias=bias), nn.ReLU(),
-        nn.Conv2d(2, 2, 2, stride, bias=bias), nn.ReLU(),
-        nn.Conv2d(2, 2, (1, 2), bias=bias), nn.ReLU(),
-        nn.Flatten(), nn.Linear({1: 2 * 3 * 3, 2: 2 * 2 * 1}[stride], 1),
-    )  # fmt: skip
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter.add_(0.1)  # enough of them alive
-    images = torch.rand(2, 1, 5, 6, dtype=F64)
-    return trace(read_chain(net).to("cpu", F64), images), images
-
-
-class Graph:
-    """The multipartite graph of section 4 for one frame: parts of neurons, and edges with their weights."""
-
-    def __init__(self, done: Trace, n: int) -> None:
-        self.value = {(0, i): v for i, v in enumerate(done.input[n].reshape(-1).tolist())}
-        self.bias: dict[tuple[int, int], float] = {}
-        self.edges: dict[tuple[int, int], list[tuple[tuple[int, int], float]]] = {}  # into a neuron
-        self.parts = 0
-        for stage, x, out in zip(done.stages, done.values[:-1], done.values[1:], strict=True):
-            op = stage.op
-            if type(op).__name__ != "Conv":
-                break
-            self.parts += 1
-            (kh, kw), (sh, sw) = op.window.kernel, op.window.stride
-            maps, rows, columns = out[n].shape
-            for k in range(maps):
-                for y in range(rows):
-                    for z in range(columns):
-                        v = (self.parts, (k * rows + y) * columns + z)
-                        self.value[v] = float(out[n, k, y, z])
-                        self.bias[v] = float(op.bias[k])
-                        self.edges[v] = [
-                            (
-                                (self.parts - 1, (c * x.shape[2] + y * sh + i) * x.shape[3] + z * sw + j),
-                                float(op.weight[k, c, i, j]),
-                            )
-                            for c in range(op.weight.shape[1])
-                            for i in range(kh)
-                            for j in range(kw)
-                        ]
-
-    def gamma(self, v: tuple[int, int]) -> float:
-        """The input flow of v: what its edges bring, without its bias."""
-        return sum(w * self.value[u] for u, w in self.edges[v])
-
-    def known(self, v: tuple[int, int]) -> float:
-        """How much of it is handed down: nothing up to 1e-3 of the flow's size, from 1e-2 on all, evenly between."""
-        size = sum(abs(w * self.value[u]) for u, w in self.edges[v])
-        return min(max((abs(self.gamma(v)) / size - 1e-3) / 9e-3, 0.0), 1.0)
-
-    def all_paths(self) -> dict[int, float]:
-        """Eq. 3 for every pixel, path by path, each walked from its end at the last convolution."""
-        found = dict.fromkeys((i for part, i in self.value if part == 0), 0.0)
-        self.count = 0
-
-        def walk(v: tuple[int, int], product: float) -> None:
-            if v[0] == 0:
-                self.count += 1
-                found[v[1]] += product * self.value[v]  # gamma(X) is the pixel's value
-                return
-            if self.value[v] == 0:  # a dead node is no part of the graph
-                return
-            factor = self.known(v) * self.value[v] / self.gamma(v)  # a_e / (a_e + b_e)
-            for u, w in self.edges[v]:
-                walk(u, product * factor * w)
-
-        for v in self.value:
-            if v[0] == self.parts:
-                walk(v, 1.0)
-        return found
-
-
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("seed", [0, 1, 4])
@@ -105,9 +29,8 @@ def test_the_sweep_is_the_sum_over_every_path(seed: int, stride: int, bias: bool
     expected = []
     for n in range(2):
         graph = Graph(done, n)
-        found = graph.all_paths()
+        expected.append(graph.paths(graph.lemma_3).view(5, 6))
         assert graph.count >= 64
-        expected.append(torch.tensor([found[i] for i in range(30)], dtype=F64).view(5, 6))
     torch.testing.assert_close(explain(done, "phi"), scaled(torch.stack(expected)), rtol=0, atol=1e-9)
 
 

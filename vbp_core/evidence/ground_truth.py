@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vbp.evidence.measures import EDGES, edges
 from vbp.evidence.outcome import Outcome, Table, Tick
-from vbp.evidence.subject import Subject
+from vbp.evidence.subject import Floats, Subject
 from vbp.explain.registry import METHODS
 from vbp.overlay import Rect
 from vbp.simulate.measure import Share, shares
@@ -49,6 +49,17 @@ def _edges_beside(subject: Subject, truth: Truth, method: str) -> float:
     places = [n for n in range(len(subject)) if subject.map(method, n).any()]
     lanes = _of(shares(truth, _masks(subject, truth, EDGES, places))[0], LANES)
     return lanes.times if lanes is not None else float("nan")
+
+
+def on_lanes(truth: Truth, number: int, size: NDArray[np.floating], crop: Rect) -> tuple[float, float]:
+    """The shares of a map's `size` and of the area that lie on the lane markings of a frame; NaN where it has none, or the map is zero."""
+    lanes = _of(shares(truth, [(number, size, crop)])[0], LANES)
+    return (lanes.energy, lanes.area) if lanes is not None else (float("nan"), float("nan"))
+
+
+def times(rows: Floats) -> float:
+    """rows (N, 2) of `on_lanes`: how many times more than of the area."""
+    return float(rows[:, 0].sum() / rows[:, 1].sum())
 
 
 def run(subject: Subject, tick: Tick, truth: Truth) -> Outcome:

@@ -12,6 +12,7 @@ from vbp.drives.base import Image
 from vbp.engine import Engine
 from vbp.evidence import perturbation, randomisation, shift, theory
 from vbp.evidence.outcome import Outcome, Plot, Series, figure
+from vbp.evidence.readings import GUARDED, INSIDE
 from vbp.evidence.subject import Frames, Subject
 from vbp.evidence.subject import cost as cost_of
 from vbp.explain.registry import METHODS
@@ -131,10 +132,9 @@ def _of_head(head: dict[str, float]) -> str:
 def _of_theory(compared: Outcome) -> str:
     if not compared.numbers["frames"]:
         return compared.findings[0]
-    one = compared.numbers["frames"][0]
-    values = [entry["pearson"] for entry in one["lrp"]]
-    out = f"VisualBackProp and |phi| correlate at {figure(one['phi']['pearson'])} (Pearson)"
-    if np.isfinite(values).any():
-        k = int(np.nanargmax(values))
-        out += f"; |LRP| is most similar at eps {theory.EPS[k]:g} ({figure(values[k])})"
-    return out + "."
+    of = compared.numbers["compared"]
+    values = {name: figure(of[name]["pearson"]["value"]) for name in (GUARDED, INSIDE)}
+    out = f"VisualBackProp and |phi| correlate at {values[GUARDED]} (Pearson), "
+    out += f"at {values[INSIDE]} where phi passes only through neurons inside its lemma"
+    by_eps = [line for line in compared.findings if line.startswith("LRP is most similar")]
+    return ". ".join([out, *(line.removesuffix(".") for line in by_eps)]) + "."

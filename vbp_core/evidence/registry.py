@@ -77,8 +77,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "theory",
             "VisualBackProp against phi and LRP",
-            "Bojarski et al. 2016, Remark 1 and Lemma 3",
-            lambda subject, options, tick: _file("theory").run(subject, tick),
+            "Bojarski et al. 2016, Remark 1, Lemmas 1 and 3",
+            lambda subject, options, tick: _file("theory").run(subject, tick, options.truth),
             lambda subject, options: _file("theory").cost(subject),
         ),
         Experiment(

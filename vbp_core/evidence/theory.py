@@ -1,70 +1,111 @@
-"""How well VisualBackProp approximates phi, (Bojarski et al. 2016, Remark 1), and how similar it is to LRP."""
+"""VisualBackProp against phi (Bojarski et al. 2016, Remark 1), read in several ways, and against LRP."""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 import cv2
 import numpy as np
 
 from vbp.errors import ExplainError
-from vbp.evidence.measures import edges, mean, pearson, spearman
-from vbp.evidence.outcome import Outcome, Plot, Series, Table, Tick, figure
+from vbp.evidence import readings
+from vbp.evidence.ground_truth import on_lanes, times
+from vbp.evidence.intervals import Estimate, estimate
+from vbp.evidence.measures import edges, pearson, spearman
+from vbp.evidence.outcome import Outcome, Plot, Series, Table, Tick
+from vbp.evidence.readings import GUARDED, READINGS
 from vbp.evidence.subject import Floats, Subject
 from vbp.explain.registry import explain
+from vbp.simulate.truth import Truth
 
 EPS = tuple(10.0**k for k in range(-4, 5))
-FRAMES = 24
+FRAMES = 40
 BOX = 9  # pixels over which maps are averaged, to be compared without their high frequencies
-NEAR, RELATED, SOME = 0.9, 0.5, 0.1
-ALL = 1.0 + 0.1 + 2.0 + 2.0 * len(EPS)
-
-
-Alike: TypeAlias = tuple[float, float, float]
+NEAR, RELATED = 0.9, 0.5
+MEASURES = ("pearson", "spearman", "smooth")
+POSITIVE, EDGES_PHI, EDGES_VBP = (
+    "phi's positive part",
+    "edges of the image and |phi|",
+    "edges of the image and VBP",
+)
 
 
 def cost(subject: Subject) -> float:
-    return ALL * len(subject.some(FRAMES))
+    return (1.1 + 4.0 * len(READINGS) + 2.0 * len(EPS)) * len(subject.some(FRAMES))
 
 
-def run(subject: Subject, tick: Tick) -> Outcome:
-    """VisualBackProp's mask against |phi| (Lemma 3) and |LRP| with eps from 1e-4 to 1e4, frame by frame.
+def run(subject: Subject, tick: Tick, truth: Truth | None = None) -> Outcome:
+    """VisualBackProp's mask against the size of phi, as Lemma 3 may be read (`readings`), and against |LRP| with eps from 1e-4 to 1e4.
 
-    Remark 1 says that for small kernels the difference between phi_VBP (Definition 3: products of activations) and phi is
-    small. Pearson's and Spearman's correlation over pixels, and Pearson's of maps averaged over 9 x 9 pixels, since
-    masks are smooth and phi is noisy. The baseline of a correlation: the edges of the image
-    (Sobel) against phi. phi is signed; its size is compared, and its positive part beside it.
+    Remark 1 says that for small kernels phi_VBP (Theorem 1: the sum over paths of products of activations) is a good
+    approximation of phi (Lemma 3), which weighs every edge by w / (a + b) as well. Pearson's and Spearman's correlation over
+    pixels, the latter as the paper's third footnote expects a monotonic function, and Pearson's of maps averaged over 9 x 9
+    pixels, since masks are smooth and phi is noisy; how many times its area's share lies on the markings, where there is a
+    truth. The baseline of a correlation: the edges of the image (Sobel).
     """
+    found: dict[str, list[tuple[float, ...]]] = {}
+    shares: dict[str, list[tuple[float, ...]]] = {"halves": [], "outside": []}
+    lanes: dict[str, list[tuple[float, float]]] = {}
     try:
-        frames = [_compared(subject, n, tick) for n in subject.some(FRAMES)]
+        for n in subject.some(FRAMES):
+            _compare(subject, n, tick, truth, found, shares, lanes)
     except ExplainError as error:  # one of the three cannot explain the network
         return Outcome(numbers={"frames": []}, findings=[f"Remark 1 cannot be tested here: {error}."])
-    return _outcome(subject, frames)
+    numbers: dict[str, Any] = {
+        "frames": [subject.frames.numbers[n] for n in subject.some(FRAMES)],
+        "compared": {
+            name: {m: asdict(estimate([v[k] for v in rows])) for k, m in enumerate(MEASURES)}
+            for name, rows in found.items()
+        },
+        "phi_and_lrp": [asdict(estimate([v[3] for v in found[_lrp(eps)]])) for eps in EPS],
+        "half_of_phi": asdict(estimate([v[0] for v in shares["halves"]])),
+        "half_of_vbp": asdict(estimate([v[1] for v in shares["halves"]])),
+        "bias_adds": asdict(estimate([v[0] for v in shares["outside"]])),
+        "gamma_negative": asdict(estimate([v[1] for v in shares["outside"]])),
+        "times_the_markings": {name: asdict(estimate(rows, times)) for name, rows in lanes.items()},
+    }
+    return _outcome(numbers)
 
 
-def _compared(subject: Subject, n: int, tick: Tick) -> dict[str, Any]:
+def _lrp(eps: float) -> str:
+    return f"|LRP|, eps {eps:g}"
+
+
+def _compare(
+    subject: Subject,
+    n: int,
+    tick: Tick,
+    truth: Truth | None,
+    found: dict[str, list[tuple[float, ...]]],
+    shares: dict[str, list[tuple[float, ...]]],
+    lanes: dict[str, list[tuple[float, float]]],
+) -> None:
+    """Adds frame n."""
     trace = subject.trace(n)
     vbp = _numpy(explain(trace, "visualbackprop")[0])
-    phi = _numpy(explain(trace, "phi")[0])
-    image = subject.frames.inputs[n]
-    one: dict[str, Any] = {
-        "frame": subject.frames.numbers[n],
-        "phi": _alike(vbp, np.abs(phi)),
-        "phi_positive": _alike(vbp, np.clip(phi, 0, None)),
-        "phi_half": half(phi),
-        "vbp_half": half(vbp),
-        "edges_phi": _alike(edges(image), np.abs(phi)),
-        "edges_vbp": _alike(edges(image), vbp),
-        "lrp": [],
-    }
-    tick(3)
+    edge = edges(subject.frames.inputs[n])
+    maps = {}
+    for name in READINGS:
+        maps[name] = _numpy(readings.reading(trace, name)[0])
+        found.setdefault(name, []).append(_alike(vbp, np.abs(maps[name])))
+        tick(4)
+    phi = maps[GUARDED]
+    found.setdefault(POSITIVE, []).append(_alike(vbp, np.clip(phi, 0, None)))
+    found.setdefault(EDGES_PHI, []).append(_alike(edge, np.abs(phi)))
+    found.setdefault(EDGES_VBP, []).append(_alike(edge, vbp))
+    shares["halves"].append((half(phi), half(vbp)))
+    shares["outside"].append(readings.outside(trace))
     for eps in EPS:
         relevance = np.abs(_numpy(explain(trace, "lrp", subject.target, eps=eps)[0]))
-        one["lrp"].append(
-            {"eps": eps, **_alike(vbp, relevance), "phi_pearson": pearson(np.abs(phi), relevance)}
-        )
+        found.setdefault(_lrp(eps), []).append((*_alike(vbp, relevance), pearson(np.abs(phi), relevance)))
         tick(2)
-    return one
+    number = subject.frames.numbers[n]
+    if truth is not None and truth.has(number):
+        for name, one in {"visualbackprop": vbp, **maps}.items():
+            lanes.setdefault(name, []).append(on_lanes(truth, number, np.abs(one), subject.frames.crops[n]))
 
 
 def half(values: Floats) -> float:
@@ -80,83 +121,115 @@ def _numpy(values: Any) -> Floats:
     return np.asarray(values.double().cpu().numpy(), dtype=np.float64)
 
 
-def _alike(a: Floats, b: Floats) -> dict[str, float]:
+def _alike(a: Floats, b: Floats) -> tuple[float, float, float]:
+    """MEASURES."""
     smooth = [cv2.blur(np.ascontiguousarray(m, dtype=np.float64), (BOX, BOX)) for m in (a, b)]
-    return {"pearson": pearson(a, b), "spearman": spearman(a, b), "smooth": pearson(*smooth)}
+    return pearson(a, b), spearman(a, b), pearson(*smooth)
 
 
-def _outcome(subject: Subject, frames: list[dict[str, Any]]) -> Outcome:
-    out = Outcome(numbers={"frames": frames})
+def _outcome(numbers: dict[str, Any]) -> Outcome:
+    out = Outcome(numbers=numbers, findings=findings(numbers))
+    compared, on_markings = numbers["compared"], numbers["times_the_markings"]
+    frames = len(numbers["frames"])
     rows: list[list[str | float]] = []
-
-    def row(name: str, values: list[dict[str, float]]) -> tuple[float, float, float]:
-        p, s, b = (np.array([v[k] for v in values]) for k in ("pearson", "spearman", "smooth"))
-        known = p[np.isfinite(p)]
-        low, high = np.percentile(known, (10, 90)) if known.size > 1 else (np.nan, np.nan)
-        rows.append([name, mean(p), float(low), float(high), mean(s), mean(b)])
-        return mean(p), mean(s), mean(b)
-
-    vbp_phi = row("VBP and |phi|", [f["phi"] for f in frames])
-    row("VBP and phi's positive part", [f["phi_positive"] for f in frames])
-    edge_phi = row("edges of the image and |phi|", [f["edges_phi"] for f in frames])
-    row("edges of the image and VBP", [f["edges_vbp"] for f in frames])
-    for k, eps in enumerate(EPS):
-        row(f"VBP and |LRP|, eps {eps:g}", [f["lrp"][k] for f in frames])
+    for name, one in compared.items():
+        title = READINGS.get(name, name)
+        row: list[str | float] = [
+            title if " and " in title else f"VBP and |{title}|" if name in READINGS else f"VBP and {title}"
+        ]
+        row += [Estimate(**one[m]).words() for m in MEASURES]
+        if on_markings:
+            row.append(Estimate(**on_markings[name]).words(1) if name in on_markings else math.nan)
+        rows.append(row)
+    columns = ["maps", "Pearson", "Spearman", f"averaged {BOX}×{BOX}"]
+    note = f"{frames} frames; in brackets the 95 % interval over blocks of them."
+    if on_markings:
+        columns.append("times the markings' area")
+        own = Estimate(**on_markings["visualbackprop"]).words(1)
+        note += f" The share of the map on the lane markings over their share of the area: of VisualBackProp itself {own}."
     out.tables.append(
         Table(
-            "Correlation over pixels",
-            ["maps", "Pearson", "10 %", "90 %", "Spearman", f"averaged {BOX}×{BOX}"],
+            "Remark 1: VisualBackProp against phi, as Lemma 3 may be read, and against LRP",
+            columns,
             rows,
-            f"{len(frames)} frames: the mean, and where 10 % and 90 % of the frames' Pearson correlations lie, – of one.",
+            note,
         )
     )
-    curves = {
-        "VBP, Pearson": [mean([f["lrp"][k]["pearson"] for f in frames]) for k in range(len(EPS))],
-        "VBP, Spearman": [mean([f["lrp"][k]["spearman"] for f in frames]) for k in range(len(EPS))],
-        f"VBP, averaged {BOX}×{BOX}": [
-            mean([f["lrp"][k]["smooth"] for f in frames]) for k in range(len(EPS))
-        ],
-        "|phi|, Pearson": [mean([f["lrp"][k]["phi_pearson"] for f in frames]) for k in range(len(EPS))],
-    }
-    lines = [Series(name, EPS, y) for name, y in curves.items()]
-    lines.append(Series("VBP and |phi|, Pearson", EPS, [vbp_phi[0]] * len(EPS), aside=True))
-    out.plots.append(Plot("Against |LRP| over eps", "eps", "correlation", lines, log_x=True))
-    if np.isfinite(vbp_phi).all():
-        out.findings += _of_phi(frames, vbp_phi, edge_phi)
-    else:
-        out.findings.append(
-            "Remark 1 cannot be tested here: VisualBackProp or phi is constant on every frame."
+    lines = [
+        Series(words, EPS, [compared[_lrp(eps)][m]["value"] for eps in EPS])
+        for words, m in zip(
+            ("VBP, Pearson", "VBP, Spearman", f"VBP, averaged {BOX}×{BOX}"), MEASURES, strict=True
         )
-    best = curves["VBP, Pearson"]
-    if np.isfinite(best).any():
-        k = int(np.nanargmax(best))
-        out.findings.append(f"LRP is most similar to it at eps {EPS[k]:g} (Pearson {figure(best[k])}).")
+    ]
+    lines.append(Series("|phi|, Pearson", EPS, [v["value"] for v in numbers["phi_and_lrp"]]))
+    vbp_phi = compared[GUARDED]["pearson"]["value"]
+    lines.append(Series("VBP and |phi|, Pearson", EPS, [vbp_phi] * len(EPS), aside=True))
+    out.plots.append(Plot("Against |LRP| over eps", "eps", "correlation", lines, log_x=True))
     return out
 
 
-def _of_phi(frames: list[dict[str, Any]], vbp_phi: Alike, edge_phi: Alike) -> list[str]:
-    """Pearson's, Spearman's and the averaged correlation of each with |phi|, in words."""
-    found: list[str] = []
-    words = (
-        "a close approximation"
-        if vbp_phi[0] >= NEAR
-        else "related"
-        if vbp_phi[0] >= RELATED
-        else "not a close approximation"
-    )
-    found.append(
-        f"Remark 1: VisualBackProp is {words} of |phi| pixel by pixel (Pearson {figure(vbp_phi[0])}, Spearman {figure(vbp_phi[1])}; "
-        f"close from {NEAR}, related from {RELATED}), and correlates at {figure(vbp_phi[2])} where both are averaged over {BOX}×{BOX} pixels."
-    )
-    grain, mask = mean([f["phi_half"] for f in frames]), mean([f["vbp_half"] for f in frames])
-    found.append(
-        f"Half of |phi| lies on {100 * grain:.2g} % of the pixels, half of the mask on {100 * mask:.2g} %: phi divides by inputs "
-        "without the bias, which may be near zero."
-    )
-    if max(vbp_phi[2], edge_phi[2]) >= SOME:
-        than = "more than" if vbp_phi[2] > edge_phi[2] else "no more than"
-        found.append(
-            f"Averaged, it agrees with |phi| {than} the plain edges of the image do "
-            f"({figure(vbp_phi[2])} against {figure(edge_phi[2])})."
-        )
+def findings(numbers: Mapping[str, Any]) -> list[str]:
+    """Sentences from `Outcome.numbers`."""
+    compared = numbers["compared"]
+    of = {name: Estimate(**compared[name]["pearson"]) for name in READINGS}
+    ranked = {name: Estimate(**compared[name]["spearman"]) for name in READINGS}
+    found = []
+    if any(math.isfinite(e.value) for e in of.values()):
+        found += _of_remark_1(of, ranked)
+        found.append(_of_the_model(numbers))
+        grain, mask = (100 * numbers[key]["value"] for key in ("half_of_phi", "half_of_vbp"))
+        found.append(f"Half of |phi| lies on {grain:.2g} % of the pixels, half of the mask on {mask:.2g} %.")
+    else:
+        found.append("Remark 1 cannot be tested here: VisualBackProp or phi is constant on every frame.")
+    by_eps = [Estimate(**compared[_lrp(eps)]["pearson"]) for eps in EPS]
+    best = best_of(by_eps)
+    if best is not None:
+        found.append(f"LRP is most similar to it at eps {EPS[best]:g} (Pearson {by_eps[best].words()}).")
     return found
+
+
+def best_of(values: list[Estimate]) -> int | None:
+    """The number of the largest that is known."""
+    known = [k for k, e in enumerate(values) if math.isfinite(e.value)]
+    return max(known, key=lambda k: values[k].value) if known else None
+
+
+def _of_remark_1(of: Mapping[str, Estimate], ranked: Mapping[str, Estimate]) -> list[str]:
+    """The readings by what their intervals allow to say."""
+    groups: dict[str, list[str]] = {"close": [], "related": [], "neither": [], "open": []}
+    for name, e in of.items():
+        words = f"{READINGS[name]}: {e.words()}, Spearman {ranked[name].words()}"
+        low, high = (e.low, e.high) if math.isfinite(e.low) else (e.value, e.value)
+        if not math.isfinite(e.value):
+            continue
+        if low >= NEAR:
+            groups["close"].append(words)
+        elif low >= RELATED and high < NEAR:
+            groups["related"].append(words)
+        elif high < RELATED:
+            groups["neither"].append(words)
+        else:
+            groups["open"].append(words)
+    return [
+        f"Remark 1, {said} {limits}: {'; '.join(groups[key])}."
+        for key, said, limits in (
+            ("close", "VisualBackProp is a close approximation", f"(Pearson of {NEAR} or more) of"),
+            ("related", "VisualBackProp is related to, and no close approximation", f"(Pearson from {RELATED} to {NEAR}) of"),
+            ("neither", "VisualBackProp is not a close approximation", f"(Pearson below {RELATED}) of"),
+            ("open", "these frames leave open whether VisualBackProp is", f"related or close to (limits {RELATED} and {NEAR})"),
+        )
+        if groups[key]
+    ]  # fmt: skip
+
+
+def _of_the_model(numbers: Mapping[str, Any]) -> str:
+    adds, negative = (Estimate(**numbers[key]) for key in ("bias_adds", "gamma_negative"))
+    if not adds.value > 0:
+        return (
+            "No active neuron is outside of the paper's model, in which biases only take flow away (Lemma 1)."
+        )
+    percent = [Estimate(*(100 * v for v in (e.value, e.low, e.high))).words(0) for e in (adds, negative)]
+    return (
+        f"The bias adds in {percent[0]} % of the active neurons, and gamma is negative in {percent[1]} %: they are outside of the paper's "
+        "model, in which biases only take flow away (Lemma 1), and phi has its poles there."
+    )

@@ -37,7 +37,8 @@ def visualbackprop(trace: Trace, target: TargetLike = None, strength: Strength |
     The maps after each ReLU are averaged over channels; from the deepest on, the mask is scaled up by a
     transposed convolution of ones (the layer's own window, output padding so that it lands exactly
     on the previous size) and multiplied by the previous layer's averaged map; a last step reaches the
-    input, which itself is not multiplied in. Where branches begin at one value, as before a skip, the mask comes back
+    input, which itself is not multiplied in: this is the paper's Theorem 1, the sum over paths of the products of activations, without
+    its factor gamma(X), which the authors' code has not, either. Where branches begin at one value, as before a skip, the mask comes back
     along each with that branch's own windows, and they are averaged, each by its own maximum. Of other
     activations than ReLU the positive part counts, of tanh and its like the magnitude. One min-max per frame at the end. Every map is divided
     by its maximum, which the min-max cancels but for overflow: raw maxima reach 1e19. `strength` is told by what; where
