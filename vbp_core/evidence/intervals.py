@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from vbp.evidence.outcome import figure
 
 Floats = NDArray[np.float64]
+K = TypeVar("K")
 
 BLOCKS = 10  # of neighbouring frames, at most: those of one drive are alike, and no observations of their own
 ENOUGH = 4  # blocks, below which nothing is concluded
@@ -101,3 +103,56 @@ def holm(p: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, p[k] * (len(order) - place)))
         found[k] = largest
     return found
+
+
+def tested(estimates: Mapping[K, Estimate]) -> dict[K, dict[str, float]]:
+    """As plain data, each with "p_corrected", of all of them together."""
+    corrected = holm([e.p for e in estimates.values()])
+    return {
+        name: {**asdict(e), "p_corrected": p}
+        for (name, e), p in zip(estimates.items(), corrected, strict=True)
+    }
+
+
+def words(numbers: Mapping[str, float], decimals: int = 2) -> str:
+    """Of an Estimate as plain data."""
+    return Estimate(*(numbers[key] for key in ("value", "low", "high"))).words(decimals)
+
+
+def is_sure(numbers: Mapping[str, float]) -> bool:
+    """Of what `tested` gave: whether it is significant among all of its tests."""
+    return bool(numbers["p_corrected"] < SIGNIFICANT)
+
+
+def the_best(rows: Mapping[str, ArrayLike], statistic: Callable[[Floats], float] = _mean) -> dict[str, Any]:
+    """The name with the largest statistic of its rows (N,) or (N, K), and for each other the test of the difference, frame by frame.
+
+    {"name": ..., "less": {name: as `tested` has it}}; {} for fewer than two that are known.
+    """
+    of = {name: np.asarray(r, dtype=np.float64) for name, r in rows.items()}
+    of = {name: r.reshape(len(r), -1) for name, r in of.items()}
+    values = {name: estimate(r, statistic).value for name, r in of.items()}
+    known = [name for name, value in values.items() if math.isfinite(value)]
+    if len(known) < 2:
+        return {}
+    best = max(known, key=lambda name: values[name])
+    width = of[best].shape[1]
+
+    def less(pair: Floats) -> float:
+        return statistic(pair[:, :width]) - statistic(pair[:, width:])
+
+    others = {name: estimate(np.hstack((of[best], of[name])), less) for name in known if name != best}
+    return {"name": best, "less": tested(others)}
+
+
+def best_words(best: Mapping[str, Any], what: str, title: Callable[[str], str]) -> list[str]:
+    """One sentence on `the_best`; none where that is {}."""
+    if not best:
+        return []
+    alike = [title(name) for name, one in best["less"].items() if not is_sure(one)]
+    said = (
+        f"not significantly larger than that of: {', '.join(alike)}"
+        if alike
+        else "significantly larger than every other's"
+    )
+    return [f"The largest {what} is that of {title(best['name'])}, and {said}."]

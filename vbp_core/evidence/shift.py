@@ -7,7 +7,7 @@ hardly when all else is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from vbp.drives.base import Image
 from vbp.edits.apply import erased
-from vbp.evidence.intervals import ENOUGH, SIGNIFICANT, Estimate, estimate, holm
+from vbp.evidence.intervals import ENOUGH, best_words, estimate, is_sure, tested, the_best, words
 from vbp.evidence.measures import EDGES, edges, mean
 from vbp.evidence.outcome import Outcome, Plot, Series, Table, Tick
 from vbp.evidence.subject import Floats, Subject
 from vbp.explain.registry import METHODS
 from vbp.preprocess import to_tensor
+from vbp.readable import MINUS
 
 Bitmap = NDArray[np.bool_]
 
@@ -32,6 +33,7 @@ AROUND = 0.02  # of its width: how far what is marked is dilated
 OFFSETS = (-0.1, -0.05, -0.025, 0.025, 0.05, 0.1)  # of its width, to the right
 FRAMES = 40
 RANDOM = "random"
+OVER = {RANDOM: "over_random", EDGES: "over_edges"}  # names of the tests against a baseline
 PASS = 1.5  # of one shifted picture: inpainting takes half as long as a pass
 
 
@@ -144,125 +146,100 @@ def title(name: str) -> str:
 
 def _outcome(subject: Subject, found: Mapping[str, Floats], whole: Floats) -> Outcome:
     """found: of each map (frames, 2, offsets), the changes where what it marks and where all else is shifted; whole: (frames, offsets)."""
-    sizes = {name: np.abs(each).mean(2) for name, each in found.items()}
-    everything = estimate(np.abs(whole).mean(1))
-    shares = {name: estimate(each, share_of) for name, each in sizes.items()}
-    against = {
-        (name, base): estimate(np.hstack((each, sizes[base])), _more)
-        for name, each in sizes.items()
-        for base in (RANDOM, EDGES)
-        if name not in (base, RANDOM)
-    }
-    corrected = dict(zip(against, holm([e.p for e in against.values()]), strict=True))
-    x = [100 * part for part in OFFSETS]
-    numbers: dict[str, Any] = {
-        "frames": [subject.frames.numbers[n] for n in subject.some(FRAMES)],
-        "share_of_the_picture": SHARE,
-        "offsets": offsets(subject.frames.inputs.shape[2]),
-        "everything": {**asdict(everything), "curve": whole.mean(0).tolist()},
-        "maps": {
-            name: {
-                "share": asdict(shares[name]),
-                "marked": sizes[name][:, 0].tolist(),
-                "rest": sizes[name][:, 1].tolist(),
-                "curve_marked": found[name][:, 0].mean(0).tolist(),
-                "curve_rest": found[name][:, 1].mean(0).tolist(),
-                **{
-                    f"over_{'random' if base == RANDOM else 'edges'}": {
-                        **asdict(against[name, base]),
-                        "p_corrected": corrected[name, base],
-                    }
-                    for base in (RANDOM, EDGES)
-                    if (name, base) in against
-                },
-            }
-            for name in found
-        },
-    }
-    out = Outcome(numbers=numbers)
-    unit = subject.unit
-    rows: list[list[str | float]] = []
-    for name, one in sorted(numbers["maps"].items(), key=lambda item: -_finite(item[1]["share"]["value"])):
-        share = one["share"]
-        rows.append(
-            [title(name), share["value"], share["low"], share["high"], mean(one["marked"]), mean(one["rest"])]
-        )
-        rows[-1] += [one.get(key, {}).get("p_corrected", math.nan) for key in ("over_random", "over_edges")]
-    out.tables.append(
-        Table(
-            f"How much of the change comes from what the map marks: s / (s + b), {unit}",
-            ["map", "share", "low", "high", f"s, {unit}", f"b, {unit}", "p, against random", "p, against edges"],
-            rows,
-            f"{len(whole)} frames, {SHARE:.0%} of the picture at most, offsets of {_listed(x)} % of the width. s: mean |change| "
-            f"where what is marked is shifted; b: all else. Everything shifted: {everything.words()}{unit}. low, high: 95 % interval "
-            "over blocks of frames; p: corrected for all tests of this table (Holm).",
-        )
-    )  # fmt: skip
-    for words, key in (
-        ("What the map marks is shifted", "curve_marked"),
-        ("All else is shifted", "curve_rest"),
-    ):
-        lines = [Series(title(name), x, one[key]) for name, one in numbers["maps"].items()]
-        lines.append(Series("everything shifted", x, numbers["everything"]["curve"], aside=True))
-        out.plots.append(Plot(words, "% of the width, to the right", f"change in {unit}", lines))
+    numbers = _numbers(subject, found, whole)
+    out = Outcome(
+        numbers=numbers, tables=[_table(numbers, subject.unit)], plots=_plots(numbers, subject.unit)
+    )
     if len(whole) < ENOUGH:
         out.notes.append(f"Too few frames for a comparison with random marks, which needs {ENOUGH}.")
     else:
         out.findings += findings(numbers)
-        out.findings += _of_the_best(sizes)
     return out
+
+
+def _numbers(subject: Subject, found: Mapping[str, Floats], whole: Floats) -> dict[str, Any]:
+    sizes = {name: np.abs(each).mean(2) for name, each in found.items()}
+    against = tested(
+        {
+            (name, base): estimate(np.hstack((each, sizes[base])), _more)
+            for name, each in sizes.items()
+            for base in (RANDOM, EDGES)
+            if name not in (base, RANDOM)
+        }
+    )
+    maps = {}
+    for name, each in found.items():
+        maps[name] = {
+            "share": asdict(estimate(sizes[name], share_of)),
+            "marked": sizes[name][:, 0].tolist(),
+            "rest": sizes[name][:, 1].tolist(),
+            "curve_marked": each[:, 0].mean(0).tolist(),
+            "curve_rest": each[:, 1].mean(0).tolist(),
+        }
+        for base, key in OVER.items():
+            if (name, base) in against:
+                maps[name][key] = against[name, base]
+    return {
+        "frames": [subject.frames.numbers[n] for n in subject.some(FRAMES)],
+        "share_of_the_picture": SHARE,
+        "offsets": offsets(subject.frames.inputs.shape[2]),
+        "everything": {**asdict(estimate(np.abs(whole).mean(1))), "curve": whole.mean(0).tolist()},
+        "maps": maps,
+        "best": the_best({name: each for name, each in sizes.items() if name in METHODS}, share_of),
+    }
+
+
+def _table(numbers: Mapping[str, Any], unit: str) -> Table:
+    rows: list[list[str | float]] = []
+    for name, one in sorted(numbers["maps"].items(), key=lambda item: -_finite(item[1]["share"]["value"])):
+        rows.append([title(name), words(one["share"]), mean(one["marked"]), mean(one["rest"])])
+        rows[-1] += [one.get(key, {}).get("p_corrected", math.nan) for key in OVER.values()]
+    listed = ", ".join(f"{100 * part:g}" for part in OFFSETS).replace("-", MINUS)
+    return Table(
+        "How much of the change comes from what the map marks",
+        ["map", "s / (s + b)", f"s, {unit}", f"b, {unit}", "p, against random", "p, against edges"],
+        rows,
+        f"{len(numbers['frames'])} frames, {SHARE:.0%} of the picture at most, offsets of {listed} % of the width. s: mean |change| "
+        f"where what is marked is shifted; b: all else. Everything shifted: {words(numbers['everything'])}{unit}. In brackets the 95 % "
+        "interval over blocks of frames; p: corrected for all tests of this table (Holm).",
+    )
+
+
+def _plots(numbers: Mapping[str, Any], unit: str) -> list[Plot]:
+    x = [100 * part for part in OFFSETS]
+    found = []
+    for name, key in (
+        ("What the map marks is shifted", "curve_marked"),
+        ("All else is shifted", "curve_rest"),
+    ):
+        lines = [Series(title(m), x, one[key]) for m, one in numbers["maps"].items()]
+        lines.append(Series("everything shifted", x, numbers["everything"]["curve"], aside=True))
+        found.append(Plot(name, "% of the width, to the right", f"change in {unit}", lines))
+    return found
 
 
 def _finite(value: float) -> float:
     return value if math.isfinite(value) else -math.inf
 
 
-def _listed(numbers: Iterable[float]) -> str:
-    return ", ".join(f"{x:g}" for x in numbers).replace("-", "\N{MINUS SIGN}")
-
-
 def findings(numbers: Mapping[str, Any]) -> list[str]:
     """Sentences from `Outcome.numbers`."""
     found = []
     maps = numbers["maps"]
-    for key, base in (("over_random", RANDOM), ("over_edges", EDGES)):
+    for base, key in OVER.items():
         groups: dict[str, list[str]] = {"more": [], "no more": [], "less": []}
         for name, one in maps.items():
             test = one.get(key)
             if test is None or not math.isfinite(test["p_corrected"]):
                 continue
-            sure = test["p_corrected"] < SIGNIFICANT
-            which = "no more" if not sure else "more" if test["value"] > 0 else "less"
-            groups[which].append(f"{title(name)} {_estimate(one['share'])}")
-        than = f"{title(base)} ({_estimate(maps[base]['share'])})"
-        for which, words in (
+            which = "no more" if not is_sure(test) else "more" if test["value"] > 0 else "less"
+            groups[which].append(f"{title(name)} {words(one['share'])}")
+        than = f"{title(base)} ({words(maps[base]['share'])})"
+        for which, said in (
             ("more", f"More of the change comes from what the map marks than from {than}"),
             ("less", f"Less of the change comes from what the map marks than from {than}"),
             ("no more", f"The share is not significantly different from that of {than}"),
         ):
             if groups[which]:
-                found.append(f"{words}: {', '.join(groups[which])}.")
-    return found
-
-
-def _of_the_best(sizes: Mapping[str, Floats]) -> list[str]:
-    """The test does not rank the good ones: which of the methods cannot be told from the best."""
-    values = {name: share_of(each) for name, each in sizes.items() if name in METHODS}
-    values = {name: v for name, v in values.items() if math.isfinite(v)}
-    if len(values) < 2:
-        return []
-    best = max(values, key=lambda name: values[name])
-    others = [name for name in values if name != best]
-    p = holm([estimate(np.hstack((sizes[best], sizes[name])), _more).p for name in others])
-    alike = [title(name) for name, each in zip(others, p, strict=True) if not each < SIGNIFICANT]
-    if not alike:
-        return [
-            f"The largest share is that of {title(best)}, significantly larger than every other method's."
-        ]
-    return [
-        f"It does not rank the best: the share of {title(best)} is the largest, and not significantly larger than that of: {', '.join(alike)}."
-    ]
-
-
-def _estimate(numbers: Mapping[str, float]) -> str:
-    return Estimate(**numbers).words()
+                found.append(f"{said}: {', '.join(groups[which])}.")
+    return found + best_words(numbers["best"], "share", title)
