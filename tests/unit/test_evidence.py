@@ -72,11 +72,33 @@ def test_a_map_that_knows_is_told_from_one_that_does_not(subject: Subject, monke
     regions = got["regions"]
     assert regions == 4 * 6 and got["counts"][0] == 0 and got["counts"][-1] == regions
     # Replaced first: every step but the unchanged frame differs by one degree.
-    assert got["methods"]["lrp"]["aopc_most"] == pytest.approx([regions / (regions + 1)] * 4)
-    assert got["methods"]["lrp"]["gain_interval"][0] > 0
+    assert got["methods"]["lrp"]["by_frame"] == pytest.approx([regions / (regions + 1)] * 4)
+    assert got["methods"]["lrp"]["gain"]["low"] > 0
     # Replaced last: nothing changes until the last step asked.
     assert max(got["methods"]["lrp"]["curve_least"][:-1]) == 0.0
-    assert got["methods"]["phi"]["aopc_most"][0] < got["methods"]["lrp"]["aopc_most"][0]
+    assert got["methods"]["phi"]["by_frame"][0] < got["methods"]["lrp"]["by_frame"][0]
+    assert got["best"]["name"] == "lrp" and got["best"]["less"]["phi"]["p_corrected"] == 0.0
+
+
+def test_what_is_said_of_faithfulness_follows_from_the_numbers(subject: Subject) -> None:
+    numbers = perturbation.run(subject, nothing).numbers
+    one = numbers["methods"]["lrp"]["gain"]
+    for value, p, words in (
+        (1.5, 0.01, "More faithful than a random order (AOPC, most relevant first − random): "),
+        (-1.5, 0.01, "Less faithful than a random order (AOPC, most relevant first − random): "),
+        (1.5, 0.06, "Not significantly different from a random order (AOPC, most relevant first − random): "),
+    ):
+        one |= {"value": value, "low": value - 1, "high": value + 1, "p_corrected": p}
+        line = next(f for f in perturbation.findings(numbers) if f.startswith(words))
+        assert f"LRP {value:.2f} [{value - 1:.2f}, {value + 1:.2f}]".replace("-", "−") in line
+    numbers["best"] = {
+        "name": "lrp",
+        "less": {"phi": {"p_corrected": 0.3}, "saliency": {"p_corrected": 0.01}},
+    }
+    assert (
+        perturbation.findings(numbers)[-1]
+        == "The largest AOPC is that of LRP, and not significantly larger than that of: phi."
+    )
 
 
 def test_noise_stays_in_the_range_of_the_frame(subject: Subject) -> None:
@@ -215,12 +237,10 @@ def test_one_frame_has_no_interval_and_few_are_told(subject: Subject, network: N
     for count in (1, 2):
         few = cut(subject, network, count)
         out = perturbation.run(few, nothing)
-        intervals = [v["gain_interval"] for v in out.numbers["methods"].values()]
-        assert all(np.isnan(i).all() == (count == 1) for i in intervals)
-        assert np.isnan(out.tables[0].rows[-1][4:6]).all()  # random order against itself
-        assert (
-            out.findings == [] and f"Saliency ({count})" in out.notes[0] and "Too few frames" in out.notes[0]
-        )
+        lows = [v["gain"]["low"] for v in out.numbers["methods"].values()]
+        assert all(np.isnan(low) == (count == 1) for low in lows)
+        assert np.isnan(out.tables[0].rows[-1][3:5]).all()  # random order against itself
+        assert out.findings == [] and "Too few frames" in out.notes[0]
         rows = theory.run(few, nothing).tables[0].rows
         assert ("[" in rows[0][1]) == (count > 1)
         remark = gather._remarks(few, None)[0]
@@ -288,8 +308,8 @@ def test_a_constant_map_is_no_bad_approximation(subject: Subject, monkeypatch) -
 def test_what_reads_the_same_is_not_more(subject: Subject) -> None:
     """In the window: a sure classifier whose probability nothing moves."""
     numbers = {
-        "random": {"aopc": [0.011]},
-        "methods": {"lrp": {"aopc_most": [0.012]}, "phi": {"aopc_most": [2.0]}},
+        "random": {"aopc": {"value": 0.011}},
+        "methods": {"lrp": {"aopc_most": {"value": 0.012}}, "phi": {"aopc_most": {"value": 2.0}}},
     }
     said = quick._of_deletion(subject, numbers)
     assert said.endswith(

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 EDGES = "edges of the image"  # the baseline, among maps by name
-DRAWS = 2000  # of the bootstrap
 WINDOW, SIGMA = 11, 1.5  # of SSIM
 C1, C2 = 0.01**2, 0.03**2
 
@@ -72,17 +71,6 @@ def mean(values: Sequence[float] | NDArray[np.floating]) -> float:
     known = np.asarray(values, dtype=np.float64)
     known = known[np.isfinite(known)]
     return float(known.mean()) if known.size else float("nan")
-
-
-def interval(values: Sequence[float] | NDArray[np.floating], seed: int = 0) -> tuple[float, float]:
-    """The 95 % bootstrap interval (percentiles of 2000 draws) of the mean of the finite values; NaN of fewer than two."""
-    known = np.asarray(values, dtype=np.float64)
-    known = known[np.isfinite(known)]
-    if known.size < 2:
-        return float("nan"), float("nan")
-    drawn = np.random.default_rng(seed).choice(known, (DRAWS, known.size)).mean(1)
-    low, high = np.percentile(drawn, (2.5, 97.5))
-    return float(low), float(high)
 
 
 def area(x: Sequence[float] | NDArray[np.floating], y: Sequence[float] | NDArray[np.floating]) -> float:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vbp.evidence.measures import area, interval, mean
+from vbp.evidence.intervals import ENOUGH, best_words, estimate, is_sure, tested, the_best, words
+from vbp.evidence.measures import area, mean
 from vbp.evidence.outcome import Outcome, Plot, Series, Table, Tick
-from vbp.evidence.subject import Subject
+from vbp.evidence.subject import Floats, Subject
 from vbp.explain.registry import METHODS
 
 SIDE = 9  # pixels along a region
 STEPS = 100  # regions of the AOPC
-COUNTS = (1, 3, 10, 30, 100)  # regions replaced at which the network is run, and the shares of all:
-SHARES = (0.25, 0.5, 0.75, 0.9, 0.97)
-FRAMES = 12
-ENOUGH = 4  # frames that an interval needs
-RANDOM = 2  # orders of each frame
+# Regions replaced at which the network is run: of fewer the AOPC is off by degrees a frame. And the shares of all:
+COUNTS = (1, *range(5, 101, 5))
+SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97)
+RANDOM = 5  # orders of each frame
+
+Curve = NDArray[np.float64]  # (counts,)
 
 
 def region_values(relevance: NDArray[np.floating], side: int = SIDE) -> NDArray[np.float64]:
@@ -58,7 +63,7 @@ def aopc(counts: list[int], changes: NDArray[np.float64], steps: int = STEPS) ->
 
 def cost(subject: Subject) -> float:
     one = len(COUNTS) + len(SHARES) + 1.0
-    return one * (2 * len(subject.methods) + RANDOM) * len(subject.some(FRAMES))
+    return one * (2 * len(subject.methods) + RANDOM) * len(subject)
 
 
 def run(subject: Subject, tick: Tick, replacement: str = "mean") -> Outcome:
@@ -70,34 +75,45 @@ def run(subject: Subject, tick: Tick, replacement: str = "mean") -> Outcome:
     AOPC: of the first 100 regions, most relevant first (MoRF); beside it least relevant first (LeRF) and random orders.
     Deletion area: the mean change over all shares of the frame, most relevant first (higher is better). Insertion area:
     the mean distance to the frame's own angle while the most relevant regions come back first (lower is better); it
-    is the curve of least relevant first, read backwards.
+    is the curve of least relevant first, read backwards. The tests of all methods against random orders are corrected by Holm.
     """
-    curves: dict[str, dict[int, dict[str, NDArray[np.float64]]]] = {}
+    curves: dict[str, list[tuple[Curve, Curve]]] = {method: [] for method in subject.maps}
+    randoms: list[list[Curve]] = []
     regions = len(region_values(np.zeros(tuple(subject.images.shape[2:]))))
     counts = counts_for(regions)
-    fills: dict[int, Tensor] = {}
-    blank: dict[int, float] = {}
-
-    def curve(n: int, order: NDArray[np.intp]) -> NDArray[np.float64]:
-        image, changes = subject.images[n : n + 1], [0.0]
-        for count in counts[1:-1]:
-            angle = subject.respond(replaced(image, order[:count], fills[n]), n)
-            changes.append(abs(angle - subject.angles[n]))
-            tick(1)
-        return np.array([*changes, abs(blank[n] - subject.angles[n])])
-
     rng = np.random.default_rng(subject.seed)
-    randoms: dict[int, list[NDArray[np.float64]]] = {}
-    for n in subject.some(FRAMES):
-        fills[n] = _fill(subject.images[n : n + 1], replacement, subject.seed + n)
-        blank[n] = subject.respond(fills[n], n)
-        randoms[n] = [curve(n, rng.permutation(regions)) for _ in range(RANDOM)]
-    for method in subject.maps:
-        curves[method] = {}
-        for n in subject.some(FRAMES):
+    for n in range(len(subject)):
+        image = subject.images[n : n + 1]
+        fill = _fill(image, replacement, subject.seed + n)
+        last = abs(subject.respond(fill, n) - subject.angles[n])
+
+        def curve(
+            order: NDArray[np.intp],
+            image: Tensor = image,
+            fill: Tensor = fill,
+            n: int = n,
+            last: float = last,
+        ) -> Curve:
+            changes = [0.0]
+            for count in counts[1:-1]:
+                angle = subject.respond(replaced(image, order[:count], fill), n)
+                changes.append(abs(angle - subject.angles[n]))
+                tick(1)
+            return np.array([*changes, last])
+
+        randoms.append([curve(rng.permutation(regions)) for _ in range(RANDOM)])
+        for method, found in curves.items():
             order = np.argsort(-region_values(subject.map(method, n)), kind="stable")
-            curves[method][n] = {"most": curve(n, order), "least": curve(n, order[::-1])}
-    return _outcome(subject, counts, curves, randoms, replacement)
+            found.append((curve(order), curve(order[::-1])))
+    numbers = _numbers(subject, counts, curves, randoms, replacement)
+    out = Outcome(
+        numbers=numbers, tables=[_table(numbers, subject.unit)], plots=_plots(numbers, subject.unit)
+    )
+    if len(subject) < ENOUGH:
+        out.notes.append(f"Too few frames for a comparison with random orders, which needs {ENOUGH}.")
+    else:
+        out.findings += findings(numbers)
+    return out
 
 
 def _fill(image: Tensor, replacement: str, seed: int) -> Tensor:
@@ -110,105 +126,103 @@ def _fill(image: Tensor, replacement: str, seed: int) -> Tensor:
     return low + (high - low) * drawn
 
 
-def _outcome(
+def _numbers(
     subject: Subject,
     counts: list[int],
-    curves: dict[str, dict[int, dict[str, NDArray[np.float64]]]],
-    randoms: dict[int, list[NDArray[np.float64]]],
+    curves: Mapping[str, list[tuple[Curve, Curve]]],
+    randoms: list[list[Curve]],
     replacement: str,
-) -> Outcome:
-    unit = subject.unit
+) -> dict[str, Any]:
     share = np.array(counts) / counts[-1]
-    out = Outcome(
-        numbers={"replacement": replacement, "regions": counts[-1], "counts": counts, "methods": {}}
-    )
-    chance = {n: mean([aopc(counts, c) for c in each]) for n, each in randoms.items()}
-    chance_area = {n: mean([area(share, c) for c in each]) for n, each in randoms.items()}
-    all_random = np.array([c for each in randoms.values() for c in each])
-    out.numbers["random"] = {
-        "aopc": list(chance.values()),
-        "area": list(chance_area.values()),
-        "curve": all_random.mean(0).tolist(),
+    chance = [mean([aopc(counts, c) for c in each]) for each in randoms]
+    numbers: dict[str, Any] = {
+        "frames": list(subject.frames.numbers),
+        "replacement": replacement,
+        "regions": counts[-1],
+        "counts": counts,
+        "random": {
+            "orders": RANDOM,
+            "aopc": asdict(estimate(chance)),
+            "by_frame": chance,
+            "deletion_area": asdict(estimate([mean([area(share, c) for c in each]) for each in randoms])),
+            "curve": np.mean(np.array(randoms), (0, 1)).tolist(),
+        },
+        "methods": {},
     }
-    rows: list[list[str | float]] = []
-    better: list[str] = []
-    worse: list[str] = []
-    unsure: list[str] = []
-    few: list[str] = []
-    for method, frames in curves.items():
-        most = {n: aopc(counts, c["most"]) for n, c in frames.items()}
-        least = {n: aopc(counts, c["least"]) for n, c in frames.items()}
-        deletion = mean([area(share, c["most"]) for c in frames.values()])
-        insertion = mean([area(share, c["least"]) for c in frames.values()])
-        gain = [most[n] - chance[n] for n in frames]
-        low, high = interval(gain, subject.seed)
-        title = METHODS[method].title
-        out.numbers["methods"][method] = {
-            "frames": [subject.frames.numbers[n] for n in frames],
-            "aopc_most": list(most.values()),
-            "aopc_least": list(least.values()),
-            "gain_over_random": gain,
-            "gain_interval": [low, high],
-            "deletion_area": deletion,
-            "insertion_area": insertion,
-            "curve_most": np.mean([c["most"] for c in frames.values()], 0).tolist(),
-            "curve_least": np.mean([c["least"] for c in frames.values()], 0).tolist(),
+    gains: dict[str, Floats] = {}
+    for method, found in curves.items():
+        most, least = (np.array([pair[k] for pair in found]) for k in (0, 1))
+        by_frame = np.array([aopc(counts, c) for c in most])
+        gains[method] = by_frame - chance
+        numbers["methods"][method] = {
+            "by_frame": by_frame.tolist(),
+            "aopc_most": asdict(estimate(by_frame)),
+            "aopc_least": asdict(estimate([aopc(counts, c) for c in least])),
+            "deletion_area": asdict(estimate([area(share, c) for c in most])),
+            "insertion_area": asdict(estimate([area(share, c) for c in least])),
+            "curve_most": most.mean(0).tolist(),
+            "curve_least": least.mean(0).tolist(),
         }
-        rows.append(
-            [
-                title,
-                mean(list(most.values())),
-                mean(list(least.values())),
-                mean(gain),
-                low,
-                high,
-                deletion,
-                insertion,
-            ]
-        )
-        if len(frames) >= ENOUGH:
-            (better if low > 0 else worse if high < 0 else unsure).append(title)
-        else:
-            few.append(f"{title} ({len(frames)})")
-    rows.append(["random order", mean(list(chance.values())), mean(list(chance.values())), 0.0, math.nan, math.nan,
-                 mean(list(chance_area.values())), mean(list(chance_area.values()))])  # fmt: skip
-    frames_known = len(subject.some(FRAMES))
-    out.tables.append(
-        Table(
-            f"Change of the response in {unit}",
-            [
-                "method",
-                "AOPC, most first",
-                "least first",
-                "most − random",
-                "low",
-                "high",
-                "deletion",
-                "insertion",
-            ],
-            rows,
-            f"{frames_known} frames, regions of {SIDE}×{SIDE} replaced by {replacement}; low, high: "
-            "95 % bootstrap interval over frames of most − random, – of one frame. Deletion: higher is better. Insertion: lower is better.",
-        )
-    )
-    for name, key in (("most relevant first", "curve_most"), ("least relevant first", "curve_least")):
-        lines = [
-            Series(METHODS[m].title, (100 * share).tolist(), v[key])
-            for m, v in out.numbers["methods"].items()
+    for method, one in tested({m: estimate(g) for m, g in gains.items()}).items():
+        numbers["methods"][method]["gain"] = one
+    numbers["best"] = the_best(gains)
+    return numbers
+
+
+def _table(numbers: Mapping[str, Any], unit: str) -> Table:
+    random = numbers["random"]
+    rows: list[list[str | float]] = [
+        [
+            METHODS[method].title,
+            words(one["aopc_most"]),
+            words(one["aopc_least"]),
+            words(one["gain"]),
+            one["gain"]["p_corrected"],
+            words(one["deletion_area"]),
+            words(one["insertion_area"]),
         ]
-        lines.append(
-            Series("random order", (100 * share).tolist(), out.numbers["random"]["curve"], aside=True)
+        for method, one in numbers["methods"].items()
+    ]
+    by_chance = [words(random[key]) for key in ("aopc", "deletion_area")]
+    rows.append(["random order", by_chance[0], by_chance[0], math.nan, math.nan, by_chance[1], by_chance[1]])
+    return Table(
+        f"Change of the response in {unit}",
+        ["method", "AOPC, most first", "least first", "most − random", "p", "deletion", "insertion"],
+        rows,
+        f"{len(numbers['frames'])} frames, the same for all; regions of {SIDE}×{SIDE} replaced by {numbers['replacement']}; {random['orders']} "
+        "random orders of each frame. In brackets the 95 % interval over blocks of frames; p: of most − random against 0, corrected for "
+        "all methods (Holm). Deletion: higher is better. Insertion: lower is better.",
+    )
+
+
+def _plots(numbers: Mapping[str, Any], unit: str) -> list[Plot]:
+    x = [100 * k / numbers["regions"] for k in numbers["counts"]]
+    found = []
+    for name, key in (("most relevant first", "curve_most"), ("least relevant first", "curve_least")):
+        lines = [Series(METHODS[m].title, x, v[key]) for m, v in numbers["methods"].items()]
+        lines.append(Series("random order", x, numbers["random"]["curve"], aside=True))
+        found.append(Plot(f"Replaced, {name}", "% of the regions replaced", f"change in {unit}", lines))
+    return found
+
+
+def findings(numbers: Mapping[str, Any]) -> list[str]:
+    """Sentences from `Outcome.numbers`."""
+    groups: dict[str, list[str]] = {"more": [], "less": [], "neither": []}
+    for method, one in numbers["methods"].items():
+        gain = one["gain"]
+        if math.isfinite(gain["p_corrected"]):
+            which = "neither" if not is_sure(gain) else "more" if gain["value"] > 0 else "less"
+            groups[which].append(f"{METHODS[method].title} {words(gain)}")
+    found = [
+        f"{said}: {', '.join(groups[which])}."
+        for which, said in (
+            ("more", "More faithful than a random order (AOPC, most relevant first − random)"),
+            ("less", "Less faithful than a random order (AOPC, most relevant first − random)"),
+            (
+                "neither",
+                "Not significantly different from a random order (AOPC, most relevant first − random)",
+            ),
         )
-        out.plots.append(Plot(f"Replaced, {name}", "% of the regions replaced", f"change in {unit}", lines))
-    for words, titles in (
-        ("more faithful than a random order", better),
-        ("less faithful than a random order", worse),
-        ("cannot be distinguished from a random order on these frames", unsure),
-    ):
-        if titles:
-            out.findings.append(f"{', '.join(titles)}: {words} (interval of most − random, against 0).")
-    if few:
-        out.notes.append(
-            f"Too few frames for a comparison with a random order, which needs {ENOUGH}: {', '.join(few)}."
-        )
-    return out
+        if groups[which]
+    ]
+    return found + best_words(numbers["best"], "AOPC", lambda m: METHODS[m].title)

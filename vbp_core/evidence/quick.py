@@ -81,8 +81,8 @@ def quick(
 
 
 def _of_deletion(subject: Subject, numbers: dict[str, Any]) -> str:
-    random = float(np.mean(numbers["random"]["aopc"]))
-    by_method = {METHODS[m].title: v["aopc_most"][0] for m, v in numbers["methods"].items()}
+    random = numbers["random"]["aopc"]["value"]
+    by_method = {METHODS[m].title: v["aopc_most"]["value"] for m, v in numbers["methods"].items()}
     if not by_method:
         return ""
     unit = subject.unit

@@ -31,7 +31,6 @@ Bitmap = NDArray[np.bool_]
 SHARE = 0.15  # of the network's input that is moved, at most
 AROUND = 0.02  # of its width: how far what is marked is dilated
 OFFSETS = (-0.1, -0.05, -0.025, 0.025, 0.05, 0.1)  # of its width, to the right
-FRAMES = 40
 RANDOM = "random"
 OVER = {RANDOM: "over_random", EDGES: "over_edges"}  # names of the tests against a baseline
 PASS = 1.5  # of one shifted picture: inpainting takes half as long as a pass
@@ -107,7 +106,7 @@ def _more(sizes: Floats) -> float:
 
 
 def cost(subject: Subject) -> float:
-    return PASS * len(OFFSETS) * (2 * len(subject.methods) + 5) * len(subject.some(FRAMES))
+    return PASS * len(OFFSETS) * (2 * len(subject.methods) + 5) * len(subject)
 
 
 def run(subject: Subject, tick: Tick) -> Outcome:
@@ -118,11 +117,10 @@ def run(subject: Subject, tick: Tick) -> Outcome:
     at random has about the share of the area. Baselines: the edges of the image, and noise. Intervals and tests: over
     blocks of frames, those of differences in pairs; Holm's correction for all of them together.
     """
-    some = subject.some(FRAMES)
     rng = np.random.default_rng(subject.seed)
     found: dict[str, list[tuple[Floats, Floats]]] = {name: [] for name in (*subject.maps, EDGES, RANDOM)}
     whole = []
-    for n in some:
+    for n in range(len(subject)):
         image = subject.frames.inputs[n]
         whole.append(changes(subject, n, np.ones(image.shape[:2], dtype=bool)))
         tick(PASS * len(OFFSETS))
@@ -180,7 +178,7 @@ def _numbers(subject: Subject, found: Mapping[str, Floats], whole: Floats) -> di
             if (name, base) in against:
                 maps[name][key] = against[name, base]
     return {
-        "frames": [subject.frames.numbers[n] for n in subject.some(FRAMES)],
+        "frames": list(subject.frames.numbers),
         "share_of_the_picture": SHARE,
         "offsets": offsets(subject.frames.inputs.shape[2]),
         "everything": {**asdict(estimate(np.abs(whole).mean(1))), "curve": whole.mean(0).tolist()},

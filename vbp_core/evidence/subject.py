@@ -114,6 +114,12 @@ class Subject:
     def __len__(self) -> int:
         return len(self.frames.numbers)
 
+    def parts(self, count: int) -> list[list[int]]:
+        """The frames in `count` stretches, of neighbours; one frame each, some twice, where there are fewer than that."""
+        if len(self) < count:
+            return [[k % len(self)] for k in range(count)]
+        return [part.tolist() for part in np.array_split(np.arange(len(self)), count)]
+
     def some(self, count: int) -> list[int]:
         """At most `count` of the frames, evenly spread: their places among the loaded ones."""
         return sorted(set(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int).tolist()))

@@ -22,7 +22,6 @@ from vbp.explain.registry import explain
 from vbp.simulate.truth import Truth
 
 EPS = tuple(10.0**k for k in range(-4, 5))
-FRAMES = 40
 BOX = 9  # pixels over which maps are averaged, to be compared without their high frequencies
 NEAR, RELATED = 0.9, 0.5
 MEASURES = ("pearson", "spearman", "smooth")
@@ -34,7 +33,7 @@ POSITIVE, EDGES_PHI, EDGES_VBP = (
 
 
 def cost(subject: Subject) -> float:
-    return (1.1 + 4.0 * len(READINGS) + 2.0 * len(EPS)) * len(subject.some(FRAMES))
+    return (1.1 + 4.0 * len(READINGS) + 2.0 * len(EPS)) * len(subject)
 
 
 def run(subject: Subject, tick: Tick, truth: Truth | None = None) -> Outcome:
@@ -50,12 +49,12 @@ def run(subject: Subject, tick: Tick, truth: Truth | None = None) -> Outcome:
     shares: dict[str, list[tuple[float, ...]]] = {"halves": [], "outside": []}
     lanes: dict[str, list[tuple[float, float]]] = {}
     try:
-        for n in subject.some(FRAMES):
+        for n in range(len(subject)):
             _compare(subject, n, tick, truth, found, shares, lanes)
     except ExplainError as error:  # one of the three cannot explain the network
         return Outcome(numbers={"frames": []}, findings=[f"Remark 1 cannot be tested here: {error}."])
     numbers: dict[str, Any] = {
-        "frames": [subject.frames.numbers[n] for n in subject.some(FRAMES)],
+        "frames": list(subject.frames.numbers),
         "compared": {
             name: {m: asdict(estimate([v[k] for v in rows])) for k, m in enumerate(MEASURES)}
             for name, rows in found.items()
