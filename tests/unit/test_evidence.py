@@ -7,54 +7,36 @@ import pytest
 import torch
 from torch import nn
 
+from subjectmaker import HEIGHT, METHODS, WIDTH, less, nothing, small_network, small_subject
 from vbp.engine import Engine
-from vbp.evidence import altered, gather, ground_truth, perturbation, quick, randomisation, recovery, theory
+from vbp.evidence import (
+    altered,
+    gather,
+    ground_truth,
+    perturbation,
+    quick,
+    randomisation,
+    recovery,
+    theory,
+)
 from vbp.evidence.subject import Frames, Subject
-from vbp.graph.operations import Conv, Dense, MaxPool
-from vbp.graph.trace import trace
+from vbp.graph.operations import Conv, Dense
 from vbp.models.network import Network
-from vbp.models.spec import CropRule, NetworkSpec
-from vbp.models.steering import SteeringNet
-from vbp.overlay import Rect
-
-HEIGHT, WIDTH = 36, 54
-METHODS = ("visualbackprop", "lrp", "phi", "saliency", "guided-backprop")
-ARGUMENTS = {"widths": [4, 6], "strides": [1, 2], "hidden": [8]}
-
-
-def nothing(amount: float) -> None: ...
 
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Less of everything: the same code, in less time."""
-    monkeypatch.setattr(perturbation, "COUNTS", (1, 3, 10))
-    monkeypatch.setattr(perturbation, "SHARES", (0.5, 0.9))
-    monkeypatch.setattr(randomisation, "SEEDS", 3)
+    less(monkeypatch)
 
 
 @pytest.fixture
 def network() -> Network:
-    torch.manual_seed(3)
-    module = SteeringNet(HEIGHT, WIDTH, **ARGUMENTS).eval()
-    spec = NetworkSpec(
-        name="small",
-        architecture="steering",
-        arguments=ARGUMENTS,
-        input_height=HEIGHT,
-        input_width=WIDTH,
-        crop=CropRule("bottom", rows=HEIGHT, of_width=WIDTH),
-    )
-    return Network(spec, module)
+    return small_network()
 
 
 @pytest.fixture
 def subject(network: Network) -> Subject:
-    inputs = np.random.default_rng(1).integers(0, 256, (4, HEIGHT, WIDTH), dtype=np.uint8)
-    frames = Frames((3, 5, 8, 9), (Rect(0, 0, WIDTH, HEIGHT),) * 4, inputs)
-    made = Subject(network, Engine(network, "cpu"), frames, METHODS, seed=0)
-    made.prepare(nothing)
-    return made
+    return small_subject(network)
 
 
 def state(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -155,40 +137,6 @@ def test_visualbackprop_and_phi_ignore_the_head_and_the_others_do_not(subject: S
         assert f"VisualBackProp {last['value']:.2f} [{last['low']:.2f}, {last['high']:.2f}]" in line
 
 
-def test_pooling_keeps_the_sizes(subject: Subject) -> None:
-    pooled, words = altered.toggle_pooling(subject.graph)
-    assert words == "with max-pooling" and sum(isinstance(s.op, MaxPool) for s in pooled.stages) == 1
-    image = subject.images[:1]
-    made = trace(altered.random_network(pooled, image, 0), image)
-    plain = trace(subject.graph, image)
-    assert made.output.shape == plain.output.shape
-    assert {tuple(v.shape) for v in plain.values} <= {tuple(v.shape) for v in made.values}
-    back, words = altered.toggle_pooling(pooled)
-    assert words == "without max-pooling" and not any(isinstance(s.op, MaxPool) for s in back.stages)
-
-
-def test_a_fully_connected_random_network_has_no_picture_in_its_gradient(subject: Subject) -> None:
-    numbers = recovery.run(subject, nothing).numbers
-    assert abs(numbers["image"]["random, fully connected"]["saliency"]["image"]) < 0.1
-    assert "visualbackprop" not in numbers["image"]["random, fully connected"]  # it has no maps to average
-    targets = numbers["targets"]
-    assert targets["negative"]["saliency"]["sizes"] == pytest.approx(1.0)
-    assert targets["negative"]["lrp"]["signed"] == pytest.approx(-1.0)
-    assert targets["negative"]["visualbackprop"]["sizes"] == pytest.approx(1.0)
-
-
-def test_the_adversarial_frame_stays_in_its_ball_and_moves_the_angle_more_than_noise(
-    subject: Subject,
-) -> None:
-    for n in range(2):
-        image = subject.images[n : n + 1]
-        changed = recovery.adversarial(subject, n)
-        assert float((changed - image).abs().max()) <= recovery.SIZE + 1e-6
-        assert float(changed.min()) >= 0.0 and float(changed.max()) <= 1.0
-    change = recovery.run(subject, nothing).numbers["adversarial"]["change"]
-    assert np.abs(change["adversarial"]).mean() > np.abs(change["noise"]).mean()
-
-
 def test_theory_compares_what_it_says(subject: Subject) -> None:
     out = theory.run(subject, nothing)
     found = out.numbers["compared"]
@@ -232,15 +180,6 @@ def test_a_planted_cue_is_found_where_the_map_lies_on_it(subject: Subject, monke
     assert cue["times"] == pytest.approx(HEIGHT * WIDTH / 36)
 
 
-def test_what_does_not_depend_on_the_frame_is_told(subject: Subject) -> None:
-    """The maps of one method are the same on all frames, those of another are not."""
-    subject.maps = {"lrp": subject.maps["lrp"], "saliency": np.repeat(subject.maps["saliency"][:1], 4, 0)}
-    out = recovery.run(subject, nothing)
-    line = next(f for f in out.findings if "does not depend on the frame" in f)
-    assert "Saliency" in line and "LRP" not in line
-    assert out.numbers["between_frames"]["frames"] == [3, 9]
-
-
 def cut(subject: Subject, network: Network, count: int) -> Subject:
     """The first frames of it alone."""
     frames = subject.frames
@@ -263,23 +202,6 @@ def test_one_frame_has_no_interval_and_few_are_told(subject: Subject, network: N
         remark = gather._remarks(few, None)[0]
         assert remark.startswith("One frame was tested" if count == 1 else "2 frames were tested")
     assert perturbation.run(subject, nothing).findings and not perturbation.run(subject, nothing).notes
-
-
-def test_a_response_that_hardly_moves_says_nothing_of_the_maps(subject: Subject, monkeypatch) -> None:
-    """A sure classifier's probability moves by a thousandth of a per cent, ten times what noise does."""
-    real = subject.respond_to
-    for scale in (1e-6, 1.0):
-        monkeypatch.setattr(
-            subject,
-            "respond_to",
-            lambda out, n, s=scale: subject.angles[n] + s * (real(out, n) - subject.angles[n]),
-        )
-        out = recovery.run(subject, nothing)
-        line = next(f for f in out.findings if "/255" in f)
-        moved = np.abs(out.numbers["adversarial"]["change"]["adversarial"]).mean()
-        assert ("hardly moves" in line) == (moved >= recovery.FAR)
-        if scale < 1:
-            assert moved < recovery.FAR and "say nothing about the maps" in line and "0.0°" not in line
 
 
 def test_edges_are_measured_on_the_frames_on_which_a_map_is_not_zero(subject: Subject) -> None:

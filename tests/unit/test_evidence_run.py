@@ -43,7 +43,9 @@ def test_maps_of_the_checkpoints_are_compared_with_the_last(made, tmp_path: Path
     found = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["networks"][0]
     rows = found["experiments"]["recovery"]["numbers"]["partly_trained"]
     assert [row["epoch"] for row in rows] == [0.2, 1.0, 2.0, 6.0]
-    assert all(rows[-1][m]["spearman_to_last"] == pytest.approx(1.0) for m in ("visualbackprop", "lrp"))
+    assert all(
+        rows[-1][m]["spearman_to_last"]["value"] == pytest.approx(1.0) for m in ("visualbackprop", "lrp")
+    )
     # The same, from the files and the engine alone.
     first = Engine(load_checkpoint(made[1] / "checkpoints/epoch-0.2.safetensors"), "cpu")
     last = Engine(load_checkpoint(made[1] / "checkpoints/epoch-6.safetensors"), "cpu")
@@ -54,14 +56,14 @@ def test_maps_of_the_checkpoints_are_compared_with_the_last(made, tmp_path: Path
                 for i in found["frames"]
             ]
             wanted = np.mean([spearman(*pair) for pair in pairs])
-            assert rows[0][method]["spearman_to_last"] == pytest.approx(wanted, abs=1e-3)
+            assert rows[0][method]["spearman_to_last"]["value"] == pytest.approx(wanted, abs=1e-3)
     line = next(f for f in found["experiments"]["recovery"]["findings"] if "of the training" in f)
     assert (
         line.startswith("From epoch 0.2 to epoch 6 of the training the map hardly changes") and line in said
     )
     for title, method in (("VisualBackProp", "visualbackprop"), ("Saliency", "saliency")):
-        value = rows[0][method]["spearman_to_last"]
-        assert (f"{title} ({value:.2f})" in line) == (value >= 0.8)
+        one = rows[0][method]["spearman_to_last"]
+        assert (f"{title} ({one['value']:.2f} [" in line) == (one["low"] >= 0.8)
     assert "During training, from epoch 0.2 to epoch 6" in page
 
 

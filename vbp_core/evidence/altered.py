@@ -24,7 +24,16 @@ from vbp.graph.operations import (
 )
 from vbp.graph.trace import apply, resolve
 
-__all__ = ["fully_connected", "layers", "random_network", "redrawn", "toggle_pooling"]
+__all__ = [
+    "convolutions",
+    "fully_connected",
+    "layers",
+    "random_network",
+    "redrawn",
+    "shallow",
+    "toggle_pooling",
+    "with_outputs",
+]
 
 HIDDEN = 256  # units of the fully connected network
 
@@ -58,10 +67,11 @@ def _like(tensor: Tensor, generator: torch.Generator) -> Tensor:
     return (tensor.double().square().mean().sqrt() * drawn.to(tensor.device)).to(tensor.dtype)
 
 
-def random_network(graph: Graph, image: Tensor, seed: int) -> Graph:
+def random_network(graph: Graph, image: Tensor, seed: int, times: float = 1.0) -> Graph:
     """The same layers with He's random weights, N(0, 2 / fan in), and no biases, for inputs like image (1, C, h, w).
 
-    Layers whose input has changed size, as behind another pooling, get as many weights as they need.
+    times: how many times as many maps a convolution puts out, at least one. Layers whose input has changed, as behind
+    another pooling, get as many weights as they need.
     Raises ExplainError where the layers do not fit together.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -75,11 +85,15 @@ def random_network(graph: Graph, image: Tensor, seed: int) -> Graph:
                 shape = list(op.weight.shape)
                 if isinstance(op, Dense):
                     shape[1] = inputs[0].shape[-1]
+                elif times != 1.0:
+                    shape[:2] = max(1, round(times * shape[0])), inputs[0].shape[1] // op.groups
                 fan = 1
                 for n in shape[1:]:
                     fan *= n
                 weight = torch.randn(shape, generator=generator) * (2.0 / fan) ** 0.5
-                op = replace(op, weight=weight.to(image.device, image.dtype), bias=torch.zeros_like(op.bias))
+                op = replace(
+                    op, weight=weight.to(image.device, image.dtype), bias=op.bias.new_zeros(shape[0])
+                )
                 stage = replace(stage, op=op)
             stages.append(stage)
             if isinstance(op, AdaptiveAvgPool):
@@ -92,6 +106,32 @@ def random_network(graph: Graph, image: Tensor, seed: int) -> Graph:
                 ) from error
             values.append(out.relu() if stage.relu else out)
     return Graph(tuple(stages))
+
+
+def convolutions(graph: Graph) -> int:
+    return sum(isinstance(stage.op, Conv) for stage in graph.stages)
+
+
+def shallow(graph: Graph, count: int, outputs: int) -> Graph:
+    """The first `count` convolutions of a chain, and one dense layer from their maps to the outputs; the weights are to be drawn.
+
+    Raises ExplainError where it is no chain.
+    """
+    if any(stage.inputs and stage.inputs != (i,) for i, stage in enumerate(graph.stages)):
+        raise ExplainError("its layers are no chain")
+    last = [i for i, stage in enumerate(graph.stages) if isinstance(stage.op, Conv)][count - 1]
+    weight = next(stage.op.weight for stage in graph.stages if isinstance(stage.op, Conv))
+    head = Dense(weight.new_zeros((outputs, 1)), weight.new_zeros(outputs))
+    return Graph((*graph.stages[: last + 1], Stage("flatten", Flatten()), Stage("output", head)))
+
+
+def with_outputs(graph: Graph, outputs: int) -> Graph:
+    """The same layers with another number of outputs; the weights are to be drawn. Raises ExplainError: the last layer is not dense."""
+    last = graph.stages[-1]
+    if not isinstance(last.op, Dense):
+        raise ExplainError("the last layer is not a fully connected one")
+    op = replace(last.op, weight=last.op.weight.new_zeros((outputs, 1)), bias=last.op.bias.new_zeros(outputs))
+    return Graph((*graph.stages[:-1], replace(last, op=op)))
 
 
 def toggle_pooling(graph: Graph) -> tuple[Graph, str]:

@@ -119,6 +119,16 @@ def words(numbers: Mapping[str, float], decimals: int = 2) -> str:
     return Estimate(*(numbers[key] for key in ("value", "low", "high"))).words(decimals)
 
 
+def low_of(numbers: Mapping[str, float]) -> float:
+    """The interval's lower end; the value where it has none."""
+    return numbers["low"] if math.isfinite(numbers["low"]) else numbers["value"]
+
+
+def high_of(numbers: Mapping[str, float]) -> float:
+    """The interval's upper end; the value where it has none."""
+    return numbers["high"] if math.isfinite(numbers["high"]) else numbers["value"]
+
+
 def is_sure(numbers: Mapping[str, float]) -> bool:
     """Of what `tested` gave: whether it is significant among all of its tests."""
     return bool(numbers["p_corrected"] < SIGNIFICANT)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from vbp.evidence.altered import layers, redrawn
-from vbp.evidence.intervals import estimate, words
+from vbp.evidence.intervals import estimate, high_of, low_of, words
 from vbp.evidence.measures import mean, pearson, ranks, spearman, ssim
 from vbp.evidence.outcome import Outcome, Plot, Series, Table, Tick
 from vbp.evidence.subject import Floats, Maps, Subject
@@ -194,11 +194,11 @@ def findings(numbers: Mapping[str, Any]) -> list[str]:
             zero.append(title)
             continue
         if head:
-            lowest = min((by_layer[k]["spearman"] for k in head), key=lambda v: _low(v))
-            if _low(lowest) >= SAME:
+            lowest = min((by_layer[k]["spearman"] for k in head), key=lambda v: low_of(v))
+            if low_of(lowest) >= SAME:
                 ignores.append(f"{title} (Spearman {lowest['value']:.3f})")
         if np.isfinite(last["value"]):
-            group = blind if _low(last) > LITTLE else sensitive if _high(last) <= LITTLE else unsure
+            group = blind if low_of(last) > LITTLE else sensitive if high_of(last) <= LITTLE else unsure
             group.append(f"{title} {words(last)}")
     found = []
     if ignores:
@@ -228,11 +228,3 @@ def findings(numbers: Mapping[str, Any]) -> list[str]:
         if group:
             found.append(f"{said}: {', '.join(group)}.")
     return found
-
-
-def _low(one: Mapping[str, float]) -> float:
-    return one["low"] if np.isfinite(one["low"]) else one["value"]
-
-
-def _high(one: Mapping[str, float]) -> float:
-    return one["high"] if np.isfinite(one["high"]) else one["value"]

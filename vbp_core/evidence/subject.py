@@ -120,10 +120,6 @@ class Subject:
             return [[k % len(self)] for k in range(count)]
         return [part.tolist() for part in np.array_split(np.arange(len(self)), count)]
 
-    def some(self, count: int) -> list[int]:
-        """At most `count` of the frames, evenly spread: their places among the loaded ones."""
-        return sorted(set(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int).tolist()))
-
     def prepare_cost(self) -> float:
         return (1.0 + sum(cost(m) for m in self.methods)) * len(self)
 
