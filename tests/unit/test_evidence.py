@@ -175,9 +175,11 @@ def test_a_planted_cue_is_found_where_the_map_lies_on_it(subject: Subject, monke
     out = ground_truth.planted(subject, None, Known(), nothing)
     assert any("Finds the spurious feature" in f and "LRP" in f and "phi" not in f for f in out.findings)
     assert any("Misses the spurious feature" in f and "phi" in f for f in out.findings)
-    cue = next(s for s in out.numbers["planted"]["lrp"]["shares"] if s["name"] == ground_truth.CUE)
-    assert cue["energy"] == pytest.approx(1.0) and cue["pointed"] == 1.0
-    assert cue["times"] == pytest.approx(HEIGHT * WIDTH / 36)
+    cue = out.numbers["planted"]["lrp"]
+    assert cue["energy"]["value"] == pytest.approx(1.0) and cue["pointed"]["value"] == 1.0
+    assert cue["times"]["value"] == pytest.approx(HEIGHT * WIDTH / 36)
+    cue["strongest"] |= {"low": 0.4}
+    assert any("leave open" in f and "LRP" in f for f in ground_truth.of_planted(out.numbers))
 
 
 def cut(subject: Subject, network: Network, count: int) -> Subject:
@@ -230,10 +232,21 @@ def test_edges_are_measured_on_the_frames_on_which_a_map_is_not_zero(subject: Su
     half[0, 4:8] = 1.0  # the same, but of the first frame alone, where all of the edges are on the markings
     subject.maps = {"lrp": lit, "phi": half}
     out = ground_truth.run(subject, nothing, Known())
-    above = next(f for f in out.findings if f.startswith("More on the markings"))
-    below = next(f for f in out.findings if f.startswith("No more on the markings"))
-    assert "LRP" in above and "phi" not in above
-    assert "phi (9.0 against 18.0 on the 1 frame where it is not zero)" in below
+    lanes = out.numbers["lanes"]
+    assert lanes["lrp"]["times"]["value"] == pytest.approx(9.0) and lanes["phi"]["frames"] == 1
+    assert lanes["lrp"]["over_edges"]["value"] == pytest.approx(9.0 - 18.0 / 4)
+    assert lanes["phi"]["over_edges"]["value"] == pytest.approx(9.0 - 18.0)
+    said = [f for f in ground_truth.findings(out.numbers) if "edges" in f]
+    assert said and not any("phi" in f for f in said)  # one frame says nothing of others
+    for p, value, words in (
+        (0.01, 4.5, "More on the markings than the edges of the image (4.5"),
+        (0.01, -4.5, "Less on the markings than"),
+        (0.2, 4.5, "Not significantly more or less on the markings than"),
+    ):
+        lanes["lrp"]["over_edges"] |= {"p_corrected": p, "value": value}
+        assert "LRP 9.0 [9.0, 9.0]" in next(
+            f for f in ground_truth.findings(out.numbers) if f.startswith(words)
+        )
 
 
 def test_a_constant_map_is_no_bad_approximation(subject: Subject, monkeypatch) -> None:
