@@ -1,23 +1,31 @@
 #!/bin/sh
 # Makes the reports of this folder again, from the repository's root: sh docs/evidence/make.sh [PART ...]
 # PART: road, demo, planted, and page, which writes README.md from the numbers; all of them by default.
-# The authors' network and road need ../shared (or $VBP_SHARED). What is made on the way stays in build/evidence.
-# COUNT: frames of each drive (24). SIDE=1: a drive's reports are made side by side.
+# It goes on where it was stopped: what is finished lies in build/evidence, and is made anew when that folder is deleted.
+# The authors' network and road need ../shared (or $VBP_SHARED). COUNT: frames of each drive (40; fewer are quicker).
+# SIDE=1: a drive's reports are made side by side. About two hours on two cores, niced.
 set -e
 work=build/evidence
 shared=${VBP_SHARED:-../shared}
 authors=$work/authors.safetensors
-count=${COUNT:-24}
+count=${COUNT:-40}
 mkdir -p $work
 test -f $authors || vbp import-torch7 "$shared/reference/visualbackprop-authors/model.t7b" --name Authors -o $authors
 
+report() {  # NAME ARGUMENTS: docs/evidence/NAME.html and .json, where they are not made yet
+    name=$1
+    shift
+    test -f $work/$name.json || nice -n 10 vbp evidence "$@" -o $work/$name.html
+    cp $work/$name.html $work/$name.json docs/evidence/
+}
+
 each() {  # NAME SOURCE FRAMES: a report for each network
     for model in NetSVF NetHVF $authors; do
-        report=docs/evidence/$1-$(basename $model .safetensors | tr '[:upper:]' '[:lower:]').html
+        name=$1-$(basename $model .safetensors | tr '[:upper:]' '[:lower:]')
         if test -n "$SIDE"; then
-            vbp evidence "$2" --frames $3 --count $count --model $model -o $report &
+            report $name "$2" --frames $3 --count $count --model $model &
         else
-            vbp evidence "$2" --frames $3 --count $count --model $model -o $report
+            report $name "$2" --frames $3 --count $count --model $model
         fi
     done
     wait
@@ -36,9 +44,10 @@ planted() {  # a network that learns a reflection on the windscreen instead of t
         vbp simulate -o $work/unseen --seed 399 --frames 200 --fps 4 --plant reflection --truth-every 5
     test -f $work/planted-done ||
         vbp train $work/planted-? --network NetHVF --epochs 4 --optimizer adamw --schedule onecycle --lr 1e-3 --seed 1 \
-            -o $work/run; touch $work/planted-done
-    vbp evidence assets/demo --frames 40: --count $count --model NetHVF --experiments truth \
-        --planted $work/run/last.safetensors $work/unseen -o docs/evidence/planted.html
+            -o $work/run
+    touch $work/planted-done
+    report planted assets/demo --frames 40: --count $count --model NetHVF --experiments truth \
+        --planted $work/run/last.safetensors $work/unseen
 }
 
 page() { python docs/evidence/page.py > $work/README.md && mv $work/README.md docs/evidence/README.md; }

@@ -1,158 +1,226 @@
-"""Prints README.md of this folder from the reports' numbers, so that what it says is what was measured."""
+"""Prints README.md of a folder from the reports' numbers in it, so that what it says is what was measured.
+
+python page.py [FOLDER]; FOLDER: with NAME.json of the reports, default this one.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vbp.evidence.measures import mean
-from vbp.evidence.outcome import figure
-from vbp.evidence.perturbation import ENOUGH
+from vbp.evidence.intervals import SIGNIFICANT, holm, words
+from vbp.evidence.measures import EDGES
 from vbp.explain import METHODS
 from vbp.readable import UNKNOWN
 
-HERE = Path(__file__).parent
+FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
 NETWORKS = {"netsvf": "NetSVF", "nethvf": "NetHVF", "authors": "The authors' network"}
-COLUMNS = (
-    "more than random, real road",
+PLACES = {"road": "Real road", "demo": "Simulated"}
+MOVES = (
+    "AOPC − random, real road",
     "simulated",
+    "shift test, real road",
+    "simulated",
+    "times the markings' area",
+    "strongest pixel on one",
+)
+CHECKS = (
     "head random",
     "all random",
     "image in a random network",
+    "two outputs",
     "adversarial frame",
-    "times the markings' area",
-    "strongest pixel on one",
 )
 HEAD = """# Are the maps true?
 
 `vbp evidence` tests the maps of every method on the networks that ship and on the one that the paper's authors released. This page
 is written by `page.py` from the numbers of the reports beside it; each report (HTML, and the same as JSON) has the curves, what
-was found, the seed, the versions and the command that made it.
+was found, the seed, the versions and the command that made it. One command makes all of it anew, one each a part:
 
 ```sh
-sh docs/evidence/make.sh
+sh docs/evidence/make.sh                                                    # everything; goes on where it was stopped
+vbp evidence assets/demo --frames 40: --experiments shift -o shift.html     # the shift test
+vbp evidence assets/demo --frames 40: --experiments theory -o theory.html   # Remark 1
+python -m pytest tests/unit/test_evidence_readings.py -k theorem            # Theorem 1, path by path
+vbp figure assets/demo --model NetHVF --frame 256 --maps -o maps.png        # Figure 2b
 ```
 
-Real road: frames 2150 to 2806 of the Udacity CH2 video, which were held out when the networks that ship were trained. Simulated: the demo drive, whose
-truth is known. Few frames each: the intervals in the reports say what that is worth. Curves of different methods are
-of the same frames; occlusion, which takes seconds a map, is asked about two.
+Real road: frames 2150 to 2806 of the Udacity CH2 video, which were held out when the networks that ship were trained. Simulated: the
+demo drive, whose truth is known. All methods are tested on the same frames; occlusion, which takes seconds a frame, is left out. In brackets: the 95 % interval, Student's t
+over up to ten blocks of neighbouring frames, or over eight random networks that each have their own frames. The tests of a kind count together (Holm): **bold** is
+significant at 5 % among all {tests} on this page, n.s. is not.
 """
-LEGEND = """- more than random: by how many degrees the angle moves more when the 100 regions of 9×9 pixels that a map marks most are replaced by the
-  mean, one after the other, than when random ones are (AOPC, Samek et al. 2016). **Bold**: the 95 % interval over frames is above 0.
-- head random, all random: Spearman of the map with the trained network's, with the fully connected layers random, and
+LEGEND = """- AOPC − random: by how many degrees the angle changes more when the 100 regions of 9×9 pixels that a map marks most are replaced by the
+  mean, one after the other, than when random ones are (Samek et al. 2016).
+- shift test: what a map marks, 15 % of the picture, is shifted sideways, then all else (Bojarski et al. 2017); the share of the
+  first in the sum of both changes of the angle. Bold and n.s. are against noise as a map. It separates maps that mark what the network steers by from those that do
+  not, and does not rank the good ones.
+- times the markings' area, strongest pixel on one: against the truth of the simulated drive; bold and n.s. are against the edges of the image.
+- head random, all random: Spearman of |map| with the trained network's, with the fully connected layers random, and
   all layers (Adebayo et al. 2018, real road). 1 is a map that does not know what was learnt.
-- image in a random network: the larger of |map|'s correlations with the image and its edges, where nothing was learnt (Nie et al. 2018).
-- adversarial frame: Spearman of the map with that of the clean frame, where a change of at most 2/255 of each pixel moves the angle.
-- times the markings' area, strongest pixel on one: against the truth of the simulated drive; the edges of the image are the baseline.
+- image in a random network: the largest of the map's correlations with the image, the high-passed image and its edges, where nothing was learnt (Nie et
+  al. 2018).
+- two outputs: the distance of the maps of two outputs of a random network, of unit length: 0 the same, 1.41 as unlike as chance.
+- adversarial frame: Spearman of |map| with that of the clean frame, where a change of at most 2/255 of each pixel moves the angle.
 """
 
-
-def read(name: str) -> dict[str, Any] | None:
-    file = HERE / f"{name}.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+Facts = dict[str, Any]
 
 
-def number(value: float | None, decimals: int = 2) -> str:
-    return figure(float("nan") if value is None else value, decimals)
+def read(name: str) -> Facts | None:
+    """NaN is null in JSON; in an estimate it is NaN again."""
+
+    def known(found: Facts) -> Facts:
+        if "low" not in found or "value" not in found:
+            return found
+        return {key: math.nan if value is None else value for key, value in found.items()}
+
+    file = FOLDER / f"{name}.json"
+    return json.loads(file.read_text(encoding="utf-8"), object_hook=known) if file.exists() else None
 
 
-def of(facts: dict[str, Any] | None, experiment: str) -> dict[str, Any]:
+def of(facts: Facts | None, experiment: str) -> Facts:
     if facts is None:
         return {}
-    found: dict[str, Any] = facts["networks"][0]["experiments"].get(experiment, {}).get("numbers", {})
+    found: Facts = facts["networks"][0]["experiments"].get(experiment, {}).get("numbers", {})
     return found
 
 
-def gain(facts: dict[str, Any] | None, method: str) -> str:
-    one = of(facts, "perturbation").get("methods", {}).get(method)
-    if one is None:
+Tests = dict[tuple[str, str, str], Facts]
+
+
+def families(reports: Mapping[str, Facts]) -> dict[str, Tests]:
+    """The tests of each kind, by kind, report and method."""
+    found: dict[str, Tests] = {"aopc": {}, "shift": {}, "markings": {}}
+    for name, facts in reports.items():
+        for method, one in of(facts, "perturbation").get("methods", {}).items():
+            found["aopc"]["aopc", name, method] = one["gain"]
+        for method, one in of(facts, "shift").get("maps", {}).items():
+            if "over_random" in one:
+                found["shift"]["shift", name, method] = one["over_random"]
+        for method, one in of(facts, "truth").get("lanes", {}).items():
+            if "over_edges" in one:
+                found["markings"]["markings", name, method] = one["over_edges"]
+    return found
+
+
+def significant(reports: Mapping[str, Facts]) -> dict[tuple[str, str, str], bool]:
+    """Each corrected for all of its kind on the page."""
+    found = {}
+    for tests in families(reports).values():
+        corrected = holm([one["p"] for one in tests.values()])
+        found |= {key: p < SIGNIFICANT for key, p in zip(tests, corrected, strict=True) if math.isfinite(p)}
+    return found
+
+
+def marked(text: str, sure: bool | None) -> str:
+    """sure: None where nothing was tested."""
+    return text if sure is None or text == UNKNOWN else f"**{text}**" if sure else f"{text} n.s."
+
+
+def cell(one: Facts | None, decimals: int = 2, unit: str = "") -> str:
+    if not one or not math.isfinite(one["value"]):
         return UNKNOWN
-    low = one["gain_interval"][0]
-    words = number(mean(one["gain_over_random"]), 1) + "°"
-    few = len(one["frames"]) < ENOUGH
-    return (
-        f"{words} ({len(one['frames'])} frames)"
-        if few
-        else f"**{words}**"
-        if low is not None and low > 0
-        else words
-    )
+    value, bracket, rest = words(one, decimals).partition(" [")
+    return f"{value}{unit}{bracket}{rest}"
 
 
-def head_random(numbers: dict[str, Any], method: str) -> float | None:
-    """The cascade's last step that is still in the head."""
-    heads = [k for k, name in enumerate(numbers.get("layers", [])) if name.startswith("head")]
-    values = numbers.get("cascading", {}).get(method)
-    return values[heads[-1]]["spearman"] if values and heads else None
+def moves(
+    method: str, key: str, reports: Mapping[str, Facts], sure: Mapping[tuple[str, str, str], bool]
+) -> list[str]:
+    """A row of the first table."""
+    row = []
+    for place in PLACES:
+        name = f"{place}-{key}"
+        gain = of(reports.get(name), "perturbation").get("methods", {}).get(method, {}).get("gain")
+        row.append(marked(cell(gain, 1, "°"), sure.get(("aopc", name, method))))
+    for place in PLACES:
+        name = f"{place}-{key}"
+        share = of(reports.get(name), "shift").get("maps", {}).get(method, {}).get("share")
+        row.append(marked(cell(share), sure.get(("shift", name, method))))
+    name = f"demo-{key}"
+    lanes = of(reports.get(name), "truth").get("lanes", {}).get(method, {})
+    row.append(marked(cell(lanes.get("times"), 1), sure.get(("markings", name, method))))
+    pointed = lanes.get("pointed")
+    row.append(cell({k: 100 * v for k, v in pointed.items()}, 0, " %") if pointed else UNKNOWN)
+    return row
 
 
-def row(method: str, road: dict[str, Any] | None, demo: dict[str, Any] | None) -> list[str]:
-    random, recovery, truth = of(road, "randomisation"), of(road, "recovery"), of(demo, "truth")
+def checks(method: str, facts: Facts | None) -> list[str]:
+    """A row of the second table."""
+    random, recovery = of(facts, "randomisation"), of(facts, "recovery")
     cascade = random.get("cascading", {}).get(method)
-    image = recovery.get("image", {}).get("random", {}).get(method)
-    tops = [v for v in image.values() if v is not None] if image else []
-    lanes = next((s for s in truth.get(method, {}).get("shares", []) if s["name"] == "lane markings"), None)
+    heads = [k for k, dense in enumerate(random.get("dense", [])) if dense]
+    image = recovery.get("image", {}).get("random", {}).get(method, {})
+    tops = [one for one in image.values() if math.isfinite(one["value"])]
     return [
-        METHODS[method].title if method in METHODS else method,
-        gain(road, method),
-        gain(demo, method),
-        number(head_random(random, method)),
-        number(cascade[-1]["spearman"] if cascade else None),
-        number(max(tops) if tops else None),
-        number(recovery.get("adversarial", {}).get("spearman", {}).get("adversarial", {}).get(method)),
-        number(lanes["times"], 1) if lanes else UNKNOWN,
-        f"{100 * lanes['pointed']:.0f} %" if lanes else UNKNOWN,
+        cell(cascade[heads[-1]]["spearman"] if cascade and heads else None),
+        cell(cascade[-1]["spearman"] if cascade else None),
+        cell(max(tops, key=lambda one: one["value"]) if tops else None),
+        cell(recovery.get("outputs", {}).get("random", {}).get(method)),
+        cell(recovery.get("adversarial", {}).get("spearman", {}).get("adversarial", {}).get(method)),
     ]
 
 
-def table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
+def table(columns: tuple[str, ...], rows: Mapping[str, list[str]]) -> str:
     out = ["| " + " | ".join(("", *columns)) + " |", "| --- |" + " ---: |" * len(columns)]
-    return "\n".join([*out, *("| " + " | ".join(r) + " |" for r in rows)])
+    return "\n".join([*out, *("| " + " | ".join((title, *row)) + " |" for title, row in rows.items())])
 
 
-def findings(facts: dict[str, Any] | None, *experiments: str) -> list[str]:
-    if facts is None:
-        return []
+def findings(facts: Facts, *experiments: str) -> list[str]:
     found = facts["networks"][0]["experiments"]
     return [line for name in experiments for line in found.get(name, {}).get("findings", [])]
 
 
-def main() -> None:
-    lines: list[str] = []
-    lines.append(HEAD)
-    lines.append(LEGEND)
-    for key, title in NETWORKS.items():
-        road, demo = read(f"road-{key}"), read(f"demo-{key}")
-        if road is None and demo is None:
+def title(method: str) -> str:
+    return METHODS[method].title if method in METHODS else "noise" if method == "random" else method
+
+
+def sections(reports: Mapping[str, Facts]) -> Iterator[str]:
+    sure = significant(reports)
+    for key, name in NETWORKS.items():
+        here = {place: reports[f"{place}-{key}"] for place in PLACES if f"{place}-{key}" in reports}
+        if not here:
             continue
-        lines.append(f"## {title}\n")
-        methods = [*METHODS, *(["edges of the image"] if demo else [])]
-        lines.append(table(COLUMNS, [row(m, road, demo) for m in methods]) + "\n")
-        known = [(name, facts) for name, facts in (("road", road), ("demo", demo)) if facts is not None]
-        for name, facts in known:
-            seconds, frames = facts["seconds"], len(facts["frames"])
-            remarks = facts["networks"][0]["remarks"]
-            place = {"road": "Real road", "demo": "Simulated"}[name]
-            lines.append(
-                f"{place}: [report]({name}-{key}.html), {frames} frames, made in {seconds:.0f} s with one thread of a busy machine."
+        yield f"## {name}\n"
+        methods = [m for m in METHODS if any(m in of(f, "shift").get("maps", {}) for f in here.values())]
+        yield (
+            table(MOVES, {title(m): moves(m, key, reports, sure) for m in [*methods, EDGES, "random"]}) + "\n"
+        )
+        yield table(CHECKS, {title(m): checks(m, here.get("road")) for m in methods}) + "\n"
+        for place, facts in here.items():
+            yield (
+                f"{PLACES[place]}: [report]({place}-{key}.html), {len(facts['frames'])} frames, made in {facts['seconds']:.0f} s with one thread of a "
+                "busy machine."
             )
-            for line in [*remarks, *findings(facts, "theory")]:
-                lines.append(f"- {line}")
+            for line in [
+                *facts["networks"][0]["remarks"],
+                *findings(facts, "perturbation", "shift", "theory"),
+            ]:
+                yield f"- {line}"
             for line in findings(facts, "recovery"):
                 if "/255" in line or "does not depend" in line:
-                    lines.append(f"- {line}")
-            lines.append("")
+                    yield f"- {line}"
+            yield ""
+
+
+def main() -> None:
+    names = [f"{place}-{key}" for key in NETWORKS for place in PLACES]
+    reports = {name: facts for name in names if (facts := read(name)) is not None}
+    counts = {kind: len(tests) for kind, tests in families(reports).items()}
+    tests = f"{counts['aopc']} of AOPC, {counts['shift']} of the shift test and {counts['markings']} of the markings"
+    lines = [HEAD.replace("{tests}", tests), LEGEND, *sections(reports)]
     cue = read("planted")
     if cue is not None and cue["planted"] is not None:
         lines.append("## A network that has learnt the wrong thing\n")
         lines.append(
             "NetHVF trained on drives with a reflection that gives the angle away ([report](planted.html)):\n"
         )
-        for line in cue["planted"]["findings"]:
-            lines.append(f"- {line}")
-        lines.append("")
+        lines += [f"- {line}" for line in cue["planted"]["findings"]]
     sys.stdout.write("\n".join(lines).rstrip() + "\n")
 
 
