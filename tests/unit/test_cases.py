@@ -106,7 +106,9 @@ def test_cameras_side_by_side_are_no_classes(shared: Path) -> None:
     with open_drive(folder / "carla_rgb", OpenOptions(angle_unit="unit")) as drive:
         np.testing.assert_allclose(np.degrees(drive.angle_rad), 25 * 0.01 * np.arange(8), atol=0.01)
     with open_drive(folder / "nuscenes") as drive:
-        assert len(drive) == 8 and drive.info.kind == "images"
+        assert len(drive) == 8 and drive.info.kind == "nuscenes"
+        assert drive.angle_rad[0] == 3.06  # left: https://github.com/nutonomy/nuscenes-devkit/issues/371
+        assert np.isnan(drive.angle_rad[1:]).all()  # its messages are of the first half second
     for camera in ("CAM_BACK", "CAM_FRONT_LEFT"):
         with open_drive(folder / "nuscenes", OpenOptions(camera=camera)) as drive:
             assert drive.info.camera == camera

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from bagmaker import small_bag
 from exportmaker import make_drive
 from picturemaker import grey_picture, write_table
 from vbp.drives.base import OpenOptions
@@ -116,6 +118,45 @@ def test_what_vbp_predicted_is_not_offered_as_steering(tmp_path: Path) -> None:
     assert unread(video) == "predicted.csv"
 
 
+def test_what_is_called_as_a_part_of_the_recording_but_is_none_is_said(tmp_path: Path) -> None:
+    tub = tmp_path / "tub"
+    grey_picture(tub / "images/0.jpg")
+    record = json.dumps({"cam/image_array": "0.jpg", "user/angle": 0.1})
+    for name in ("catalog_0.catalog", "catalog_0.catalog_manifest", "catalog_9.catalog", "record_5.json"):
+        (tub / name).write_text(record)
+    (tub / "manifest.json").write_text(json.dumps({"paths": ["catalog_0.catalog"]}))
+    assert unread(tub) == "record_5.json, catalog_9.catalog"
+    bags = tmp_path / "bags"
+    bags.mkdir()
+    small_bag(bags / "a.bag")
+    (bags / "b.bag").write_bytes(b"not a bag")
+    (bags / "c.bag.zst").write_bytes(b"of which a note says how it is unpacked")
+    assert unread(bags) == "b.bag"
+
+
+def test_a_list_beside_its_video_is_not_joined_to_the_pictures_of_other_folders(tmp_path: Path) -> None:
+    (tmp_path / "all").mkdir()
+    video = make_drive(tmp_path / "all/clip", 3)
+    write_table(video.with_suffix(".csv"), "frame,angle_rad", ["1,0.1", "2,0.2", "3,0.3"])
+    for k in range(1, 4):
+        grey_picture(tmp_path / f"all/photos/{k}.png")
+    with open_drive(tmp_path / "all") as drive:
+        assert drive.info.kind == "video" and drive.angle_rad.tolist() == [0.1, 0.2, 0.3]
+        said = [note for note in drive.info.notes if note.startswith("not read")]
+    assert said == ["not read, though beside clip: photos/"]
+
+
+def test_pictures_without_one_angle_say_why(tmp_path: Path) -> None:
+    for k in range(2):
+        grey_picture(tmp_path / f"{k}.png")
+    why = "no measured angles: no table of them was found with the pictures"
+    with open_drive(tmp_path) as drive:
+        assert why in drive.info.notes
+    write_table(tmp_path / "labels.csv", "image,angle_rad", ["0.png,1", "1.png,2"])
+    with open_drive(tmp_path) as drive:
+        assert why not in drive.info.notes
+
+
 @pytest.mark.shared
 def test_what_lies_around_the_one_recording_in_a_folder(tmp_path: Path, shared: Path) -> None:
     shutil.copytree(shared / "data/udacity-simulator", tmp_path / "all/drive")
@@ -137,8 +178,8 @@ BESIDE_CASES = {
     "09_ros_steering/twist": "",
     "12_airsim/a_old": "",
     "12_airsim/c_many": SAID + "24 pictures",
-    "13_datasets/nuscenes": SAID + "can_bus/, samples/CAM_BACK/, samples/CAM_FRONT_LEFT/, "
-    "samples/CAM_FRONT_RIGHT/, samples/LIDAR_TOP/",
+    "13_datasets/nuscenes": SAID + "samples/CAM_BACK/, samples/CAM_FRONT_LEFT/, samples/CAM_FRONT_RIGHT/, "
+    "samples/LIDAR_TOP/",
     "20_videos/two_cameras.mp4": SAID + "jpeg_track_first.mkv",
     "23_hole_in_time/8h": "",
     "23_hole_in_time/8h/IMG": "the folder above is a simulator drive (driving_log.csv)",

@@ -23,6 +23,7 @@ from vbp.drives.picture_files import shown_alike
 from vbp.drives.ros_fields import MessageError
 from vbp.drives.ros_messages import TopicReader
 from vbp.drives.ros_video import PacketDecoder
+from vbp.drives.tables import note_read
 from vbp.errors import DriveError, FrameError
 
 CAMERAS = ("center", "left", "right")
@@ -346,6 +347,8 @@ def open_files(
                 notes.append(str(error))
             else:
                 files[-1].close()
+                for ending in ("", "-wal", "-shm"):  # what SQLite keeps beside a database
+                    note_read(part.with_name(part.name + ending))
         if not files:
             raise DriveError(
                 f"{path}: none of its {len(parts)} recordings can be read; the first: {notes[0]}"

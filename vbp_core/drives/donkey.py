@@ -19,7 +19,7 @@ from vbp.drives.convention import Convention
 from vbp.drives.labels import date_ns
 from vbp.drives.paths import FolderIndex, natural_key
 from vbp.drives.picture_files import PictureDrive, locate
-from vbp.drives.tables import read_text
+from vbp.drives.tables import note_read, read_text
 from vbp.errors import DriveError
 from vbp.reading import read_file, read_head
 
@@ -118,6 +118,7 @@ def _tub_records(folder: Path, index: FolderIndex, info: DriveInfo) -> list[_Rec
         if file is None:
             info.notes.append(f"the catalog {name} is missing")
             continue
+        note_read(Path(file + "_manifest"))  # where each of its lines begins
         try:
             text = read_text(Path(file))
         except DriveError as error:
@@ -149,10 +150,12 @@ def _old_records(folder: Path, info: DriveInfo) -> list[_Record]:
             record = _record(_json(read_file(file, MOST_BYTES).decode("utf-8", "replace")), "")
         except OSError:
             record = None
+        note_read(file)
         if record is None:
             bad += 1
         else:
             records.append(record)
+    note_read(folder / "meta.json")  # which keys the records have
     if bad:
         info.notes.append(f"{bad} damaged records are left out")
     return records

@@ -32,7 +32,6 @@ class Format:
     name: str
     module: str
     accepts: str  # for messages: "a folder with ..."
-    own: tuple[str, ...] = ()  # patterns of the files that it reads in a folder, besides pictures and tables
 
     def sniff(self, path: Path) -> bool:
         check: Callable[[Path], bool] = import_module(self.module).sniff
@@ -45,29 +44,27 @@ class Format:
 
 # In the order asked: the most specific first.
 FORMATS: tuple[Format, ...] = (
-    Format("rosbag1", "vbp.drives.rosbag1", "a ROS1 .bag, or a folder of them", ("*.bag", "*.bag.*")),
+    Format("rosbag1", "vbp.drives.rosbag1", "a ROS1 .bag, or a folder of them"),
     Format(
         "rosbag2",
         "vbp.drives.rosbag2",
         "a ROS2 bag folder (metadata.yaml) or .db3",
-        ("metadata.yaml", "*.db3", "*.db3-*", "*.db3.*", "*.mcap", "*.mcap.*"),
     ),
-    Format("mcap", "vbp.drives.mcap_file", "an .mcap recording", ("*.mcap", "*.mcap.*")),
+    Format("mcap", "vbp.drives.mcap_file", "an .mcap recording"),
     Format("udacity-csv", "vbp.drives.udacity_csv", "a Udacity export (interpolated.csv, or camera.csv)"),
     Format("udacity-simulator", "vbp.drives.udacity_simulator", "a simulator drive (driving_log.csv)"),
     Format(
         "donkey",
         "vbp.drives.donkey",
         "a Donkeycar tub (manifest.json)",
-        ("manifest.json", "*.catalog", "*.catalog_manifest", "record_*.json", "meta.json"),
     ),
+    Format("nuscenes", "vbp.drives.nuscenes", "a nuScenes folder (samples/CAM_FRONT, can_bus)"),
     Format("sullychen", "vbp.drives.sullychen", "pictures with data.txt"),
     Format("picture-list", "vbp.drives.picture_list", "pictures with a table of their angles"),
     Format(
         "vbp-recording",
         "vbp.drives.recording",
         "a live camera recorded by vbp (vbp-recording.json)",
-        ("*",),
     ),
     Format("video", "vbp.drives.video", "a video, with or without a steering CSV beside it"),
     Format("several", "vbp.drives.several", "a folder with one recording in it"),
@@ -80,6 +77,7 @@ _OF_PICTURES = (
     "udacity-simulator",
     "donkey",
     "sullychen",
+    "nuscenes",
 )  # formats with pictures in a folder
 _TABLES_ABOVE = 6  # that are looked at
 _WITH_TOPICS = ("rosbag1", "rosbag2", "mcap")
@@ -116,6 +114,7 @@ def _open(path: Path, options: OpenOptions) -> Drive:
         if path.is_dir() and not np.isfinite(drive.angle_rad).any():
             with inside(path.parent):
                 _note_steering_above(drive, path)
+        _note_no_angles(drive)
         return drive
 
 
@@ -155,6 +154,14 @@ def _in_words(path: Path) -> Iterator[None]:
         raise DriveError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
+def _note_no_angles(drive: Drive) -> None:
+    """A drive without one angle says why, where its format has not."""
+    if len(drive) < 2 or drive.labels is not None or np.isfinite(drive.angle_rad).any():
+        return
+    if not any(word in note for note in drive.info.notes for word in ("steering", "angle")):
+        drive.info.notes.append("no measured angles: no table of them was found with the pictures")
+
+
 def _note_steering_above(drive: Drive, path: Path) -> None:
     """Who opens the folder of the pictures alone is told of the list in the folder above; not of what vbp made of them."""
     try:
@@ -188,7 +195,7 @@ def _opened(fmt: Format, path: Path, options: OpenOptions) -> Drive:
         drive.info.notes.append(
             "--steering and --speed were not used: they name topics, and the recording has none"
         )
-    note_unread(drive, path, fmt.own, texts)
+    note_unread(drive, path, texts)
     return drive
 
 

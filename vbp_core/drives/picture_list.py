@@ -140,8 +140,8 @@ def _find(path: Path) -> PictureList | None:
         except OSError:
             return None
         if len(below) <= MAX_TABLES:
-            # A list among its own pictures is a recording by itself.
-            below = [folder for folder in below if not images.sniff(folder)]
+            # A list among its own pictures, or beside its own video, is a recording by itself.
+            below = [folder for folder in below if not images.sniff(folder) and not videos_in(folder)]
             tables = [table for folder in below for table in tables_in(folder)][:MAX_TABLES]
     tables = [table for table in tables if table.is_file() and len(first_rows(table, 1)) == 1]
     tables.sort(key=lambda table: ("predicted_deg" in first_columns(table), -table.stat().st_size))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vbp.drives.base import CACHE_BYTES, Drive, Image, OpenOptions
 from vbp.drives.convention import Convention
+from vbp.drives.tables import note_read
 from vbp.drives.video_drive import VideoDrive
 from vbp.drives.video_index import VideoIndex, build_index
 from vbp.errors import DriveError
@@ -80,6 +81,8 @@ def open(path: Path, options: OpenOptions) -> Drive:
             f"{folder} is a recording by vbp whose {VIDEO} is missing; put it back, or record again"
         )
     rows = read_rows(folder / ROWS)
+    for name in (HEAD, VIDEO, ROWS):
+        note_read(folder / name)
     drive = RecordingDrive(build_index(video), head.size)
     info = drive.info
     info.kind, info.path, info.camera = FORMAT, folder, head.camera

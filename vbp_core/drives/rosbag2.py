@@ -16,6 +16,7 @@ from vbp.drives.mcap_records import McapFile
 from vbp.drives.message_file import MessageFile
 from vbp.drives.part_files import compressed_parts, how_to_unpack, parts_of
 from vbp.drives.rosbag2_db import MAGIC, Rosbag2Db
+from vbp.drives.tables import note_read
 from vbp.errors import DriveError
 from vbp.reading import has_magic, read_head
 
@@ -46,6 +47,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
     have = {part.name for part in parts} | {file.stem for file in packed}
     missing = [name for name in _listed(_metadata(path) or "") if name.removesuffix(".zstd") not in have]
     drive = open_files("rosbag2", path, parts, _make, options)
+    note_read(path / METADATA)
     if missing:
         listed = ", ".join(missing[:_SHOWN]) + (
             f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from fnmatch import fnmatch
 from pathlib import Path
 
 from vbp.drives.base import Drive
@@ -47,17 +46,19 @@ _SHOWN = 6
 _MANY = 50_000  # entries that are looked at
 
 
-def note_unread(drive: Drive, path: Path, own: Collection[str], texts: Collection[Path]) -> None:
+def note_unread(drive: Drive, path: Path, texts: Collection[Path]) -> None:
     """Adds to the drive's notes what is in its folder and was not read; of a recording in a folder below, around that.
 
-    own: patterns of the names that its format reads in a folder. texts: the text files that were read.
+    texts: the files that were read besides the pictures. What another note names is not said again.
     """
     folder = os.path.realpath(path if path.is_dir() else path.parent)
     used = [str(file) for file in (*drive.files, *texts, path, drive.info.path) if file is not None]
     real = {place: os.path.realpath(place) for place in set(map(os.path.dirname, used))}
     read = {os.path.join(real[os.path.dirname(file)], os.path.basename(file)) for file in used}
     folders = _with_parents(set(real.values()), folder)
-    within = os.path.realpath(drive.info.path)  # it was opened, and spoke for itself
+    opened = drive.info.path if drive.info.path.is_dir() or path.is_file() else drive.info.path.parent
+    within = os.path.realpath(opened)  # it was opened, and spoke for itself
+    said = {os.path.basename(w.strip("'\"`(),;:")) for note in drive.info.notes for w in note.split()}
     unread: list[str] = []
     pictures = looked_at = 0
     for place, below, names in os.walk(folder):
@@ -66,9 +67,7 @@ def note_unread(drive: Drive, path: Path, own: Collection[str], texts: Collectio
             break
         start = os.path.relpath(place, folder)
         for name in names:
-            if name[0] == "." or _about(name) or os.path.join(place, name) in read:
-                continue
-            if path.is_dir() and any(fnmatch(name, pattern) for pattern in own):
+            if name[0] == "." or _about(name) or os.path.join(place, name) in read or name in said:
                 continue
             if named_picture(name):
                 pictures += path.is_dir()
@@ -78,7 +77,7 @@ def note_unread(drive: Drive, path: Path, own: Collection[str], texts: Collectio
             unread += [
                 os.path.normpath(os.path.join(start, name)) + "/"
                 for name in below
-                if name[0] != "." and os.path.join(place, name) not in folders and name not in own
+                if name[0] != "." and os.path.join(place, name) not in folders
             ]
         below[:] = [
             name for name in below if path.is_dir() and os.path.join(place, name) in folders - {within}
@@ -90,7 +89,7 @@ def note_unread(drive: Drive, path: Path, own: Collection[str], texts: Collectio
     if pictures:
         listed.append(f"{pictures} picture{'s' if pictures > 1 else ''}")
     if listed:
-        beside = "it" if within == folder or path.is_file() else drive.info.path.name
+        beside = "it" if within == folder or path.is_file() else opened.name
         drive.info.notes.append(f"not read, though beside {beside}: {', '.join(listed)}")
 
 
