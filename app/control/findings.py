@@ -184,7 +184,8 @@ class FindingsControl(QObject):
                 titles = {
                     w: ", ".join(KINDS[k].title for k, v in message.left_out.items() if v == w) for w in whys
                 }
-                left = "; ".join(f"not looked for: {names}, as {why}" for why, names in titles.items())
+                left = "; ".join(f"{names}, as {why}" for why, names in titles.items())
+                left = left and f"not looked for: {left}"
                 self._panel.set_findings(message.found, start, left)
                 self._panel.set_verdicts(self._verdicts())
                 self._figure()

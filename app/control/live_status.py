@@ -11,6 +11,7 @@ from html import escape
 from PySide6.QtCore import QObject, QTimer
 
 from vbp.app.panels.panels import Panels
+from vbp.app.panels.title import title_of
 from vbp.app.player.messages import Frame, NetworkReady
 from vbp.app.player.playback import Player
 from vbp.app.widgets.plot_parts import STEERING, UNKNOWN_CLASSES
@@ -20,6 +21,7 @@ from vbp.readable import signed
 
 TICK_MS = 100
 INFO_EVERY = 10  # ticks
+OLD = "not live"
 DELAYS = 100  # frames over which the delay is told
 
 
@@ -32,7 +34,9 @@ class LiveStatus(QObject):
         self.plot, self.bar = panels.live_plot, panels.live_bar
         self.state: CaptureState | None = None
         maps = [panel.view for panel in (panels.visualbackprop, *panels.methods.values())]
-        self.veils = [Veil(under) for under in (panels.prediction, panels.layers, panels.compare, *maps)]
+        of_words = (panels.prediction, panels.layers, panels.compare)
+        self.veils = [*(Veil(under, False) for under in of_words), *map(Veil, maps)]
+        self._titles = [t for t in map(title_of, of_words) if t is not None]
         self.delays_ms: deque[float] = deque(maxlen=DELAYS)  # arrival to picture
         self.beyond_ms: deque[float] = deque(maxlen=DELAYS)  # of that, what was not the network's
         self._unpainted: Frame | None = None
@@ -126,7 +130,9 @@ class LiveStatus(QObject):
         """The picture says why; what was made of it is as old."""
         self.panels.picture.set_old(text)
         for veil in self.veils:
-            veil.set_text("not live" if text else "")
+            veil.set_text(OLD if text else "")
+        for title in self._titles:
+            title.set_state(OLD if text else "")
 
     def tick(self) -> None:
         live = self.player.live

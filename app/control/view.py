@@ -112,7 +112,7 @@ class ViewControl(QObject):
         self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)
 
     def toggle_panel(self, name: str, on: bool) -> None:
-        dock = self._docks[name]
+        dock, below = self._docks[name], layout.heights_below(self._window, self._docks)
         behind = dock.isVisible() and name not in self._presenter.seen
         dock.setVisible(on or behind)  # of a panel behind another tab one wants to see it, not close it
         self._actions[f"panel-{name}"].setChecked(dock.isVisible())
@@ -121,11 +121,12 @@ class ViewControl(QObject):
         if name == "findings":
             layout.show_rows(self._window, self._docks, dock)
         if name in layout.maps(self._docks):
-            self._fill()
+            layout.arrange_maps(self._window, self._docks, self._aspect, below)
 
     def _fill(self) -> None:
-        """There are more or fewer maps than before: they get the room there is."""
-        layout.arrange_maps(self._window, self._docks, self._aspect)
+        """There are fewer maps, or maps of another shape: they get the room there is."""
+        below = layout.heights_below(self._window, self._docks)
+        layout.arrange_maps(self._window, self._docks, self._aspect, below)
 
     def add_method(self) -> None:
         """One more panel with a method, as long as there are some left."""
@@ -199,7 +200,7 @@ class ViewControl(QObject):
         """For another network: width by height of its input. A little more or less changes nothing."""
         if self._with_panels is None and not 1 / OTHER_SHAPE < aspect / self._aspect < OTHER_SHAPE:
             self._aspect = aspect
-            layout.arrange_maps(self._window, self._docks, aspect)
+            self._fill()
 
     def make_room(self) -> None:
         """For the form of a specification, which was opened."""

@@ -95,6 +95,7 @@ class EvidencePanel(QWidget):
         words.setWidgetResizable(True)
         words.setFrameShape(QScrollArea.Shape.NoFrame)
         words.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        words.setMinimumHeight(self.fontMetrics().height() + 6)  # in a low panel the plots keep their height
         self._page.addWidget(words, 3)
         self._empty = QLabel(EMPTY)
         self._empty.setTextFormat(Qt.TextFormat.PlainText)
@@ -196,7 +197,7 @@ class CurvesPlot(LinePlot):
     def __init__(self) -> None:
         super().__init__()
         self._shown: Plot | None = None
-        self.setMinimumSize(120, 60)
+        self.setMinimumSize(120, 90)  # with three lines of legend, and the axis
         self._dress()
 
     def set_plot(self, plot: Plot) -> None:

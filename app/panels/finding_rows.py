@@ -55,6 +55,7 @@ class FindingRows(QTableWidget):
         self.setItemDelegateForColumn(0, _WithPicture(self, height - 4))
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.horizontalHeader().setStretchLastSection(True)
+        self.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self.setSortingEnabled(True)
         self.sortByColumn(WEIGHT, Qt.SortOrder.DescendingOrder)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
-from PySide6.QtCore import QByteArray, QPoint, QSize, Qt
+from PySide6.QtCore import QByteArray, QPoint, QSize, Qt, QTimer
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QToolBar
 
 from vbp.app.panels.layout_state import is_sound
@@ -15,13 +16,15 @@ LEFT = Qt.DockWidgetArea.LeftDockWidgetArea
 LARGE_HEIGHT = 860  # from here on the layers have a place of their own
 WIDE = 640 / 125  # width by height of the paper's input; the layout that is kept is that for such maps
 TITLE = 26  # pixels of height of a panel's title
-NARROW = 430  # pixels of width; below, a method's numbers take a second line
-NARROWEST, LOWEST = 165, 24  # pixels of width of a panel with a map, and of height of the map
+NARROW = 180  # pixels of width of a panel in whose title a method's name has room
+NARROWEST, LOWEST = 104, 24  # pixels of width of a panel with a map, and of height of the map, at the least
 ABOVE = 154  # pixels that what stands over the maps keeps: a title, the wheel with its numbers, tabs
+SHARE = 0.3  # of the height that it keeps, where that is more
 GAP = 5  # pixels between two panels
 FORM = 330  # pixels of width of the form of a specification
 ROWS = 250  # pixels of height of a panel of rows with pictures, so that some of them are seen
 CHROME = 124  # pixels of bars and titles over and under the picture
+LEAST = 200  # pixels of height of the picture
 FIRST_HIDDEN = (
     "spec",
     "run",
@@ -43,7 +46,7 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget], aspect: floa
     aspect: width by height of the network's input.
     """
     window.setCorner(Qt.Corner.BottomRightCorner, BOTTOM)
-    window.setCorner(Qt.Corner.BottomLeftCorner, BOTTOM)
+    window.setCorner(Qt.Corner.BottomLeftCorner, LEFT)  # a form needs height
     for dock in docks.values():  # one that is shown has its height added to the window's least one
         dock.setFloating(False)
         dock.hide()
@@ -75,7 +78,7 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget], aspect: floa
         dock.setVisible(name not in FIRST_HIDDEN)
     docks[group[0]].raise_()
     plot = 190 if large else 140 if window.height() >= 640 else 134
-    height = max(300, window.height() - plot - CHROME)
+    height = max(LEAST, window.height() - plot - CHROME)
     width = window.width()
     # The picture (4:3, most often) gets the height that is there, and its panels the rest of the width.
     right = int(min(max(width - height * 4 / 3 - 16, width * 0.34), width * 0.52))
@@ -92,16 +95,27 @@ def maps(docks: dict[str, QDockWidget]) -> list[str]:
     return ["visualbackprop", "lrp", *(name for name in docks if name.startswith("method-"))]
 
 
-def arrange_maps(window: QMainWindow, docks: dict[str, QDockWidget], aspect: float) -> None:
+def heights_below(window: QMainWindow, docks: dict[str, QDockWidget]) -> dict[QDockWidget, int]:
+    """Of the panels under the picture: a map that is shown takes of them until all are arranged."""
+    return {d: d.height() for d in docks.values() if d.isVisible() and window.dockWidgetArea(d) == BOTTOM}
+
+
+def arrange_maps(
+    window: QMainWindow, docks: dict[str, QDockWidget], aspect: float, below: dict[QDockWidget, int]
+) -> None:
     """Another number of maps, or maps of another shape: they stand so that they are largest.
 
-    Panels that the user took away from the right or laid over each other stay where they are.
+    below: the heights that the panels under the picture had before, and get again. Panels that the user took away from
+    the right or laid over each other stay where they are.
     """
     centre = window.centralWidget()
     here = [docks[name] for name in maps(docks) if _on_the_right(window, docks[name])]
     if here and not any(window.tabifiedDockWidgets(dock) for dock in here):
         right = max(window.width() - centre.geometry().right() - 6, here[0].width())
-        _place_maps(window, docks, aspect, right, centre.height())
+        taken = sum(height - dock.height() for dock, height in below.items())
+        _place_maps(window, docks, aspect, right, centre.height() - taken)
+        give_back = partial(window.resizeDocks, list(below), list(below.values()), Qt.Orientation.Vertical)
+        QTimer.singleShot(0, window, give_back)
 
 
 def make_room(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
@@ -147,7 +161,7 @@ def _place_maps(
     """Rows of maps below what else stands on the right, which keeps what they leave, in a column of this size."""
     here = [docks[name] for name in maps(docks) if _on_the_right(window, docks[name])]
     above = next((d for n, d in docks.items() if n not in maps(docks) and _on_the_right(window, d)), None)
-    least = ABOVE + GAP if above is not None else 0
+    least = max(ABOVE, int(SHARE * height)) + GAP if above is not None else 0
     room = height - least
     columns, strip = grid(len(here), width, room, aspect)
     rows = [here[k : k + columns] for k in range(0, len(here), columns)]
@@ -171,17 +185,19 @@ def _place_maps(
 def grid(count: int, width: int, height: int, aspect: float) -> tuple[int, int]:
     """In how many columns that many maps are largest, and how high a row is, with its title."""
 
-    def title(columns: int) -> int:
-        return GAP + (TITLE if width / columns >= NARROW else 2 * TITLE)
+    title = GAP + TITLE
+    if not count:
+        return 0, 0
 
     def side(columns: int) -> float:
         """The height of a map."""
         rows = -(-count // columns)
-        return min(width / columns / aspect, height / rows - title(columns))
+        return min(width / columns / aspect, height / rows - title)
 
-    most = min(count, max(1, width // NARROWEST))
-    columns = max(range(1, most + 1), key=side, default=1)
-    return columns, int(max(LOWEST, side(columns)) + title(columns)) - GAP if count else 0
+    columns = max(range(1, max(1, min(count, width // NARROW)) + 1), key=side)
+    while side(columns) < LOWEST and columns < min(count, width // NARROWEST):
+        columns += 1  # low windows, in which names may end in dots
+    return columns, int(max(LOWEST, side(columns)) + title) - GAP
 
 
 def restore(window: QMainWindow, state: QByteArray) -> bool:

@@ -197,7 +197,10 @@ class MaskedView(PictureView):
         if not width:
             return
         bottom = min(self.picture_rect().bottom() + 2 + height, float(self.height()))
-        box = QRectF(self.width() - width - 2 * GAP, bottom - height, width + 2 * GAP, height)
+        width += 2 * GAP
+        picture = self.picture_rect().intersected(QRectF(self.rect()))
+        right = picture.right() if width <= picture.width() else float(self.width())
+        box = QRectF(right - width, bottom - height, width, height)
         painter.setFont(self.font())
         painter.fillRect(box, QColor(0, 0, 0, 170))
         painter.setPen(ON_DARK)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWidget, QWidgetAction
 
+from vbp.app import theme
 from vbp.app.panels.masked import MaskedView
-from vbp.app.panels.title import Caption
+from vbp.app.panels.title import BUTTON, BUTTONS, Caption
 from vbp.app.widgets.boxes import ComboBox
 from vbp.app.widgets.number_slider import NumberSlider
 from vbp.overlay import Overlay
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 SETTLE_MS = 40  # while a slider is dragged, maps are asked for this often
 CHARACTERS = 12  # of a method's title that are seen at least
 TIGHT = 260  # pixels of width; below, the method's name comes before how late it is
-NARROW = 430  # pixels; below, the title line has no room for sliders
+POPUP = 260  # pixels of width of the sliders that the title line has no room for
 
 
 class MethodPanel(QWidget):
@@ -41,10 +42,10 @@ class MethodPanel(QWidget):
         self._values: dict[str, dict[str, float]] = {}  # of each method that was chosen here
         self.view = MaskedView()
         self.view.set_empty(empty)
-        self.view.setMinimumSize(160, 24)
+        self.view.setMinimumSize(100, 24)
         self.view.setAccessibleName("Picture with the map")
         self._controls: dict[str, NumberSlider | QCheckBox] = {}
-        self._narrow = False
+        self._in_title = True  # the controls
         self.header = QWidget()  # for the panel's title line
         self.chooser = ComboBox() if chooser else None
         self._left = Caption(Qt.AlignmentFlag.AlignLeft)
@@ -67,11 +68,7 @@ class MethodPanel(QWidget):
         self._row.addWidget(self._left, 2)
         self._row.addWidget(self._right, 2)
         self._late = self._right.fontMetrics().horizontalAdvance("0.00 s late") * chooser  # pixels
-        self._more = QWidget()
-        self._more_row = QHBoxLayout(self._more)
-        self._more_row.setContentsMargins(8, 0, 8, 0)
-        self._more_row.setSpacing(10)
-        self._more.hide()
+        self._make_popup()
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
@@ -79,8 +76,33 @@ class MethodPanel(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
-        box.addWidget(self._more)
         box.addWidget(self.view, 1)
+
+    def _make_popup(self) -> None:
+        """A map needs all of its panel's height, and as much as those beside it: no line of sliders lies over it."""
+        self.more = QToolButton()
+        self.more.setToolTip("The numbers of this method")
+        self.more.setAccessibleName("The numbers of this method")
+        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.more.setStyleSheet(
+            "QToolButton { padding: 1px; } QToolButton::menu-indicator { image: none; width: 0; }"
+        )
+        self.more.setAutoRaise(True)
+        self.more.setIconSize(QSize(BUTTON, BUTTON))
+        self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        theme.set_icon(self.more, "settings")
+        page = QWidget()
+        page.setMinimumWidth(POPUP)
+        self._popup_column = QVBoxLayout(page)
+        self._popup_column.setContentsMargins(12, 8, 12, 8)
+        self._popup_column.setSpacing(6)
+        menu = QMenu(self.more)
+        action = QWidgetAction(menu)
+        action.setDefaultWidget(page)
+        menu.addAction(action)
+        self.more.setMenu(menu)
+        self.more.hide()
+        self._row.insertWidget(self._row.count() - 1, self.more)
 
     def set_methods(self, methods: Mapping[str, Method]) -> None:
         """What can be chosen, once it is known: the methods bring torch with them."""
@@ -130,25 +152,29 @@ class MethodPanel(QWidget):
         self.method_changed.emit(method.title)
 
     def _place_controls(self) -> None:
-        """The title line has room for one slider and a switch beside it; the rest get a line of their own."""
-        for k, control in enumerate(self._controls.values()):
-            switch = isinstance(control, QCheckBox)
-            row = self._row if not self._narrow and (k == 0 or (k == 1 and switch)) else self._more_row
-            at = row.count() - (row is self._row)  # the caption stays last
-            row.insertWidget(at, control, 0 if switch else 3)
-        self._more.setVisible(any(c.parentWidget() is self._more for c in self._controls.values()))
+        """All of them stand in the title line where they fit, or else behind a button there."""
+        self._in_title = self._fits()
+        for control in self._controls.values():
+            for row in (self._row, self._popup_column):
+                row.removeWidget(control)
+            if self._in_title:
+                at = self._row.indexOf(self.more)
+                self._row.insertWidget(at, control, 0 if isinstance(control, QCheckBox) else 3)
+            else:
+                self._popup_column.addWidget(control)
+            control.show()
+        self.more.setVisible(bool(self._controls) and not self._in_title)
+
+    def _fits(self) -> bool:
+        needed = [control.minimumSizeHint().width() for control in self._controls.values()]
+        chooser = self.chooser.sizeHint().width() if self.chooser is not None else 0
+        spaces = (len(needed) + 2) * self._row.spacing()
+        return sum(needed) + chooser + self._late + spaces + BUTTONS <= self.width()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._right.setMinimumWidth(self._late if self.width() >= TIGHT else 0)
-        if self._narrow != (self.width() < NARROW):
-            self._narrow = not self._narrow
-            self.view.low = (
-                self._narrow
-            )  # so do its neighbours', whether they have a row of numbers above or not
-            for control in self._controls.values():
-                for row in (self._row, self._more_row):
-                    row.removeWidget(control)
+        if self._in_title != self._fits():
             self._place_controls()
 
     def _control(self, method: Method, parameter: Parameter) -> NumberSlider | QCheckBox:

@@ -259,15 +259,16 @@ def curves(state: RunState) -> Curves:
 def describe(state: RunState) -> str:
     """Where a run stands: "training, epoch 3.2 of 12, RMSE 0.120 rad (6.9°)", of a classifier "93.1 % right"."""
     total = f"{state.config.recipe.epochs:g}"
+    all_of_it = f"{total} epoch{'s' * (total != '1')}"
     if not state.rows:
-        where = f"{total} epochs ahead"
+        where = f"{all_of_it} ahead"
         measured = ""
     else:
         last = state.rows[-1]
         where = f"epoch {last.epoch:.3g} of {total}"
         measured = f", {_measured(last, state.config.spec.is_classifier)}"
     if state.finished:
-        return f"finished, {total} epochs{measured}"
+        return f"finished, {all_of_it}{measured}"
     if state.quiet_since is not None:
         when = time.localtime(state.quiet_since)
         today = time.strftime("%x", when) == time.strftime("%x")

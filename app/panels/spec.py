@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NO_NETWORK = "Open a network to see what it gets of a picture"
 FIT = "Fit to this drive"
-LOWEST, HIGHEST = 118, 240  # pixels of what the network gets
+LOWEST, HIGHEST = 96, 240  # pixels of what the network gets
 
 
 class SpecPanel(QWidget):
@@ -44,13 +44,11 @@ class SpecPanel(QWidget):
         self.view = InputView()
         self.view.clear(NO_NETWORK)
         self.about = _label()
-        self.fields = SpecFields()
+        self.fields = SpecFields((self.view, self.about))
         self._make_footer()
         box = QVBoxLayout(self)
         box.setContentsMargins(8, 6, 8, 8)
         box.setSpacing(6)
-        box.addWidget(self.view)
-        box.addWidget(self.about)
         box.addWidget(self.fields, 1)
         box.addLayout(self.footer)
         self.setMinimumSize(270, 200)
@@ -172,7 +170,7 @@ class SpecPanel(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.view.setFixedHeight(min(max(LOWEST, self.height() // 4), HIGHEST))
+        self.view.setFixedHeight(min(max(LOWEST, self.height() // 5), HIGHEST))
 
     def _dress(self) -> None:
         c = theme.colours()

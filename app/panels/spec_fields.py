@@ -31,13 +31,16 @@ class SpecFields(QScrollArea):
     wrong = Signal(str)
     crop_wanted = Signal(bool)  # to be drawn over the picture, or no longer
 
-    def __init__(self) -> None:
+    def __init__(self, above: Sequence[QWidget] = ()) -> None:
+        """above: what stands over the fields and is scrolled with them."""
         super().__init__()
         self.spec: NetworkSpec | None = None
         self._size: tuple[int, int] | None = None  # of the picture on the screen, (width, height)
         self._choices: list[words.Choice] = []
         self._outputs: Sequence[Output] = ()
         self._make_fields()
+        for k, widget in enumerate(above):
+            self.form.insertRow(k, widget)
         page = QWidget()
         page.setLayout(self.form)
         self.setWidget(page)
@@ -142,7 +145,7 @@ class SpecFields(QScrollArea):
                 part.setSizeAdjustPolicy(ComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
                 part.setMinimumContentsLength(4)
             if isinstance(part, QPushButton):
-                part.setStyleSheet("QPushButton { padding: 2px 8px; }")
+                part.setStyleSheet("QPushButton { padding: 2px 5px; }")
         self.form.addRow(title, line)
         self._rows[title] = line
 
@@ -157,6 +160,7 @@ class SpecFields(QScrollArea):
         text = words.crop_words(rect)
         if not self.crop.hasFocus() and text != self.crop.text():
             self.crop.setText(text)
+            self.crop.setCursorPosition(0)  # of a long one the beginning is seen
         self._enable()
 
     def set_spec(self, spec: NetworkSpec) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from vbp.app import theme
 
 BUTTON = 14
+BUTTONS = 64  # pixels that the buttons of a title take, with its margins
+LEAST_SHOWN = 6  # letters of a caption, with its dots; fewer say nothing
+WITH_FLOAT = 160  # pixels of width of a title, from which on it has the button to undock
 AWAY = 28  # pixels that a panel moves when it is undocked and the screen is full: one sees that it floats
 
 
@@ -48,7 +51,24 @@ class Caption(QWidget):
         parts = self._text.split(", ")
         ends = (", ".join(parts[k:]) for k in range(len(parts)))
         shown = elided(next((text for text in ends if elided(text) == text), self._text))
-        return "" if shown == "…" else shown
+        return "" if shown.endswith("…") and len(shown) < LEAST_SHOWN else shown
+
+
+class Name(QLabel):
+    """A panel's name, which ends in dots where it has no room."""
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(24, super().minimumSizeHint().height())
+
+    def shown_text(self) -> str:
+        return self.fontMetrics().elidedText(
+            self.text(), Qt.TextElideMode.ElideRight, self.contentsRect().width()
+        )
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.drawText(self.contentsRect(), int(Qt.AlignmentFlag.AlignVCenter), self.shown_text())
+        painter.end()
 
 
 class PanelTitle(QWidget):
@@ -57,7 +77,7 @@ class PanelTitle(QWidget):
     def __init__(self, dock: QDockWidget, header: QWidget | None = None) -> None:
         super().__init__(dock)
         self._dock = dock
-        self.name = QLabel(dock.windowTitle())
+        self.name = Name(dock.windowTitle())
         font = self.name.font()
         font.setBold(True)
         self.name.setFont(font)
@@ -66,6 +86,11 @@ class PanelTitle(QWidget):
         row.setSpacing(2)
         self.name.setContentsMargins(0, 0, 6, 0)  # which goes with a name that is hidden
         row.addWidget(self.name)
+        self.state = QLabel()
+        self.state.hide()
+        row.addWidget(self.state)
+        theme.changed.connect(self._dress)
+        self._dress()
         if header is not None:
             row.addWidget(header, 1)
         else:
@@ -87,6 +112,18 @@ class PanelTitle(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(80, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.float_button.setVisible(self.width() >= WITH_FLOAT)  # a name is more than this
+
+    def set_state(self, text: str) -> None:
+        """A warning beside the name, such as that what is shown is old; "" for none."""
+        self.state.setText(text)
+        self.state.setVisible(bool(text))
+
+    def _dress(self) -> None:
+        self.state.setStyleSheet(f"color: {theme.colours().warning.name()};")
 
     def _float(self) -> None:
         self._dock.setFloating(not self._dock.isFloating())
@@ -120,3 +157,10 @@ class PanelDock(QDockWidget):
             painter.setPen(theme.colours().accent)
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
             painter.end()
+
+
+def title_of(panel: QWidget) -> PanelTitle | None:
+    """Of the dock that a panel stands in."""
+    dock = panel.parentWidget()
+    bar = dock.titleBarWidget() if isinstance(dock, QDockWidget) else None
+    return bar if isinstance(bar, PanelTitle) else None

@@ -123,9 +123,11 @@ class TopBar(QToolBar):
         widgets = [w for w in map(self.widgetForAction, self.actions()) if w is not None]
         spare = self.width() - sum(map(_width, widgets)) - 2 * SPACING
         text, icon = Qt.ToolButtonStyle.ToolButtonTextBesideIcon, Qt.ToolButtonStyle.ToolButtonIconOnly
+        word = self.fontMetrics().horizontalAdvance(self.panels.text()) + SPACING
         if self.panels.toolButtonStyle() == icon:
-            spare -= self.fontMetrics().horizontalAdvance(self.panels.text())
+            spare -= word
         self.panels.setToolButtonStyle(text if spare >= 0 else icon)
+        spare += 0 if spare >= 0 else word
         for action, widget in self._given_up:
             action.setVisible(spare >= 0)
             spare += 0 if spare >= 0 else _width(widget)

@@ -35,6 +35,8 @@ QMainWindow::separator:horizontal {{ {across} }}
 QMainWindow::separator:vertical {{ {along} }}
 QMainWindow::separator:hover {{ background: {accent}; }}
 QDockWidget {{ color: {muted}; widget-animation-duration: 0; }}
+QMainWindow > QTabBar {{ qproperty-elideMode: ElideNone; qproperty-usesScrollButtons: true; }}
+QTabBar QToolButton {{ background: {raised}; padding: 0; }}
 QTabBar::tab {{
     background: transparent; color: {muted}; padding: 5px 10px; border: none;
     border-bottom: 2px solid transparent;

@@ -99,6 +99,7 @@ class CropEditor(QWidget):
         row.setContentsMargins(10, 4, 4, 4)
         row.setSpacing(6)
         self.text = QLabel()
+        self.text.setWordWrap(True)  # a narrow picture is not made wider by it
         self.text.setFont(theme.number_font())
         self.apply = QPushButton("Apply")
         self.apply.setToolTip("Use this crop from now on, and remember it for this source (Enter)")
@@ -265,7 +266,7 @@ class CropEditor(QWidget):
         stretched = "" if not self._free else f", {b.height() / self._input[1]:.2f}×"
         self.text.setText(
             f"{b.width():.0f}×{b.height():.0f} at {b.x():.0f}, {b.y():.0f}"
-            f"  →  network's {self._input[0]}×{self._input[1]} ({scale:.2f}×{stretched})"
+            f"  →  {self._input[0]}×{self._input[1]} ({scale:.2f}×{stretched})"
         )
         self.text.setToolTip(
             "Drag the frame or its corners, or draw a new one beside it; the mouse wheel resizes it, the arrow keys move it by a pixel"

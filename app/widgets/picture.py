@@ -42,7 +42,6 @@ class PictureView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.low = False  # where there is more room than it takes, the picture lies at the bottom
         self._rgb: NDArray[np.uint8] | None = None
         self._image: QImage | None = None  # over the memory of _rgb
         self._drawn: QImage | None = None  # the same in the screen's format, made when it is painted
@@ -126,10 +125,7 @@ class PictureView(QWidget):
         scale = self._fit_scale() * self._zoom
         w, h = self._image.width() * scale, self._image.height() * scale
         x = self._place(view.x(), view.width(), w, self._centre.x())
-        if self.low and h <= view.height():
-            y = view.bottom() - h
-        else:
-            y = self._place(view.y(), view.height(), h, self._centre.y())
+        y = self._place(view.y(), view.height(), h, self._centre.y())
         return QRectF(x, y, w, h)
 
     def _fit_scale(self) -> float:

@@ -12,11 +12,14 @@ STRENGTH = 165  # of 255
 
 
 class Veil(QWidget):
-    """Lies over `under`, hidden at first; the mouse goes through."""
+    """Lies over `under`, hidden at first; the mouse goes through.
 
-    def __init__(self, under: QWidget) -> None:
+    plate: whether it bears its text, which would hide half of other words.
+    """
+
+    def __init__(self, under: QWidget, plate: bool = True) -> None:
         super().__init__(under)
-        self._under, self._text = under, ""
+        self._under, self._plate, self._text = under, plate, ""
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.hide()
 
@@ -38,7 +41,7 @@ class Veil(QWidget):
         painter.fillRect(self.rect(), ground)
         metrics = painter.fontMetrics()
         width, height = metrics.horizontalAdvance(self._text) + 16, metrics.height() + 4
-        if width <= self.width() and height <= self.height():
+        if self._plate and width <= self.width() and height <= self.height():
             plate = QRectF((self.width() - width) / 2, min(6.0, (self.height() - height) / 2), width, height)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(c.panel)

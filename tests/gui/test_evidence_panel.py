@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from drivemaker import WAIT, wait_shown
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 
+from vbp.app.panels.evidence import EvidencePanel
 from vbp.app.player.source import State
 from vbp.engine import Engine, open_network
 from vbp.evidence import perturbation, quick, randomisation, shift
+from vbp.evidence.outcome import Plot, Series
+from vbp.evidence.quick import Quick
 from vbp.evidence.subject import Frames, Subject
 from vbp.frames.strengths import Usual
 
@@ -112,6 +115,27 @@ def subject_of(engine: Engine, image: np.ndarray, crop) -> Subject:
     )
     found.prepare(lambda amount: None)
     return found
+
+
+@pytest.mark.parametrize("size", [(411, 111), (650, 130), (411, 300), (900, 400)])
+def test_in_a_low_panel_a_legend_hides_no_plot(qtbot, size) -> None:
+    panel = EvidencePanel()
+    qtbot.addWidget(panel)
+    curves = tuple(
+        Series(name, (0.0, 100.0), (0.0, 9.0)) for name in ("VisualBackProp", "LRP", "random order")
+    )
+    plot = Plot("Most relevant first", "regions replaced", "angle in °", curves)
+    panel.show_result(
+        0, Quick((plot, plot), ("Replacing the 100 most relevant regions first changes it more.",))
+    )
+    panel.resize(*size)
+    panel.show()
+    qtbot.wait(20)
+    for view in panel.plots:
+        legend, drawn = view._legend, view._view
+        assert legend.height() >= legend.heightForWidth(legend.width())
+        assert legend.geometry().bottom() < drawn.geometry().top() and drawn.height() >= 40
+        assert panel.rect().contains(QRect(view.mapTo(panel, QPoint(0, 0)), view.size()))
 
 
 def test_what_the_panel_says_is_what_was_measured() -> None:

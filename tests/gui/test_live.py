@@ -107,6 +107,8 @@ def test_a_silent_camera_is_marked_and_comes_back(qtbot, live, server):
     dimmed = window.picture.grab().toImage()
     said = [veil._text for veil in window.live.veils]
     assert set(said) == {"not live"}  # the masks, the wheel, the layers and the comparison are as old
+    titles = [window.docks[name].titleBarWidget() for name in ("steering", "layers", "compare")]
+    assert [title.state.text() for title in titles] == ["not live"] * 3  # where no words lie under it
     old_wheel = window.panels.prediction.grab().toImage()
     server.play(lambda n: PICTURE, 15.0)
     qtbot.waitUntil(lambda: not window.picture._old, timeout=WAIT)
@@ -114,6 +116,7 @@ def test_a_silent_camera_is_marked_and_comes_back(qtbot, live, server):
     fresh = window.picture.grab().toImage()
     assert brightness(dimmed) < 0.8 * brightness(fresh)
     assert not any(veil.isVisible() for veil in window.live.veils)
+    assert not any(title.state.text() for title in titles)
     assert contrast(old_wheel) < 0.7 * contrast(window.panels.prediction.grab().toImage())
     assert text_of(window).startswith("live ")
 

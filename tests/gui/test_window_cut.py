@@ -6,17 +6,21 @@ import numpy as np
 import pytest
 from drivemaker import WAIT
 from PySide6.QtCore import QRect, QSize, Qt
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
+from vbp.app import theme
 from vbp.app.panels.live_plot import SPAN_S, LivePlot
+from vbp.app.panels.masked import MaskedView
 from vbp.app.panels.method import MethodPanel
+from vbp.app.panels.spec import SpecPanel
 from vbp.app.panels.status import StatusLine
-from vbp.app.panels.title import Caption, place_beside
+from vbp.app.panels.title import Caption, PanelDock, PanelTitle, place_beside
 from vbp.app.widgets.boxes import ComboBox
 from vbp.app.widgets.checkpoint_strip import best_grid
 from vbp.app.widgets.line_plot import NumberAxis
 from vbp.app.widgets.notice import Notice
 from vbp.explain import METHODS
+from vbp.overlay import Rect
 
 STAGES = {"decode": 6.9, "preprocess": 0.8, "forward": 127.1, "mask": 22.6, "lrp": 1112.5, "overlay": 5.7}
 
@@ -111,6 +115,48 @@ def test_maps_in_a_row_stand_at_one_height(qtbot):
         map_at = panel.view.picture_rect().translated(panel.view.pos())
         ends.append((map_at.top(), map_at.bottom()))
     assert ends[0] == ends[1]
+
+
+def test_a_panels_name_ends_in_dots_where_it_has_no_room(qtbot):
+    dock = PanelDock("VisualBackProp")
+    title = PanelTitle(dock)
+    dock.setTitleBarWidget(title)
+    qtbot.addWidget(dock)
+    dock.show()
+    seen = set()
+    for width in (90, 120, 140, 200, 300):
+        dock.resize(width, 80)
+        qtbot.wait(1)
+        name = title.name
+        seen.add(name.shown_text())
+        assert name.fontMetrics().horizontalAdvance(name.shown_text()) <= name.contentsRect().width()
+    assert "VisualBackProp" in seen and any(text.endswith("…") for text in seen)
+
+
+def test_a_crop_is_read_whole_in_the_form(qtbot):
+    form = SpecPanel()
+    qtbot.addWidget(form)
+    form.resize(330, 400)
+    form.show()
+    form.set_picture((1920, 1080), Rect(0, 252, 640, 228))
+    qtbot.wait(5)
+    crop = form.fields.crop
+    assert crop.fontMetrics().horizontalAdvance(crop.text()) <= crop.width() - 14
+    form.set_picture((19200, 10800), Rect(10100, 10252, 10640, 10228))
+    assert crop.cursorPosition() == 0  # of one that is too long the beginning is seen
+
+
+def test_a_colour_bar_lies_within_a_picture_that_has_room_for_it(qtbot):
+    theme.apply(QApplication.instance(), "dark")
+    view = MaskedView()
+    qtbot.addWidget(view)
+    view.resize(400, 200)
+    view.set_masked(np.full((200, 200, 3), 255, np.uint8), np.zeros((200, 200), np.float32))
+    view.set_sides(("against", "for"))
+    edge = view.grab().toImage()
+    beside = {edge.pixelColor(x, y).name() for x in range(302, 400) for y in range(200)}
+    assert beside == {theme.colours().window.name()}
+    assert any(edge.pixelColor(x, 195).name() != "#ffffff" for x in range(200, 300))
 
 
 def test_what_does_not_fit_into_a_box_ends_in_dots(qtbot):

@@ -20,6 +20,7 @@ from vbp.app.panels.layout import VERSION, WIDE, grid
 from vbp.app.panels.layout_state import is_sound
 from vbp.app.shell.window import MainWindow
 from vbp.app.widgets.boxes import ComboBox, NumberBox
+from vbp.explain import METHODS
 
 SIGN = 1.0  # width by height of an input of traffic signs
 HVF = 351 / 125
@@ -100,7 +101,8 @@ def test_maps_stand_in_as_many_columns_as_make_them_largest():
     assert grid(2, 650, 300, WIDE)[0] == 1
     assert grid(4, 650, 300, WIDE)[0] == 2
     assert grid(2, 650, 300, SIGN)[0] == 2
-    assert grid(0, 650, 300, WIDE) == (0, 0) or grid(0, 650, 300, WIDE)[1] == 0
+    assert grid(0, 650, 300, WIDE) == (0, 0)
+    assert grid(6, 430, 122, HVF)[0] == 3  # low: rather dots in names than maps of no height
     for count in range(1, 8):
         columns, strip = grid(count, 650, 600, WIDE)
         assert strip * math.ceil(count / columns) <= 600
@@ -178,11 +180,65 @@ def test_a_small_window_stays_small(qtbot, make_window):
     window.actions_by_id["reset-layout"].trigger()
     qtbot.wait(50)
     assert (window.width(), window.height()) == (831, 539)
-    window.actions_by_id["add-method"].trigger()
-    window.actions_by_id["add-method"].trigger()
+    plot = window.docks["angle"].height()
+    for maps in (3, 4, 5, 6, 7):
+        window.actions_by_id["add-method"].trigger()
+        qtbot.wait(50)
+        assert (window.width(), window.height()) == (831, 539)
+        assert window.picture.width() > 350
+        assert window.docks["angle"].height() >= plot - 2
+        views = [window.panels.visualbackprop.view, *(p.view for p in window.panels.methods.values())]
+        sizes = {(v.width(), v.height()) for v in views if v.isVisible()}
+        assert sum(v.isVisible() for v in views) == maps
+        widths, heights = zip(*sizes, strict=True)
+        assert max(heights) - min(heights) <= 1 and min(heights) >= 24
+        assert max(widths) - min(widths) <= (1 if maps in (4, 6) else max(widths))
+
+
+def test_the_numbers_of_a_method_never_widen_its_panel(qtbot, make_window):
+    window = make_window(size=(1280, 700))
+    qtbot.waitUntil(lambda: window.view.placed, timeout=WAIT)
+    panel = window.panels.lrp
+    panel.set_methods(METHODS)
+    before = window.docks["lrp"].size()
+    for method in METHODS.values():
+        panel.choose(method.name)
+        qtbot.wait(5)
+        assert window.docks["lrp"].size() == before
+        seen = [control.isVisible() for control in panel._controls.values()]
+        assert all(seen) or (not any(seen) and panel.more.isVisible())
+    panel.choose("fbi")
+    panel.more.menu().popup(QPoint(0, 0))
+    qtbot.waitUntil(panel.more.menu().isVisible, timeout=WAIT)
+    assert len(panel._controls) == 4 and all(c.isVisible() for c in panel._controls.values())
+    panel.more.menu().close()
+
+
+@pytest.mark.parametrize("width", [831, 1000, 1100, 1280, 1366])
+def test_no_more_of_the_bar_is_given_up_than_must_be(qtbot, make_window, width):
+    window = make_window(size=(width, 600))
+    qtbot.waitUntil(lambda: window.view.placed, timeout=WAIT)
+    top = window.top
+    for title in ("Angle", "Probability of the predicted class"):
+        top.target.clear()
+        top.target.addItem(title)
+        qtbot.wait(5)
+        shown = [w for w in map(top.widgetForAction, top.actions()) if w is not None and w.isVisible()]
+        free = top.width() - sum(max(w.sizeHint().width(), w.minimumWidth()) for w in shown)
+        hidden = [w.sizeHint().width() for _, w in top._given_up if not w.isVisible()]
+        assert not hidden or free < min(hidden) + 4 * len(shown) + 40
+
+
+def test_a_crop_is_set_without_making_the_window_wider(qtbot, open_window):
+    window = open_window(network="NetSVF")
+    window.resize(831, 539)
     qtbot.wait(50)
-    assert (window.width(), window.height()) == (831, 539)
-    assert window.picture.width() > 350
+    window.actions_by_id["crop"].trigger()
+    qtbot.waitUntil(lambda: window.crop.editor.bar.isVisible(), timeout=WAIT)
+    qtbot.wait(50)
+    assert window.width() == 831
+    text = window.crop.editor.text
+    assert text.height() >= text.heightForWidth(text.width())
 
 
 @pytest.mark.parametrize("width", [831, 1000, 1280, 1900])
