@@ -20,6 +20,7 @@ NARROW = 180  # pixels of width of a panel in whose title a method's name has ro
 NARROWEST, LOWEST = 104, 24  # pixels of width of a panel with a map, and of height of the map, at the least
 ABOVE = 154  # pixels that what stands over the maps keeps: a title, the wheel with its numbers, tabs
 SHARE = 0.3  # of the height that it keeps, where that is more
+ALIKE = 0.85  # times as high as in the best number of columns: as good
 GAP = 5  # pixels between two panels
 FORM = 330  # pixels of width of the form of a specification
 ROWS = 250  # pixels of height of a panel of rows with pictures, so that some of them are seen
@@ -183,7 +184,10 @@ def _place_maps(
 
 
 def grid(count: int, width: int, height: int, aspect: float) -> tuple[int, int]:
-    """In how many columns that many maps are largest, and how high a row is, with its title."""
+    """In how many columns that many maps are largest, or nearly, and how high a row is, with its title.
+
+    Fewer rows leave more of the height to what stands above.
+    """
 
     title = GAP + TITLE
     if not count:
@@ -194,7 +198,10 @@ def grid(count: int, width: int, height: int, aspect: float) -> tuple[int, int]:
         rows = -(-count // columns)
         return min(width / columns / aspect, height / rows - title)
 
-    columns = max(range(1, max(1, min(count, width // NARROW)) + 1), key=side)
+    most = max(1, min(count, width // NARROW))
+    best = max(map(side, range(1, most + 1)))
+    good = [k for k in range(1, most + 1) if side(k) >= min(best, ALIKE * best)]
+    columns = min(good, key=lambda k: (-(-count // k), k))
     while side(columns) < LOWEST and columns < min(count, width // NARROWEST):
         columns += 1  # low windows, in which names may end in dots
     return columns, int(max(LOWEST, side(columns)) + title) - GAP
