@@ -19,6 +19,7 @@ from vbp.app.widgets.notice import Notice
 from vbp.models.source import NetworkSource
 
 LATE_S = 5.0  # beyond that, a late strip names its frame instead
+NO_DRIVE, NO_PICTURE = "Open a drive", "no picture"  # in the place of the pictures
 
 
 class RunControl(QObject):
@@ -54,7 +55,7 @@ class RunControl(QObject):
         self.worker.told.connect(self._hear)
         self.worker.finished.connect(self._on_finished)
         player.shown.connect(self._on_frame)
-        player.opening.connect(lambda _: self.clear_frame())
+        player.opening.connect(lambda _: self.clear_frame("…"))
         player.network_loading.connect(lambda _: self._show_use())
         player.network_ready.connect(lambda _: self._ask())
         player.network_failed.connect(lambda _: self._show_use())
@@ -131,22 +132,24 @@ class RunControl(QObject):
 
     # Frames.
 
-    def clear_frame(self) -> None:
-        """No recording is open."""
+    def clear_frame(self, words: str = NO_DRIVE) -> None:
+        """No frame is there; words: why, in the place of the pictures."""
         self.made = None
         self._coming.clear()
-        self.panel.clear_frame()
+        self.panel.clear_frame(words)
         self._caption()
 
     def complete(self, frame: int) -> bool:
         """Whether the panel shows all it can of this frame."""
         if self._loading:
             return False
-        if self.state is None or not self._shown or not self.state.checkpoints:
+        if self.state is None or not self._shown or not self.state.checkpoints or self.player.on_gap:
             return True
         return self.made is not None and self.made.index == frame
 
     def _on_frame(self, frame: Frame) -> None:
+        if frame.image is None and self.made is None:
+            self.panel.clear_frame(NO_PICTURE)
         self._ask()
         self._caption()
 
@@ -196,7 +199,8 @@ class RunControl(QObject):
         another = self.state is None or self.state.path != state.path
         self.state, self._loading = state, False
         if another:
-            self.clear_frame()
+            waiting = "…" if self.player.path is not None else NO_DRIVE
+            self.clear_frame(NO_PICTURE if self.player.on_gap else waiting)
         self.panel.set_run(state)
         self._ask()
         if first and self.player.path is None:

@@ -134,6 +134,7 @@ class ExportDialog(QDialog):
             form.addRow(name, field)
         self._form = form
         file = QHBoxLayout()
+        file.setSpacing(6)
         file.addWidget(self.output, 1)
         file.addWidget(self.browse)
         form.addRow("File", file)

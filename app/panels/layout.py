@@ -78,7 +78,7 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget], aspect: floa
     for name, dock in docks.items():
         dock.setVisible(name not in FIRST_HIDDEN)
     docks[group[0]].raise_()
-    plot = 190 if large else 140 if window.height() >= 640 else 134
+    plot = max(190, window.height() // 8) if large else 140 if window.height() >= 640 else 134
     height = max(LEAST, window.height() - plot - CHROME)
     width = window.width()
     # The picture (4:3, most often) gets the height that is there, and its panels the rest of the width.

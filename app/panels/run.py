@@ -175,10 +175,10 @@ class RunPanel(QWidget):
     def has_picture(self, path: Path) -> bool:
         return path in self._paths and self.strip.tiles[self._paths.index(path)].picture is not None
 
-    def clear_frame(self) -> None:
-        """No frame is on the screen."""
+    def clear_frame(self, words: str) -> None:
+        """No frame is on the screen that has a picture; words: why."""
         for k, tile in enumerate(self.strip.tiles):
-            self.strip.set_tile(k, Tile(tile.name, words="Open a drive", tip=tile.tip))
+            self.strip.set_tile(k, Tile(tile.name, words=words, tip=tile.tip))
 
     def set_late(self, text: str) -> None:
         """That the pictures are of another frame than that on the screen, or of an edited one."""

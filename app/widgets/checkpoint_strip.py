@@ -29,7 +29,8 @@ from vbp.readable import signed
 
 GAP = 8
 EDGE = 3  # pixels of a tile around its picture
-SMALLEST = 128  # a narrower picture shows nothing; the strip scrolls instead
+SMALLEST = 128  # a narrower picture shows nothing; the strip scrolls instead, with
+ROOMY = 180  # pixels of width at the least
 LARGEST = 900
 SCROLL_BAR = 12
 
@@ -75,7 +76,7 @@ def best_grid(n: int, width: float, height: float, aspect: float, line: float, b
         if across >= least and (best is None or across > best.width):
             best = Grid(columns, across, across / aspect, lines)
     if best is None:
-        columns = max(1, min(n, int((width - GAP) // (SMALLEST + 2 * EDGE + GAP))))
+        columns = max(1, min(n, int((width - GAP) // (ROOMY + 2 * EDGE + GAP))))
         room = max(20.0, (width - GAP * (columns + 1)) / columns - 2 * EDGE)
         lines = 1 if room >= beside else 2
         tall = height - 2 * GAP - 2 * EDGE - lines * line  # so that one is seen with all of its text

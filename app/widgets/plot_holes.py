@@ -80,4 +80,5 @@ class HoleMarks:
             lines.setPen(thin_pen(c.muted, dashed=True))
         for label in self._labels:
             label.setColor(c.muted)
+            label.fill = pg.mkBrush(c.panel)  # curves run behind it
             label.setFont(theme.number_font())

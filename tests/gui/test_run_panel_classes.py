@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drivemaker import WAIT
+from drivemaker import WAIT, wait_shown, write_drive
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from runmaker import example
@@ -40,6 +40,19 @@ def test_every_checkpoint_says_its_class(qtbot, make_window, run: Run) -> None:
         k = int(probabilities.argmax())
         assert tile.class_text == f"{class_name(network.spec, k)} {100 * probabilities[k]:.0f} %"
         assert np.isnan(tile.predicted_deg)
+
+
+def test_a_frame_without_a_picture_asks_for_no_drive(qtbot, open_window, run: Run, tmp_path: Path) -> None:
+    window = open_window(write_drive(tmp_path / "gap", frames=4, broken=(2,)), frame=2)
+    assert window.player.on_gap
+    window.run.show(run.path)
+    tiles = window.panels.run.strip
+    qtbot.waitUntil(lambda: len(tiles.tiles) == 5, timeout=WAIT)
+    assert {t.words for t in tiles.tiles} == {"no picture"} and window.run.complete(2)
+    window.player.seek(1)
+    wait_shown(qtbot, window, 1)
+    window.source.open_drive(tmp_path / "gap", frame=2)
+    qtbot.waitUntil(lambda: {t.words for t in tiles.tiles} == {"no picture"}, timeout=WAIT)
 
 
 def test_its_status_and_curves_are_those_of_a_classifier(qtbot, make_window, run: Run) -> None:
