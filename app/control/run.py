@@ -199,9 +199,10 @@ class RunControl(QObject):
         another = self.state is None or self.state.path != state.path
         self.state, self._loading = state, False
         if another:
-            waiting = "…" if self.player.path is not None else NO_DRIVE
-            self.clear_frame(NO_PICTURE if self.player.on_gap else waiting)
+            self.clear_frame()
         self.panel.set_run(state)
+        if another and self.player.on_gap:
+            self.panel.clear_frame(NO_PICTURE)
         self._ask()
         if first and self.player.path is None:
             self._offer_drive(state)

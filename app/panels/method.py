@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWidget, QWidgetAction
 
@@ -83,10 +83,7 @@ class MethodPanel(QWidget):
         self.more = QToolButton()
         self.more.setToolTip("The numbers of this method")
         self.more.setAccessibleName("The numbers of this method")
-        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.more.setStyleSheet(
-            "QToolButton { padding: 1px; } QToolButton::menu-indicator { image: none; width: 0; }"
-        )
+        self.more.setStyleSheet("QToolButton { padding: 1px; }")
         self.more.setAutoRaise(True)
         self.more.setIconSize(QSize(BUTTON, BUTTON))
         self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -96,13 +93,17 @@ class MethodPanel(QWidget):
         self._popup_column = QVBoxLayout(page)
         self._popup_column.setContentsMargins(12, 8, 12, 8)
         self._popup_column.setSpacing(6)
-        menu = QMenu(self.more)
-        action = QWidgetAction(menu)
+        self.popup = QMenu(self.more)
+        action = QWidgetAction(self.popup)
         action.setDefaultWidget(page)
-        menu.addAction(action)
-        self.more.setMenu(menu)
+        self.popup.addAction(action)
+        self.more.clicked.connect(self._open_popup)
         self.more.hide()
         self._row.insertWidget(self._row.count() - 1, self.more)
+
+    def _open_popup(self) -> None:
+        """Above the title: the map is to be seen while its numbers are set."""
+        self.popup.popup(self.more.mapToGlobal(QPoint(0, -self.popup.sizeHint().height())))
 
     def set_methods(self, methods: Mapping[str, Method]) -> None:
         """What can be chosen, once it is known: the methods bring torch with them."""

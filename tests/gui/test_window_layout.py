@@ -208,10 +208,11 @@ def test_the_numbers_of_a_method_never_widen_its_panel(qtbot, make_window):
         seen = [control.isVisible() for control in panel._controls.values()]
         assert all(seen) or (not any(seen) and panel.more.isVisible())
     panel.choose("fbi")
-    panel.more.menu().popup(QPoint(0, 0))
-    qtbot.waitUntil(panel.more.menu().isVisible, timeout=WAIT)
+    panel.more.click()
+    qtbot.waitUntil(panel.popup.isVisible, timeout=WAIT)
     assert len(panel._controls) == 4 and all(c.isVisible() for c in panel._controls.values())
-    panel.more.menu().close()
+    assert panel.popup.geometry().bottom() <= panel.view.mapToGlobal(QPoint(0, 0)).y()
+    panel.popup.close()
 
 
 @pytest.mark.parametrize("width", [831, 1000, 1100, 1280, 1366])
