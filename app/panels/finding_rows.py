@@ -56,6 +56,7 @@ class FindingRows(QTableWidget):
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.horizontalHeader().setStretchLastSection(True)
         self.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+        self.horizontalHeader().setHighlightSections(False)
         self.setSortingEnabled(True)
         self.sortByColumn(WEIGHT, Qt.SortOrder.DescendingOrder)
 

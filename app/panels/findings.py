@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -30,6 +31,7 @@ EMPTY = (
     "Predict the whole drive (P), or look through it with its masks."
 )
 ALL, KINDS_TIP = "All kinds", "Only the findings of one kind"
+WITH_FILTER = 480  # pixels of width, from which on the title has room for words to filter by
 
 
 class FindingsPanel(QWidget):
@@ -279,6 +281,10 @@ class FindingsPanel(QWidget):
         finding = self.table.chosen or self.table.of_row(0)
         if finding is not None:
             self.part_wanted.emit(finding)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.search.setVisible(self.width() >= WITH_FILTER or bool(self.search.text()))
 
     def _dress(self) -> None:
         muted = f"color: {theme.colours().muted.name()};"

@@ -79,6 +79,7 @@ class NotesPanel(QWidget):
         self.table.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)
         self.table.horizontalHeader().setStretchLastSection(True)
         self.table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+        self.table.horizontalHeader().setHighlightSections(False)
         for column, width in enumerate((116, 110, 70)):
             self.table.setColumnWidth(column, width)
         self._empty = QLabel(EMPTY)

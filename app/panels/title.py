@@ -11,6 +11,9 @@ from vbp.app import theme
 BUTTON = 14
 BUTTONS = 64  # pixels that the buttons of a title take, with its margins
 LEAST_SHOWN = 6  # letters of a caption, with its dots; fewer say nothing
+WITH_NAME = (
+    250  # pixels of width of a title, from which on all of its name is seen, whatever stands beside it
+)
 WITH_FLOAT = 160  # pixels of width of a title, from which on it has the button to undock
 AWAY = 28  # pixels that a panel moves when it is undocked and the screen is full: one sees that it floats
 
@@ -116,6 +119,7 @@ class PanelTitle(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.float_button.setVisible(self.width() >= WITH_FLOAT)  # a name is more than this
+        self.name.setMinimumWidth(self.name.sizeHint().width() if self.width() >= WITH_NAME else 0)
 
     def set_state(self, text: str) -> None:
         """A warning beside the name, such as that what is shown is old; "" for none."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtGui import QFontMetricsF
+from PySide6.QtGui import QColor, QFontMetricsF
 
 from vbp.app import theme
 from vbp.app.widgets.plot_parts import thin_pen
@@ -78,7 +78,9 @@ class HoleMarks:
         c = theme.colours()
         for lines in self._lines:
             lines.setPen(thin_pen(c.muted, dashed=True))
+        ground = QColor(c.panel)
+        ground.setAlpha(190)  # curves run behind the words, and are still seen
         for label in self._labels:
             label.setColor(c.muted)
-            label.fill = pg.mkBrush(c.panel)  # curves run behind it
+            label.fill = pg.mkBrush(ground)
             label.setFont(theme.number_font())
