@@ -38,6 +38,7 @@ EMPTY = (
 WIDE = 520  # pixels from which on the plots stand beside each other,
 LOW = 380  # or always, in a panel less high than that,
 FLAT = 250  # and up to which, in a panel that wide, the words stand beside them
+DRAWN = 44  # pixels of height that curves are seen in
 # Apart from each other for all common kinds of colour blindness (Okabe and Ito), dark and light.
 DARK = ("#56b4e9", "#e69f00", "#4dc9a0", "#cc79a7", "#f0e442", "#8f9bff", "#d55e00")
 LIGHT = ("#0072b2", "#b36b00", "#00785a", "#a8448a", "#85790a", "#4f57c9", "#b34700")
@@ -197,6 +198,7 @@ class CurvesPlot(LinePlot):
     def __init__(self) -> None:
         super().__init__()
         self._shown: Plot | None = None
+        self._entries: list[tuple[QColor, str, bool]] = []
         self.setMinimumSize(120, 90)  # with three lines of legend, and the axis
         self._dress()
 
@@ -237,4 +239,18 @@ class CurvesPlot(LinePlot):
         for (x, y), series, shade in zip(curves, plot.series, shades, strict=True):
             self.add_curve(x, y, shade, series.aside)
         entries = [(shade, s.name, s.aside) for shade, s in zip(shades, plot.series, strict=True)]
-        self.set_legend(entries, f'<span style="color:{c.text.name()}">{html.escape(plot.title)}</span>')
+        self._entries = entries
+        self._fit_legend()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_legend()
+
+    def _fit_legend(self) -> None:
+        """The curves are named where that leaves room for them; else the tip names them."""
+        if self._shown is None:
+            return
+        title = f'<span style="color:{theme.colours().text.name()}">{html.escape(self._shown.title)}</span>'
+        self.set_legend(self._entries, title)
+        if self._legend.heightForWidth(self.width()) + DRAWN > self.height():
+            self.set_legend([], title)

@@ -101,7 +101,7 @@ class LinePlot(QWidget):
     def set_legend(self, entries: list[tuple[QColor, str, bool]], title: str = "") -> None:
         """entries: colour, name, dashed."""
         parts = "&nbsp;&nbsp; ".join(legend_entry(*entry) for entry in entries)
-        self._legend.setText(f"{title}<br>{parts}" if title else parts)
+        self._legend.setText("<br>".join(filter(None, (title, parts))))
 
     def show_range(self, x: tuple[float, float], y: tuple[float, float]) -> None:
         """A little more than that: what lies on the edge is drawn whole."""

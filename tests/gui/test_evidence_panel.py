@@ -126,7 +126,7 @@ def test_in_a_low_panel_a_legend_hides_no_plot(qtbot, size) -> None:
     )
     plot = Plot("Most relevant first", "regions replaced", "angle in °", curves)
     panel.show_result(
-        0, Quick((plot, plot), ("Replacing the 100 most relevant regions first changes it more.",))
+        0, Quick((plot, plot, plot), ("Replacing the 100 most relevant regions first changes it more.",))
     )
     panel.resize(*size)
     panel.show()
