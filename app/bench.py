@@ -62,6 +62,7 @@ def main() -> int:
                     facts["first_mask_ms"] = (time.time_ns() - args.spawned) / 1e6
                 facts["recordings"][name] = {  # type: ignore[index]
                     "seeks_ms": bench.seeks(args.seeks),
+                    "findings_ms": bench.findings(args.seeks),
                     **(bench.play(args.frames) if n == 0 else {}),
                 }
             facts["rss_mib"] = peak_mib()
@@ -120,6 +121,39 @@ class Bench:
                 laps.append((self.painted[-1][1] - start) * 1e3)
             # A hand on the timeline is no faster, and LRP follows behind it.
             self.wait(partial(is_past, time.monotonic() + 0.08))
+        return laps
+
+    def findings(self, count: int) -> list[float]:
+        """Milliseconds from the key for the next finding to its peak being painted with its mask; it is pressed every 0.3 s."""
+        import numpy as np
+
+        from vbp.findings.finding import Finding
+
+        drive, window = self.player.drive, self.window
+        count = min(count, len(drive) // 4)
+        peaks = np.sort(np.random.default_rng(1).choice(len(drive), count + 3, replace=False)).tolist()
+        times = [int(drive.timestamps_ns[peak]) for peak in peaks]
+        nan = float("nan")
+        found = [
+            Finding("error", *(3 * (p,)), *(3 * (t,)), 0.05, 9.0, "°", 1.0, 0.45, 0.45, 9.0, 0.0, nan, nan)
+            for p, t in zip(peaks, times, strict=True)
+        ]
+        window.panels.findings.set_findings(found, times[0])
+        drive.forget()
+        self.painted.clear()
+        self.player.seek(0)
+        self.wait(partial(self.has_painted, 0))
+        laps = []
+        for n, peak in enumerate(peaks):
+            if peak == self.player.target:
+                continue
+            self.painted.clear()
+            start = time.perf_counter()
+            window.actions_by_id["next-finding"].trigger()
+            self.wait(partial(self.has_painted, peak))
+            if n >= 3:
+                laps.append((self.painted[-1][1] - start) * 1e3)
+            self.wait(partial(is_past, time.monotonic() + 0.3))
         return laps
 
     def play(self, frames: int) -> dict[str, float]:

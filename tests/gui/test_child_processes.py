@@ -69,6 +69,7 @@ def test_the_window_that_is_measured(hostile: Path, tmp_path: Path) -> None:
     drive = write_drive(tmp_path / "drive", 60)
     found = measure_window({"drive": drive}, "NetSVF", "cpu", 20, 3)
     assert found is not None and found["window_ms"] > 0
+    assert len(found["recordings"]["drive"]["findings_ms"]) == 3
 
 
 def test_the_long_drive_that_is_measured(hostile: Path, tmp_path: Path) -> None:

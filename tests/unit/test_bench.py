@@ -21,7 +21,7 @@ from vbp.bench.busy import busy_process
 from vbp.bench.machine import Limits
 from vbp.bench.networks import Folded, captum_lrp, forward_work, lrp_work, mask_work, transposed_mask
 from vbp.bench.onnx import measure_onnx
-from vbp.bench.pipeline import latency, play_rate, seek_latency
+from vbp.bench.pipeline import compare_rates, latency, play_rate, seek_latency
 from vbp.bench.recordings import read_demo, write_bag, write_h264, write_pictures
 from vbp.bench.report import as_markdown, as_text, tables
 from vbp.bench.targets import results
@@ -178,6 +178,15 @@ def test_every_frame_is_played_and_every_jump_counted(made: Path) -> None:
     rate = play_rate(made / "video.mp4", network, "cpu", 45)
     assert rate.frames == 25 and rate.fps > 0  # the first twenty warm up
     assert seek_latency(made / "pictures", network, "cpu", 7).seeks == 7
+
+
+def test_two_networks_in_one_pass(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vbp.bench.pipeline.PASS", 4)
+    network = open_network(made / "net.safetensors")
+    rates = compare_rates(made / "pictures", [network, network], "cpu", 0.1)
+    assert min(asdict(rates).values()) > 0
+    facts = {"machine": {}, "networks": [], "notes": [], "compare": {"networks": ["a", "b"], **asdict(rates)}}
+    assert "a and b in one pass, of the first one's frame rate" in as_text(facts)
 
 
 def test_the_command(made: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from vbp.bench.timing import interleaved
 from vbp.drives import open_drive
 from vbp.engine import Engine
-from vbp.frames import read_frame, run_frame
+from vbp.frames import read_frame, run_frame, run_frames
 from vbp.frames.ahead import ahead
 from vbp.models.network import Network
 from vbp.overlay import lay
-from vbp.results import FrameResult
+from vbp.results import VBP, FrameRequest, FrameResult, MapRequest
 
 WARM_UP = 20
 AHEAD = 4
+PASS = 40
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,15 @@ class Rate:
 
     fps: float
     frames: int
+
+
+@dataclass(frozen=True)
+class CompareRates:
+    """Milliseconds for one frame with its mask, decoded and run ahead: by the first network, the other, and both in one pass."""
+
+    first_ms: float
+    other_ms: float
+    both_ms: float
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,24 @@ def play_rate(path: Path, network: Network, device: str, frames: int) -> Rate:
                 start = time.perf_counter()
             _paint(run_frame(frame, [engine]))
         return Rate((count - WARM_UP) / (time.perf_counter() - start), count - WARM_UP)
+
+
+def compare_rates(path: Path, networks: Sequence[Network], device: str, seconds: float) -> CompareRates:
+    """Of two networks, by turns, `PASS` frames each time; `networks` may be one twice."""
+    with open_drive(path) as drive:
+        first, other = (Engine(network, device) for network in networks)
+        indices, request = np.arange(min(PASS, len(drive))), FrameRequest(maps=(MapRequest(VBP),))
+
+        def run(engines: Sequence[Engine]) -> None:
+            drive.forget()
+            with closing(run_frames(drive, engines, request, indices)) as frames:
+                for _ in frames:
+                    pass
+
+        chosen = {"first": [first], "other": [other], "both": [first, other]}
+        laps = interleaved({name: partial(run, engines) for name, engines in chosen.items()}, seconds)
+        first_ms, other_ms, both_ms = (laps[name].median_ms / len(indices) for name in chosen)
+        return CompareRates(first_ms, other_ms, both_ms)
 
 
 def _paint(frame: FrameResult) -> None:

@@ -49,18 +49,18 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
             for kind in kinds
         ]
         found.append(("Playing", rows))
-    if facts.get("seek"):
-        rows = [["from request to picture with mask, ms", "median", "95 %", "worst", "seeks"]]
-        rows += [
-            [
-                f"{kind}, {where}",
-                *(f"{lap[k]:.0f}" for k in ("p50_ms", "p95_ms", "worst_ms")),
-                str(lap["seeks"]),
-            ]
-            for where, laps in facts["seek"].items()
-            for kind, lap in laps.items()
-        ]
-        found.append(("Seeking to a random frame", rows))
+    if compared := facts.get("compare"):
+        names = [*compared["networks"], "both in one pass"]
+        rows = [["file to mask", "ms for a frame", "frames per second"]]
+        times = (compared[k] for k in ("first_ms", "other_ms", "both_ms"))
+        rows += [[name, f"{ms:.1f}", f"{1e3 / ms:.0f}"] for name, ms in zip(names, times, strict=True)]
+        found.append(("Comparing two networks", rows))
+    if seeks := facts.get("seek"):
+        laps = {f"{kind}, {where}": lap for where, laps in seeks.items() for kind, lap in laps.items()}
+        found.append(("Seeking to a random frame", _laps("from request to picture with mask", laps)))
+    if findings := facts.get("findings"):
+        words = "from the key to the peak with its mask"
+        found.append(("To the next finding, in the window", _laps(words, findings)))
     empty = ["", ""]
     if window := facts.get("window"):
         shown = ["process start to window, s", f"{window['window_ms'] / 1e3:.2f}"]
@@ -90,6 +90,15 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
         ]
         found.append(("Beside one busy process", [head, *rows]))
     return found
+
+
+def _laps(what: str, laps: dict[str, dict[str, Any]]) -> Table:
+    head = [f"{what}, ms", "median", "95 %", "worst", "times"]
+    numbers = ("p50_ms", "p95_ms", "worst_ms")
+    return [
+        head,
+        *([kind, *(f"{lap[k]:.0f}" for k in numbers), str(lap["seeks"])] for kind, lap in laps.items()),
+    ]
 
 
 def _onnx(networks: list[dict[str, Any]]) -> Table:

@@ -55,6 +55,8 @@ JUMPS_MS = {  # 95 % of jumps
     "H.264, a key frame every 250": 120.0,
     "folder of JPEGs": 50.0,
 }
+FINDING_MS = 100.0  # 95 % of presses
+KEPT = 0.45  # of one network's frame rate, by two
 LARGE_OPEN_S, LARGE_MIB = 3.0, 1.5e9 / 2**20
 WINDOW_S, FIRST_MASK_S = 1.0, 3.0
 BESIDE, WINDOW_BESIDE = 0.4, 0.6  # what is to be left beside one busy process
@@ -62,14 +64,8 @@ BESIDE, WINDOW_BESIDE = 0.4, 0.6  # what is to be left beside one busy process
 
 def results(facts: dict[str, Any]) -> list[Result]:
     """Every target of the measured parts, in the order of the parts."""
-    return [
-        *_networks(facts),
-        *_onnx(facts),
-        *_pipeline(facts),
-        *_window(facts),
-        *_beside(facts),
-        *_large(facts),
-    ]
+    parts = (_networks, _onnx, _pipeline, _findings, _window, _beside, _large)
+    return [result for part in parts for result in part(facts)]
 
 
 def _networks(facts: dict[str, Any]) -> Iterator[Result]:
@@ -97,10 +93,18 @@ def _pipeline(facts: dict[str, Any]) -> Iterator[Result]:
             for where, rate in rates.items():
                 words = f"{name}: H.264 file to picture with mask, frames per second, {where}"
                 yield Result(words, rate["fps"], FRAMES_PER_S[name], False)
+    if compared := facts.get("compare"):
+        words = f"{' and '.join(compared['networks'])} in one pass, of the first one's frame rate"
+        yield Result(words, compared["first_ms"] / compared["both_ms"], KEPT, False)
     for where, kinds in facts.get("seek", {}).items():
         for kind, lap in kinds.items():
             if kind in JUMPS_MS:
                 yield Result(f"seek, 95 %: {kind}, {where}", lap["p95_ms"], JUMPS_MS[kind], True, " ms")
+
+
+def _findings(facts: dict[str, Any]) -> Iterator[Result]:
+    for kind, lap in facts.get("findings", {}).items():
+        yield Result(f"next finding, 95 %: {kind}, in the window", lap["p95_ms"], FINDING_MS, True, " ms")
 
 
 def _window(facts: dict[str, Any]) -> Iterator[Result]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vbp.bench.networks import Work
 
 
-PARTS = ("networks", "play", "seek", "window", "export", "beside", "large", "onnx")
+PARTS = ("networks", "play", "compare", "seek", "window", "export", "beside", "large", "onnx")
 ONLY_ASKED = ("beside", "large", "onnx")
 FRAMES = 500
 
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from vbp.bench.machine import describe_machine, measure_limits
     from vbp.bench.networks import measure_network
     from vbp.bench.onnx import measure_onnx
-    from vbp.bench.pipeline import play_rate, seek_latency
+    from vbp.bench.pipeline import compare_rates, play_rate, seek_latency
     from vbp.bench.report import as_markdown, as_text
     from vbp.bench.targets import results
     from vbp.devices import pick_device
@@ -105,6 +105,10 @@ def run(args: argparse.Namespace) -> int:
             elif part == "play":
                 rate = play_rate(made.h264_short, networks[name], str(device), len(pictures))
                 facts.setdefault("play", {})[networks[name].spec.name] = {"without the window": asdict(rate)}
+            elif part == "compare":
+                pair = [networks[name], networks[models[1 % len(models)]]]
+                rates = compare_rates(made.h264_short, pair, str(device), args.seconds)
+                facts["compare"] = {"networks": [n.spec.name for n in pair], **asdict(rates)}
             elif part == "seek":
                 laps = {
                     kind: asdict(seek_latency(path, networks[name], str(device), 100))
@@ -163,7 +167,7 @@ class Recordings:
 def measure_in_window(
     facts: dict[str, Any], made: Recordings, models: list[str], networks: dict[str, Any], device: str
 ) -> None:
-    """Adds to "window", "play" and "seek" of facts."""
+    """Adds to "window", "play", "seek" and "findings" of facts."""
     from vbp.bench.pipeline import latency
     from vbp.bench.window import measure_window
 
@@ -182,6 +186,9 @@ def measure_in_window(
             facts["window"] = {k: v for k, v in found.items() if k != "recordings"}
             facts.setdefault("seek", {})["in the window"] = {
                 kind: asdict(latency(seen["seeks_ms"])) for kind, seen in found["recordings"].items()
+            }
+            facts["findings"] = {
+                kind: asdict(latency(seen["findings_ms"])) for kind, seen in found["recordings"].items()
             }
 
 
