@@ -92,9 +92,9 @@ def of_targets(numbers: Mapping[str, Any], classes: bool) -> list[str]:
     sizes = [METHODS[m].title for m in deaf if METHODS[m].targeted and not METHODS[m].signed]
     line = f"The same map for the {name} (Spearman of {SAME} or more): {', '.join(METHODS[m].title for m in deaf)}."
     if no_output:
-        line += f" {', '.join(no_output)}: by construction, as they do not use the output."
+        line += f" {', '.join(no_output)}: by construction (no output is used)."
     if sizes and not classes:
-        line += f" {', '.join(sizes)}: by construction, as they are unsigned."
+        line += f" {', '.join(sizes)}: by construction (unsigned)."
     return [line]
 
 

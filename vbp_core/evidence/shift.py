@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from vbp.drives.base import Image
 from vbp.edits.apply import erased
 from vbp.evidence.intervals import ENOUGH, best_words, estimate, is_sure, tested, the_best, words
-from vbp.evidence.measures import EDGES, edges, mean
+from vbp.evidence.measures import EDGES, edges
 from vbp.evidence.outcome import Outcome, Plot, Series, Table, Tick
 from vbp.evidence.subject import Floats, Subject
 from vbp.explain.registry import METHODS
@@ -169,6 +169,8 @@ def _numbers(subject: Subject, found: Mapping[str, Floats], whole: Floats) -> di
     for name, each in found.items():
         maps[name] = {
             "share": asdict(estimate(sizes[name], share_of)),
+            "s": asdict(estimate(sizes[name][:, 0])),
+            "b": asdict(estimate(sizes[name][:, 1])),
             "marked": sizes[name][:, 0].tolist(),
             "rest": sizes[name][:, 1].tolist(),
             "curve_marked": each[:, 0].mean(0).tolist(),
@@ -190,7 +192,7 @@ def _numbers(subject: Subject, found: Mapping[str, Floats], whole: Floats) -> di
 def _table(numbers: Mapping[str, Any], unit: str) -> Table:
     rows: list[list[str | float]] = []
     for name, one in sorted(numbers["maps"].items(), key=lambda item: -_finite(item[1]["share"]["value"])):
-        rows.append([title(name), words(one["share"]), mean(one["marked"]), mean(one["rest"])])
+        rows.append([title(name), *(words(one[key]) for key in ("share", "s", "b"))])
         rows[-1] += [one.get(key, {}).get("p_corrected", math.nan) for key in OVER.values()]
     listed = ", ".join(f"{100 * part:g}" for part in OFFSETS).replace("-", MINUS)
     return Table(
@@ -232,7 +234,7 @@ def findings(numbers: Mapping[str, Any]) -> list[str]:
                 continue
             which = "no more" if not is_sure(test) else "more" if test["value"] > 0 else "less"
             groups[which].append(f"{title(name)} {words(one['share'])}")
-        than = f"{title(base)} ({words(maps[base]['share'])})"
+        than = f"{'the ' * (base == EDGES)}{title(base)} ({words(maps[base]['share'])})"
         for which, said in (
             ("more", f"More of the change comes from what the map marks than from {than}"),
             ("less", f"Less of the change comes from what the map marks than from {than}"),

@@ -13,7 +13,7 @@ import numpy as np
 from vbp.errors import ExplainError
 from vbp.evidence import readings
 from vbp.evidence.ground_truth import on_lanes, times
-from vbp.evidence.intervals import Estimate, estimate
+from vbp.evidence.intervals import Estimate, estimate, words
 from vbp.evidence.measures import edges, pearson, spearman
 from vbp.evidence.outcome import Outcome, Plot, Series, Table, Tick
 from vbp.evidence.readings import GUARDED, READINGS
@@ -155,8 +155,8 @@ def _outcome(numbers: dict[str, Any]) -> Outcome:
         )
     )
     lines = [
-        Series(words, EPS, [compared[_lrp(eps)][m]["value"] for eps in EPS])
-        for words, m in zip(
+        Series(name, EPS, [compared[_lrp(eps)][m]["value"] for eps in EPS])
+        for name, m in zip(
             ("VBP, Pearson", "VBP, Spearman", f"VBP, averaged {BOX}×{BOX}"), MEASURES, strict=True
         )
     ]
@@ -176,8 +176,8 @@ def findings(numbers: Mapping[str, Any]) -> list[str]:
     if any(math.isfinite(e.value) for e in of.values()):
         found += _of_remark_1(of, ranked)
         found.append(_of_the_model(numbers))
-        grain, mask = (100 * numbers[key]["value"] for key in ("half_of_phi", "half_of_vbp"))
-        found.append(f"Half of |phi| lies on {grain:.2g} % of the pixels, half of the mask on {mask:.2g} %.")
+        grain, mask = (_percent(numbers[key], 1) for key in ("half_of_phi", "half_of_vbp"))
+        found.append(f"Half of |phi| lies on {grain} % of the pixels, half of the mask on {mask} %.")
     else:
         found.append("Remark 1 cannot be tested here: VisualBackProp or phi is constant on every frame.")
     by_eps = [Estimate(**compared[_lrp(eps)]["pearson"]) for eps in EPS]
@@ -197,18 +197,18 @@ def _of_remark_1(of: Mapping[str, Estimate], ranked: Mapping[str, Estimate]) -> 
     """The readings by what their intervals allow to say."""
     groups: dict[str, list[str]] = {"close": [], "related": [], "neither": [], "open": []}
     for name, e in of.items():
-        words = f"{READINGS[name]}: {e.words()}, Spearman {ranked[name].words()}"
+        said = f"{READINGS[name]}: {e.words()}, Spearman {ranked[name].words()}"
         low, high = (e.low, e.high) if math.isfinite(e.low) else (e.value, e.value)
         if not math.isfinite(e.value):
             continue
         if low >= NEAR:
-            groups["close"].append(words)
+            groups["close"].append(said)
         elif low >= RELATED and high < NEAR:
-            groups["related"].append(words)
+            groups["related"].append(said)
         elif high < RELATED:
-            groups["neither"].append(words)
+            groups["neither"].append(said)
         else:
-            groups["open"].append(words)
+            groups["open"].append(said)
     return [
         f"Remark 1, {said} {limits}: {'; '.join(groups[key])}."
         for key, said, limits in (
@@ -222,13 +222,16 @@ def _of_remark_1(of: Mapping[str, Estimate], ranked: Mapping[str, Estimate]) -> 
 
 
 def _of_the_model(numbers: Mapping[str, Any]) -> str:
-    adds, negative = (Estimate(**numbers[key]) for key in ("bias_adds", "gamma_negative"))
-    if not adds.value > 0:
+    if not numbers["bias_adds"]["value"] > 0:
         return (
             "No active neuron is outside of the paper's model, in which biases only take flow away (Lemma 1)."
         )
-    percent = [Estimate(*(100 * v for v in (e.value, e.low, e.high))).words(0) for e in (adds, negative)]
     return (
-        f"The bias adds in {percent[0]} % of the active neurons, and gamma is negative in {percent[1]} %: they are outside of the paper's "
+        f"The bias adds in {_percent(numbers['bias_adds'])} % of the active neurons, and gamma is negative in "
+        f"{_percent(numbers['gamma_negative'])} %: they are outside of the paper's "
         "model, in which biases only take flow away (Lemma 1), and phi has its poles there."
     )
+
+
+def _percent(numbers: Mapping[str, float], decimals: int = 0) -> str:
+    return words({key: 100 * numbers[key] for key in ("value", "low", "high")}, decimals)
