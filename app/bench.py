@@ -135,7 +135,9 @@ class Bench:
         times = [int(drive.timestamps_ns[peak]) for peak in peaks]
         nan = float("nan")
         found = [
-            Finding("error", *(3 * (p,)), *(3 * (t,)), 0.05, 9.0, "°", 1.0, 0.45, 0.45, 9.0, 0.0, nan, nan)
+            Finding(
+                "error", *(3 * (p,)), *(3 * (t,)), 0.05, 9.0, "°", 1.0, 0.45, 0.45, 9.0, 0.0, *(4 * (nan,))
+            )
             for p, t in zip(peaks, times, strict=True)
         ]
         window.panels.findings.set_findings(found, times[0])

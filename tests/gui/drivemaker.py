@@ -68,7 +68,7 @@ def finding_at(drive: Drive, frame: int, weight: float = 1.0) -> Finding:
     """An error of one frame."""
     time, nan = int(drive.timestamps_ns[frame]), float("nan")
     place = (frame, frame, frame, time, time, time)
-    return Finding("error", *place, 0.05, 9.0, "°", 1.0, 0.45, weight, 9.0, 0.0, nan, nan)
+    return Finding("error", *place, 0.05, 9.0, "°", 1.0, 0.45, weight, 9.0, 0.0, *(4 * (nan,)))
 
 
 def our_threads() -> set[str]:
