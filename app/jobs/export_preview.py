@@ -56,6 +56,7 @@ def draw(request: PreviewRequest) -> Preview:
     from vbp.export.facts import facts_of
     from vbp.export.frames import request_of
     from vbp.frames import complete_frame
+    from vbp.scores import steady_text
 
     drive, settings = request.drive, request.settings
     seen = complete_frame(request.frame.record, request.engine, request_of(settings))
@@ -67,5 +68,7 @@ def draw(request: PreviewRequest) -> Preview:
     alone = ("masks of this frame alone: smoothed only where they are exported",) * (
         settings.overlay.smooth > 1
     )
-    said = (*result.missing.values(), *result.warnings, *alone)
-    return Preview(composer.draw(seen, future=request.whole), "; ".join(said))
+    predicted = np.full(0, np.nan) if facts.of_classes else np.radians(request.predicted_deg)
+    steady = steady_text(predicted, drive.angle_rad[request.indices][: len(predicted)])
+    said = (*result.missing.values(), *result.warnings, *alone, steady)
+    return Preview(composer.draw(seen, future=request.whole), "; ".join(filter(None, said)))

@@ -110,7 +110,9 @@ def test_the_preview_and_the_export_warn_of_the_same(qtbot, open_window, tmp_pat
     said = dialog.missing.text()
     assert "VisualBackProp shows nothing" in said and "LRP shows nothing" in said and "300" in said
     export = exported(qtbot, window)
-    assert sorted(export.warnings) == sorted(said.split("; "))
+    # Of the predictions around it, which the preview does not know yet, the export says one thing more.
+    warnings = [text for text in export.warnings if "nearly constant" not in text]
+    assert sorted(warnings) == sorted(said.split("; "))
     with open_source(export.job) as source:
         assert source.engine.name == window.player.engine.name
 

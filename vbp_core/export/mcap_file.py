@@ -169,7 +169,7 @@ class _File:
         numbers = {"driven_deg": degrees(frame.driven_rad), "speed_mps": frame.speed_mps}
         if not self._spec.is_classifier:  # which has no angle
             numbers |= {"predicted_deg": degrees(frame.predicted_rad), "error_deg": degrees(frame.error_rad)}
-        if VBP in self._smoothers:
+        if frame.result is not None and frame.result.map(VBP) is not None:
             numbers |= {"mask_strength": frame.strength, "mask_spread": frame.spread}
         for name, value in numbers.items():
             self._put(f"{DERIVED}{name}", NUMBER, self._messages.number(value))
