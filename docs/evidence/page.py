@@ -52,9 +52,16 @@ vbp figure assets/demo --model NetHVF --frame 256 --maps -o maps.png        # Fi
 Real road: frames 2150 to 2806 of the Udacity CH2 video, which were held out when the networks that ship were trained. Simulated: the
 demo drive, whose truth is known. All methods are tested on the same frames; occlusion, which takes seconds a frame, is left out. In brackets: the 95 % interval, Student's t
 over up to ten blocks of neighbouring frames, or over eight random networks that each have their own frames. The tests of a kind count together (Holm): **bold** is
-significant at 5 % among all {tests} on this page, n.s. is not.
+significantly above what it is tested against, at 5 % among all {tests} on this page, “below” is significantly below it, n.s. is neither.
 """
-LEGEND = """- AOPC − random: by how many degrees the angle changes more when the 100 regions of 9×9 pixels that a map marks most are replaced by the
+SUMMARY = """## What holds
+
+In how many of the networks and drives below a method is significantly above (and below) what it is tested against. What is not above in one of them may still
+be: so few frames cannot show everything.
+"""
+LEGEND = """The columns of the tables below:
+
+- AOPC − random: by how many degrees the angle changes more when the 100 regions of 9×9 pixels that a map marks most are replaced by the
   mean, one after the other, than when random ones are (Samek et al. 2016).
 - shift test: what a map marks, 15 % of the picture, is shifted sideways, then all else (Bojarski et al. 2017); the share of the
   first in the sum of both changes of the angle. Bold and n.s. are against noise as a map. It separates maps that mark what the network steers by from those that do
@@ -67,6 +74,14 @@ LEGEND = """- AOPC − random: by how many degrees the angle changes more when t
 - two outputs: the distance of the maps of two outputs of a random network, of unit length: 0 the same, 1.41 as unlike as chance.
 - adversarial frame: Spearman of |map| with that of the clean frame, where a change of at most 2/255 of each pixel moves the angle.
 """
+
+# The kinds of tests, each of which counts together, and the summary's columns.
+KINDS = {
+    "aopc": "AOPC above a random order",
+    "shift": "shift test above noise",
+    "edges": "above the edges",
+    "markings": "on the markings above the edges",
+}
 
 Facts = dict[str, Any]
 
@@ -95,13 +110,14 @@ Tests = dict[tuple[str, str, str], Facts]
 
 def families(reports: Mapping[str, Facts]) -> dict[str, Tests]:
     """The tests of each kind, by kind, report and method."""
-    found: dict[str, Tests] = {"aopc": {}, "shift": {}, "markings": {}}
+    found: dict[str, Tests] = {kind: {} for kind in KINDS}
     for name, facts in reports.items():
         for method, one in of(facts, "perturbation").get("methods", {}).items():
             found["aopc"]["aopc", name, method] = one["gain"]
         for method, one in of(facts, "shift").get("maps", {}).items():
-            if "over_random" in one:
-                found["shift"]["shift", name, method] = one["over_random"]
+            for kind, key in (("shift", "over_random"), ("edges", "over_edges")):
+                if key in one:
+                    found[kind][kind, name, method] = one[key]
         for method, one in of(facts, "truth").get("lanes", {}).items():
             if "over_edges" in one:
                 found["markings"]["markings", name, method] = one["over_edges"]
@@ -117,9 +133,13 @@ def significant(reports: Mapping[str, Facts]) -> dict[tuple[str, str, str], bool
     return found
 
 
-def marked(text: str, sure: bool | None) -> str:
-    """sure: None where nothing was tested."""
-    return text if sure is None or text == UNKNOWN else f"**{text}**" if sure else f"{text} n.s."
+def marked(text: str, tested: Facts | None, sure: bool | None) -> str:
+    """tested: the difference. sure: None where nothing was tested."""
+    if tested is None or sure is None or text == UNKNOWN:
+        return text
+    if not sure:
+        return f"{text} n.s."
+    return f"**{text}**" if tested["value"] > 0 else f"{text} below"
 
 
 def cell(one: Facts | None, decimals: int = 2, unit: str = "") -> str:
@@ -127,6 +147,26 @@ def cell(one: Facts | None, decimals: int = 2, unit: str = "") -> str:
         return UNKNOWN
     value, bracket, rest = words(one, decimals).partition(" [")
     return f"{value}{unit}{bracket}{rest}"
+
+
+def summary(reports: Mapping[str, Facts], sure: Mapping[tuple[str, str, str], bool]) -> str:
+    """Of each method, in how many of the tests of each kind it is significantly above, and below, what it is tested against."""
+    by_kind = families(reports)
+    methods = [
+        m for m in (*METHODS, EDGES) if any(key[2] == m for tests in by_kind.values() for key in tests)
+    ]
+    rows = {}
+    for method in methods:
+        row = []
+        for tests in by_kind.values():
+            mine = {key: one for key, one in tests.items() if key[2] == method}
+            above, below = (
+                sum(sure.get(key, False) and sign * one["value"] > 0 for key, one in mine.items())
+                for sign in (1, -1)
+            )
+            row.append(f"{above} of {len(mine)}{f', below in {below}' * (below > 0)}" if mine else UNKNOWN)
+        rows[title(method)] = row
+    return table(tuple(KINDS.values()), rows)
 
 
 def moves(
@@ -137,14 +177,16 @@ def moves(
     for place in PLACES:
         name = f"{place}-{key}"
         gain = of(reports.get(name), "perturbation").get("methods", {}).get(method, {}).get("gain")
-        row.append(marked(cell(gain, 1, "°"), sure.get(("aopc", name, method))))
+        row.append(marked(cell(gain, 1, "°"), gain, sure.get(("aopc", name, method))))
     for place in PLACES:
         name = f"{place}-{key}"
-        share = of(reports.get(name), "shift").get("maps", {}).get(method, {}).get("share")
-        row.append(marked(cell(share), sure.get(("shift", name, method))))
+        one = of(reports.get(name), "shift").get("maps", {}).get(method, {})
+        row.append(marked(cell(one.get("share")), one.get("over_random"), sure.get(("shift", name, method))))
     name = f"demo-{key}"
     lanes = of(reports.get(name), "truth").get("lanes", {}).get(method, {})
-    row.append(marked(cell(lanes.get("times"), 1), sure.get(("markings", name, method))))
+    row.append(
+        marked(cell(lanes.get("times"), 1), lanes.get("over_edges"), sure.get(("markings", name, method)))
+    )
     pointed = lanes.get("pointed")
     row.append(cell({k: 100 * v for k, v in pointed.items()}, 0, " %") if pointed else UNKNOWN)
     return row
@@ -197,13 +239,10 @@ def sections(reports: Mapping[str, Facts]) -> Iterator[str]:
                 f"{PLACES[place]}: [report]({place}-{key}.html), {len(facts['frames'])} frames, made in {facts['seconds']:.0f} s with one thread of a "
                 "busy machine."
             )
-            for line in [
-                *facts["networks"][0]["remarks"],
-                *findings(facts, "perturbation", "shift", "theory"),
-            ]:
+            for line in [*facts["networks"][0]["remarks"], *findings(facts, "theory")]:
                 yield f"- {line}"
-            for line in findings(facts, "recovery"):
-                if "/255" in line or "does not depend" in line:
+            for line in findings(facts, "perturbation", "shift", "recovery"):  # what the tables do not say
+                if line.startswith("The largest") or "/255" in line or "does not depend" in line:
                     yield f"- {line}"
             yield ""
 
@@ -212,8 +251,12 @@ def main() -> None:
     names = [f"{place}-{key}" for key in NETWORKS for place in PLACES]
     reports = {name: facts for name in names if (facts := read(name)) is not None}
     counts = {kind: len(tests) for kind, tests in families(reports).items()}
-    tests = f"{counts['aopc']} of AOPC, {counts['shift']} of the shift test and {counts['markings']} of the markings"
-    lines = [HEAD.replace("{tests}", tests), LEGEND, *sections(reports)]
+    tests = (
+        f"{counts['aopc']} of AOPC, {counts['shift']} of the shift test against noise, {counts['edges']} of it against the edges of the image and "
+        f"{counts['markings']} of the markings"
+    )
+    lines = [HEAD.replace("{tests}", tests), SUMMARY, summary(reports, significant(reports)) + "\n", LEGEND]
+    lines += sections(reports)
     cue = read("planted")
     if cue is not None and cue["planted"] is not None:
         lines.append("## A network that has learnt the wrong thing\n")

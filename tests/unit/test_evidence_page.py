@@ -49,18 +49,20 @@ def test_the_page_follows_the_numbers(tmp_path: Path, monkeypatch: pytest.Monkey
     gain = experiments["perturbation"]["numbers"]["methods"]["lrp"]["gain"]
     gain |= {"value": 1.26, "low": 0.31, "high": 2.2, "p": 1e-5}
     first = make(tmp_path, facts, monkeypatch, capsys)
-    assert row_of(first, "LRP")[1] == "**1.3° [0.3, 2.2]**"
+    assert row_of(first, "LRP", 1)[1] == "**1.3° [0.3, 2.2]**"
+    assert row_of(first, "LRP")[1] == "1 of 1" and row_of(first, "phi")[1] == "0 of 1"  # the summary
     assert "5 of AOPC" in first and "## NetHVF" in first and "## NetSVF" not in first
-    for line in outcomes["shift"].findings:
-        assert f"- {line}" in first
+    assert f"- {outcomes['shift'].findings[-1]}" in first and outcomes["shift"].findings[-1].startswith(
+        "The largest"
+    )
     gain["p"] = 0.04  # as one of five, no more
-    assert row_of(make(tmp_path, facts, monkeypatch, capsys), "LRP")[1] == "1.3° [0.3, 2.2] n.s."
+    assert row_of(make(tmp_path, facts, monkeypatch, capsys), "LRP", 1)[1] == "1.3° [0.3, 2.2] n.s."
     share = experiments["shift"]["numbers"]["maps"]["saliency"]
     share["share"] |= {"value": 0.42, "low": 0.4, "high": 0.44}
     share["over_random"]["p"] = 1e-6
     page = make(tmp_path, facts, monkeypatch, capsys)
-    assert row_of(page, "Saliency")[3] == "**0.42 [0.40, 0.44]**"
+    assert row_of(page, "Saliency", 1)[3] == "**0.42 [0.40, 0.44]**"
     cascade = experiments["randomisation"]["numbers"]["cascading"]["phi"]
     cascade[-1]["spearman"] |= {"value": 0.123, "low": float("nan"), "high": float("nan")}
     cascade[1]["spearman"] |= {"value": float("nan")}
-    assert row_of(make(tmp_path, facts, monkeypatch, capsys), "phi", 1)[1:3] == ["–", "0.12"]
+    assert row_of(make(tmp_path, facts, monkeypatch, capsys), "phi", 2)[1:3] == ["–", "0.12"]
