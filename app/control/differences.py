@@ -17,7 +17,6 @@ from vbp.findings.finding import Finding
 from vbp.readable import clock, how_long
 
 MOST = 200
-SHOWN = ("worse", "better", "reason")
 PREDICT_FIRST = "Predict the whole drive (P): the stretches in which the networks differ appear here"
 NONE = "The networks do not differ in this drive by more than they usually do"
 
@@ -84,8 +83,8 @@ class DifferencesControl(QObject):
         if drive is None:
             return
         start = int(drive.timestamps_ns[0])
-        rows = [(_words(f, start), f.peak) for f in found.found if f.kind in SHOWN][:MOST]
-        left = "; ".join(f"no {KINDS[k].title}: {why}" for k, why in found.left_out.items() if k in SHOWN)
+        rows = [(_words(f, start), f.peak) for f in found.found[:MOST]]
+        left = "; ".join(f"no {KINDS[k].title}: {why}" for k, why in found.left_out.items())
         self._panel.set_moments(rows, ". ".join(filter(None, (NONE, left))))
 
 

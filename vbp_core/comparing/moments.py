@@ -101,7 +101,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "worse": Kind("B is worse", "°", "B's |error| is so much larger than A's", _worse),
     "better": Kind("B is better", "°", "A's |error| is so much larger than B's", _better),
-    "apart": Kind("Differ", "°", "B - A is large, whichever is right", _apart),
+    "apart": Kind("Differ", "°", "B - A is large, and at its peak neither is told to be worse", _apart),
     "reason": Kind(
         "Other reason", "%", "both say the same, and so much of B's mask lies where A's does not", _reason
     ),
@@ -134,7 +134,13 @@ def moments(seen: Compared, thresholds: Mapping[str, float] | None = None) -> Mo
         measure = kind.measure(seen, given.get(name))
         reached[name] = measure.threshold
         found += findings_of(name, unit_of(name, seen), measure, as_observed)
-    return Moments(sorted(found, key=lambda f: (-f.weight, f.start)), reached, missing)
+    return Moments(sorted(_once(found), key=lambda f: (-f.weight, f.start)), reached, missing)
+
+
+def _once(found: list[Finding]) -> list[Finding]:
+    """Where one network is told to be worse, that they differ is not told again."""
+    told = [f for f in found if f.kind in ("worse", "better")]
+    return [f for f in found if f.kind != "apart" or not any(g.start <= f.peak <= g.end for g in told)]
 
 
 def left_out(kind: str, seen: Compared) -> str:
