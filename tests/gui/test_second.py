@@ -117,7 +117,8 @@ def test_two_networks_are_run_in_one_pass_and_where_they_differ_is_found(
     item = panel.list.item(0)
     assert KINDS[found[0].kind].title in item.text()
     panel.list.itemClicked.emit(item)
-    wait_shown(qtbot, window, found[0].peak, masked=True)
+    peak = found[0].peak
+    wait_shown(qtbot, window, peak, masked=True)
     # One picture: three colours, and none of them where neither looks.
     panel.views.activated.emit(1)
     both = panel.both.blended().astype(int)
