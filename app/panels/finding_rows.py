@@ -87,11 +87,11 @@ class FindingRows(QTableWidget):
         found = ((row, self.of_row(row)) for row in range(self.rowCount()))
         rows = [row for row, f in found if f is not None and f.key in keys]
         self.clearSelection()
+        model, flag = self.selectionModel(), QItemSelectionModel.SelectionFlag
+        for row in rows:  # not by `selectRow`, which asks which keys are held
+            model.select(self.model().index(row, 0), flag.Select | flag.Rows)
         if rows:
-            self.selectRow(rows[0])
-        also = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
-        for row in rows[1:]:
-            self.selectionModel().select(self.model().index(row, 0), also)
+            model.setCurrentIndex(self.model().index(rows[0], 0), flag.NoUpdate)
 
     def show_picture(self, frame: int) -> None:
         """The picture of a frame was made."""

@@ -203,7 +203,7 @@ def test_what_is_chosen_is_judged_and_makes_the_reel(qtbot):
     for at, error in ((100, 30), (300, 40), (500, 50)):
         predicted[at : at + 10] += error
     none = np.full(800, np.nan)
-    seen = Observed(np.arange(800), times, driven, predicted, none, none, none, none, np.zeros(800, bool))
+    seen = Observed(np.arange(800), times, driven, predicted, *(5 * (none,)), np.zeros(800, bool))
     panel = FindingsPanel()
     qtbot.addWidget(panel)
     panel.set_findings(find(seen).found, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def note_unread(drive: Drive, path: Path, texts: Collection[Path]) -> None:
     folders = _with_parents(set(real.values()), folder)
     opened = drive.info.path if drive.info.path.is_dir() or path.is_file() else drive.info.path.parent
     within = os.path.realpath(opened)  # it was opened, and spoke for itself
-    said = {os.path.basename(w.strip("'\"`(),;:")) for note in drive.info.notes for w in note.split()}
+    notes = "\n".join(drive.info.notes)
     unread: list[str] = []
     pictures = looked_at = 0
     for place, below, names in os.walk(folder):
@@ -67,7 +68,7 @@ def note_unread(drive: Drive, path: Path, texts: Collection[Path]) -> None:
             break
         start = os.path.relpath(place, folder)
         for name in names:
-            if name[0] == "." or _about(name) or os.path.join(place, name) in read or name in said:
+            if name[0] == "." or _about(name) or os.path.join(place, name) in read or _names(notes, name):
                 continue
             if named_picture(name):
                 pictures += path.is_dir()
@@ -91,6 +92,11 @@ def note_unread(drive: Drive, path: Path, texts: Collection[Path]) -> None:
     if listed:
         beside = "it" if within == folder or path.is_file() else opened.name
         drive.info.notes.append(f"not read, though beside {beside}: {', '.join(listed)}")
+
+
+def _names(notes: str, name: str) -> bool:
+    """Whether a file of this name, which may have spaces, is named; "a.csv" is not by "data.csv" or "a.csv.gz"."""
+    return name in notes and bool(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", notes))
 
 
 def _why(path: Path, folder: str) -> str:
