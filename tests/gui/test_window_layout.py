@@ -210,7 +210,9 @@ def test_the_numbers_of_a_method_never_widen_its_panel(qtbot, make_window):
     panel.choose("fbi")
     panel.more.click()
     qtbot.waitUntil(panel.popup.isVisible, timeout=WAIT)
-    assert len(panel._controls) == 4 and all(c.isVisible() for c in panel._controls.values())
+    assert len(panel._controls) == len(METHODS["fbi"].parameters) and all(
+        c.isVisible() for c in panel._controls.values()
+    )
     assert panel.popup.geometry().bottom() <= panel.view.mapToGlobal(QPoint(0, 0)).y()
     panel.popup.close()
 
