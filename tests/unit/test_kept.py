@@ -63,11 +63,12 @@ def test_of_any_damage_nothing_is_read(table: FrameTable, tmp_path: Path) -> Non
 def test_the_oldest_give_way(table: FrameTable, tmp_path: Path) -> None:
     kept.save("a", table, tmp_path)
     size = (tmp_path / "a.predictions").stat().st_size
+    room = 4 * size + size // 2  # the time in a file takes some bytes more or less
     for k, name in enumerate("abcd"):
-        kept.save(name, table, tmp_path, 4 * size)
+        kept.save(name, table, tmp_path, room)
         os.utime(tmp_path / f"{name}.predictions", (1000 + k, 1000 + k))
     assert kept.load("a", FRAMES, tmp_path) is not None  # of use: now b is the oldest
-    kept.save("e", table, tmp_path, 4 * size)
+    kept.save("e", table, tmp_path, room)
     assert sorted(p.stem for p in tmp_path.glob("*.predictions")) == ["a", "c", "d", "e"]
     kept.save("f", table, tmp_path, size // 2)  # too large for the folder
     assert not (tmp_path / "f.predictions").exists()
