@@ -23,12 +23,23 @@ def _bicubic(x: Floats) -> Floats:
     return np.where(x < 1, near, np.where(x < 2, far, 0.0))
 
 
+def _sinc(x: Floats) -> Floats:
+    """By the C library's sine, as PIL: NumPy's own may differ in the last bit."""
+    return np.array([math.sin(v) / v if v else 1.0 for v in (x * math.pi).tolist()])
+
+
+# Its two numbers are single precision there.
+HAMMING = float(np.float32(0.54)), float(np.float32(0.46))
+
+
 def _hamming(x: Floats) -> Floats:
-    return np.where(np.abs(x) < 1, np.sinc(x) * (0.54 + 0.46 * np.cos(np.pi * x)), 0.0)
+    x = np.abs(x)
+    cosine = np.array([math.cos(v) for v in (x * math.pi).tolist()])
+    return np.where(x < 1, np.where(x == 0, 1.0, _sinc(x) * (HAMMING[0] + HAMMING[1] * cosine)), 0.0)
 
 
 def _lanczos(x: Floats) -> Floats:
-    return np.where((x >= -3) & (x < 3), np.sinc(x) * np.sinc(x / 3), 0.0)
+    return np.where((x >= -3) & (x < 3), _sinc(x) * _sinc(x / 3), 0.0)
 
 
 # How far each reaches, and its weights by distance, in pixels of the smaller of the two pictures.
@@ -83,6 +94,6 @@ def _weights(old: int, new: int, name: str) -> Floats:
         first = max(0, int(centre - reach * wider + 0.5))
         last = min(old, int(centre + reach * wider + 0.5))
         weights = weight((np.arange(first, last, dtype=np.float64) - centre + 0.5) / wider)
-        total = math.fsum(weights)
+        total = float(np.cumsum(weights)[-1])  # one after the other, as it does
         found[i, first:last] = weights / total if total else weights
     return np.trunc(found * 2.0**BITS + np.copysign(0.5, found))

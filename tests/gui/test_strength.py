@@ -9,6 +9,7 @@ from drivemaker import WAIT, settled, wait_shown, write_drive
 
 from roadmaker import tiny_spec
 from vbp.app.state.settings import Settings
+from vbp.frames.strengths import Usual
 from vbp.models.network import build, save_checkpoint
 from vbp.overlay import Overlay
 
@@ -70,8 +71,10 @@ def test_weak_masks_fade_and_are_said(qtbot, open_window, dark, tmp_path, settin
     fixed = picture.blended().astype(int)
     assert (fixed[..., 0] <= full[..., 0]).all() and (fixed < full).any()
     assert Settings(settings._store).flag("overlay/fixed", False)
-    window.network.use(str(path))  # another network: nothing is known of its masks
-    qtbot.waitUntil(lambda: predictions.usual is None, timeout=WAIT)
+    seen: list[Usual | None] = []
+    predictions.usual_changed.connect(lambda: seen.append(predictions.usual))
+    window.network.use(str(path))  # another network: nothing is known of its masks, until a sample was taken
+    qtbot.waitUntil(lambda: None in seen, timeout=WAIT)
 
 
 def test_an_output_that_does_not_move_is_said(qtbot, open_window, dark, tmp_path):
