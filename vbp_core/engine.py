@@ -162,12 +162,14 @@ class Engine:
         clock.lap("forward")
         driven = np.array([frame.driven_rad for frame in frames])
         maps: dict[MapRequest, NDArray[np.float32]] = {}
-        strengths, spreads = dict[MapRequest, NDArray[np.float64]](), dict[MapRequest, NDArray[np.float64]]()
+        strengths: dict[MapRequest, NDArray[np.float64]] = {}
+        spreads: dict[MapRequest, NDArray[np.float64]] = {}
         missing: dict[MapRequest, str] = {}
         for wanted in request.maps:
             try:
-                made = self._explain(trace, wanted, driven, finite)
-                maps[wanted], strengths[wanted], spreads[wanted] = made
+                maps[wanted], strengths[wanted], spreads[wanted] = self._explain(
+                    trace, wanted, driven, finite
+                )
             except ExplainError as error:
                 if request.strict:
                     raise
@@ -309,6 +311,7 @@ class Engine:
         maps, strengths, spreads = self._explain(result.trace, request, np.array([driven_rad]), finite)
         return maps[0], float(strengths[0]), float(spreads[0])
 
+    @device_errors
     def layers(self, result: NetworkResult) -> tuple[Layer, ...]:
         """Figure 2b of a frame that was run alone, from the input to the output; none where it cannot be."""
         assert result.trace is not None

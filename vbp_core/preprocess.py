@@ -183,12 +183,10 @@ def normalise(images: Tensor, spec: NetworkSpec) -> Tensor:
     """(x - mean) / std of images (N, C, h, w) in [0, 1], in place."""
     if (spec.mean, spec.std) == (0.0, 1.0):
         return images
-    for c, (mean, std) in enumerate(
-        zip(_of_channels(spec.mean, images), _of_channels(spec.std, images), strict=True)
-    ):
-        images[:, c].sub_(mean).div_(
-            std
-        )  # numbers, not tensors, which would be brought to a device each time
+    means, stds = (_of_channels(value, images) for value in (spec.mean, spec.std))
+    for c, (mean, std) in enumerate(zip(means, stds, strict=True)):
+        # By numbers: tensors of them would be brought to a device for each pass.
+        images[:, c].sub_(mean).div_(std)
     return images
 
 

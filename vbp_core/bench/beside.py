@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 
 from vbp.bench.busy import busy_process
 from vbp.bench.pipeline import play_rate
-from vbp.bench.window import measure_window
+from vbp.bench.window import has_window, measure_window
 from vbp.drives import open_drive
 from vbp.drives.base import Image
 from vbp.engine import Engine
@@ -60,17 +61,17 @@ def measure_beside(path: Path, model: str, network: Network, image: Image, devic
                 pass
             return count / (time.perf_counter() - start)
 
-    def in_window() -> float | None:
+    def in_window() -> float:
         found = measure_window({"recording": path}, model, device, FRAMES * 3, 1)
-        return None if found is None else float(found["recordings"]["recording"]["fps"])
+        return math.nan if found is None else float(found["recordings"]["recording"]["fps"])
 
     found = [
         _share(PASS, passes, ROUNDS),
         _share(PREDICT, predict, ROUNDS),
         _share(PLAY, lambda: play_rate(path, network, device, FRAMES).fps, ROUNDS),
     ]
-    if in_window() is not None:
-        found.append(_share(WINDOW, lambda: in_window() or 0.0, WINDOW_ROUNDS))
+    if has_window():
+        found.append(_share(WINDOW, in_window, WINDOW_ROUNDS))
     return found
 
 

@@ -17,11 +17,16 @@ from vbp.processes import python_command
 LIMIT_S = 600
 
 
+def has_window() -> bool:
+    """Whether Qt is installed, and the window with it."""
+    return importlib.util.find_spec("PySide6") is not None and importlib.util.find_spec("vbp.app") is not None
+
+
 def measure_window(
     recordings: dict[str, Path], model: str, device: str, frames: int, seeks: int
 ) -> dict[str, Any] | None:
     """What `python -m vbp.app.bench` prints, or None where there is no window. Raises VbpError where it fails."""
-    if importlib.util.find_spec("PySide6") is None or importlib.util.find_spec("vbp.app") is None:
+    if not has_window():
         return None
     environment = dict(os.environ)
     if sys.platform.startswith("linux") and not (

@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from vbp.devices import is_of_device
 from vbp.errors import ExplainError
 from vbp.graph.operations import (
     AdaptiveAvgPool,
@@ -101,6 +102,8 @@ def random_network(graph: Graph, image: Tensor, seed: int, times: float = 1.0) -
             try:
                 out = apply(op, *inputs)
             except RuntimeError as error:
+                if is_of_device(error):
+                    raise
                 raise ExplainError(
                     f"layer {stage.name} does not fit after the layers before it: {error}"
                 ) from error

@@ -15,11 +15,11 @@ def half_share(maps: Tensor) -> Tensor:
     """(N, H, W) maps with a largest magnitude of 1 -> (N,) float64 on the CPU, in 0..1: the smallest share of the pixels with half of the
     sum of |values|, right to 1 % of itself. NaN of a map that is all zero, and of one with what is no number.
     """
-    values = maps.float().abs().flatten(1)
-    if values.device.type != "cuda":  # others may have no float64, and the maps are wanted on the CPU anyway
-        values = values.cpu()
+    values = (
+        maps.float().abs().flatten(1).cpu()
+    )  # where the maps are wanted anyway, and every device has float64
     count, size = values.shape
-    kernels = loaded_kernels() if values.device.type == "cpu" else None
+    kernels = loaded_kernels()
     if kernels is None or not size:
         return _half_share(values)
     found = torch.empty(count, dtype=torch.float64)
@@ -29,14 +29,14 @@ def half_share(maps: Tensor) -> Tensor:
 
 
 def _half_share(values: Tensor) -> Tensor:
-    """The same by torch, on a CPU or a CUDA device."""
+    """The same by torch."""
     count, size = values.shape
     classes = STRONGEST - WEAKEST + 1
-    broken = ~(values <= 1.001).all(1).cpu()
+    broken = ~(values <= 1.001).all(1)
     kind = ((values.view(torch.int32) >> 16) - WEAKEST).clamp(0, classes - 1).long()
-    kind = (kind + classes * torch.arange(count, device=values.device)[:, None]).flatten()
+    kind = (kind + classes * torch.arange(count)[:, None]).flatten()
     sums, counts = (
-        torch.bincount(kind, weights, classes * count).double().cpu().reshape(count, classes).flip(1)
+        torch.bincount(kind, weights, classes * count).double().reshape(count, classes).flip(1)
         for weights in (values.flatten().double(), None)
     )
     upto = sums.cumsum(1)

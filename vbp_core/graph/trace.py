@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vbp.devices import is_of_device
 from vbp.errors import ExplainError
 from vbp.graph import activations
 from vbp.graph.operations import (
@@ -129,8 +130,8 @@ def run_stage(stage: Stage, inputs: list[Tensor]) -> Tensor:
     try:
         out = apply(op, *inputs)
     except (RuntimeError, TypeError) as error:
-        if isinstance(error, torch.OutOfMemoryError) or "CUDA error" in str(error):
-            raise  # the device's fault, not the sizes'
+        if is_of_device(error):
+            raise
         shape = " and ".join("x".join(str(n) for n in x.shape[1:]) for x in inputs)
         raise ExplainError(f"layer {stage.name} cannot take an input of {shape}: {error}") from error
     if stage.relu:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from vbp.devices import device_errors
 from vbp.drives import Drive, open_drive
 from vbp.ends import held
 from vbp.errors import VbpError
@@ -35,6 +36,7 @@ FRAMES = "frames"
 SAVE_EVERY_S = 120.0
 
 
+@device_errors
 def train(
     sources: Sequence[Source],
     spec: NetworkSpec,
@@ -80,6 +82,7 @@ def train(
         return _train(folder, group, listener, keep_frames)
 
 
+@device_errors
 def resume(
     folder: Path, device: str = "auto", listener: Listener | None = None, keep_frames: bool = False
 ) -> Run:
