@@ -167,7 +167,7 @@ class Recordings:
 def measure_in_window(
     facts: dict[str, Any], made: Recordings, models: list[str], networks: dict[str, Any], device: str
 ) -> None:
-    """Adds to "window", "play", "seek" and "findings" of facts."""
+    """Adds to "window", "play", "seek", "findings" and "strokes" of facts."""
     from vbp.bench.pipeline import latency
     from vbp.bench.window import measure_window
 
@@ -182,6 +182,7 @@ def measure_in_window(
             "fps": first["fps"],
             "frames": first["frames"],
         }
+        facts.setdefault("strokes", {})[networks[name].spec.name] = asdict(latency(first["strokes_ms"]))
         if n == 0:
             facts["window"] = {k: v for k, v in found.items() if k != "recordings"}
             facts.setdefault("seek", {})["in the window"] = {
