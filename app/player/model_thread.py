@@ -15,6 +15,7 @@ from vbp.edits.follow import Follower
 from vbp.errors import SizeUnknownError, VbpError
 from vbp.frames import run_frame
 from vbp.models.source import NetworkSource
+from vbp.processes import give_memory_back
 from vbp.results import FrameRequest
 from vbp.session.crops import ChosenCrop
 
@@ -143,6 +144,8 @@ class ModelThread(threading.Thread):
             self._complained.clear()
         if before is not None:
             before.close()
+            del before
+            give_memory_back()
         self._tell(
             NetworkReady(load.generation, load.name, network, engine.device, describe_device(engine.device))
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vbp.drives.base import OpenOptions
 from vbp.ends import answered_by, leave
+from vbp.processes import share_arenas
 from vbp.session.document import FIRST_SUFFIX, SUFFIX
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def prepare_qt() -> None:
     os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
     os.environ.pop("QT_QPA_FONTDIR", None)
     sys.setswitchinterval(SWITCH_S)
+    share_arenas()
 
 
 def options_of(args: argparse.Namespace) -> OpenOptions | None:

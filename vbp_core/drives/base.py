@@ -19,7 +19,7 @@ from vbp.readable import clean
 
 Image = NDArray[np.uint8]  # RGB, (H, W, 3)
 
-CACHE_BYTES = 256 * 2**20
+CACHE_BYTES = 128 * 2**20  # of decoded pictures: 7 s of 640x480 at 20 a second
 
 
 @dataclass(frozen=True)
