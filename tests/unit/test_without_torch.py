@@ -10,6 +10,7 @@ import pytest
 
 from vbp.cli.main import COMMANDS
 from vbp.models.known import PUBLISHED, SPECS
+from vbp.models.registry import load_network
 
 # One process for all command lines, as Python and NumPy take their time, too: each is run, and what was said is kept.
 RUNNER = """
@@ -69,6 +70,19 @@ def test_what_is_known_of_a_recording(tmp_path):
     assert (made, status, none) == (0, 0, 2), error
     assert json.loads(said)["frames"] == 2
     assert refused.startswith("vbp: ") and "none" in refused
+
+
+def test_which_networks_there_are():
+    (status, said, error), (also, table, _), (refused, _, why) = run_all(
+        [["models", "--json"], ["models"], ["angles", "nowhere"]]
+    )
+    assert (status, also, refused) == (0, 0, 2), error
+    assert [row["name"] for row in json.loads(said)] == [line.split()[0] for line in table.splitlines()]
+    assert "nowhere" in why and why.count("\n") == 1
+    for row in json.loads(said):  # as the network itself says
+        spec = load_network(row["name"]).spec if row["weights"] else SPECS[row["name"]]()
+        assert row["input"] == f"{spec.input_height}x{spec.input_width}"
+        assert row["trained_on"] == spec.trained_on
 
 
 @pytest.mark.parametrize("name", SPECS)
