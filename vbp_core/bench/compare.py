@@ -61,7 +61,7 @@ def compared(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     try:
         before = {what: estimate for what, estimate, _ in _figures(old)}
         found = [Change(what, before[what], now, less) for what, now, less in _figures(new) if what in before]
-        notes = [*_other_machine(old, new), *_other_load(old)]
+        notes = [*_other_machine(old, new), *_other_load(old, new)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise VbpError(
             f"the earlier run is damaged ({error!r}); it is not what `vbp bench --json` prints"
@@ -81,9 +81,16 @@ def _other_machine(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return [f"the earlier run was on another machine: {'; '.join(differ)}"] if differ else []
 
 
-def _other_load(old: dict[str, Any]) -> list[str]:
-    parts = [part for part, one in (old.get("load") or {}).items() if (one["others"] or 0) > DISTURBED]
-    return [f"other programs ran beside the earlier run during {', '.join(parts)}"] if parts else []
+def _other_load(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Where others had the processors in either run: intervals tell the noise that they made, not how much they slowed down."""
+    sides = {"before": old.get("load") or {}, "now": new.get("load") or {}}
+    most = {
+        side: max((one["others"] or 0 for one in parts.values()), default=0) for side, parts in sides.items()
+    }
+    if max(most.values()) <= DISTURBED:
+        return []
+    had = " and ".join(f"{amount:.2f} processors {side}" for side, amount in most.items())
+    return [f"other programs had up to {had}: what is better or worse may be their doing"]
 
 
 def _figures(facts: dict[str, Any]) -> Iterator[tuple[str, Estimate, bool]]:
