@@ -67,6 +67,9 @@ class BuildKernels(Command):
         self.set_undefined_options("build", ("build_lib", "build_lib"), ("build_base", "build_base"))
 
     def run(self) -> None:
+        place = Path(self.build_lib or "", "vbp", "native")
+        for old in place.glob("kernels_*.so"):  # of an earlier run in the same folder
+            old.unlink()
         compiler = _compiler()
         if isinstance(compiler, Exception):
             self.warn(f"vbp runs without its own kernels, more slowly, as {compiler}")
@@ -79,8 +82,8 @@ class BuildKernels(Command):
                 if isinstance(library, Exception):
                     self.warn(f"the kernels for {name} are left out: {library}")
                     continue
-                target = Path(self.build_lib or "", "vbp", "native", f"kernels_{name}.so")
-                target.parent.mkdir(parents=True, exist_ok=True)
+                place.mkdir(parents=True, exist_ok=True)
+                target = place / f"kernels_{name}.so"
                 shutil.copyfile(library, target)
                 self.made.append(str(target))
 

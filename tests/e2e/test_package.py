@@ -193,6 +193,8 @@ def test_without_a_compiler_there_is_a_wheel_for_every_platform(tmp_path):
 # The first frame of the demo drive, by each network: how it was run, the angle, the masks and every layer's maps.
 FIRST_FRAMES = """
 import sys
+from contextlib import suppress
+from pathlib import Path
 import numpy as np
 from vbp import Engine, open_drive, open_network
 from vbp.demo import demo_drive
@@ -211,6 +213,8 @@ for name in ("NetSVF", "NetHVF"):
             found[f"{name} {k}"] = value.numpy()
     found[name + " angle"] = np.degrees(done.angle_rad)
     engine.close()
+with suppress(OSError):  # other than Linux
+    found["OpenMP"] = sorted({line.split()[-1] for line in open("/proc/self/maps") if "omp" in Path(line).name})
 np.savez(sys.argv[1], **found)
 """
 
@@ -249,6 +253,7 @@ def test_the_first_frame_is_by_the_wheels_own_kernels_and_equals_torchs(
     assert path in [f"own kernels ({name})" for name in words]
     assert "no own kernels, because VBP_NATIVE is 0" in str(by_torch["NetSVF path"])
     assert found.keys() == by_torch.keys()
+    assert list(found.pop("OpenMP", [])) == list(by_torch.get("OpenMP", [])), "there is a second OpenMP"
     for key in [key for key in found if not key.endswith(" path")]:
         off, largest = np.abs(found[key] - by_torch[key]).max(), np.abs(by_torch[key]).max()
         assert off <= (1e-3 if key.endswith(" angle") else CLOSE * largest), key  # degrees, or of the largest

@@ -174,7 +174,7 @@ def _words(plain: dict[str, Any], decimals: int = 2) -> str:
 
 
 def _stages(networks: list[dict[str, Any]]) -> Table:
-    rows = [["", *_head(networks)]]
+    rows = [["", *_head(networks)], ["forward by", *(n["path"] for n in networks)]]
     for stage in STAGES:
         cells = []
         for n in networks:

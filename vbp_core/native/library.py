@@ -105,7 +105,8 @@ def best() -> str:
         if (processors is None or capability in processors) and (FOLDER / f"kernels_{name}.so").exists():
             return name
     raise NotLoadedError(
-        "vbp was installed without them: from source, where no C compiler was found, or for a system that they are not written for"
+        "vbp was installed without them: no C compiler was found then, or it is by `pip install -e` without editable_mode=strict, "
+        "or on Windows, for which they are not written"
     )
 
 

@@ -18,6 +18,8 @@ from vbp.native.library import NotLoadedError, kernels
 
 CLOSE = 1e-4  # of a value's largest: rounding is far below, a kernel that is wrong is far above
 ROUNDS = 5
+PAUSE_S = 2.0  # before they are timed: the first picture is waited for, and a command that ends sooner has no use for it
+LOOK_S = 0.05
 _one_at_a_time = threading.Lock()
 
 
@@ -32,7 +34,7 @@ class Tuning:
     def __init__(self, graph: Graph, by_torch: Callable[[Tensor], Trace], images: Tensor) -> None:
         self.native: NativeForward | None = None
         self.unavailable_reason = ""
-        self._stopped = threading.Event()
+        self._stopped, self._now = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         try:
             fast = NativeForward(kernels(), graph)
@@ -53,9 +55,11 @@ class Tuning:
     def stop(self) -> None:
         """The result is no longer wanted."""
         self._stopped.set()
+        self._now.set()
 
     def wait(self) -> None:
-        """Until it is known."""
+        """Until it is known, which then is found out at once."""
+        self._now.set()
         if self._thread is not None:
             self._thread.join()
 
@@ -63,15 +67,17 @@ class Tuning:
         self, fast: NativeForward, by_torch: Callable[[Tensor], Trace], images: Tensor, threads: int
     ) -> None:
         """The kernels are taken back where torch is faster."""
-        with (
-            _one_at_a_time,
-            suppress(RuntimeError, MemoryError),
-        ):  # of a pass that there is no room for: what is known stays
+        for _ in range(round(PAUSE_S / LOOK_S)):
+            if self._now.wait(LOOK_S) or not threading.main_thread().is_alive():
+                break
+        # A pass that there is no room for says nothing: what runs goes on.
+        with _one_at_a_time, suppress(RuntimeError, MemoryError):
             torch.set_num_threads(threads)  # a thread's own
-            by_torch(images)  # its weights are laid out
+            if self._is_wanted():
+                by_torch(images)  # its weights are laid out
             own = torchs = float("inf")
             for _ in range(ROUNDS):
-                if self._stopped.is_set() or not threading.main_thread().is_alive():
+                if not self._is_wanted():
                     return
                 start = time.perf_counter()
                 fast(images)
@@ -80,6 +86,9 @@ class Tuning:
                 own, torchs = min(own, between - start), min(torchs, time.perf_counter() - between)
             if own > torchs:
                 self.native, self.unavailable_reason = None, "they are slower on this network"
+
+    def _is_wanted(self) -> bool:
+        return threading.main_thread().is_alive() and not self._stopped.is_set()
 
 
 def _reason_against(fast: NativeForward, graph: Graph, images: Tensor) -> str:
