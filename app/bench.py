@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--seeks", type=int, default=60)
+    parser.add_argument("--strokes", type=int, default=6)
     args = parser.parse_args()
     named = [text.partition("=")[::2] for text in args.recordings]
 
@@ -64,6 +65,7 @@ def main() -> int:
                     "seeks_ms": bench.seeks(args.seeks),
                     "findings_ms": bench.findings(args.seeks),
                     **(bench.play(args.frames) if n == 0 else {}),
+                    **({"strokes_ms": bench.strokes(args.strokes)} if n == 0 and args.strokes else {}),
                 }
             facts["rss_mib"] = peak_mib()
         finally:
@@ -158,6 +160,46 @@ class Bench:
             self.wait(partial(is_past, time.monotonic() + 0.3))
         return laps
 
+    def strokes(self, count: int) -> list[float]:
+        """Milliseconds from a move of the mouse, with the brush on the picture, to the picture with that in it, its angle and
+        its mask being painted. Strokes of 20 moves each, a move every 16 ms, whether or not the one before is on the screen.
+        """
+        from PySide6.QtCore import QEvent, QPointF
+
+        window, player = self.window, self.player
+        laps: list[float] = []
+        window.edits.choose_tool("brush")
+        window.edits.canvas.set_radius(12)
+        rect = window.picture.picture_rect()
+        moves: list[tuple[int, float]] = []  # points of the stroke, and when it had them
+
+        def seen(frame) -> None:  # type: ignore[no-untyped-def]
+            if frame.result is None or not frame.record.edits:
+                return
+            have, now = len(frame.record.edits.items[-1].region.points), time.perf_counter()
+            laps.extend((now - at) * 1e3 for points, at in moves if points <= have)
+            moves[:] = [move for move in moves if move[0] > have]
+
+        player.shown.connect(seen)
+        for n in range(1 + count):
+            if n == 1:
+                laps.clear()  # the first stroke warms up
+            start = QPointF(rect.x() + rect.width() * 0.3, rect.y() + rect.height() * (0.5 + 0.02 * (n % 10)))
+            for k in range(20):
+                at = start + QPointF(k * rect.width() * 0.02, 0)
+                kind = QEvent.Type.MouseMove if k else QEvent.Type.MouseButtonPress
+                next_move = time.monotonic() + 0.016
+                moves.append((k + 1, time.perf_counter()))
+                _mouse(window.edits.canvas, kind, at)
+                self.wait(partial(is_past, next_move))
+            _mouse(window.edits.canvas, QEvent.Type.MouseButtonRelease, at)
+            self.wait(lambda: not moves)
+            self.wait(partial(is_past, time.monotonic() + 0.5))
+        player.shown.disconnect(seen)
+        window.edits.clear()
+        window.edits.choose_tool("")
+        return laps
+
     def play(self, frames: int) -> dict[str, list[float]]:
         """When each frame was painted, s, in every-frame mode, as fast as it goes."""
         player = self.player
@@ -171,6 +213,18 @@ class Bench:
         self.wait(lambda: len(self.painted) >= wanted or not player.playing)
         player.pause()
         return {"painted_s": [at for _, at in self.painted[WARM_UP:]]}
+
+
+def _mouse(widget, kind, at) -> None:  # type: ignore[no-untyped-def]
+    from PySide6.QtCore import QEvent, Qt
+    from PySide6.QtGui import QMouseEvent
+    from PySide6.QtWidgets import QApplication
+
+    left = Qt.MouseButton.LeftButton
+    button = Qt.MouseButton.NoButton if kind == QEvent.Type.MouseMove else left
+    held = Qt.MouseButton.NoButton if kind == QEvent.Type.MouseButtonRelease else left
+    event = QMouseEvent(kind, at, widget.mapToGlobal(at), button, held, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(widget, event)
 
 
 def is_past(end: float) -> bool:

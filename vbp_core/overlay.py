@@ -211,12 +211,15 @@ def sides(target: str, of_classes: bool) -> tuple[str, str]:
     }.get(kind, ("pushes right", "pushes left"))
 
 
+@lru_cache(maxsize=16)  # painted with every frame
 def ramp(overlay: Overlay, width: int, height: int, signed: bool = False) -> Image:
-    """The colours from nothing (signed: from -1) to full strength, (height, width, 3) uint8, as `overlay` paints them."""
+    """The colours from nothing (signed: from -1) to full strength, (height, width, 3) uint8, read-only, as `overlay` paints them."""
     values = np.linspace(-1.0 if signed else 0.0, 1.0, width, dtype=np.float32)
     ground = np.full((height, width, 3), GREY, dtype=np.uint8)
     plain = replace(overlay, shown=True, brightness=1.0, outline=False)
-    return lay(ground, np.repeat(values[None], height, 0), None, plain)
+    found = lay(ground, np.repeat(values[None], height, 0), None, plain)
+    found.flags.writeable = False
+    return found
 
 
 def blend(

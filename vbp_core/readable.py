@@ -14,6 +14,8 @@ MINUS = "−"  # as wide as a plus, unlike the hyphen
 
 def printable(text: str) -> str:
     """On one line, and without what a terminal would obey: names of files and networks may hold anything."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

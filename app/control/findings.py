@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 from vbp.app.control.export import ExportControl
 from vbp.app.control.export_line import span
 from vbp.app.control.predictions import Predictions
+from vbp.app.control.scores import ScoreControl
 from vbp.app.control.thumbnails import Thumbnails
-from vbp.app.jobs.findings import FindRequest, Looked, find_moments
+from vbp.app.jobs.findings import FindRequest, Found, Looked, find_moments
 from vbp.app.jobs.worker import Worker
 from vbp.app.panels.findings import FindingsPanel
 from vbp.app.player.playback import Player
@@ -24,17 +25,15 @@ from vbp.app.widgets.bands import Band
 from vbp.app.widgets.notice import Notice
 from vbp.app.widgets.plot import AnglePlot
 from vbp.app.widgets.timeline import Timeline
-from vbp.classes import class_name, class_score_words, score_classes
 from vbp.errors import VbpError
 from vbp.export.job import Part
 from vbp.findings.find import Findings
-from vbp.findings.finding import Finding
+from vbp.findings.finding import Finding, Observed
 from vbp.findings.kinds import KINDS
 from vbp.findings.reel import reel_parts
 from vbp.findings.table import peak_words, write_csv
-from vbp.frames.table import next_of
-from vbp.scores import score, score_words
 
+THRESHOLD = "Errors from so many degrees on are found.\n0: what fits the drive"
 SETTLE_S = 8.0  # after which it can be said how long it takes
 BEFORE_NS = 2 * 10**9  # playing begins so far before the peak, to see how it comes to it
 LIKELY = (1, 2, -1)  # findings from the one on the screen: those that may be wanted next
@@ -70,10 +69,12 @@ class FindingsControl(QObject):
     ) -> None:
         super().__init__(window)
         self._window, self._settings, self._notice, self._exports = window, settings, notice, exports
-        self._player, self._predictions, self._marks = player, predictions, marks
+        self._player, self._predictions = player, predictions
         self._panel, self._timeline, self._plot = panel, timeline, plot
         self._looking, self._began = False, 0.0  # through the whole drive, and since when
         self._at: Finding | None = None
+        self._seen: Observed | None = None  # what was looked at last
+        self._thresholds: dict[str, float] = {}  # by kind; those of others fit the drive
         self.worker: Worker[FindRequest] = Worker("findings", find_moments, "The search stopped", self)
         self.worker.told.connect(self._hear)
         self.worker.finished.connect(self._on_finished)
@@ -84,13 +85,13 @@ class FindingsControl(QObject):
         panel.filtered.connect(self._mark)
         panel.verdict_given.connect(self._judge)
         panel.note_wanted.connect(self._note)
+        panel.threshold_wanted.connect(self._ask_threshold)
         panel.table_wanted.connect(self._ask_table)
         panel.reel_wanted.connect(self._ask_reel)
-        panel.cell_wanted.connect(self._go_taken)
         panel.table.picture_of = thumbnails.picture
         panel.table.seen.connect(thumbnails.want)
         thumbnails.made.connect(panel.table.show_picture)
-        marks.changed.connect(self._figure)
+        self.scores = ScoreControl(player, predictions, marks, panel, self)
         predictions.ended.connect(lambda _: self._ask(masks=False))
         predictions.forgotten.connect(self.forget)
 
@@ -107,7 +108,7 @@ class FindingsControl(QObject):
     def forget(self) -> None:
         """Another recording, network or crop."""
         self.cancel()
-        self._at = None
+        self._at = self._seen = None
         self._panel.clear()
 
     def cancel(self) -> None:
@@ -142,7 +143,8 @@ class FindingsControl(QObject):
         self._player.pause()
         self._player.seek(finding.peak, before, [peak for peak in near if peak != finding.peak])
 
-    def _ask(self, masks: bool) -> None:
+    def _ask(self, masks: bool, seen: Observed | None = None) -> None:
+        """Look through the drive with its masks, or at what is known; seen: at what was seen before."""
         player, table = self._player, self._predictions.table
         drive, ready, path = player.drive, player.ready, player.path
         if drive is None or ready is None or path is None or table is None:
@@ -166,6 +168,8 @@ class FindingsControl(QObject):
                 ready.device,
                 crop,
                 busy=lambda: player.playing,
+                thresholds={} if table.of_classes else self._thresholds,  # which are in degrees
+                seen=seen,
             )
         )
 
@@ -177,18 +181,33 @@ class FindingsControl(QObject):
                 took = time.monotonic() - self._began
                 known = took > SETTLE_S and share > 0  # the first frames wait for torch
                 self._panel.set_working(share, f"{span(took * (1 - share) / share)} left" if known else "")
-            case Findings():
-                drive = self._player.drive
-                start = int(drive.timestamps_ns[0]) if drive is not None and len(drive) else 0
-                whys = dict.fromkeys(message.left_out.values())
-                titles = {
-                    w: ", ".join(KINDS[k].title for k, v in message.left_out.items() if v == w) for w in whys
-                }
-                left = "; ".join(f"{names}, as {why}" for why, names in titles.items())
-                left = left and f"not looked for: {left}"
-                self._panel.set_findings(message.found, start, left)
-                self._panel.set_verdicts(self._verdicts())
-                self._figure()
+            case Found():
+                self._seen, self._looking = message.seen, False
+                self._put(message.findings)
+
+    def _put(self, findings: Findings) -> None:
+        drive, left_out = self._player.drive, findings.left_out
+        start = int(drive.timestamps_ns[0]) if drive is not None and len(drive) else 0
+        titles = {
+            w: ", ".join(KINDS[k].title for k, v in left_out.items() if v == w) for w in left_out.values()
+        }
+        left = "; ".join(f"{names}, as {why}" for why, names in titles.items())
+        self._panel.set_findings(findings.found, start, left and f"not looked for: {left}")
+        self._panel.set_verdicts(self._verdicts())
+        self.scores.show()
+
+    def _ask_threshold(self) -> None:
+        now = self._thresholds.get("error", 0.0)
+        value, chosen = QInputDialog.getDouble(self._window, "Findings", THRESHOLD, now, 0.0, 720.0, 2)
+        if chosen:
+            self.set_threshold(value)
+
+    def set_threshold(self, degrees: float) -> None:
+        """Errors from so many degrees on are found, in this drive and those that are opened later; 0: what fits each drive."""
+        self._thresholds = {"error": degrees} if degrees > 0 else {}
+        self._panel.set_threshold(f"{degrees:g}°" if degrees > 0 else "")
+        if self._seen is not None:
+            self._ask(masks=False, seen=self._seen)
 
     def _on_finished(self, text: str) -> None:
         self._looking = False
@@ -260,41 +279,3 @@ class FindingsControl(QObject):
         name, _ = QFileDialog.getSaveFileName(self._window, title, start, f"*.{suffix}")
         path = Path(name)
         return None if not name else path if path.suffix else path.with_suffix(f".{suffix}")
-
-    # How well the predictions so far fit.
-
-    def _figure(self) -> None:
-        """Over the drive and from A to B."""
-        table, ready = self._predictions.table, self._player.ready
-        if table is None or ready is None:
-            return
-        part = self._part()
-        parts = [("Drive", slice(None)), *([("A to B", part)] if part is not None else [])]
-        if not table.of_classes:
-            angles = [
-                (n, score(np.radians(table.driven[p]), np.radians(table.predicted[p]))) for n, p in parts
-            ]
-            self._panel.set_figures([f"{name}: {score_words(s)}" for name, s in angles if s.frames])
-            return
-        classes = [(name, score_classes(table.labels[p], table.classes[p])) for name, p in parts]
-        spec = ready.network.spec
-        self._panel.set_figures(
-            [f"{name}: {class_score_words(s)}" for name, s in classes if s.frames],
-            classes[-1][1],
-            lambda k: class_name(spec, k),
-        )
-
-    def _part(self) -> slice | None:
-        """The frames from A to B; None where neither is set."""
-        a, b = self._marks.a, self._marks.b
-        return None if a is None and b is None else slice(a or 0, None if b is None else b + 1)
-
-    def _go_taken(self, label: int, predicted: int) -> None:
-        """To the next frame that is counted in a cell of the matrix; round the end."""
-        if (table := self._predictions.table) is not None:
-            frames = table.taken(label, predicted)
-            if (part := self._part()) is not None:
-                frames = np.intersect1d(frames, np.arange(len(table))[part])
-            if frames.size:
-                self._player.pause()
-                self._player.seek(next_of(frames, self._player.target))

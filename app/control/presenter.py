@@ -258,6 +258,9 @@ class Presenter(QObject):
             differ = float(pair.masks_differ[frame.index])
         else:
             differ = masks_differ(record.result, second, width, height)
+        usual = self.predictions.usual
+        if usual is not None and usual.stands_out(record.strength, record.spread):
+            differ = math.nan  # where next to nothing was seen, there is nothing to agree on
         self.panels.second.show_two(Two(record, second, 1 - differ))
 
     def _show_input(self, frame: Frame) -> None:

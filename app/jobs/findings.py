@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from vbp.app.jobs.worker import Worker
 from vbp.drives.base import Drive, OpenOptions
 from vbp.drives.opening import open_drive
 from vbp.findings.find import Findings, find
+from vbp.findings.finding import Observed
 from vbp.findings.observe import observe, observed_of, request_for
 from vbp.frames import run_frames
 from vbp.frames.table import FrameTable
@@ -29,7 +30,8 @@ TELL_EVERY_S = 0.3
 class FindRequest:
     """drive: of which only the arrays are read. table: the window's, which is filled where `masks` are looked at.
 
-    path, options, network, device, crop: for that, as `PredictRequest` has them. busy: what comes first.
+    path, options, network, device, crop: for that, as `PredictRequest` has them. busy: what comes first. thresholds: by kind,
+    instead of those that fit the drive. seen: what was observed before, which is looked at again.
     """
 
     drive: Drive
@@ -41,6 +43,14 @@ class FindRequest:
     device: str
     crop: Rect | None
     busy: Callable[[], bool]
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    seen: Observed | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    seen: Observed
+    findings: Findings
 
 
 @dataclass(frozen=True)
@@ -53,9 +63,10 @@ class Looked:
 
 
 def find_moments(request: FindRequest, worker: Worker[FindRequest]) -> None:
-    """Tells `Looked` meanwhile, and at the end `Findings`. The recording is opened a second time, for its pictures."""
+    """Tells `Looked` meanwhile, and at the end `Found`. The recording is opened a second time, for its pictures."""
     if not request.masks:
-        worker.tell(find(observed_of(request.drive, request.table)))
+        seen = request.seen if request.seen is not None else observed_of(request.drive, request.table)
+        worker.tell(Found(seen, find(seen, thresholds=request.thresholds)))
         return
     from vbp.engine import Engine
 
@@ -65,8 +76,8 @@ def find_moments(request: FindRequest, worker: Worker[FindRequest]) -> None:
             open_drive(request.path, request.options) as drive,
             closing(run_frames(drive, [engine], request_for(masks=True))) as frames,
         ):
-            found: Findings = find(observe(drive, request.table, _told(frames, request, worker)))
-        worker.tell(found)
+            seen = observe(drive, request.table, _told(frames, request, worker))
+        worker.tell(Found(seen, find(seen, thresholds=request.thresholds)))
     finally:
         engine.close()
 

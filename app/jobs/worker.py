@@ -161,8 +161,10 @@ class Worker(QObject, Generic[Request]):
             again = self._work(request, self)
         except SupersededError:
             return None
+        except VbpError as error:
+            text = str(error)
         except Exception as error:
-            text = str(error) if isinstance(error, VbpError) else f"{self._failure}: {error}"
+            text = f"{self._failure}: {error}"
             if text != self._last_failure:
                 log.exception("%s", self._failure)
         self._last_failure = text

@@ -56,6 +56,7 @@ class EditPanel(UndoKeys):
     adjusted = Signal(str, float)  # kind, value
     follow_chosen = Signal(bool)
     marked_wanted = Signal(float, bool)  # the strongest share of the mask; whether all else is to be erased
+    test_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,6 +95,10 @@ class EditPanel(UndoKeys):
         self.erase, self.keep = self._button("Erase it"), self._button("Keep only that")
         self.erase.setToolTip("Erase what the mask marks strongest")
         self.keep.setToolTip("Erase all but what the mask marks strongest")
+        self.test = self._button("Shift what the maps mark")
+        self.test.setToolTip(
+            "Shift what each map marks sideways, and the rest, and see which turns the wheel: the test of the maps of this frame"
+        )
         self.sliders: dict[str, QSlider] = {}
         self._values: dict[str, QLabel] = {}
         self.change = QLabel()
@@ -111,6 +116,7 @@ class EditPanel(UndoKeys):
         self.place.activated.connect(lambda k: self.follow_chosen.emit(k == 1))
         self.erase.clicked.connect(lambda: self.marked_wanted.emit(self.share.currentData(), False))
         self.keep.clicked.connect(lambda: self.marked_wanted.emit(self.share.currentData(), True))
+        self.test.clicked.connect(self.test_wanted)
         self.show_steps(False, False)
         self.show_result("", math.nan, math.nan, "°")
 
@@ -144,6 +150,7 @@ class EditPanel(UndoKeys):
             (QLabel("Size"), self.radius),
             (self.undo, self.redo, self.clear),
             (self.share, self.erase, self.keep),
+            (self.test,),
             (self.place,),
         ):
             row = QHBoxLayout()

@@ -57,12 +57,14 @@ class FindingRows(QTableWidget):
         self.horizontalHeader().setStretchLastSection(True)
         self.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self.horizontalHeader().setHighlightSections(False)
+        self.horizontalHeader().moveSection(VERDICT, 1)  # the last ones are out of view in a narrow panel
         self.setSortingEnabled(True)
         self.sortByColumn(WEIGHT, Qt.SortOrder.DescendingOrder)
 
     def fill(self, found: Sequence[Finding], start_ns: int, verdicts: Mapping[str, str]) -> None:
         """start_ns: the time stamp of the recording's first frame. verdicts: by `Finding.key`. Chosen ones stay so."""
         chosen = {f.key for f in self.chosen_rows}
+        self.setColumnHidden(VERDICT, not any(f.key in verdicts for f in found))
         self.setRowCount(0)  # first: Qt asks for the pictures of the rows meanwhile
         self._found, self._start_ns, self._verdicts = list(found), start_ns, verdicts
         self._seen = ()

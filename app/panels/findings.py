@@ -43,6 +43,7 @@ class FindingsPanel(QWidget):
     note_wanted = Signal(object)  # a Finding
     table_wanted = Signal()  # as a CSV
     reel_wanted = Signal()
+    threshold_wanted = Signal()  # another one for errors
     cell_wanted = Signal(int, int)  # a frame of this true class that is taken for that one is to be shown
     filtered = Signal()
 
@@ -58,13 +59,17 @@ class FindingsPanel(QWidget):
         self.menu = QMenu(self)
         self.ignored = self.menu.addAction("Show ignored ones")
         self.ignored.setCheckable(True)
+        self.threshold_action = self.menu.addAction("Threshold for errors…")
+        self.threshold_action.setToolTip(
+            "From how many degrees on an error is found, instead of what fits the drive"
+        )
         self.table_action = self.menu.addAction("Save as a table…")
         self.reel_action = self.menu.addAction("Make a reel…")
         self.reel_action.setToolTip(
             "One clip of the chosen findings, or of all in the table, a title before each"
         )
         self.more = QPushButton("⋯")
-        self.more.setToolTip("Verdicts, a note, ignored findings, a table, a reel")
+        self.more.setToolTip("Verdicts, a note, ignored findings, the threshold for errors, a table, a reel")
         self.more.setAccessibleName("More")
         self.part = QPushButton("Set A–B")
         self.part.setToolTip("The part to repeat is the chosen finding")
@@ -118,8 +123,10 @@ class FindingsPanel(QWidget):
         self._shown: list[Finding] = []
         self._verdicts: Mapping[str, str] = {}
         self._working = self._partly = False  # partly: not all kinds were looked for
+        self._from = ""  # what errors reach, where that was chosen
         self.search.textChanged.connect(lambda _: self._fill())
         self.ignored.toggled.connect(lambda _: self._fill())
+        self.threshold_action.triggered.connect(lambda _: self.threshold_wanted.emit())
         self.table_action.triggered.connect(lambda _: self.table_wanted.emit())
         self.reel_action.triggered.connect(lambda _: self.reel_wanted.emit())
         self._judging = [
@@ -166,6 +173,11 @@ class FindingsPanel(QWidget):
             widget.setToolTip("\n".join(filter(None, (KINDS_TIP * (widget is self.kinds), left_out))))
         self._fill()
         self.set_working(None)
+
+    def set_threshold(self, text: str) -> None:
+        """What errors must reach to be found, in words; "" for what fits the drive."""
+        self._from = text
+        self._status.set_text(self._count())
 
     def set_verdicts(self, verdicts: Mapping[str, str]) -> None:
         """By `Finding.key`."""
@@ -231,7 +243,8 @@ class FindingsPanel(QWidget):
     def _count(self) -> str:
         total, shown = len(self._all), len(self._shown)
         known = f"{total} found" if shown == total else f"{shown} of {total}"
-        return f"{known}{', not all kinds' * self._partly}" if total else ""
+        words = [known, *["not all kinds"] * self._partly, *[f"errors from {self._from}"] * bool(self._from)]
+        return ", ".join(words) if total or self._from else ""
 
     def _fill(self) -> None:
         name, text = self.kinds.currentData() or "", self.search.text().strip().casefold()

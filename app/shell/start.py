@@ -15,6 +15,8 @@ from vbp.session.document import FIRST_SUFFIX, SUFFIX
 if TYPE_CHECKING:
     from vbp.app.shell.window import MainWindow
 
+SWITCH_S = 0.0005  # who waits for Python's lock gets it after that: the drive's and the network's threads want it often, for a moment
+
 
 def prepare_qt() -> None:
     """What must be so before a QApplication is made and torch is imported."""
@@ -24,6 +26,7 @@ def prepare_qt() -> None:
 
     os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
     os.environ.pop("QT_QPA_FONTDIR", None)
+    sys.setswitchinterval(SWITCH_S)
 
 
 def options_of(args: argparse.Namespace) -> OpenOptions | None:

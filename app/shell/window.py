@@ -196,6 +196,7 @@ class MainWindow(QMainWindow):
         self.edits = EditControl(
             player, self.predictions, panels.edits, self.docks["edits"], self.picture, notice, actions, self
         )
+        panels.edits.test_wanted.connect(self._test_maps)
         editor = CropEditor(self.picture, self.picture.picture_rect)
         self._centre_box.insertWidget(0, editor.bar)
         self.crop = CropControl(player, self.presenter, settings, notice, editor, self.centralWidget())
@@ -366,6 +367,10 @@ class MainWindow(QMainWindow):
         """Close, whatever is under way, without a question."""
         self._ending = True
         self.close()
+
+    def _test_maps(self) -> None:
+        self.view.toggle_panel("evidence", True)
+        self.evidence.test()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         controls = (self.export, self.record, self.predictions, self.evidence, self.findings, self.spec)

@@ -106,7 +106,7 @@ class EditCanvas(UndoKeys):
             self.stroked.emit(tuple(self._points))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        self._at = event.position()
+        before, self._at = self._at, event.position()
         at = self._in_picture(event.position())
         if self._held == BRUSH:
             if (at - self._last).manhattanLength() >= STEP:
@@ -121,7 +121,18 @@ class EditCanvas(UndoKeys):
             self._set(box, False)
         elif isinstance(self._held, tuple) and self.box is not None:
             self._set(sized(self.box, self._held, at, None, *self._size), False)
-        self.update()
+        if (
+            self.tool == BRUSH and before is not None
+        ):  # no more of the picture below is painted again than the circles cover
+            for centre in (before, self._at):
+                self.update(self._circle(centre).adjusted(-3, -3, 3, 3).toAlignedRect())
+        else:
+            self.update()
+
+    def _circle(self, centre: QPointF) -> QRectF:
+        """The brush there, on the screen."""
+        radius = self.radius * self._picture_rect().width() / self._size[0]
+        return QRectF(centre.x() - radius, centre.y() - radius, 2 * radius, 2 * radius)
 
     def _set(self, box: QRectF, new: bool) -> None:
         if box != self.box:
@@ -165,10 +176,9 @@ class EditCanvas(UndoKeys):
         accent = theme.colours().accent
         dark, bright = QPen(QColor(0, 0, 0, 150), 3), QPen(accent, 1.5)
         if self.tool == BRUSH and self._at is not None:
-            radius = self.radius * self._picture_rect().width() / self._size[0]
             for pen in (dark, bright):
                 painter.setPen(pen)
-                painter.drawEllipse(self._at, radius, radius)
+                painter.drawEllipse(self._circle(self._at))
         if self.tool == BOX and self.box is not None:
             box = self.on_screen(self.box)
             for pen in (dark, bright):

@@ -67,9 +67,12 @@ def test_workers_of_a_simulation(hostile: Path, tmp_path: Path) -> None:
 
 def test_the_window_that_is_measured(hostile: Path, tmp_path: Path) -> None:
     drive = write_drive(tmp_path / "drive", 60)
-    found = measure_window({"drive": drive}, "NetSVF", "cpu", 20, 3)
+    found = measure_window({"drive": drive}, "NetSVF", "cpu", 20, 3, strokes=1)
     assert found is not None and found["window_ms"] > 0
     assert len(found["recordings"]["drive"]["findings_ms"]) == 3
+    assert (
+        len(found["recordings"]["drive"]["strokes_ms"]) == 20
+    )  # of every move, though not each has a picture of its own
 
 
 def test_the_long_drive_that_is_measured(hostile: Path, tmp_path: Path) -> None:

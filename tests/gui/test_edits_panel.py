@@ -143,6 +143,14 @@ def test_the_mask_chooses_what_is_erased_and_the_sliders_the_rest(qtbot, window)
     made(qtbot, window)
 
 
+def test_a_button_shifts_what_the_maps_mark(qtbot, window):
+    """The test of the maps, of the picture as it is edited, in its own panel."""
+    with qtbot.waitSignal(window.evidence.worker.told, timeout=4 * WAIT):
+        window.panels.edits.test.click()
+    assert not window.docks["evidence"].isHidden() and window.evidence.under_way()
+    window.evidence.cancel()
+
+
 def test_the_wheel_sizes_the_brush_and_a_stroke_outside_changes_nothing(qtbot, window):
     panel, canvas = window.panels.edits, window.edits.canvas
     panel.brush.click()

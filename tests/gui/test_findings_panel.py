@@ -60,6 +60,26 @@ def test_a_drive_is_looked_through_and_gone_through(qtbot, found):
     assert panel.table.rowCount() == 0 and window.panels.transport.timeline._findings == []
 
 
+def test_a_threshold_for_errors_is_asked_for_and_looked_at_again(qtbot, found, monkeypatch):
+    """What was seen with the masks is kept: nothing is run again, and the other kinds are found as before."""
+    window, panel = found, found.panels.findings
+    before = {f.kind for f in panel.found}
+    seen = window.findings._seen
+    asked = []
+    monkeypatch.setattr(
+        "vbp.app.control.findings.QInputDialog.getDouble", lambda *a: asked.append(a) or (0.01, True)
+    )
+    with qtbot.waitSignal(window.findings.worker.told, timeout=WAIT):
+        panel.threshold_action.trigger()
+    wanted = find(seen, thresholds={"error": 0.01}).found
+    assert asked and [(f.key, f.threshold) for f in panel.found] == [(f.key, f.threshold) for f in wanted]
+    assert panel._status.text().endswith("errors from 0.01°")
+    assert any("error" in (f.kind, *f.also) for f in panel.found)
+    with qtbot.waitSignal(window.findings.worker.told, timeout=WAIT):
+        window.findings.set_threshold(0.0)
+    assert {f.kind for f in panel.found} == before and "errors from" not in panel._status.text()
+
+
 def first_played(qtbot, window) -> int:
     wait_shown(qtbot, window, window.player.target)
     shown: list[int] = []

@@ -15,7 +15,7 @@ from vbp.bench import load
 from vbp.bench.compare import ALIKE, BETTER, FORM, UNKNOWN, WORSE, Change, compared
 from vbp.bench.load import Load, Meter
 from vbp.bench.machine import Limits, best_seen
-from vbp.bench.pipeline import rate
+from vbp.bench.pipeline import latency, rate
 from vbp.bench.report import as_markdown, as_text, disturbed, tables
 from vbp.bench.targets import results
 from vbp.bench.timing import Estimate, Rounds, quantile, typical
@@ -188,6 +188,15 @@ def test_nothing_achieves_more_than_the_limit():
     assert best_seen(measured, [(1e9, 20.0)]) == measured
     assert best_seen(measured, [(1e9, 20.0), (1e9, 5.0)]) == Limits(2e11, 1e10)
     assert best_seen(measured, [(1e9, 0.0)]) == measured  # a difference lost in noise
+
+
+def test_what_belongs_together_counts_once():
+    """Six strokes of 20 moves that are alike: 120 numbers that say as much as six."""
+    laps = [float(ms) for ms in (10, 20, 30, 40, 50, 60) for _ in range(20)]
+    apart, together = latency(laps), latency(laps, together=20)
+    assert together.p50_ms.value == apart.p50_ms.value == 35.0
+    assert (together.p50_ms.low, together.p50_ms.high) == (10.0, 60.0)
+    assert apart.p50_ms.high - apart.p50_ms.low < 30
 
 
 def test_frames_a_second_and_how_sure():

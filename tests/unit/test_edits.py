@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vbp.edits import Adjust, Box, Edits, Erase, Pixels, Stroke, apply
-from vbp.edits.apply import AROUND, SIDE
+from vbp.edits.apply import AROUND, SIDE, Applier
 from vbp.edits.baseline import baseline
 from vbp.edits.edit import ADJUSTMENTS, FILLS
 from vbp.edits.follow import Follower
@@ -254,6 +254,20 @@ def test_the_baseline_is_of_the_same_shape_at_other_places_of_the_crop() -> None
         assert y.min() >= 10 and x.min() >= 4 and y.max() < 38 and x.max() < 52
     with pytest.raises(VbpError, match="nothing that the network sees is erased"):
         baseline(Edits((Erase(Box(0, 0, 4, 4)),)), image, (4, 10, 48, 28), respond)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.builds(Edits, st.lists(st.one_of(erasures, adjustments), max_size=3).map(tuple)), max_size=6),
+    st.lists(st.integers(0, 1), min_size=6, max_size=6),
+)
+def test_edits_made_one_after_the_other_are_those_made_at_once(steps, of) -> None:
+    """What is kept of the picture before is of no other picture, and of no other edits."""
+    pictures, made = [picture(0), picture(1)], Applier()
+    for edits, k in zip(steps, of, strict=False):
+        for grown in (edits, replace(edits, items=(*edits.items, Erase(Box(3, 4, 9, 9), "mean")))):
+            assert np.array_equal(made(grown, pictures[k]), apply(grown, pictures[k]))
+    assert np.array_equal(pictures[0], picture(0)) and np.array_equal(pictures[1], picture(1))
 
 
 def test_what_follows_goes_along_with_the_picture() -> None:

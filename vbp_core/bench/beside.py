@@ -59,7 +59,7 @@ def measure_beside(path: Path, model: str, network: Network, image: Image, devic
             return count / (time.perf_counter() - start)
 
     def in_window() -> float:
-        found = measure_window({"recording": path}, model, device, FRAMES * 3, 1)
+        found = measure_window({"recording": path}, model, device, FRAMES * 3, 1, 0)
         return math.nan if found is None else rate(found["recordings"]["recording"]["painted_s"]).value
 
     found = [

@@ -109,6 +109,7 @@ def _figures(facts: dict[str, Any]) -> Iterator[tuple[str, Estimate, bool]]:
         yield f"{words} in one pass, ms a frame", estimate_of(compared["both_ms"]), True
     laps = {f"seek: {kind}, {where}": lap for where, kinds in (facts.get("seek") or {}).items() for kind, lap in kinds.items()}  # fmt: skip
     laps |= {f"next finding: {kind}": lap for kind, lap in (facts.get("findings") or {}).items()}
+    laps |= {f"stroke to angle: {kind}": lap for kind, lap in (facts.get("strokes") or {}).items()}
     for what, lap in laps.items():
         yield f"{what}, median, ms", estimate_of(lap["p50_ms"]), True
         yield f"{what}, 95 %, ms", estimate_of(lap["p95_ms"]), True

@@ -113,5 +113,12 @@ def seek_latency(path: Path, network: Network, device: str, seeks: int, seed: in
     return latency(laps)
 
 
-def latency(laps_ms: list[float]) -> Latency:
-    return Latency(quantile(laps_ms, 0.5), quantile(laps_ms, 0.95), max(laps_ms), len(laps_ms))
+def latency(laps_ms: list[float], together: int = 1) -> Latency:
+    """together: how many neighbours are alike, as the moves of one stroke; how much these differ says how sure it is."""
+    found = [quantile(laps_ms, share) for share in (0.5, 0.95)]
+    if together > 1:
+        groups = np.array_split(laps_ms, max(len(laps_ms) // together, 1))
+        for n, share in enumerate((0.5, 0.95)):
+            of_groups = quantile([float(np.quantile(group, share)) for group in groups])
+            found[n] = replace(found[n], low=of_groups.low, high=of_groups.high)
+    return Latency(found[0], found[1], max(laps_ms), len(laps_ms))

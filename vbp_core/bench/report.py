@@ -70,6 +70,9 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
     if findings := facts.get("findings"):
         words = "from the key to the peak with its mask"
         found.append(("To the next finding, in the window", _laps(words, findings)))
+    if strokes := facts.get("strokes"):
+        words = "from a move of the brush to its angle and mask, 20 moves a stroke, one every 16 ms"
+        found.append(("Erase and watch, in the window", _laps(words, strokes)))
     empty = ["", ""]
     if window := facts.get("window"):
         shown = ["process start to window, s", f"{window['window_ms'] / 1e3:.2f}"]

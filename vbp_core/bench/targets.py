@@ -64,6 +64,7 @@ JUMPS_MS = {  # 95 % of jumps
     "folder of JPEGs": 50.0,
 }
 FINDING_MS = 100.0  # 95 % of presses
+STROKE_MS = 50.0  # 95 % of a brush's moves
 KEPT = 0.45  # of one network's frame rate, by two
 LARGE_OPEN_S, LARGE_MIB = 3.0, 1.5e9 / 2**20
 WINDOW_S, FIRST_MASK_S = 1.0, 3.0
@@ -72,7 +73,7 @@ BESIDE, WINDOW_BESIDE = 0.4, 0.6  # what is to be left beside one busy process
 
 def results(facts: dict[str, Any]) -> list[Result]:
     """Every target of the measured parts, in the order of the parts."""
-    parts = (_networks, _onnx, _pipeline, _findings, _window, _beside, _large)
+    parts = (_networks, _onnx, _pipeline, _findings, _strokes, _window, _beside, _large)
     return [result for part in parts for result in part(facts)]
 
 
@@ -119,6 +120,12 @@ def _findings(facts: dict[str, Any]) -> Iterator[Result]:
     for kind, lap in facts.get("findings", {}).items():
         words = f"next finding, 95 %: {kind}, in the window"
         yield Result(words, lap["p95_ms"]["value"], FINDING_MS, True, " ms")
+
+
+def _strokes(facts: dict[str, Any]) -> Iterator[Result]:
+    for kind, lap in facts.get("strokes", {}).items():
+        words = f"stroke to angle, 95 %: {kind}, in the window"
+        yield Result(words, lap["p95_ms"]["value"], STROKE_MS, True, " ms")
 
 
 def _window(facts: dict[str, Any]) -> Iterator[Result]:

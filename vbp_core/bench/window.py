@@ -23,7 +23,7 @@ def has_window() -> bool:
 
 
 def measure_window(
-    recordings: dict[str, Path], model: str, device: str, frames: int, seeks: int
+    recordings: dict[str, Path], model: str, device: str, frames: int, seeks: int, strokes: int = 6
 ) -> dict[str, Any] | None:
     """What `python -m vbp.app.bench` prints, or None where there is no window. Raises VbpError where it fails."""
     if not has_window():
@@ -35,6 +35,7 @@ def measure_window(
         environment["QT_QPA_PLATFORM"] = "offscreen"
     named = [f"{name}={path}" for name, path in recordings.items()]
     options = ["--model", model, "--device", device, "--frames", str(frames), "--seeks", str(seeks)]
+    options += ["--strokes", str(strokes)]
     spawned = str(time.time_ns())
     finished = subprocess.run(
         python_command("vbp.app.bench", *named, "--spawned", spawned, *options),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PARTS = ("networks", "play", "compare", "seek", "window", "export", "beside", "large", "onnx")
 ONLY_ASKED = ("beside", "large", "onnx")
 FRAMES = 500
+MOVES = 20  # of a stroke
 SEEKS = 80  # in the window: 95 % of fewer than 72 have no upper end
 
 
@@ -181,7 +182,7 @@ class Recordings:
 def measure_in_window(
     facts: dict[str, Any], made: Recordings, models: list[str], networks: dict[str, Any], device: str
 ) -> None:
-    """Adds to "window", "play", "seek" and "findings" of facts."""
+    """Adds to "window", "play", "seek", "findings" and "strokes" of facts."""
     from vbp.bench.pipeline import latency, rate
     from vbp.bench.window import measure_window
 
@@ -195,6 +196,8 @@ def measure_in_window(
         facts.setdefault("play", {}).setdefault(networks[name].spec.name, {})["in the window"] = asdict(
             rate(first["painted_s"])
         )
+        strokes = asdict(latency(first["strokes_ms"], together=MOVES))
+        facts.setdefault("strokes", {})[networks[name].spec.name] = strokes
         if n == 0:
             facts["window"] = {k: v for k, v in found.items() if k != "recordings"}
             facts.setdefault("seek", {})["in the window"] = {

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from vbp.drives.base import Image
-from vbp.edits.edit import Adjust, Edit, Edits, Erase
+from vbp.edits.edit import NONE, Adjust, Edit, Edits, Erase
 from vbp.edits.regions import Bitmap, bitmap
 
 SIDE = 25  # pixels of the square whose mean is taken, three times: a blur as a bell curve's, and much faster
@@ -24,6 +24,23 @@ def apply(edits: Edits, image: Image) -> Image:
     for edit in edits.items:
         found = _one(edit, found)
     return found.copy() if found is image else found
+
+
+class Applier:
+    """`apply`, for a picture in which one edit after the other is made: all but the last are made once, as while one draws only
+    the last changes."""
+
+    def __init__(self) -> None:
+        self._of: Image | None = None
+        self._first = NONE.items
+        self._made: Image | None = None  # `_of` with `_first`
+
+    def __call__(self, edits: Edits, image: Image) -> Image:
+        """See `apply`. `image` must not be changed afterwards."""
+        first = edits.items[:-1]
+        if self._made is None or self._of is not image or self._first != first:
+            self._of, self._first, self._made = image, first, apply(Edits(first), image)
+        return apply(Edits(edits.items[-1:]), self._made)
 
 
 def _one(edit: Edit, image: Image) -> Image:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbp.drives.base import Image
+from vbp.edits.apply import Applier
 from vbp.edits.edit import Edit, Edits, Erase
 from vbp.edits.regions import bitmap, moved
 
@@ -19,10 +20,11 @@ MOST_STEP = 5  # frames between two that follow each other; after more, what is 
 class Follower:
     """Shown one frame after the other, with the edits as they lie where they were drawn: where they lie now.
 
-    Each region goes by the median flow of the picture inside it. It keeps its size.
+    Each region goes by the median flow of the picture inside it. It keeps its size. apply: makes them.
     """
 
     def __init__(self) -> None:
+        self.apply = Applier()
         self._index = -1
         self._before: NDArray[np.uint8] | None = None
         self._offsets: dict[Edit, tuple[float, float]] = {}

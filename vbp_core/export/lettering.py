@@ -13,6 +13,7 @@ from vbp.readable import clean
 
 REGULAR, MEDIUM, BOLD = 400, 500, 600
 ELLIPSIS = "…"
+MOST_WIDTHS = 4096  # texts
 
 
 class Lettering:
@@ -23,9 +24,18 @@ class Lettering:
 
     def __init__(self) -> None:
         self._face: Any = cv2.FontFace("sans") if hasattr(cv2, "FontFace") else None
+        self._widths: dict[tuple[str, int, int], int] = {}  # most words come with every frame
 
     def width(self, text: str, size: int, weight: int = REGULAR) -> int:
         """Pixels from the first letter's origin to where the next one would stand."""
+        asked = text, size, weight
+        if asked not in self._widths:
+            if len(self._widths) >= MOST_WIDTHS:
+                self._widths.clear()
+            self._widths[asked] = self._measured(*asked)
+        return self._widths[asked]
+
+    def _measured(self, text: str, size: int, weight: int) -> int:
         text = clean(text)  # half a character ends OpenCV 5 in a segmentation fault
         if self._face is None:
             return int(cv2.getTextSize(_plain(text), cv2.FONT_HERSHEY_SIMPLEX, size / 30, 1)[0][0])

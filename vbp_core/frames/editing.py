@@ -25,7 +25,10 @@ def edited(frame: Frame, edits: Edits, follower: Follower | None = None) -> Fram
         return frame
     if not edits:
         return replace(frame, image=recorded, edits=edits, recorded=None, results=())
-    lying = edits if follower is None else follower.follow(edits, frame.index, recorded)
-    image = apply(lying, recorded)
+    if follower is None:
+        lying, image = edits, apply(edits, recorded)
+    else:
+        lying = follower.follow(edits, frame.index, recorded)
+        image = follower.apply(lying, recorded)
     image.flags.writeable = False
     return replace(frame, image=image, edits=lying, recorded=recorded, results=(), encoded=None)
