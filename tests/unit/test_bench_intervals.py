@@ -104,6 +104,7 @@ def _facts(forward_ms: float = 10.0, off: float = 0.2, others: float = 0.0) -> d
                 "name": "NetSVF",
                 "batch": 1,
                 "timings": timings,
+                "path": "own kernels (AVX2)",
                 "ratios": {},
                 "works": {k: {"operations": 1e9, "bytes": 1e6} for k in ("forward", "mask", "LRP")},
                 "limits_ms": dict.fromkeys(("forward", "mask", "LRP"), 1.0),
