@@ -151,6 +151,7 @@ def _compiler() -> list[str] | Exception:
     if sys.platform == "win32":
         return OSError("they have not been written for Windows")
     named = os.environ.get("CC", "").split()
+    but = f" ({' '.join(named) or 'gcc'})"
     for words in [named] if named else [["gcc"], ["cc"], ["clang"]]:
         found = shutil.which(words[0])
         if found is None:
@@ -159,10 +160,12 @@ def _compiler() -> list[str] | Exception:
             version = _run([found, "--version"])
         except (OSError, subprocess.SubprocessError):
             continue
-        # PyTorch's OpenMP is GNU's on Linux, of which clang's code does not find its functions.
-        if ON_MAC or "clang" not in version:
-            return [found, *words[1:], *(os.environ.get("ARCHFLAGS", "").split() if ON_MAC else ())]
-    return OSError(f"there is no C compiler here ({' '.join(named) or 'gcc'})")
+        # PyTorch's OpenMP is GNU's on Linux, in which clang's code does not find its functions.
+        if not ON_MAC and "clang" in version:
+            but = " but clang, whose OpenMP is not PyTorch's"
+            continue
+        return [found, *words[1:], *(os.environ.get("ARCHFLAGS", "").split() if ON_MAC else ())]
+    return OSError(f"there is no C compiler here{but}")
 
 
 def _run(command: list[str]) -> str:

@@ -223,6 +223,15 @@ def test_the_command(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text, markdown = as_text(facts), as_markdown(facts)
     assert "mask / forward" in text and "| mask / forward |" in markdown
     assert "Targets" in text and len(facts["targets"]) == 5
+    earlier = made / "earlier.json"
+    earlier.write_text(json.dumps(facts))
+    assert main([*command, "--compare", str(earlier), "--markdown"]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "**Compared with the earlier run" in said
+        and f"| {facts['networks'][0]['name']}: forward, ms |" in said
+    )
+    assert "figures can be told apart" in said
     assert "LRP: operations, bytes" in text and "Gop/s" in text
     assert all(
         n["limits_ms"][stage] <= n["timings"][stage]["value"]
