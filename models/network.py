@@ -15,6 +15,7 @@ from torch import nn
 from vbp.errors import ModelError
 from vbp.models.assume import Output
 from vbp.models.atomic import atomic_write
+from vbp.models.known import SPEC_KEY
 from vbp.models.pilotnet import build_pilotnet
 from vbp.models.resnet import build_resnet
 from vbp.models.spec import NetworkSpec
@@ -24,7 +25,6 @@ from vbp.models.vgg import build_vgg
 from vbp.models.weights import holds_pickle, open_weights, put_weights
 from vbp.reading import refuse_pointer
 
-SPEC_KEY = "vbp.spec"
 HOW_TO_USE_WEIGHTS = (
     "use --model package.module:factory --weights FILE for a network of your own, or vbp import-weights for "
     "published ones of a VGG or ResNet"

@@ -18,7 +18,8 @@ from torch import Tensor
 from vbp.errors import ModelError
 from vbp.models import onnx_layers, onnx_math, onnx_norms, onnx_recurrent, onnx_shapes
 from vbp.models.assume import assume, outputs_of
-from vbp.models.network import SPEC_KEY, Network
+from vbp.models.known import SPEC_KEY
+from vbp.models.network import Network
 from vbp.models.onnx_node import OnnxNode, Rule
 from vbp.models.onnx_values import MAX_NODES, Builder, Data, Known, Value
 from vbp.models.program import Program

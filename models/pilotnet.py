@@ -6,12 +6,12 @@ from torch import nn
 
 from vbp.errors import ModelError
 from vbp.models.initial import check_arguments, initialised
-from vbp.models.spec import CropRule, NetworkSpec
+from vbp.models.known_specs import PILOTNET_SIZE
+from vbp.models.spec import NetworkSpec
 
 # Maps, kernel and stride of the five convolutions, without padding; then the dense layers before the output.
 CONVOLUTIONS = ((24, 5, 2), (36, 5, 2), (48, 5, 2), (64, 3, 1), (64, 3, 1))
 HIDDEN = (100, 50, 10)
-HEIGHT, WIDTH = 66, 200
 
 
 class PilotNet(nn.Sequential):
@@ -19,7 +19,7 @@ class PilotNet(nn.Sequential):
 
     def __init__(self) -> None:
         features: list[nn.Module] = []
-        maps, rows, columns = 3, HEIGHT, WIDTH
+        maps, (rows, columns) = 3, PILOTNET_SIZE
         for outputs, kernel, stride in CONVOLUTIONS:
             features += [nn.Conv2d(maps, outputs, kernel, stride), nn.ReLU(inplace=True)]
             maps, rows, columns = outputs, (rows - kernel) // stride + 1, (columns - kernel) // stride + 1
@@ -36,29 +36,6 @@ class PilotNet(nn.Sequential):
 def build_pilotnet(spec: NetworkSpec) -> PilotNet:
     """PilotNet with fresh weights. Raises ModelError."""
     check_arguments(spec, {})
-    if (spec.channels, spec.input_height, spec.input_width) != (3, HEIGHT, WIDTH):
-        raise ModelError(f"PilotNet takes colour pictures of {HEIGHT}x{WIDTH}")
+    if (spec.channels, spec.input_height, spec.input_width) != (3, *PILOTNET_SIZE):
+        raise ModelError("PilotNet takes colour pictures of {}x{}".format(*PILOTNET_SIZE))
     return initialised(PilotNet)
-
-
-def pilotnet() -> NetworkSpec:
-    """PilotNet on the bottom of a 640x480 frame, in YUV; its output is the inverse turning radius in 1/m, left positive.
-
-    The paper's first layer, a normalisation that is not learnt, is the specification's: from 0 to 255 to -1 to 1.
-    To become a steering wheel angle, 1/r needs a car: here the Lincoln MKZ of the Udacity recordings.
-    """
-    return NetworkSpec(
-        name="PilotNet",
-        architecture="pilotnet",
-        arguments={},
-        input_height=HEIGHT,
-        input_width=WIDTH,
-        channels=3,
-        colour="yuv",
-        mean=0.5,
-        std=0.5,
-        crop=CropRule("bottom", rows=211, of_width=640),  # 211 of 640 is 66 of 200
-        output_unit="1/m",
-        wheelbase_m=2.85,
-        steering_ratio=14.8,
-    )

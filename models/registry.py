@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -11,32 +10,10 @@ from vbp.errors import ModelError
 from vbp.models.factory import load_factory
 from vbp.models.foreign import refuse_foreign
 from vbp.models.formats import format_of
-from vbp.models.known import SPECS
+from vbp.models.known import SPECS, available
 from vbp.models.network import Network, build, load_checkpoint
 from vbp.models.source import NetworkSource
 from vbp.reading import damaged, inside, refuse_pointer
-
-WEIGHTS = Path(__file__).parent / "weights"
-
-
-@dataclass(frozen=True)
-class NetworkEntry:
-    """A name that `load_network` takes, its weights file (None: fresh weights), and a word on it."""
-
-    name: str
-    path: Path | None
-    note: str
-
-
-def available() -> list[NetworkEntry]:
-    entries = []
-    for name in SPECS:
-        path = WEIGHTS / f"{name.lower()}.safetensors"
-        if path.exists():
-            entries.append(NetworkEntry(name, path, "trained"))
-        else:
-            entries.append(NetworkEntry(name, None, "untrained: random weights"))
-    return entries
 
 
 def load_network(source: str | Path | NetworkSource) -> Network:

@@ -7,7 +7,6 @@ torchvision's (version 1.5 of the bottleneck, with the stride in the 3x3 convolu
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -15,8 +14,8 @@ from torch import nn
 
 from vbp.errors import ModelError
 from vbp.models.initial import check_arguments, check_picture, initialised
+from vbp.models.known_specs import IMAGENET_CLASSES
 from vbp.models.spec import NetworkSpec
-from vbp.models.vgg import IMAGENET_CLASSES, imagenet
 from vbp.models.wired import Wire, WiredNetwork, Wiring
 
 WIDTHS = (64, 128, 256, 512)
@@ -186,29 +185,3 @@ def build_resnet(spec: NetworkSpec) -> nn.Module:
             if isinstance(m, PreActivationBlock | Block):
                 (m.conv3 or m.conv2).weight.mul_(sum(blocks) ** -0.5)
     return network
-
-
-def resnet200() -> NetworkSpec:
-    """ResNet-200 of He et al. 2016: pre-activation, 3 + 24 + 36 + 3 bottleneck blocks."""
-    return imagenet(
-        "ResNet-200",
-        "resnet",
-        {"depth": 200, "pre_activation": True, "stem_norm": True, "classes": IMAGENET_CLASSES},
-    )
-
-
-def resnetv2(depth: int = 50) -> NetworkSpec:
-    """The same with as many layers, as timm builds and normalises its resnetv2_50, _101 and _152."""
-    arguments: dict[str, object] = {
-        "depth": depth,
-        "pre_activation": True,
-        "stem_norm": False,
-        "classes": IMAGENET_CLASSES,
-    }
-    return replace(imagenet(f"ResNetV2-{depth}", "resnet", arguments), mean=0.5, std=0.5)
-
-
-def resnet(depth: int) -> NetworkSpec:
-    """ResNet-18, -34, -50, -101 or -152 of He et al. 2015, with the ReLU after the sum."""
-    arguments: dict[str, object] = {"depth": depth, "pre_activation": False, "classes": IMAGENET_CLASSES}
-    return imagenet(f"ResNet-{depth}", "resnet", arguments)

@@ -10,17 +10,10 @@ import torch
 from torch import nn
 
 from vbp.errors import ModelError
-from vbp.models.spec import CropRule, NetworkSpec
+from vbp.models.known_specs import HIDDEN, STRIDES, WIDTHS
+from vbp.models.spec import NetworkSpec
 
 T = TypeVar("T")
-
-# Table 1: the same convolutions for NetSVF and NetHVF, kernel 3x3, no padding.
-WIDTHS = (32, 32, 48, 48, 64, 64, 96, 96, 128, 128)
-STRIDES = (1, 2, 1, 2, 1, 2, 1, 2, 1, 2)
-HIDDEN = (1024, 512)
-# Table 1 gives 349 -> 173 columns for NetHVF's second convolution, where a 3x3 window with stride 2 has
-# room for 174. Leaving out the last of the 349 columns makes every row equal the table.
-NETHVF_TRIMS = (0, 1, 0, 0, 0, 0, 0, 0, 0, 0)
 
 MAX_PARAMETERS = 500_000_000
 MAX_ACTIVATIONS = 2**28  # values that one frame leaves in memory; NetSVF: 8 million
@@ -142,30 +135,6 @@ def build_steering(spec: NetworkSpec) -> SteeringNet:
         kernel,
         bool(arguments.get("last_norm", False)),
         trims,
-    )
-
-
-def netsvf(rows: int = 125) -> NetworkSpec:
-    """NetSVF, small vertical field of view: the bottom `rows` rows of a 640x480 frame, unscaled.
-
-    125 rows give Table 1's sizes; the text says 135, which fits the same weights.
-    """
-    return _of_table_1("NetSVF", rows, 640)
-
-
-def nethvf(rows: int = 125) -> NetworkSpec:
-    """NetHVF, high vertical field of view: the bottom 228 rows (for 125) of 640x480, scaled by 351/640."""
-    return _of_table_1("NetHVF", rows, 351, trims=list(NETHVF_TRIMS))
-
-
-def _of_table_1(name: str, rows: int, columns: int, **more: list[int]) -> NetworkSpec:
-    return NetworkSpec(
-        name=name,
-        architecture="steering",
-        arguments={"widths": list(WIDTHS), "strides": list(STRIDES), "hidden": list(HIDDEN), **more},
-        input_height=rows,
-        input_width=columns,
-        crop=CropRule("bottom", rows=round(rows * 640 / columns), of_width=640),
     )
 
 

@@ -6,17 +6,13 @@ from torch import nn
 
 from vbp.errors import ModelError
 from vbp.models.initial import check_arguments, check_picture, initialised
+from vbp.models.known_specs import IMAGENET_CLASSES
 from vbp.models.spec import NetworkSpec
 
 # Table 1, column D: 3x3 convolutions of so many maps, each block followed by a 2x2 max-pooling.
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 HIDDEN = 4096
 SIDE = 7  # of the last maps, at 224x224
-
-# Of the pictures that published weights were trained on, RGB from 0 to 1.
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-IMAGENET_CLASSES = 1000
 
 
 class VGG(nn.Sequential):
@@ -60,27 +56,3 @@ def build_vgg(spec: NetworkSpec) -> VGG:
         )
     classes, batch_norm = int(str(arguments["classes"])), bool(arguments["batch_norm"])
     return initialised(lambda: VGG(height, width, classes, batch_norm))
-
-
-def vgg16(batch_norm: bool = False) -> NetworkSpec:
-    """VGG-16 for the 1000 classes of ImageNet, with a BatchNorm after each convolution or without."""
-    return imagenet(
-        "VGG-16-BN" if batch_norm else "VGG-16",
-        "vgg",
-        {"classes": IMAGENET_CLASSES, "batch_norm": batch_norm},
-    )
-
-
-def imagenet(name: str, architecture: str, arguments: dict[str, object]) -> NetworkSpec:
-    """A classifier of ImageNet's pictures, 224x224 RGB, normalised as published weights expect it."""
-    return NetworkSpec(
-        name=name,
-        architecture=architecture,
-        arguments=arguments,
-        input_height=224,
-        input_width=224,
-        channels=3,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        output="class",
-    )

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from kernelmaker import compiled_with
-from vbp.native import build
-from vbp.native.build import Kernels
+from vbp.native import library
+from vbp.native.library import Kernels, NotLoadedError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -23,7 +22,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("vbp", deadline=None)  # no test depends on how fast the machine is
 settings.load_profile("vbp")
 
-# Without the compiler, but where a test asks for it: what runs does not depend on when it is done.
+# Without the kernels, but where a test asks for them: what is tested is the same on every machine.
 os.environ.setdefault("VBP_NATIVE", "0")
 
 
@@ -45,9 +44,12 @@ def faulty_drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
-    """The kernels, compiled for this machine; no test uses them but those that ask (see `both_ways`)."""
-    return compiled_with(tmp_path_factory.mktemp("cache"))
+def compiled() -> Kernels:
+    """The kernels, the best for this machine; no test uses them but those that ask (see `both_ways`)."""
+    try:
+        return library.load(library.best())
+    except NotLoadedError as error:
+        pytest.skip(f"needs the kernels: {error}")
 
 
 @pytest.fixture(scope="module", params=["torch", "kernels"])
@@ -55,5 +57,6 @@ def both_ways(request: pytest.FixtureRequest) -> Iterator[str]:
     """A module's tests without the kernels, and with them."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "kernels":
-            patch.setattr(build, "_loaded", request.getfixturevalue("compiled"))
+            patch.setattr(library, "_loaded", request.getfixturevalue("compiled"))
+            patch.delenv("VBP_NATIVE")
         yield request.param

@@ -236,13 +236,15 @@ class Engine:
 
     @property
     def path_text(self) -> str:
-        """The same in words, and why our kernels do not serve where they might."""
-        words = {"native": "own kernels", "onednn": "oneDNN", "plain": "plain PyTorch"}[self.path]
+        """The same in words, with the kernels' instruction set, and why they do not serve where they might."""
+        words = {"onednn": "oneDNN", "plain": "plain PyTorch"}
+        if self.path == "native":
+            return f"own kernels ({self._forward.instructions})"
         reason = self._forward.unavailable_reason
-        return f"{words}: no own kernels, because {reason}" if reason else words
+        return f"{words[self.path]}: no own kernels, because {reason}" if reason else words[self.path]
 
     def wait_until_tuned(self) -> None:
-        """Wait until it is known how the sizes that have been passed are run best; kernels are built in the background."""
+        """Wait until it is known how the sizes that have been passed are run fastest, which is timed in the background."""
         self._forward.wait_until_tuned()
 
     def close(self) -> None:

@@ -152,7 +152,7 @@ class ModelThread(threading.Thread):
 
     def _tell_choices(self) -> None:
         from vbp.engine import devices
-        from vbp.models.registry import available
+        from vbp.models.known import available
 
         if not self._told_choices:
             self._told_choices = True

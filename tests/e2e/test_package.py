@@ -1,9 +1,11 @@
 """The wheel: what is in it, and that it runs in a folder full of a user's own packages."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import venv
 import zipfile
@@ -12,8 +14,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
+from vbp.native.library import INSTRUCTION_SETS
+from vbp.native.tuning import CLOSE
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"vbp_core": "vbp", "models": "vbp/models", "app": "vbp/app", "assets": "vbp/assets"}
+SOURCES_OF_KERNELS = "vbp_core/native/c"
+COMPILER = next(filter(None, map(shutil.which, ("gcc", "cc"))), None)
 DEMO = ROOT / "assets" / "demo"
 ANGLE_DEG = 5.0  # what the user's network says of every frame
 
@@ -67,18 +74,27 @@ def in_tree(kept) -> dict[str, Path]:
     }
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built of a copy, as setuptools takes what it finds in an old build folder into the wheel."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for folder in FOLDERS:
-        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
+def copy_of_the_sources(folder: Path) -> Path:
+    """As setuptools takes what it finds in an old build folder into the wheel."""
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+def built(source: Path, out: Path, **environment: str) -> Path:
+    """A wheel, made without the network; what was said meanwhile stands in source/log."""
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-index", "--no-deps", "--no-build-isolation"]
-    run([*command, "-w", out, source], source)
+    run([*command, "--log", source / "log", "-w", out, source], source, **environment)
     (found,) = out.iterdir()
     return found
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    return built(copy_of_the_sources(source), out)
 
 
 @pytest.fixture(scope="module")
@@ -126,12 +142,19 @@ def test_the_wheel_holds_the_program_under_one_name(wheel):
     inside = {name for name in names if name.startswith("vbp/")}
     code = in_tree(lambda path: path.suffix == ".py")
     pictures_of_the_readme = [Path("assets") / p.name for p in (ROOT / "assets").glob("*.png")]
-    data = in_tree(lambda path: path.suffix != ".py" and path not in pictures_of_the_readme)
+    data = in_tree(
+        lambda path: (
+            path.suffix != ".py"
+            and path not in pictures_of_the_readme
+            and not path.is_relative_to(SOURCES_OF_KERNELS)
+        )
+    )
+    kernels = {name for name in inside if name.startswith("vbp/native/kernels_")}
     assert {name for name in inside if name.endswith(".py")} == set(code)
-    assert {name for name in inside if not name.endswith(".py")} == set(data)
+    assert {name for name in inside - kernels if not name.endswith(".py")} == set(data)
     for name, path in (code | data).items():
         assert contents[name] == path.read_bytes(), name
-    for kind in (".svg", ".c", ".safetensors", ".mp4"):  # the rule above finds what it is about
+    for kind in (".svg", ".safetensors", ".mp4"):  # the rule above finds what it is about
         assert any(name.endswith(kind) for name in data), kind
 
 
@@ -144,6 +167,96 @@ def test_pyproject_names_every_package():
     without = in_tree(lambda p: p.suffix == ".py" and not (ROOT / p).with_name("__init__.py").exists())
     assert not without, "these folders have no __init__.py"
     assert sorted(settings["packages"]) == sorted(packages)
+
+
+@pytest.mark.skipif(COMPILER is None, reason="needs a C compiler")
+def test_the_wheel_is_for_this_platform_and_holds_its_kernels(wheel):
+    system = sysconfig.get_platform()
+    assert wheel.stem.endswith("-py3-none-" + system.replace("-", "_").replace(".", "_"))
+    sets = {"x86_64": ["avx2", "avx512", "sse2"], "aarch64": ["neon"]}.get(platform.machine(), ["generic"])
+    with zipfile.ZipFile(wheel) as file:
+        found = [name for name in file.namelist() if name.startswith("vbp/native/kernels_")]
+    assert sorted(found) == [f"vbp/native/kernels_{name}.so" for name in sets]
+
+
+def test_without_a_compiler_there_is_a_wheel_for_every_platform(tmp_path):
+    source = copy_of_the_sources(tmp_path / "source")
+    found = built(source, tmp_path / "out", CC="no-such-compiler")
+    assert found.name.endswith("-py3-none-any.whl")
+    assert "vbp runs without its own kernels, more slowly, as there is no C compiler here" in (
+        (source / "log").read_text()
+    )
+    with zipfile.ZipFile(found) as file:
+        assert not [name for name in file.namelist() if name.endswith(".so")]
+
+
+# The first frame of the demo drive, by each network: how it was run, the angle, the masks and every layer's maps.
+FIRST_FRAMES = """
+import sys
+from contextlib import suppress
+from pathlib import Path
+import numpy as np
+from vbp import Engine, open_drive, open_network
+from vbp.demo import demo_drive
+
+found = {}
+with open_drive(demo_drive()) as drive:
+    picture = drive.frame(0)
+for name in ("NetSVF", "NetHVF"):
+    engine = Engine(open_network(name), "cpu")
+    done = engine.run(picture, ("visualbackprop", "lrp"))
+    found[name + " path"] = done.path
+    for method in ("visualbackprop", "lrp"):
+        found[f"{name} {method}"] = done.map(method)
+    for k, value in enumerate(done.trace.values):
+        if value.dim() == 4:
+            found[f"{name} {k}"] = value.numpy()
+    found[name + " angle"] = np.degrees(done.angle_rad)
+    engine.close()
+with suppress(OSError):  # other than Linux
+    found["OpenMP"] = sorted({line.split()[-1] for line in open("/proc/self/maps") if "omp" in Path(line).name})
+np.savez(sys.argv[1], **found)
+"""
+
+
+@pytest.fixture(scope="module")
+def first_frames(scripts, tmp_path_factory):
+    """Of the installed wheel, on a machine without a compiler: the file that FIRST_FRAMES writes, by VBP_NATIVE."""
+
+    def made(native: str) -> dict[str, np.ndarray]:
+        folder = tmp_path_factory.mktemp("machine")
+        place = {"PATH": str(folder / "bin"), "CC": str(folder / "cc"), "XDG_CACHE_HOME": str(folder)}
+        run([scripts / "python", "-c", FIRST_FRAMES, "out.npz"], folder, **place, VBP_NATIVE=native)
+        assert [path.name for path in folder.rglob("*") if path.is_file()] == ["out.npz"]
+        return dict(np.load(folder / "out.npz"))
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def by_torch(first_frames):
+    return first_frames("0")
+
+
+@pytest.mark.parametrize("native", ["", *INSTRUCTION_SETS])
+def test_the_first_frame_is_by_the_wheels_own_kernels_and_equals_torchs(
+    wheel, first_frames, by_torch, native
+):
+    with zipfile.ZipFile(wheel) as file:
+        if native and f"vbp/native/kernels_{native}.so" not in file.namelist():
+            pytest.skip(f"a wheel that is built here has no kernels for {INSTRUCTION_SETS[native][0]}")
+    found = first_frames(native)
+    path = str(found["NetSVF path"])
+    if "no own kernels" in path and (native or COMPILER is None):
+        pytest.skip(path)
+    words = [INSTRUCTION_SETS[native][0]] if native else [words for words, _ in INSTRUCTION_SETS.values()]
+    assert path in [f"own kernels ({name})" for name in words]
+    assert "no own kernels, because VBP_NATIVE is 0" in str(by_torch["NetSVF path"])
+    assert found.keys() == by_torch.keys()
+    assert list(found.pop("OpenMP", [])) == list(by_torch.get("OpenMP", [])), "there is a second OpenMP"
+    for key in [key for key in found if not key.endswith(" path")]:
+        off, largest = np.abs(found[key] - by_torch[key]).max(), np.abs(by_torch[key]).max()
+        assert off <= (1e-3 if key.endswith(" angle") else CLOSE * largest), key  # degrees, or of the largest
 
 
 def test_an_installed_wheel_works(scripts, tmp_path):

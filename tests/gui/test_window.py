@@ -80,7 +80,7 @@ def test_keys_reach_the_player(qtbot, open_window):
 
 
 def test_an_untrained_network_is_said_to_be_one(qtbot, open_window, tmp_path, monkeypatch):
-    monkeypatch.setattr("vbp.models.registry.WEIGHTS", tmp_path)
+    monkeypatch.setattr("vbp.models.known.WEIGHTS", tmp_path)
     window = open_window(network="NetSVF", frame=10)
     assert "random weights" in window.presenter.untrained
 

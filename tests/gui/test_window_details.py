@@ -45,7 +45,7 @@ def test_the_list_of_networks_says_of_which_run_one_is(qtbot, make_window):
 
 
 def test_a_network_with_random_weights_is_doubted_over_every_mask(qtbot, open_window, tmp_path, monkeypatch):
-    monkeypatch.setattr("vbp.models.registry.WEIGHTS", tmp_path)
+    monkeypatch.setattr("vbp.models.known.WEIGHTS", tmp_path)
     window = open_window(network="NetSVF")
     panels = window.panels
     qtbot.waitUntil(lambda: window.presenter.complete(0), timeout=WAIT)

@@ -19,13 +19,14 @@ from roadmaker import tiny_spec
 from vbp.bench import beside
 from vbp.bench.busy import busy_process
 from vbp.bench.machine import Limits
-from vbp.bench.networks import Folded, captum_lrp, forward_work, lrp_work, mask_work, transposed_mask
+from vbp.bench.networks import RATIOS, forward_work, lrp_work, mask_work, transposed_mask
 from vbp.bench.onnx import measure_onnx
+from vbp.bench.others import Folded, captum_lrp
 from vbp.bench.pipeline import compare_rates, latency, play_rate, seek_latency
 from vbp.bench.recordings import read_demo, write_bag, write_h264, write_pictures
 from vbp.bench.report import as_markdown, as_text, tables
 from vbp.bench.targets import results
-from vbp.bench.timing import interleaved
+from vbp.bench.timing import Estimate, interleaved
 from vbp.cli import main
 from vbp.cli.bench import least_ms
 from vbp.drives import open_drive
@@ -57,8 +58,10 @@ def test_tasks_run_by_turns_and_medians_are_theirs() -> None:
         "b",
         "a",
     ]  # after warming up; turned by one each round
-    assert found["a"].median_ms == pytest.approx(1.0) and found["b"].median_ms == pytest.approx(4.0)
-    assert found["a"].runs == found["b"].runs >= 6
+    a, b = found.estimate("a"), found.estimate("b")
+    assert a.value == pytest.approx(1.0) and b.value == pytest.approx(4.0)
+    assert a.runs == b.runs >= 6
+    assert found.ratio("b", "a").value == pytest.approx(4.0)
 
 
 @pytest.mark.parametrize("name", ["NetSVF", "NetHVF"])
@@ -102,16 +105,34 @@ def test_operations_by_hand() -> None:
     assert least_ms(work, Limits(1e18, 1e9)) == pytest.approx(work.bytes / 1e6)
 
 
+def sure(value: float, off: float = 0.0) -> dict[str, float]:
+    return asdict(Estimate(value, value - off, value + off, 20))
+
+
 def _facts(device: str, batch: int, **timings: float) -> dict[str, object]:
-    named = {name.replace("_", " "): {"median_ms": ms} for name, ms in timings.items()}
+    named = {name.replace("_", " "): ms for name, ms in timings.items()}
+    ratios = {
+        words: sure(named[above] / named[below])
+        for words, above, below in RATIOS
+        if above in named and below in named
+    }
     return {
         "machine": {"device": device},
-        "networks": [{"name": "NetSVF", "batch": batch, "timings": named}],
+        "networks": [
+            {
+                "name": "NetSVF",
+                "batch": batch,
+                "timings": {k: sure(ms) for k, ms in named.items()},
+                "ratios": ratios,
+            }
+        ],
         "play": {
-            "NetSVF": {"without the window": {"fps": 59.0}},
-            "mine": {"without the window": {"fps": 1.0}},
+            "NetSVF": {"without the window": sure(59.0)},
+            "mine": {"without the window": sure(1.0)},
         },
-        "seek": {"in the window": {"folder of JPEGs": {"p95_ms": 50.0}, "ROS1 bag": {"p95_ms": 900.0}}},
+        "seek": {
+            "in the window": {"folder of JPEGs": {"p95_ms": sure(50.0)}, "ROS1 bag": {"p95_ms": sure(900.0)}}
+        },
         "window": {"window_ms": 1001.0, "first_mask_ms": 2999.0},
         "large": {"frames": 210_000, "second_s": 1.2, "rss_mib": 1431.0},
     }
@@ -147,8 +168,8 @@ def test_targets_of_a_gpu() -> None:
 
 def test_latency_of_known_laps() -> None:
     found = latency([float(n) for n in range(1, 101)])
-    assert (found.p50_ms, found.worst_ms, found.seeks) == (50.5, 100.0, 100)
-    assert found.p95_ms == pytest.approx(95.05)
+    assert (found.p50_ms.value, found.worst_ms, found.seeks) == (50.5, 100.0, 100)
+    assert found.p95_ms.value == pytest.approx(95.05)
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +196,8 @@ def test_recordings_are_what_their_names_say(made: Path) -> None:
 
 def test_every_frame_is_played_and_every_jump_counted(made: Path) -> None:
     network = open_network(made / "net.safetensors")
-    rate = play_rate(made / "video.mp4", network, "cpu", 45)
-    assert rate.frames == 25 and rate.fps > 0  # the first twenty warm up
+    played = play_rate(made / "video.mp4", network, "cpu", 45)
+    assert played.runs == 25 and played.value > 0  # the first twenty warm up
     assert seek_latency(made / "pictures", network, "cpu", 7).seeks == 7
 
 
@@ -184,7 +205,7 @@ def test_two_networks_in_one_pass(made: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("vbp.bench.pipeline.PASS", 4)
     network = open_network(made / "net.safetensors")
     rates = compare_rates(made / "pictures", [network, network], "cpu", 0.1)
-    assert min(asdict(rates).values()) > 0
+    assert all(one["value"] > 0 for one in asdict(rates).values())
     facts = {"machine": {}, "networks": [], "notes": [], "compare": {"networks": ["a", "b"], **asdict(rates)}}
     assert "a and b in one pass, of the first one's frame rate" in as_text(facts)
 
@@ -197,14 +218,30 @@ def test_the_command(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [n["batch"] for n in facts["networks"]] == [1, 2]
     assert {"forward", "plain forward", "mask", "LRP", "captum LRP"} <= set(facts["networks"][0]["timings"])
     for n in facts["networks"]:  # the mask is a difference, which on a busy machine may be nothing
-        assert all(t["median_ms"] > 0 for name, t in n["timings"].items() if name != "mask")
+        assert all(t["value"] > 0 for name, t in n["timings"].items() if name != "mask")
     assert facts["networks"][0]["mask_difference"] < 1e-5
     text, markdown = as_text(facts), as_markdown(facts)
     assert "mask / forward" in text and "| mask / forward |" in markdown
     assert "Targets" in text and len(facts["targets"]) == 5
+    earlier = made / "earlier.json"
+    earlier.write_text(json.dumps(facts))
+    assert main([*command, "--compare", str(earlier), "--markdown"]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "**Compared with the earlier run" in said
+        and f"| {facts['networks'][0]['name']}: forward, ms |" in said
+    )
+    assert "figures can be told apart" in said
     assert "LRP: operations, bytes" in text and "Gop/s" in text
+    assert all(
+        n["limits_ms"][stage] <= n["timings"][stage]["value"]
+        for n in facts["networks"]
+        for stage, work in n["works"].items()
+        if work["operations"] / facts["limits"]["operations_s"] > work["bytes"] / facts["limits"]["bytes_s"]
+    )
+    assert set(facts["load"]) == {"networks, net"} and facts["load"]["networks, net"]["ours"] > 0
     for stage, limit in (("forward", 0.25), ("mask", 4.0)):
-        facts["networks"][0]["timings"][stage]["median_ms"] = 1.0
+        facts["networks"][0]["timings"][stage] = sure(1.0)
         facts["networks"][0]["limits_ms"][stage] = limit
     text = as_text(facts)
     assert "0.25 ms, 25% of it achieved" in text and "400%" not in text and "4 ms, which is of memory" in text
@@ -234,8 +271,8 @@ def test_what_the_mask_costs_under_onnx_runtime(monkeypatch: pytest.MonkeyPatch)
     network = build(tiny_spec(), 3)
     picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     (found,) = measure_onnx([network], picture, 0.0)
-    assert found.difference < 1e-4 and found.low <= found.ratio <= found.high
-    assert found.forward_ms > 0 and found.name == network.spec.name
+    assert found.difference < 1e-4 and found.ratio.low <= found.ratio.value <= found.ratio.high
+    assert found.forward_ms.value > 0 and found.name == network.spec.name
     table = tables({"machine": {}, "networks": [], "onnx": [asdict(found)]})[-1]
     assert table[0].endswith("two threads") and [len(row) for row in table[1]] == [2] * 5
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
@@ -260,16 +297,16 @@ def test_what_is_left_beside_a_busy_process(monkeypatch) -> None:
         return drift * (30.0 if busy else 40.0)
 
     monkeypatch.setattr(beside, "busy_process", pretended)
-    found = beside._share("a", measure, 4)
-    assert order == [False, True, True, False] * 2
-    assert found.turns == 4 and found.low < found.share < found.high
+    found = beside._share("a", measure, 6).share
+    assert order == [False, True, True, False] * 3
+    assert found.runs == 6 and found.low < found.value < found.high
     monkeypatch.setattr(beside, "busy_process", pretended)
-    steady = beside._share("a", lambda: 30.0 if busy else 40.0, 3)
-    assert (steady.alone_fps, steady.beside_fps) == (40.0, 30.0)
-    assert steady.low == steady.share == steady.high == 0.75
+    steady = beside._share("a", lambda: 30.0 if busy else 40.0, 6)
+    assert (steady.alone_fps.value, steady.beside_fps.value) == (40.0, 30.0)
+    assert steady.share.low == steady.share.value == steady.share.high == 0.75
     facts = {"machine": {}, "notes": [], "networks": [], "beside": [asdict(steady)]}
     assert [(r.required, r.met) for r in results(facts)] == [(0.4, True)]
-    assert "0.75 (0.75 to 0.75)" in as_text(facts)
+    assert "0.750 (0.750 to 0.750)" in as_text(facts)
 
 
 def test_the_busy_process_computes_and_ends() -> None:

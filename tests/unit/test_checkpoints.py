@@ -16,9 +16,10 @@ from torch import nn
 
 from vbp.engine import open_network
 from vbp.errors import ModelError
-from vbp.models.network import SPEC_KEY, Network, build, load_checkpoint, save_checkpoint
+from vbp.models.known import SPEC_KEY
+from vbp.models.known_specs import nethvf, netsvf
+from vbp.models.network import Network, build, load_checkpoint, save_checkpoint
 from vbp.models.spec import CropRule, NetworkSpec
-from vbp.models.steering import nethvf, netsvf
 from vbp.models.torch7 import import_torch7
 
 

@@ -1,10 +1,8 @@
-"""The compiled kernels, against torch in float64: convolutions, channel means, LRP; and what becomes of them where they fail."""
+"""The kernels, against torch in float64: convolutions, channel means, LRP; which are loaded; and what becomes of them where they fail."""
 
-import os
-import platform
-import stat
-import sys
 import threading
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,33 +11,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from kernelmaker import compiled_with
 from vbp.engine import Engine
 from vbp.explain.chain import read_chain
 from vbp.explain.forward import Forward
 from vbp.explain.lrp import lrp
 from vbp.graph.operations import Conv, Graph, Pad, Stage, Window
-from vbp.graph.trace import trace
-from vbp.models.network import Network
+from vbp.graph.trace import run_stage, trace
 from vbp.models.registry import load_network
-from vbp.native import build, tuning
+from vbp.native import library, tuning
 from vbp.native.forward import NativeForward
 from vbp.native.lrp import deepest_covered
 
 
-@pytest.fixture(scope="module", params=["this processor", "any processor"])
-def library(request, tmp_path_factory):
+@pytest.fixture(scope="module", params=library.INSTRUCTION_SETS)
+def own(request):
     """Wide vectors and narrow ones, of which a machine would otherwise see its own alone."""
-    if request.param == "this processor":
-        return request.getfixturevalue("compiled")
-    if platform.machine() != "x86_64":
-        pytest.skip("narrow vectors are asked for by a flag of x86")
-    return compiled_with(tmp_path_factory.mktemp("narrow"), "-march=x86-64")
+    try:
+        return library.load(request.param)
+    except library.NotLoadedError as error:
+        pytest.skip(f"needs the kernels: {error}")
 
 
 @pytest.fixture(autouse=True)
 def _in_use(compiled, monkeypatch):
-    monkeypatch.setattr(build, "_loaded", compiled)
+    monkeypatch.setattr(library, "_loaded", compiled)
     monkeypatch.delenv("VBP_NATIVE")
 
 
@@ -83,35 +78,41 @@ def graphs(draw):
     return Graph((*stages, *read_chain(head).stages)).to("cpu", torch.float32), pictures
 
 
-def close(got: torch.Tensor, exact: torch.Tensor, times: float = 1e-5) -> None:
+def close(
+    got: torch.Tensor, exact: torch.Tensor, times: float = 1e-5, of: torch.Tensor | None = None
+) -> None:
+    """of: what the largest is taken of, where it is not `exact`: a ReLU may leave next to nothing of large numbers."""
     assert got.shape == exact.shape
-    assert float((got.double() - exact).abs().max()) <= times * max(float(exact.abs().max()), 1e-30)
+    largest = float((exact if of is None else of).abs().max())
+    assert float((got.double() - exact).abs().max()) <= times * max(largest, 1e-30)
 
 
 @settings(max_examples=40)
 @given(graphs(), st.sampled_from([1, 2, 3]))
-def test_every_map_and_every_mean_is_that_of_float64(library, case, threads):
+def test_every_map_and_every_mean_is_that_of_float64(own, case, threads):
     graph, pictures = case
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        done = NativeForward(library, graph)(pictures)
-        again = NativeForward(library, graph)(pictures)
+        done = NativeForward(own, graph)(pictures)
+        again = NativeForward(own, graph)(pictures)
     finally:
         torch.set_num_threads(before)
     exact = trace(graph.to("cpu", torch.float64), pictures.double())
     for k, (got, wanted) in enumerate(zip(done.values, exact.values, strict=True)):
         if got.dim() == 4:
-            close(got, wanted)
+            stage = exact.stages[k - 1]
+            before = run_stage(replace(stage, relu=False), exact.inputs(k - 1)) if k else wanted
+            close(got, wanted, of=before)
             assert torch.equal(got, again.values[k])  # the same bits, whichever thread computed them
         if k and exact.stages[k - 1].relu and isinstance(exact.stages[k - 1].op, Conv):
-            close(done.mean(k), wanted.mean(1))
+            close(done.mean(k), wanted.mean(1), of=before.abs().mean(1))
             assert done.means[k] is not None
 
 
 @pytest.mark.parametrize("threads", [2, 3])
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 2), (1, 3), (2, 3)])
-def test_rows_that_a_stride_leaves_out_where_two_threads_meet_are_computed(library, threads, kernel, stride):
+def test_rows_that_a_stride_leaves_out_where_two_threads_meet_are_computed(own, threads, kernel, stride):
     random = torch.Generator().manual_seed(0)
     first = Conv(
         torch.randn((48, 1, 3, 3), generator=random), torch.zeros(48), Window((3, 3), (1, 1), (0, 0))
@@ -125,7 +126,7 @@ def test_rows_that_a_stride_leaves_out_where_two_threads_meet_are_computed(libra
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        done = NativeForward(library, graph)(pictures)
+        done = NativeForward(own, graph)(pictures)
     finally:
         torch.set_num_threads(before)
     for got, wanted in zip(
@@ -136,14 +137,14 @@ def test_rows_that_a_stride_leaves_out_where_two_threads_meet_are_computed(libra
 
 @settings(max_examples=40)
 @given(graphs(), st.sampled_from([1e-3, 1.0, 100.0, 1e6, 1e30]))
-def test_lrp_is_that_of_float64(library, case, eps):
+def test_lrp_is_that_of_float64(own, case, eps):
     graph, pictures = case
-    done = NativeForward(library, graph)(pictures)
+    done = NativeForward(own, graph)(pictures)
     # From the same activations: a ReLU that rounding turns on or off is not what is tested here.
     exact = trace(graph.to("cpu", torch.float64), pictures.double())
     exact = type(exact)(exact.stages, tuple(v.double() for v in done.values))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "_loaded", library)
+        patch.setattr(library, "_loaded", own)
         for _ in range(2):  # the second time in the memory of the first
             close(lrp(done, eps=eps), lrp(exact, eps=eps), 2e-4 if eps < 1 else 2e-5)
 
@@ -191,149 +192,106 @@ def test_not_a_number_stays_one(compiled):
     assert not (wanted.values[-1].isnan() & ~got.values[-1].isnan()).any()
 
 
-def test_what_serves_is_found_out_in_the_background(compiled):
-    graph = read_chain(nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 32, 3), nn.ReLU()))
-    forward = Forward(graph)
-    picture = torch.rand(1, 1, 60, 80)
-    before = forward(picture)
-    assert forward.path in ("onednn", "plain")
+def _picture(height: int, width: int) -> torch.Tensor:
+    return torch.rand((1, 1, height, width), generator=torch.manual_seed(3))
+
+
+def _network() -> Graph:
+    return read_chain(nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 32, 3), nn.ReLU()))
+
+
+def test_the_first_picture_is_run_by_the_kernels(compiled):
+    forward = Forward(_network())
+    picture = _picture(60, 80)
+    first = forward(picture)
+    assert (forward.path, forward.instructions) == ("native", compiled.name)
+    close(first.output, trace(forward.graph.to("cpu", torch.float64), picture.double()).output)
+
+
+def test_where_torch_is_faster_they_are_taken_back(monkeypatch):
+    clock = iter([0.0, 2.0, 3.0] * tuning.ROUNDS)  # two seconds and one
+    monkeypatch.setattr(tuning, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    forward = Forward(_network())
+    forward(_picture(60, 80))
     forward.wait_until_tuned()
-    after = forward(picture)
-    close(after.output, before.output.double())
-    assert (forward.path == "native") == (forward.unavailable_reason == "")
-    assert forward.unavailable_reason in ("", "they are slower on this network")
+    forward(_picture(60, 80))
+    assert forward.path != "native" and forward.unavailable_reason == "they are slower on this network"
+
+
+def test_where_they_are_faster_they_stay(monkeypatch):
+    clock = iter([0.0, 1.0, 3.0] * tuning.ROUNDS)
+    monkeypatch.setattr(tuning, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    forward = Forward(_network())
+    forward(_picture(60, 80))
+    forward.wait_until_tuned()
+    forward(_picture(60, 80))
+    assert (forward.path, forward.unavailable_reason) == ("native", "")
 
 
 def test_kernels_that_are_wrong_do_not_serve(compiled, monkeypatch):
     monkeypatch.setattr(compiled, "run", lambda *_: None)
-    forward = Forward(read_chain(nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU())))
-    forward(torch.rand(1, 1, 40, 40))
-    forward.wait_until_tuned()
-    forward(torch.rand(1, 1, 40, 40))
+    forward = Forward(_network())
+    picture = _picture(40, 40)
+    close(forward(picture).output, trace(forward.graph, picture).output.double())
     assert forward.path != "native" and "other numbers" in forward.unavailable_reason
 
 
-class _Built:
-    """A cache folder and a compiler of one's own."""
-
-    def __init__(self, folder, monkeypatch):
-        self.folder = folder
-        monkeypatch.setattr(build, "_loaded", None)
-        monkeypatch.setattr(build, "_failed", "")
-        monkeypatch.setattr(tuning, "PATIENCE_S", 0.0)
-        monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        self._patch = monkeypatch
-
-    def compiler(self, script: str) -> None:
-        path = self.folder / "cc"
-        path.write_text(f"#!{sys.executable}\n{script}\n")
-        path.chmod(0o755)
-        self._patch.setenv("CC", str(path))
-
-
-@pytest.fixture
-def own(tmp_path, monkeypatch):
-    return _Built(tmp_path, monkeypatch)
+def test_a_closed_engine_ends_what_is_timed(compiled):
+    before = set(threading.enumerate())
+    forward = Forward(_network())
+    forward(_picture(40, 40))
+    assert "vbp kernels" in [thread.name for thread in set(threading.enumerate()) - before]
+    forward.close()
+    assert not set(threading.enumerate()) - before
 
 
 def _path_of_a_network() -> str:
-    spec = load_network("NetSVF").spec
-    layers = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(1))
-    layers(torch.rand(1, 1, spec.input_height, spec.input_width))
-    network = Network(spec, layers)
-    engine = Engine(network, "cpu")
-    frame = np.zeros((480, 640, 3), np.uint8)
-    engine.run(frame)
-    engine.wait_until_tuned()
-    return engine.run(frame).path
+    engine = Engine(load_network("NetSVF"), "cpu")
+    return engine.run(np.zeros((480, 640, 3), np.uint8)).path
 
 
-def test_without_a_compiler_it_is_said(own, monkeypatch):
-    monkeypatch.setenv("PATH", str(own.folder))
-    monkeypatch.delenv("CC", raising=False)
-    assert "no own kernels, because there is no C compiler (gcc, cc or clang) here" in _path_of_a_network()
+@pytest.fixture
+def none_loaded(monkeypatch):
+    monkeypatch.setattr(library, "_loaded", None)
 
 
-def test_a_compiler_that_fails_is_quoted(own):
-    own.compiler("import sys; print('no such option'); sys.exit('--version' not in sys.argv)")
-    assert "failed (no such option)" in _path_of_a_network()
+@pytest.mark.usefixtures("none_loaded")
+class TestWhichAreLoaded:
+    def test_the_best_that_the_processor_has(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(library, "FOLDER", tmp_path)
+        for name in ("avx512", "avx2", "sse2"):
+            (tmp_path / f"kernels_{name}.so").touch()
+        for capability, wanted in (("AVX512", "avx512"), ("AVX2", "avx2"), ("DEFAULT", "sse2")):
+            monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda said=capability: said)
+            assert library.best() == wanted
+        with pytest.raises(library.NotLoadedError, match="this processor, or PyTorch on it, has no AVX-512"):
+            library.load("avx512")
 
+    @pytest.mark.parametrize("name", library.INSTRUCTION_SETS)
+    def test_those_that_are_asked_for(self, name, monkeypatch):
+        try:
+            words = library.load(name).name
+        except library.NotLoadedError as error:
+            pytest.skip(f"needs the kernels: {error}")
+        monkeypatch.setenv("VBP_NATIVE", name)
+        assert _path_of_a_network() == f"own kernels ({words})"
 
-def test_a_library_that_is_none_does_not_serve(own):
-    own.compiler(
-        "import sys; '-o' in sys.argv and open(sys.argv[sys.argv.index('-o') + 1], 'w').write('none')"
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            ("0", "because VBP_NATIVE is 0"),
+            ("sse9", "because VBP_NATIVE is 'sse9', which is no set of instructions: 0, avx512"),
+        ],
     )
-    assert "what was compiled cannot be loaded" in _path_of_a_network()
-    assert not list((own.folder / "cache" / "vbp" / "kernels").iterdir())  # the next start compiles anew
+    def test_none_and_what_there_is_not(self, asked, said, monkeypatch):
+        monkeypatch.setenv("VBP_NATIVE", asked)
+        assert said in _path_of_a_network()
 
+    def test_where_vbp_was_built_without_a_compiler(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(library, "FOLDER", tmp_path)
+        assert "no own kernels, because vbp was installed without them" in _path_of_a_network()
 
-def test_a_closed_engine_ends_the_compiler(own):
-    own.compiler("import sys, time; '--version' in sys.argv or time.sleep(60)")
-    forward = Forward(read_chain(nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU())))
-    forward(torch.rand(1, 1, 40, 40))
-    assert "vbp kernels" in [thread.name for thread in threading.enumerate()]
-    forward.close()
-    assert "vbp kernels" not in [thread.name for thread in threading.enumerate()]
-    assert not build.unavailable_reason()  # another engine may try again
-
-
-def test_switched_off(own, monkeypatch):
-    monkeypatch.setenv("VBP_NATIVE", "0")
-    assert "because VBP_NATIVE is 0" in _path_of_a_network()
-    assert not (own.folder / "cache").exists()
-
-
-def test_compiling_ends_with_the_program_and_leaves_nothing(own):
-    own.compiler("import sys, time; '--version' in sys.argv or time.sleep(60)")
-    asked = []
-    with pytest.raises(build.NotBuiltError, match="ends"):
-        build.kernels(build=lambda: asked.append(1) or len(asked) < 3)
-    assert not list((own.folder / "cache" / "vbp" / "kernels").iterdir())
-
-
-def test_only_what_the_user_alone_can_have_written_is_loaded(own, tmp_path):
-    library = tmp_path / "kernels.so"
-    library.write_bytes(b"")
-    library.chmod(0o644)
-    assert build._is_ours(library)
-    library.chmod(0o666)
-    assert not build._is_ours(library)
-    library.chmod(0o644)
-    link = tmp_path / "link.so"
-    link.symlink_to(library)
-    assert not build._is_ours(link)
-    assert stat.S_IMODE(build.cache_folder("kernels").stat().st_mode) == 0o700
-    assert os.environ["XDG_CACHE_HOME"] in str(build.cache_folder("kernels"))
-
-
-def test_a_library_that_was_cut_short_is_compiled_anew(own, compiled, tmp_path_factory, monkeypatch):
-    """The system ends a program that loads one."""
-    made = next(tmp_path_factory.getbasetemp().glob("cache*/vbp/kernels/*.so"))
-    calls = own.folder / "calls"
-    own.compiler(
-        "import shutil, sys\n"
-        "if '-o' in sys.argv:\n"
-        f"    shutil.copyfile({str(made)!r}, sys.argv[sys.argv.index('-o') + 1])\n"
-        f"    print('called', file=open({str(calls)!r}, 'a'))"
-    )
-    lanes = build.kernels(build=lambda: True).lanes
-    (library,) = build.cache_folder("kernels").iterdir()
-    short = library.with_name("short")
-    short.write_bytes(library.read_bytes()[:4096])
-    short.replace(library)  # what is loaded stays whole
-    monkeypatch.setattr(build, "_loaded", None)
-    with pytest.raises(build.NotBuiltError, match="not compiled yet"):
-        build.kernels()
-    assert build.kernels(build=lambda: True).lanes == lanes == compiled.lanes
-    (again,) = build.cache_folder("kernels").iterdir()
-    assert again.read_bytes() == made.read_bytes() and len(calls.read_text().splitlines()) == 2
-
-
-def test_what_was_left_half_compiled_is_removed_when_it_is_old(own):
-    folder = build.cache_folder("kernels")
-    old, new = folder / f"a{build.PART}", folder / f"b{build.PART}"
-    for path in (old, new):
-        path.write_bytes(b"")
-    os.utime(old, (0, 0))
-    build._remove_leftovers(folder)
-    assert not old.exists() and new.exists()
+    def test_a_library_that_is_none_does_not_serve(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(library, "FOLDER", tmp_path)
+        (tmp_path / "kernels_generic.so").write_bytes(b"none")
+        assert "kernels_generic.so cannot be loaded" in _path_of_a_network()

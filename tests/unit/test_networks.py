@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from vbp.models.known import available
+from vbp.models.known_specs import nethvf, netsvf
 from vbp.models.network import build
-from vbp.models.registry import available, load_network
+from vbp.models.registry import load_network
 from vbp.models.spec import CropRule
-from vbp.models.steering import nethvf, netsvf
 
 # Table 1 of the paper, typed from it row by row: maps, height, width; then the FC sizes.
 TABLE_1 = {

@@ -20,7 +20,7 @@ from vbp.frames import complete_frame, run_frame, run_frames
 from vbp.graph.operations import AvgPool, Conv, MaxPool, Pad
 from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace, trace
-from vbp.native import build
+from vbp.native import library
 from vbp.results import FrameRequest, FrameResult, MapRequest, map_requests
 
 BLACK = [944, 945, 946, 947]
@@ -166,7 +166,7 @@ def test_relevance_is_as_large_by_the_kernels_as_by_torch_in_float64(compiled, m
     ).eval()
     images = torch.rand(3, 1, 22, 32)
     images = images.contiguous(memory_format=torch.channels_last)
-    monkeypatch.setattr(build, "_loaded", compiled)
+    monkeypatch.setattr(library, "_loaded", compiled)
     forward = Forward(read_chain(network))
     forward(images[:1])
     forward.wait_until_tuned()

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from roadmaker import tiny_spec, write_drive
 from vbp.drives import open_drive
 from vbp.errors import VbpError
+from vbp.models.known_specs import NETHVF_TRIMS
 from vbp.models.network import build
-from vbp.models.steering import NETHVF_TRIMS
 from vbp.training.augment import augment, blur, draw, erase, light, noise, shadow, shift
 from vbp.training.choosing import choose, describe_frames, far_from
 from vbp.training.fast import Trainable

@@ -18,7 +18,7 @@ from vbp.evidence.registry import EXPERIMENTS
 from vbp.explain import registry
 from vbp.export.registry import WRITERS
 from vbp.live.angles import SOURCES
-from vbp.models.registry import available
+from vbp.models.known import available
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LONGEST = 400  # lines

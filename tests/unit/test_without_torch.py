@@ -6,10 +6,13 @@ import json
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
 
 from vbp.cli.main import COMMANDS
 from vbp.models.known import PUBLISHED, SPECS
+from vbp.models.registry import load_network
 
 # One process for all command lines, as Python and NumPy take their time, too: each is run, and what was said is kept.
 RUNNER = """
@@ -69,6 +72,34 @@ def test_what_is_known_of_a_recording(tmp_path):
     assert (made, status, none) == (0, 0, 2), error
     assert json.loads(said)["frames"] == 2
     assert refused.startswith("vbp: ") and "none" in refused
+
+
+def test_little_memory_is_taken_for_what_is_known_of_a_recording(tmp_path):
+    (tmp_path / "drive").mkdir()
+    for n in range(3):
+        cv2.imwrite(str(tmp_path / "drive" / f"{n}.png"), np.zeros((48, 64, 3), np.uint8))
+    code = (
+        "import sys; from vbp.cli.main import main; from vbp.bench.memory import peak_mib; "
+        "main(['info', sys.argv[1]]); print(peak_mib())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "drive")], capture_output=True, text=True, check=True
+    )
+    *words, mib = done.stdout.splitlines()
+    assert any("3" in line for line in words) and not float(mib) > 150  # NaN where the system does not say
+
+
+def test_which_networks_there_are():
+    (status, said, error), (also, table, _), (refused, _, why) = run_all(
+        [["models", "--json"], ["models"], ["angles", "nowhere"]]
+    )
+    assert (status, also, refused) == (0, 0, 2), error
+    assert [row["name"] for row in json.loads(said)] == [line.split()[0] for line in table.splitlines()]
+    assert "nowhere" in why and why.count("\n") == 1
+    for row in json.loads(said):  # as the network itself says
+        spec = load_network(row["name"]).spec if row["weights"] else SPECS[row["name"]]()
+        assert row["input"] == f"{spec.input_height}x{spec.input_width}"
+        assert row["trained_on"] == spec.trained_on
 
 
 @pytest.mark.parametrize("name", SPECS)

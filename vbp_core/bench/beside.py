@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from vbp.bench.busy import busy_process
-from vbp.bench.pipeline import play_rate
+from vbp.bench.pipeline import play_rate, rate
+from vbp.bench.timing import LEAST, Estimate, quantile
 from vbp.bench.window import has_window, measure_window
 from vbp.drives import open_drive
 from vbp.drives.base import Image
@@ -19,7 +20,7 @@ from vbp.engine import Engine
 from vbp.frames import run_frames
 from vbp.models.network import Network
 
-ROUNDS, WINDOW_ROUNDS = 7, 3
+ROUNDS, WINDOW_ROUNDS = 7, LEAST
 FRAMES = 60  # of a turn
 PASS, PREDICT = "forward + mask", "vbp predict: file to angle and strength"
 PLAY, WINDOW = "file to picture with mask", "file to picture with mask, in the window"
@@ -27,16 +28,12 @@ PLAY, WINDOW = "file to picture with mask", "file to picture with mask, in the w
 
 @dataclass(frozen=True)
 class Share:
-    """Frames per second alone and beside the process, medians over turns; share: of the pairs' ratios the median, and
-    low and high their quartiles."""
+    """Frames per second alone and beside the process, medians over turns; share: the median of the pairs' ratios."""
 
     what: str
-    alone_fps: float
-    beside_fps: float
-    share: float
-    low: float
-    high: float
-    turns: int
+    alone_fps: Estimate
+    beside_fps: Estimate
+    share: Estimate
 
 
 def measure_beside(path: Path, model: str, network: Network, image: Image, device: str) -> list[Share]:
@@ -63,12 +60,12 @@ def measure_beside(path: Path, model: str, network: Network, image: Image, devic
 
     def in_window() -> float:
         found = measure_window({"recording": path}, model, device, FRAMES * 3, 1, 0)
-        return math.nan if found is None else float(found["recordings"]["recording"]["fps"])
+        return math.nan if found is None else rate(found["recordings"]["recording"]["painted_s"]).value
 
     found = [
         _share(PASS, passes, ROUNDS),
         _share(PREDICT, predict, ROUNDS),
-        _share(PLAY, lambda: play_rate(path, network, device, FRAMES).fps, ROUNDS),
+        _share(PLAY, lambda: play_rate(path, network, device, FRAMES).value, ROUNDS),
     ]
     if has_window():
         found.append(_share(WINDOW, in_window, WINDOW_ROUNDS))
@@ -84,13 +81,4 @@ def _share(what: str, measure: Callable[[], float], turns: int) -> Share:
                     beside.append(measure())
             else:
                 alone.append(measure())
-    low, middle, high = np.percentile(np.divide(beside, alone), (25, 50, 75))
-    return Share(
-        what,
-        float(np.median(alone)),
-        float(np.median(beside)),
-        float(middle),
-        float(low),
-        float(high),
-        turns,
-    )
+    return Share(what, quantile(alone), quantile(beside), quantile(np.divide(beside, alone)))

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from vbp.bench.timing import Timing, interleaved
+from vbp.bench.others import captum_lrp, zennit_lrp
+from vbp.bench.timing import Estimate, Rounds, interleaved
 from vbp.drives.base import Image
 from vbp.engine import Engine
 from vbp.explain.chain import read_chain
-from vbp.explain.lrp import EPS
 from vbp.explain.registry import explain
-from vbp.graph.operations import Conv, Dense, Flatten, Graph, Pad
+from vbp.graph.operations import Conv, Dense, Pad
 from vbp.graph.trace import Trace
 from vbp.models.network import Network
 from vbp.preprocess import prepare, to_tensor
@@ -26,6 +25,18 @@ from vbp.preprocess import prepare, to_tensor
 FORWARD, PLAIN, MASK, LRP = "forward", "plain forward", "mask", "LRP"
 NAIVE, CAPTUM, ZENNIT, PAIR = "mask, transposed convolutions", "captum LRP", "zennit LRP", "forward + mask"
 STEPS = "mask, after the pass"  # the part of it that is not computed in the pass itself
+
+# (what, stage above the line, stage below it)
+RATIOS = (
+    ("mask / forward", MASK, FORWARD),
+    ("plain forward / forward", PLAIN, FORWARD),
+    ("mask by transposed convolutions / mask", NAIVE, MASK),
+    ("LRP / mask", LRP, MASK),
+    ("LRP / forward", LRP, FORWARD),
+    ("captum LRP / mask", CAPTUM, MASK),
+    ("captum LRP / LRP", CAPTUM, LRP),
+    ("zennit LRP / LRP", ZENNIT, LRP),
+)
 
 
 @dataclass(frozen=True)
@@ -38,13 +49,15 @@ class Work:
 
 @dataclass
 class NetworkResult:
-    """timings: by stage. works: of the stages that are counted. notes: what could not be run, and why."""
+    """timings: milliseconds by stage. ratios: by their words, of rounds in which both stages ran. works: of the stages that
+    are counted. notes: what could not be run, and why."""
 
     name: str
     input: tuple[int, ...]
     batch: int
     path: str  # of the forward pass
-    timings: dict[str, Timing]
+    timings: dict[str, Estimate]
+    ratios: dict[str, Estimate]
     works: dict[str, Work]
     mask_difference: float  # largest, from the transposed convolutions
     notes: list[str] = field(default_factory=list)
@@ -53,7 +66,7 @@ class NetworkResult:
 def measure_network(
     network: Network, picture: Image, device: str, batch: int, seconds: float, others: bool = True
 ) -> NetworkResult:
-    """Medians of every stage on `batch` copies of one frame. others: with captum and zennit where they are."""
+    """Every stage on `batch` copies of one frame. others: with captum and zennit where they are."""
     engine = Engine(network, device)
     spec = engine.spec
     inputs = np.repeat(prepare(picture, spec)[0][None], batch, axis=0)
@@ -88,19 +101,25 @@ def measure_network(
     # As in use: what explains a pass runs right after it, and finds the maps where they have just been written.
     before = dict.fromkeys((STEPS, NAIVE, LRP), pass_anew)
     # The means over the channels may be made in the pass: what the mask costs is all that it adds.
-    timings = interleaved(
-        tasks, seconds, _synchronizer(where), before=before, differences={MASK: (PAIR, FORWARD)}
-    )
+    mask = {MASK: (PAIR, FORWARD)}
+    rounds = interleaved(tasks, seconds, _synchronizer(where), before=before, differences=mask)
+    timings = {name: rounds.estimate(name) for name in rounds.laps_ms}
+    ratios = ratios_of(rounds)
     if others:
-        # Apart from the others: each lasts as long as all of them together, and fills their caches.
+        # Apart from the others: each lasts as long as all of them together, and fills their caches. What it is compared with
+        # runs in the same rounds, after a pass that fills them again.
+        ours = (FORWARD, PAIR, LRP)
         for title, make in ((CAPTUM, captum_lrp), (ZENNIT, zennit_lrp)):
             try:
                 run = make(chain, images)
             except ImportError:
                 notes.append(f"{title.split()[0]} is not installed")
                 continue
-            timings |= interleaved({title: run, STEPS + " beside it": tasks[STEPS]}, seconds / 2)
-    timings = {name: t for name, t in timings.items() if not name.endswith("beside it")}
+            beside = {title: run} | {name: tasks[name] for name in ours}
+            fresh = dict.fromkeys(ours, pass_anew)
+            rounds = interleaved(beside, seconds / 2, _synchronizer(where), before=fresh, differences=mask)
+            timings[title] = rounds.estimate(title)
+            ratios |= {w: r for w, r in ratios_of(rounds).items() if w not in ratios}
     difference = float((explain(trace, "visualbackprop") - transposed_mask(trace)).abs().max())
     return NetworkResult(
         spec.name,
@@ -108,10 +127,25 @@ def measure_network(
         batch,
         engine.path_text,
         timings,
+        ratios,
         {FORWARD: forward_work(trace), MASK: mask_work(trace), LRP: lrp_work(trace)},
         difference,
         notes,
     )
+
+
+def ratios_of(rounds: Rounds) -> dict[str, Estimate]:
+    """Those of RATIOS whose stages both ran."""
+    return {
+        words: rounds.ratio(above, below)
+        for words, above, below in RATIOS
+        if above in rounds.laps_ms and below in rounds.laps_ms
+    }
+
+
+def title_of(network: Mapping[str, Any]) -> str:
+    """Of a NetworkResult as plain data."""
+    return str(network["name"]) + (f", batch {network['batch']}" if network["batch"] > 1 else "")
 
 
 def _synchronizer(device: torch.device) -> Callable[[], None]:
@@ -157,74 +191,6 @@ def transposed_mask(trace: Trace) -> Tensor:
     mask = mask[:, 0]
     low, high = mask.amin((1, 2), keepdim=True), mask.amax((1, 2), keepdim=True)
     return (mask - low) / (high - low).clamp_min(1e-30)
-
-
-class Folded(nn.Module):
-    """The folded network as plain modules, which is all that captum and zennit see. Raises ImportError for others."""
-
-    def __init__(self, chain: Graph) -> None:
-        super().__init__()
-        self.stages = chain.stages
-        self.layers, self.relus = nn.ModuleDict(), nn.ModuleDict()
-        for i, stage in enumerate(chain.stages):
-            op = stage.op
-            if isinstance(op, Conv):
-                into = op.weight.shape[1] * op.groups
-                w = op.window
-                layer: nn.Module = nn.Conv2d(
-                    into, op.weight.shape[0], w.kernel, w.stride, w.padding, w.dilation, op.groups
-                )
-            elif isinstance(op, Dense):
-                layer = nn.Linear(op.weight.shape[1], op.weight.shape[0])
-            elif isinstance(op, Flatten | Pad):
-                continue
-            else:
-                raise ImportError(f"cannot take a {type(op).__name__}")
-            layer.weight, layer.bias = nn.Parameter(op.weight.clone()), nn.Parameter(op.bias.clone())
-            self.layers[str(i)] = layer
-            if stage.relu:
-                self.relus[str(i)] = nn.ReLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        for i, stage in enumerate(self.stages):
-            if isinstance(stage.op, Pad):
-                x = F.pad(x, (stage.op.left, stage.op.right, stage.op.top, stage.op.bottom))
-            elif isinstance(stage.op, Flatten):
-                x = x.flatten(1)
-            else:
-                x = self.layers[str(i)](x)
-            if stage.relu:
-                x = self.relus[str(i)](x)
-        return x
-
-
-def captum_lrp(chain: Graph, images: Tensor) -> Callable[[], object]:
-    """Raises ImportError where captum is not installed."""
-    attr: Any = importlib.import_module("captum.attr")
-    rules: Any = importlib.import_module("captum.attr._utils.lrp_rules")
-    module = Folded(chain).to(images.device).eval()
-    for layer in module.layers.values():
-        layer.rule = rules.EpsilonRule(epsilon=EPS)
-    lrp = attr.LRP(module)
-    return lambda: lrp.attribute(images.clone().requires_grad_(), target=0)
-
-
-def zennit_lrp(chain: Graph, images: Tensor) -> Callable[[], object]:
-    """Raises ImportError where zennit is not installed."""
-    attribution: Any = importlib.import_module("zennit.attribution")
-    composites: Any = importlib.import_module("zennit.composites")
-    rules: Any = importlib.import_module("zennit.rules")
-    types: Any = importlib.import_module("zennit.types")
-    module = Folded(chain).to(images.device).eval()
-    composite = composites.LayerMapComposite(
-        [(types.Activation, rules.Pass()), (types.Linear, rules.Epsilon(epsilon=EPS))]
-    )
-
-    def run() -> object:
-        with attribution.Gradient(module, composite) as attributor:
-            return attributor(images.clone(), lambda output: output)
-
-    return run
 
 
 def forward_work(trace: Trace) -> Work:

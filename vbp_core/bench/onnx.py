@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from vbp.bench.networks import FORWARD, MASK, PAIR
-from vbp.bench.timing import interleaved
+from vbp.bench.timing import BLOCKS, Estimate, interleaved, quantile
 from vbp.drives.base import Image
 from vbp.errors import VbpError
 from vbp.explain.exported import read_network
@@ -24,24 +23,20 @@ from vbp.models.onnx_file import PICTURE
 from vbp.preprocess import prepare, to_tensor
 
 THREADS = 2
-BLOCKS = 12  # of interleaved runs, a network's turn each; of so many the third from either end bounds the median, in 96 of 100 cases
-BOUND = 2
 
 
 @dataclass(frozen=True)
 class OnnxResult:
-    """Medians over the blocks in milliseconds; ratio: of mask to forward, with the interval of its median.
+    """Medians over BLOCKS turns in milliseconds, between which the other networks had theirs; ratio: of mask to forward.
 
     difference: the largest between ONNX Runtime's mask and vbp's own. version: ONNX Runtime's.
     """
 
     name: str
-    forward_ms: float
-    pair_ms: float
-    mask_ms: float
-    ratio: float
-    low: float
-    high: float
+    forward_ms: Estimate
+    pair_ms: Estimate
+    mask_ms: Estimate
+    ratio: Estimate
     difference: float
     version: str
 
@@ -53,22 +48,17 @@ def measure_onnx(networks: Sequence[Network], picture: Image, seconds: float) ->
     except ImportError as error:
         raise VbpError("onnxruntime is not installed: pip install onnxruntime") from error
     subjects = [_Subject(runtime, network, picture) for network in networks]
-    blocks: list[list[NDArray[np.float64]]] = [[] for _ in subjects]
+    turns: list[list[list[float]]] = [[] for _ in subjects]
     for _ in range(BLOCKS):
-        for subject, laps in zip(subjects, blocks, strict=True):
+        for subject, laps in zip(subjects, turns, strict=True):
             tasks = {FORWARD: subject.forward, PAIR: subject.pair}
-            found = interleaved(tasks, seconds / BLOCKS, differences={MASK: (PAIR, FORWARD)})
-            laps.append(np.array([found[k].median_ms for k in (FORWARD, PAIR, MASK)]))
+            rounds = interleaved(tasks, seconds / BLOCKS, differences={MASK: (PAIR, FORWARD)})
+            laps.append([float(np.median(rounds.laps_ms[k])) for k in (FORWARD, PAIR, MASK)])
     results = []
-    for subject, laps in zip(subjects, blocks, strict=True):
-        forward, pair, mask = (float(v) for v in np.median(laps, 0))
-        ratios = sorted(float(lap[2] / lap[0]) for lap in laps)
-        middle = float(np.median(ratios))
-        results.append(
-            OnnxResult(
-                subject.name, forward, pair, mask, middle, ratios[BOUND], ratios[-1 - BOUND], subject.difference, runtime.__version__
-            )
-        )  # fmt: skip
+    for subject, laps in zip(subjects, turns, strict=True):
+        forward, pair, mask = np.array(laps).T
+        a, b, c, ratio = (quantile(v) for v in (forward, pair, mask, mask / forward))
+        results.append(OnnxResult(subject.name, a, b, c, ratio, subject.difference, runtime.__version__))
     return results
 
 

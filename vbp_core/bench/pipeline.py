@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from vbp.bench.timing import interleaved
+from vbp.bench.timing import BLOCKS, Estimate, Floats, interleaved, quantile, typical
 from vbp.drives import open_drive
 from vbp.engine import Engine
 from vbp.frames import read_frame, run_frame, run_frames
@@ -26,44 +26,51 @@ PASS = 40
 
 
 @dataclass(frozen=True)
-class Rate:
-    """frames per second over `frames` frames, from the file to the picture with its mask laid over."""
-
-    fps: float
-    frames: int
-
-
-@dataclass(frozen=True)
 class CompareRates:
-    """Milliseconds for one frame with its mask, decoded and run ahead: by the first network, the other, and both in one pass."""
+    """Milliseconds for one frame with its mask, decoded and run ahead: by the first network, the other, and both in one pass.
 
-    first_ms: float
-    other_ms: float
-    both_ms: float
+    kept: the share of the first one's frame rate that both have.
+    """
+
+    first_ms: Estimate
+    other_ms: Estimate
+    both_ms: Estimate
+    kept: Estimate
 
 
 @dataclass(frozen=True)
 class Latency:
     """Milliseconds from asking for a frame to its picture with the mask: median, 95th percentile, worst."""
 
-    p50_ms: float
-    p95_ms: float
+    p50_ms: Estimate
+    p95_ms: Estimate
     worst_ms: float
     seeks: int
 
 
-def play_rate(path: Path, network: Network, device: str, frames: int) -> Rate:
-    """Every frame in order, decoded ahead in a thread, run, explained and laid over, one at a time."""
+def play_rate(path: Path, network: Network, device: str, frames: int) -> Estimate:
+    """Frames a second, each in order, decoded ahead in a thread, run, explained and laid over, one at a time."""
     with open_drive(path) as drive:
         engine = Engine(network, device)
         count = min(frames + WARM_UP, len(drive))
-        start = 0.0
+        times = []
         decoded = (read_frame(drive, i) for i in range(count))
         for n, frame in enumerate(ahead(decoded, AHEAD, "vbp-decode")):
             if n == WARM_UP:
-                start = time.perf_counter()
+                times.append(time.perf_counter())
             _paint(run_frame(frame, [engine]))
-        return Rate((count - WARM_UP) / (time.perf_counter() - start), count - WARM_UP)
+            if n >= WARM_UP:
+                times.append(time.perf_counter())
+        return rate(times)
+
+
+def rate(times_s: Sequence[float] | Floats) -> Estimate:
+    """Frames a second, of when each was done: over all of them, with the interval that stretches of them give."""
+    times = np.asarray(times_s, np.float64)
+    edges = np.linspace(0, len(times) - 1, min(BLOCKS, len(times) - 1) + 1).astype(int)
+    rates = np.diff(edges) / np.diff(times[edges])
+    found = quantile(rates)
+    return replace(found, value=float((len(times) - 1) / (times[-1] - times[0])), runs=len(times) - 1)
 
 
 def compare_rates(path: Path, networks: Sequence[Network], device: str, seconds: float) -> CompareRates:
@@ -80,8 +87,8 @@ def compare_rates(path: Path, networks: Sequence[Network], device: str, seconds:
 
         chosen = {"first": [first], "other": [other], "both": [first, other]}
         laps = interleaved({name: partial(run, engines) for name, engines in chosen.items()}, seconds)
-        first_ms, other_ms, both_ms = (laps[name].median_ms / len(indices) for name in chosen)
-        return CompareRates(first_ms, other_ms, both_ms)
+        a_frame = {name: typical(np.array(laps.laps_ms[name]) / len(indices)) for name in chosen}
+        return CompareRates(a_frame["first"], a_frame["other"], a_frame["both"], laps.ratio("first", "both"))
 
 
 def _paint(frame: FrameResult) -> None:
@@ -106,6 +113,12 @@ def seek_latency(path: Path, network: Network, device: str, seeks: int, seed: in
     return latency(laps)
 
 
-def latency(laps_ms: list[float]) -> Latency:
-    p50, p95 = (float(v) for v in np.percentile(laps_ms, (50, 95)))
-    return Latency(p50, p95, max(laps_ms), len(laps_ms))
+def latency(laps_ms: list[float], together: int = 1) -> Latency:
+    """together: how many neighbours are alike, as the moves of one stroke; how much these differ says how sure it is."""
+    found = [quantile(laps_ms, share) for share in (0.5, 0.95)]
+    if together > 1:
+        groups = np.array_split(laps_ms, max(len(laps_ms) // together, 1))
+        for n, share in enumerate((0.5, 0.95)):
+            of_groups = quantile([float(np.quantile(group, share)) for group in groups])
+            found[n] = replace(found[n], low=of_groups.low, high=of_groups.high)
+    return Latency(found[0], found[1], max(laps_ms), len(laps_ms))

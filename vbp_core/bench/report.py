@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from vbp.bench.networks import CAPTUM, FORWARD, LRP, MASK, NAIVE, PAIR, PLAIN, STEPS, ZENNIT
+from vbp.bench.load import DISTURBED, Load
+from vbp.bench.networks import (
+    CAPTUM,
+    FORWARD,
+    LRP,
+    MASK,
+    NAIVE,
+    PAIR,
+    PLAIN,
+    RATIOS,
+    STEPS,
+    ZENNIT,
+    title_of,
+)
 from vbp.bench.targets import results
+from vbp.bench.timing import Estimate, estimate_of
 
 STAGES = (FORWARD, PLAIN, MASK, STEPS, NAIVE, PAIR, LRP, CAPTUM, ZENNIT)
 
-# (what, stage above the line, stage below it)
-RATIOS = (
-    ("mask / forward", MASK, FORWARD),
-    ("plain forward / forward", PLAIN, FORWARD),
-    ("mask by transposed convolutions / mask", NAIVE, MASK),
-    ("LRP / mask", LRP, MASK),
-    ("LRP / forward", LRP, FORWARD),
-    ("captum LRP / mask", CAPTUM, MASK),
-    ("captum LRP / LRP", CAPTUM, LRP),
-    ("zennit LRP / LRP", ZENNIT, LRP),
-)
-
 Table = list[list[str]]
+
+SURE = "(and where it lies in 95 of 100 cases)"
 
 
 def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
@@ -33,9 +37,11 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
         found.append(("Targets", [head, *(result.words() for result in reached)]))
     networks = facts["networks"]
     if networks:
-        found.append(("Milliseconds, median of interleaved runs", _stages(networks)))
-        found.append(("Ratios", _ratios(networks)))
-        found.append(("Roofline: share of the machine's measured limit", _roofline(networks)))
+        found.append((f"Milliseconds, median of interleaved runs {SURE}", _stages(networks)))
+        found.append((f"Ratios of the same rounds {SURE}", _ratios(networks)))
+        found.append(
+            ("Roofline: share of the machine's measured limit", _roofline(networks, facts["limits"]))
+        )
     if facts.get("onnx"):
         found.append((f"ONNX Runtime {facts['onnx'][0]['version']}, two threads", _onnx(facts["onnx"])))
     if facts.get("play"):
@@ -44,7 +50,7 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
         rows += [
             [
                 kind,
-                *(f"{rates[kind]['fps']:.0f}" if kind in rates else "" for rates in facts["play"].values()),
+                *(_words(rates[kind], 0) if kind in rates else "" for rates in facts["play"].values()),
             ]
             for kind in kinds
         ]
@@ -53,7 +59,10 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
         names = [*compared["networks"], "both in one pass"]
         rows = [["file to mask", "ms for a frame", "frames per second"]]
         times = (compared[k] for k in ("first_ms", "other_ms", "both_ms"))
-        rows += [[name, f"{ms:.1f}", f"{1e3 / ms:.0f}"] for name, ms in zip(names, times, strict=True)]
+        rows += [
+            [name, _words(ms, 1), f"{1e3 / ms['value']:.0f}"] for name, ms in zip(names, times, strict=True)
+        ]
+        rows.append(["share of the first one's rate that both have", _ratio(compared["kept"]), ""])
         found.append(("Comparing two networks", rows))
     if seeks := facts.get("seek"):
         laps = {f"{kind}, {where}": lap for where, laps in seeks.items() for kind, lap in laps.items()}
@@ -80,52 +89,100 @@ def tables(facts: dict[str, Any]) -> list[tuple[str, Table]]:
         faster = ["times faster than real time", f"{export['fps'] / export['source_fps']:.1f}"]
         found.append(("Export to H.264", [empty, rate, faster]))
     if facts.get("beside"):
-        head = ["frames per second", "alone", "beside it", "share left (quartiles)", "turns"]
+        head = ["frames per second", "alone", "beside it", f"share left {SURE}", "turns"]
         rows = [
             [
                 one["what"],
-                f"{one['alone_fps']:.0f}",
-                f"{one['beside_fps']:.0f}",
-                f"{one['share']:.2f} ({one['low']:.2f} to {one['high']:.2f})",
-                str(one["turns"]),
+                f"{one['alone_fps']['value']:.0f}",
+                f"{one['beside_fps']['value']:.0f}",
+                _ratio(one["share"]),
+                str(one["share"]["runs"]),
             ]
             for one in facts["beside"]
         ]
         found.append(("Beside one busy process", [head, *rows]))
+    if load := facts.get("load"):
+        rows = [[part, f"{one['ours']:.2f}", Load(**one).words()] for part, one in load.items()]
+        found.append(
+            ("Processors that were busy meanwhile", [["", "for this bench", "for other programs"], *rows])
+        )
+    if compared := facts.get("compared"):
+        rows = [["", "before", "now", "change", ""]]
+        for one in compared["changes"]:
+            old, new = estimate_of(one["old"]), estimate_of(one["new"])
+            change = f"{new.value / old.value - 1:+.1%}" if old.value else ""
+            rows.append([one["what"], estimate_words(old), estimate_words(new), change, one["verdict"]])
+        found.append((f"Compared with the earlier run {SURE}", rows))
     return found
+
+
+def disturbed(load: dict[str, dict[str, Any]]) -> list[str]:
+    """A sentence where others had the processors during some parts, of what `facts` has under "load"."""
+    parts = [part for part, one in load.items() if one["others"] > DISTURBED]
+    if not parts:
+        return []
+    return [
+        f"other programs ran beside this during {', '.join(parts)}: milliseconds and frames a second are not those of a quiet machine, "
+        "ratios are nearer to it"
+    ]
 
 
 def _laps(what: str, laps: dict[str, dict[str, Any]]) -> Table:
     head = [f"{what}, ms", "median", "95 %", "worst", "times"]
-    numbers = ("p50_ms", "p95_ms", "worst_ms")
     return [
         head,
-        *([kind, *(f"{lap[k]:.0f}" for k in numbers), str(lap["seeks"])] for kind, lap in laps.items()),
+        *(
+            [
+                kind,
+                *(_words(lap[k], 0) for k in ("p50_ms", "p95_ms")),
+                f"{lap['worst_ms']:.0f}",
+                str(lap["seeks"]),
+            ]
+            for kind, lap in laps.items()
+        ),
     ]
 
 
 def _onnx(networks: list[dict[str, Any]]) -> Table:
     head = ["", *(n["name"] for n in networks)]
-    rows = {
-        "forward, ms": "{forward_ms:.2f}",
-        "forward + mask, ms": "{pair_ms:.2f}",
-        "mask / forward": "{ratio:.3f} ({low:.3f} to {high:.3f})",
-        "largest difference from vbp's mask": "{difference:.0e}",
-    }
-    return [head, *([words, *(form.format(**n) for n in networks)] for words, form in rows.items())]
+    return [
+        head,
+        ["forward, ms", *(_words(n["forward_ms"]) for n in networks)],
+        ["forward + mask, ms", *(_words(n["pair_ms"]) for n in networks)],
+        ["mask / forward", *(_ratio(n["ratio"]) for n in networks)],
+        ["largest difference from vbp's mask", *(f"{n['difference']:.0e}" for n in networks)],
+    ]
 
 
 def _head(networks: list[dict[str, Any]]) -> list[str]:
-    return [n["name"] + (f", batch {n['batch']}" if n["batch"] > 1 else "") for n in networks]
+    return [title_of(n) for n in networks]
+
+
+def estimate_words(found: Estimate, decimals: int = 2) -> str:
+    """The number with its interval, as far as that is known."""
+    value, low, high = (f"{v:.{decimals}f}" for v in (found.value, found.low, found.high))
+    if "nan" in (low, high):
+        return (
+            value
+            if low == high
+            else f"{value} ({low} or more)"
+            if high == "nan"
+            else f"{value} (up to {high})"
+        )
+    return f"{value} ({low} to {high})"
+
+
+def _words(plain: dict[str, Any], decimals: int = 2) -> str:
+    return estimate_words(estimate_of(plain), decimals)
 
 
 def _stages(networks: list[dict[str, Any]]) -> Table:
-    rows = [["", *_head(networks)]]
+    rows = [["", *_head(networks)], ["forward by", *(n["path"] for n in networks)]]
     for stage in STAGES:
         cells = []
         for n in networks:
             t = n["timings"].get(stage)
-            cells.append(f"{t['median_ms']:.2f} ({t['low_ms']:.2f} to {t['high_ms']:.2f})" if t else "")
+            cells.append(_sure(t, 2) if t else "")
         if any(cells):
             rows.append([stage, *cells])
     return rows
@@ -133,71 +190,83 @@ def _stages(networks: list[dict[str, Any]]) -> Table:
 
 def _ratios(networks: list[dict[str, Any]]) -> Table:
     rows = [["", *_head(networks)]]
-    for words, above, below in RATIOS:
-        cells = []
-        for n in networks:
-            a, b = n["timings"].get(above), n["timings"].get(below)
-            cells.append(_ratio(a["median_ms"] / b["median_ms"]) if a and b else "")
+    for words, _, _ in RATIOS:
+        cells = [_ratio(n["ratios"][words]) if words in n["ratios"] else "" for n in networks]
         if any(cells):
             rows.append([words, *cells])
     return rows
 
 
-def _ratio(value: float) -> str:
-    return f"{value:.3f}" if value < 1 else f"{value:.1f}"
+def _ratio(plain: dict[str, Any]) -> str:
+    value = estimate_of(plain).value
+    return _sure(plain, 3 if value < 1 else 1)
 
 
-def _roofline(networks: list[dict[str, Any]]) -> Table:
+def _sure(plain: dict[str, Any], decimals: int) -> str:
+    """A difference or a ratio, which noise can hide: where its interval is wider than itself, that alone is said."""
+    found = estimate_of(plain)
+    if found.measured:
+        return estimate_words(found, decimals)
+    return f"not measured ({found.low:.{decimals}f} to {found.high:.{decimals}f})"
+
+
+def _roofline(networks: list[dict[str, Any]], limits: dict[str, float]) -> Table:
     rows = [["", *_head(networks)]]
     for stage in (FORWARD, MASK, LRP):
         counted, bound = [], []
         for n in networks:
             work = n["works"][stage]
             counted.append(f"{work['operations'] / 1e6:.0f} Mop, {work['bytes'] / 1e6:.1f} MB")
-            limit = n["limits_ms"][stage]
-            share = limit / n["timings"][stage]["median_ms"]
-            said = (
-                f"{share:.0%} of it achieved"
-                if share <= 1
-                else "which is of memory; it took less, from the cache"
-            )
+            limit, took = n["limits_ms"][stage], estimate_of(n["timings"][stage])
+            if not took.measured:
+                said = "of a time that was not measured"
+            elif limit <= took.value:
+                said = f"{limit / took.value:.0%} of it achieved"
+            else:
+                said = "which is of memory; it took less, from the cache"
             bound.append(f"{limit:.2g} ms, {said}")
         rows.append([f"{stage}: operations, bytes", *counted])
         rows.append([f"{stage}: lower bound", *bound])
     rows.append(
         [
-            "measured limit, one large convolution or matrix product",
-            *(_limit(n, "operations_s", "Gop/s") for n in networks),
+            "limit of operations, the best seen",
+            *([_limit(limits, "operations_s", "Gop/s")] * len(networks)),
         ]
     )
-    rows.append(["measured limit, one large copy", *(_limit(n, "bytes_s", "GB/s") for n in networks)])
+    rows.append(["limit of memory, one large copy", *([_limit(limits, "bytes_s", "GB/s")] * len(networks))])
     return rows
 
 
-def _limit(network: dict[str, Any], which: str, unit: str) -> str:
-    return f"{network['machine_limits'][which] / 1e9:.0f} {unit}"
+def _limit(limits: dict[str, float], which: str, unit: str) -> str:
+    return f"{limits[which] / 1e9:.0f} {unit}"
 
 
 def as_text(facts: dict[str, Any]) -> str:
     lines = [_machine(facts)]
     for title, rows in tables(facts):
-        widths = [max(len(row[k]) for row in rows if k < len(row)) for k in range(len(rows[0]))]
-        lines += ["", title]
-        for row in rows:
-            cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-            lines.append("  " + "  ".join(cells).rstrip())
+        lines += ["", title, *text_rows(rows)]
     lines += [""] + facts["notes"] if facts["notes"] else []
     return "\n".join(lines)
+
+
+def text_rows(rows: Table) -> list[str]:
+    widths = [max(len(row[k]) for row in rows if k < len(row)) for k in range(len(rows[0]))]
+    cells = ([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows)
+    return ["  " + "  ".join(row).rstrip() for row in cells]
 
 
 def as_markdown(facts: dict[str, Any]) -> str:
     lines = [_machine(facts)]
     for title, rows in tables(facts):
-        head, *body = rows
-        lines += ["", f"**{title}**", "", f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
-        lines += [f"| {' | '.join(row)} |" for row in body]
+        lines += ["", f"**{title}**", "", *markdown_rows(rows)]
     lines += ["", *facts["notes"]] if facts["notes"] else []
     return "\n".join(lines)
+
+
+def markdown_rows(rows: Table) -> list[str]:
+    head, *body = rows
+    ruled = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
+    return ruled + [f"| {' | '.join(row)} |" for row in body]
 
 
 def _machine(facts: dict[str, Any]) -> str:

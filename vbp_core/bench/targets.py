@@ -7,21 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from vbp.bench.beside import WINDOW
-from vbp.bench.networks import CAPTUM, FORWARD, LRP, MASK, PAIR, PLAIN
+from vbp.bench.networks import PAIR, title_of
+from vbp.bench.timing import Estimate, estimate_of
 
 
 @dataclass(frozen=True)
 class Result:
-    """what: in words. required: the limit, an upper one where `most` (else a lower one). measured: in `unit`."""
+    """what: in words. required: the limit, an upper one where `most` (else a lower one). measured: in `unit`; known: False where
+    it was lost in the noise, and is neither met nor missed."""
 
     what: str
     measured: float
     required: float
     most: bool
     unit: str = ""
+    known: bool = True
 
     @property
     def met(self) -> bool:
+        return self.known and self._holds
+
+    @property
+    def _holds(self) -> bool:
         return self.measured <= self.required if self.most else self.measured >= self.required
 
     def words(self) -> list[str]:
@@ -29,23 +36,24 @@ class Result:
         sense = "at most" if self.most else "at least"
         return [
             self.what,
-            _number(self.measured),
+            _number(self.measured) if self.known else "not measured",
             f"{sense} {_number(self.required)}{self.unit}",
             self.verdict,
         ]
 
     @property
     def verdict(self) -> str:
-        return "met" if self.met else "missed"
+        return "" if not self.known else "met" if self.met else "missed"
 
 
-# (words, stage above the line, stage below it, limit on a CPU, limit on a GPU, an upper one); None: no target there
+OF_MASK = "mask / forward"
+# (words of networks.RATIOS, limit on a CPU, limit on a GPU, an upper one); None: no target there
 RATIOS = (
-    ("mask / forward", MASK, FORWARD, 0.06, 0.05, True),
-    ("plain forward / forward", PLAIN, FORWARD, 1.7, None, False),
-    ("LRP / forward", LRP, FORWARD, 2.0, 2.0, True),
-    ("captum LRP / mask", CAPTUM, MASK, 100.0, 100.0, False),
-    ("captum LRP / LRP", CAPTUM, LRP, 3.0, 3.0, False),
+    (OF_MASK, 0.06, 0.05, True),
+    ("plain forward / forward", 1.7, None, False),
+    ("LRP / forward", 2.0, 2.0, True),
+    ("captum LRP / mask", 100.0, 100.0, False),
+    ("captum LRP / LRP", 3.0, 3.0, False),
 )
 ONNX_MASK = 0.25
 FRAMES_PER_S = {"NetSVF": 60.0, "NetHVF": 90.0}  # from an H.264 file to the picture with its mask
@@ -69,23 +77,27 @@ def results(facts: dict[str, Any]) -> list[Result]:
     return [result for part in parts for result in part(facts)]
 
 
+def _result(what: str, plain: dict[str, Any], required: float, most: bool) -> Result:
+    found: Estimate = estimate_of(plain)
+    return Result(what, found.value, required, most, known=found.measured)
+
+
 def _networks(facts: dict[str, Any]) -> Iterator[Result]:
     on_gpu = str(facts["machine"].get("device", "cpu")) not in ("cpu", "mps")
     for n in facts.get("networks", []):
-        name = n["name"] + (f", batch {n['batch']}" if n["batch"] > 1 else "")
-        for words, above, below, cpu, gpu, most in RATIOS:
-            a, b = n["timings"].get(above), n["timings"].get(below)
-            limit = gpu if on_gpu else cpu
-            if a and b and limit is not None and (n["batch"] == 1 or (on_gpu and above == MASK)):
-                yield Result(f"{name}: {words}", a["median_ms"] / b["median_ms"], limit, most)
+        name = title_of(n)
+        for words, cpu, gpu, most in RATIOS:
+            ratio, limit = n["ratios"].get(words), gpu if on_gpu else cpu
+            if ratio and limit is not None and (n["batch"] == 1 or (on_gpu and words == OF_MASK)):
+                yield _result(f"{name}: {words}", ratio, limit, most)
         if on_gpu and n["batch"] > 1:
-            rate = 1e3 * n["batch"] / n["timings"][PAIR]["median_ms"]
+            rate = 1e3 * n["batch"] / n["timings"][PAIR]["value"]
             yield Result(f"{name}: forward + mask, frames per second", rate, THROUGHPUT, False)
 
 
 def _onnx(facts: dict[str, Any]) -> Iterator[Result]:
     for n in facts.get("onnx", []):
-        yield Result(f"{n['name']}: mask / forward under ONNX Runtime", n["ratio"], ONNX_MASK, True)
+        yield _result(f"{n['name']}: mask / forward under ONNX Runtime", n["ratio"], ONNX_MASK, True)
 
 
 def _pipeline(facts: dict[str, Any]) -> Iterator[Result]:
@@ -93,24 +105,27 @@ def _pipeline(facts: dict[str, Any]) -> Iterator[Result]:
         if name in FRAMES_PER_S:
             for where, rate in rates.items():
                 words = f"{name}: H.264 file to picture with mask, frames per second, {where}"
-                yield Result(words, rate["fps"], FRAMES_PER_S[name], False)
+                yield _result(words, rate, FRAMES_PER_S[name], False)
     if compared := facts.get("compare"):
         words = f"{' and '.join(compared['networks'])} in one pass, of the first one's frame rate"
-        yield Result(words, compared["first_ms"] / compared["both_ms"], KEPT, False)
+        yield _result(words, compared["kept"], KEPT, False)
     for where, kinds in facts.get("seek", {}).items():
         for kind, lap in kinds.items():
             if kind in JUMPS_MS:
-                yield Result(f"seek, 95 %: {kind}, {where}", lap["p95_ms"], JUMPS_MS[kind], True, " ms")
+                words = f"seek, 95 %: {kind}, {where}"
+                yield Result(words, lap["p95_ms"]["value"], JUMPS_MS[kind], True, " ms")
 
 
 def _findings(facts: dict[str, Any]) -> Iterator[Result]:
     for kind, lap in facts.get("findings", {}).items():
-        yield Result(f"next finding, 95 %: {kind}, in the window", lap["p95_ms"], FINDING_MS, True, " ms")
+        words = f"next finding, 95 %: {kind}, in the window"
+        yield Result(words, lap["p95_ms"]["value"], FINDING_MS, True, " ms")
 
 
 def _strokes(facts: dict[str, Any]) -> Iterator[Result]:
     for kind, lap in facts.get("strokes", {}).items():
-        yield Result(f"stroke to angle, 95 %: {kind}, in the window", lap["p95_ms"], STROKE_MS, True, " ms")
+        words = f"stroke to angle, 95 %: {kind}, in the window"
+        yield Result(words, lap["p95_ms"]["value"], STROKE_MS, True, " ms")
 
 
 def _window(facts: dict[str, Any]) -> Iterator[Result]:
@@ -123,7 +138,7 @@ def _window(facts: dict[str, Any]) -> Iterator[Result]:
 def _beside(facts: dict[str, Any]) -> Iterator[Result]:
     for one in facts.get("beside", []):
         least = WINDOW_BESIDE if one["what"] == WINDOW else BESIDE
-        yield Result(f"share left beside a busy process: {one['what']}", one["share"], least, False)
+        yield _result(f"share left beside a busy process: {one['what']}", one["share"], least, False)
 
 
 def _large(facts: dict[str, Any]) -> Iterator[Result]:

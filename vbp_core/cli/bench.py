@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PARTS = ("networks", "play", "compare", "seek", "window", "export", "beside", "large", "onnx")
 ONLY_ASKED = ("beside", "large", "onnx")
 FRAMES = 500
+MOVES = 20  # of a stroke
+SEEKS = 80  # in the window: 95 % of fewer than 72 have no upper end
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="how long to measure each network (default: 15)",
     )
+    parser.add_argument(
+        "--compare",
+        metavar="OLD.json",
+        help="what an earlier run printed with --json: says of each figure whether it is better, worse or not distinguishable",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the result as JSON")
     form.add_argument("--markdown", action="store_true", help="print the result as Markdown tables")
@@ -61,11 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from vbp.bench.beside import measure_beside
+    from vbp.bench.compare import FORM, compared, read_run
+    from vbp.bench.load import Meter
     from vbp.bench.machine import describe_machine, measure_limits
     from vbp.bench.networks import measure_network
     from vbp.bench.onnx import measure_onnx
     from vbp.bench.pipeline import compare_rates, play_rate, seek_latency
-    from vbp.bench.report import as_markdown, as_text
+    from vbp.bench.report import as_markdown, as_text, disturbed
     from vbp.bench.targets import results
     from vbp.devices import pick_device
     from vbp.engine import open_network
@@ -75,10 +84,11 @@ def run(args: argparse.Namespace) -> int:
         raise VbpError(
             f"--seconds {args.seconds:g} is out of range; give more than 0 and at most 3600 seconds"
         )
+    old = read_run(args.compare) if args.compare else None
     models = list(dict.fromkeys(args.model or ["NetSVF", "NetHVF"]))
     networks = {name: open_network(name) for name in models}
     device = pick_device(args.device)
-    facts: dict[str, Any] = {"machine": describe_machine(device), "notes": [], "networks": []}
+    facts: dict[str, Any] = {"form": FORM, "machine": describe_machine(device), "notes": [], "networks": []}
     pictures = read_demo(FRAMES)
     steps = [(part, name) for part in parts if part in ("networks", "play") for name in models]
     steps += [(part, models[0]) for part in parts if part not in ("networks", "play")]
@@ -90,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
         warnings.simplefilter("ignore")  # captum's, about gradients that it asks for itself
         made = Recordings(Path(folder), pictures)
         limits = measure_limits(device) if "networks" in parts else None
+        meter = Meter()
         for part, name in steps:
             bar.set_description(f"{part}, {Path(name).stem}")
             if limits is not None and part == "networks":
@@ -97,14 +108,13 @@ def run(args: argparse.Namespace) -> int:
                     result = measure_network(
                         networks[name], pictures[100], str(device), batch, args.seconds, others=batch == 1
                     )
-                    entry = asdict(result)
-                    entry["machine_limits"] = asdict(limits)
-                    entry["limits_ms"] = {k: least_ms(w, limits) for k, w in result.works.items()}
-                    facts["networks"].append(entry)
+                    facts["networks"].append(asdict(result))
                     facts["notes"] += [n for n in result.notes if n not in facts["notes"]]
             elif part == "play":
-                rate = play_rate(made.h264_short, networks[name], str(device), len(pictures))
-                facts.setdefault("play", {})[networks[name].spec.name] = {"without the window": asdict(rate)}
+                played = play_rate(made.h264_short, networks[name], str(device), len(pictures))
+                facts.setdefault("play", {})[networks[name].spec.name] = {
+                    "without the window": asdict(played)
+                }
             elif part == "compare":
                 pair = [networks[name], networks[models[1 % len(models)]]]
                 rates = compare_rates(made.h264_short, pair, str(device), args.seconds)
@@ -130,10 +140,15 @@ def run(args: argparse.Namespace) -> int:
 
                 place = make_large(Path(folder) / "large", jpeg_of(pictures[0]))
                 facts["large"] = measure_large(place, name, str(device), 20.0)
+            facts.setdefault("load", {})[f"{part}, {Path(name).stem}"] = asdict(meter.read())
             bar.update()
         if limits is not None:
-            facts["limits"] = asdict(limits)
+            add_limits(facts, limits, measure_limits(device))
     facts["targets"] = [asdict(result) | {"met": result.met} for result in results(facts)]
+    facts["notes"] += disturbed(facts["load"])
+    if old is not None:
+        facts["compared"] = compared(old, facts)
+        facts["notes"] += facts["compared"]["notes"]
     if args.json:
         print_json(facts)
     else:
@@ -168,21 +183,21 @@ def measure_in_window(
     facts: dict[str, Any], made: Recordings, models: list[str], networks: dict[str, Any], device: str
 ) -> None:
     """Adds to "window", "play", "seek", "findings" and "strokes" of facts."""
-    from vbp.bench.pipeline import latency
+    from vbp.bench.pipeline import latency, rate
     from vbp.bench.window import measure_window
 
     for n, name in enumerate(models):
         kinds = made.kinds() if n == 0 else dict(list(made.kinds().items())[:1])
-        found = measure_window(kinds, name, device, FRAMES, 60 if n == 0 else 5)
+        found = measure_window(kinds, name, device, FRAMES, SEEKS if n == 0 else 5)
         if found is None:
             facts["notes"].append("the window was not measured: PySide6 is not installed")
             return
         first = next(iter(found["recordings"].values()))
-        facts.setdefault("play", {}).setdefault(networks[name].spec.name, {})["in the window"] = {
-            "fps": first["fps"],
-            "frames": first["frames"],
-        }
-        facts.setdefault("strokes", {})[networks[name].spec.name] = asdict(latency(first["strokes_ms"]))
+        facts.setdefault("play", {}).setdefault(networks[name].spec.name, {})["in the window"] = asdict(
+            rate(first["painted_s"])
+        )
+        strokes = asdict(latency(first["strokes_ms"], together=MOVES))
+        facts.setdefault("strokes", {})[networks[name].spec.name] = strokes
         if n == 0:
             facts["window"] = {k: v for k, v in found.items() if k != "recordings"}
             facts.setdefault("seek", {})["in the window"] = {
@@ -204,6 +219,29 @@ def measure_export(made: Recordings, model: str, device: str, folder: Path) -> d
     if status:
         raise VbpError("the export did not finish")
     return {"fps": FRAMES / (time.perf_counter() - start), "source_fps": 20.0}
+
+
+def add_limits(facts: dict[str, Any], first: Limits, last: Limits) -> None:
+    """Adds "limits", and to each network "limits_ms", the least that its stages can take.
+
+    first, last: as measured before and after the stages; what a stage itself has reached counts, too.
+    """
+    from vbp.bench.machine import Limits, best_seen
+    from vbp.bench.networks import Work
+
+    measured = Limits(max(first.operations_s, last.operations_s), max(first.bytes_s, last.bytes_s))
+    networks = facts["networks"]
+    stages = [
+        (work["operations"], n["timings"][k]["value"]) for n in networks for k, work in n["works"].items()
+    ]
+    limits = best_seen(measured, stages)
+    if limits.operations_s > measured.operations_s:
+        facts["notes"].append(
+            f"the machine's limit was measured too low, {measured.operations_s / 1e9:.0f} Gop/s: a stage reached {limits.operations_s / 1e9:.0f}"
+        )
+    facts["limits"] = asdict(limits)
+    for n in networks:
+        n["limits_ms"] = {k: least_ms(Work(**work), limits) for k, work in n["works"].items()}
 
 
 def least_ms(work: Work, limits: Limits) -> float:

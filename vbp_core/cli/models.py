@@ -12,14 +12,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vbp.engine import open_network
-    from vbp.models.known import SPECS
-    from vbp.models.registry import available
+    from vbp.models.known import available
 
     rows = []
     for entry in available():
-        # Without weights there is nothing to read, and large networks take a while to make.
-        spec = open_network(entry.name).spec if entry.path else SPECS[entry.name]()
+        spec = entry.spec()
         rows.append(
             {
                 "name": entry.name,

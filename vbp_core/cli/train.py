@@ -205,7 +205,7 @@ def _spec(given: dict[str, Any]) -> NetworkSpec:
     known = {n.lower(): build for n, build in SPECS.items()}
     if name.lower() not in known:
         raise VbpError(f"there is no network {name!r} to train; accepted: {', '.join(SPECS)}")
-    from vbp.models.steering import nethvf, netsvf
+    from vbp.models.known_specs import nethvf, netsvf
 
     makers = {"netsvf": netsvf, "nethvf": nethvf}
     if name.lower() not in makers:

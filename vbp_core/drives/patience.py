@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from queue import SimpleQueue
-from typing import Any, TypeVar
-
-from av import Packet
-from av.video.codeccontext import VideoCodecContext
-from av.video.frame import VideoFrame
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vbp.errors import DriveError
+
+if TYPE_CHECKING:
+    from av import Packet
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
 
 T = TypeVar("T")
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
-from av.video.codeccontext import VideoCodecContext
 
 from vbp.drives.base import Image
 from vbp.drives.patience import DECODING_S, NEVER_DECODED, Helper, check_wanted, decode_packet
 from vbp.drives.picture_files import MAX_PIXELS
 from vbp.drives.ros_fields import MessageError
 from vbp.errors import DriveError
+
+if TYPE_CHECKING:  # FFmpeg takes a while to load, and every folder is asked whether it is a bag
+    import av
+    from av.video.codeccontext import VideoCodecContext
 
 Keep = Callable[[int, Image], None]  # called with (packet number, image) for pictures decoded on the way
 
@@ -111,6 +113,9 @@ class PacketDecoder:
         return self._is_key[i]
 
     def _start(self, key: int) -> None:
+        import av
+        from av.video.codeccontext import VideoCodecContext
+
         codec = av.CodecContext.create(self._name, "r")
         assert isinstance(codec, VideoCodecContext)
         codec.thread_count = 1
@@ -132,6 +137,8 @@ class PacketDecoder:
 
     def _decode_next(self, more: bool) -> list[tuple[int, av.VideoFrame]]:
         """Feed the next packet, or ask for what is held back. Only pictures of which nothing is damaged."""
+        import av
+
         assert self._codec is not None
         number, codec = self._next, self._codec
         try:

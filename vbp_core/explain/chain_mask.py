@@ -20,7 +20,7 @@ from torch import Tensor
 from vbp.graph.operations import Activation, Affine, AvgPool, Conv, Identity, MaxPool, Pad, Window
 from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
-from vbp.native.build import loaded_kernels
+from vbp.native.library import loaded_kernels
 from vbp.native.mask import native_mask
 
 Map = NDArray[np.float32]

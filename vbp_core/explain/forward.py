@@ -18,10 +18,11 @@ MAX_SHAPES = 4  # one frame, a batch, and a rest are the sizes that occur togeth
 class Forward:
     """`Forward(graph)(images) -> Trace`, equal to `trace(graph, images)` up to rounding.
 
-    On a CPU, in float32, three ways to run the convolutions: by our own kernels where there is a compiler
-    ("native": the ReLUs and the means over the channels in the same pass), which are compiled, checked and timed in the
-    background while the next way is used; by oneDNN with weights laid out once and ReLUs fused ("onednn"); and as PyTorch
-    does ("plain"). `path` says how the last pass was run, `unavailable_reason` why it was not by the kernels.
+    On a CPU, in float32, three ways to run the convolutions: by our own kernels ("native": the ReLUs and the means over the
+    channels in the same pass), which are checked on the first picture and timed in the background from then on; where they
+    are missing, wrong or slower, by oneDNN with weights laid out once and ReLUs fused ("onednn"); and as PyTorch does
+    ("plain"). `path` says how the last pass was run, `instructions` by which of the processor the kernels are, and
+    `unavailable_reason` why it was not by them.
 
     The thread in the background runs some passes of its own beside those that are asked for; they share nothing but weights.
     """
@@ -39,6 +40,7 @@ class Forward:
         )
         self._torch_path = "onednn" if fused else "plain"
         self.path = self._torch_path
+        self.instructions = ""
         self._packed: dict[torch.Size, list[Tensor | None]] = {}
         self._tunings: dict[torch.Size, Tuning] = {}  # by the shape of one picture, as is
         self._caches: dict[torch.Size, dict[str, object]] = {}
@@ -46,13 +48,15 @@ class Forward:
     def __call__(self, images: Tensor, means: bool = True) -> Trace:
         """means: False leaves out what only VisualBackProp takes, to measure what it costs."""
         tuning = self._tunings.get(images.shape[1:])
-        if tuning is not None and tuning.native is not None:
-            self.path = "native"
-            return replace(tuning.native(images, means), cache=self._cache_for(images))
+        if tuning is None and self._usable and len(images) and len(self._tunings) < MAX_SHAPES:
+            tuning = Tuning(self.graph, self._run_by_torch, images[:1])
+            self._tunings[images.shape[1:]] = tuning
+        native = tuning.native if tuning is not None else None
+        if native is not None:
+            self.path, self.instructions = "native", native.name
+            return replace(native(images, means), cache=self._cache_for(images))
         result = replace(self._run_by_torch(images), cache=self._cache_for(images))
         self.path = self._torch_path
-        if tuning is None and self._usable and len(images) and len(self._tunings) < MAX_SHAPES:
-            self._tunings[images.shape[1:]] = Tuning(self.graph, self._run_by_torch, images[:1])
         return result
 
     def _cache_for(self, images: Tensor) -> dict[str, object]:

@@ -28,7 +28,7 @@ from vbp.graph.adjoint import (
 from vbp.graph.operations import Activation, Add, Affine, AvgPool, Conv, Dense, Stage
 from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace, apply, without_bias
-from vbp.native.build import loaded_kernels
+from vbp.native.library import loaded_kernels
 from vbp.native.lrp import deepest_covered, native_lrp
 
 EPS = 100.0

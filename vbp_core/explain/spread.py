@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vbp.native.build import loaded_kernels
+from vbp.native.library import loaded_kernels
 
 # Values are told apart as in native/c/spread.h: below WEAKEST all are one, as they hold next to nothing of a map whose largest is 1.
 WEAKEST, STRONGEST = 95 << 7, 127 << 7

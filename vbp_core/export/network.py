@@ -22,7 +22,8 @@ from vbp.export.network_input import Preparation
 from vbp.export.network_mask import NetworkWithMask
 from vbp.files import check_target, whole_file
 from vbp.graph.operations import Opaque
-from vbp.models.network import SPEC_KEY, Network
+from vbp.models.known import SPEC_KEY
+from vbp.models.network import Network
 from vbp.models.onnx_file import FRAME, MASK, MAX_BYTES, PICTURE, read_props
 from vbp.models.spec import NetworkSpec
 

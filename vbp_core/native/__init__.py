@@ -1,1 +1,1 @@
-"""Kernels in C, compiled on the machine that runs them where it has a compiler; everything works without them."""
+"""Kernels in C, compiled for several instruction sets when vbp is built, where there is a compiler; everything works without them."""

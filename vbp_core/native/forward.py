@@ -11,8 +11,8 @@ from torch import Tensor
 
 from vbp.graph.operations import Conv, Graph, Pad, Stage, sources
 from vbp.graph.trace import Trace, run_stage, trace
-from vbp.native.build import Kernels
 from vbp.native.layers import FLOAT_BYTES, PackedConv
+from vbp.native.library import Kernels
 from vbp.native.structures import Layer
 
 WORTH_FUSING = (
@@ -26,7 +26,8 @@ MAX_SHAPES = 4  # one frame, a batch, and a rest are the sizes that occur togeth
 class NativeForward:
     """`NativeForward(kernels, graph)(images) -> Trace` with `means`; what is no plain convolution is left to torch.
 
-    Float32 on a CPU. means: False leaves them out, which only a benchmark wants. Raises ExplainError for sizes that do not fit.
+    Float32 on a CPU. means: False leaves them out, which only a benchmark wants. plain: a pass of these images by torch, where it
+    is at hand, as it gives the sizes. Raises ExplainError for sizes that do not fit.
     """
 
     def __init__(self, kernels: Kernels, graph: Graph) -> None:
@@ -40,18 +41,23 @@ class NativeForward:
         self._plans: dict[tuple[torch.Size, int], _Plan] = {}
 
     @property
+    def name(self) -> str:
+        """The instruction set, in words."""
+        return self._kernels.name
+
+    @property
     def useful(self) -> bool:
         """There is something for the kernels to do."""
         return bool(self._packed)
 
-    def __call__(self, images: Tensor, means: bool = True) -> Trace:
+    def __call__(self, images: Tensor, means: bool = True, plain: Trace | None = None) -> Trace:
         threads = torch.get_num_threads()
         plan = self._plans.get((images.shape, threads))
         if plan is None:
             # A plain pass gives every size, and raises what there is to raise.
-            plan = _Plan(self._packed, trace(self._graph, images), threads)
+            plan = _Plan(self._packed, plain or trace(self._graph, images), threads)
             if len(self._plans) >= MAX_SHAPES:
-                self._plans.pop(next(iter(self._plans)))
+                self._plans.pop(next(iter(self._plans)), None)  # a thread beside may have been quicker
             self._plans[images.shape, threads] = plan
         return plan.run(self._kernels, images, means)
 

@@ -18,8 +18,8 @@ from vbp.graph.adjoint import normalise
 from vbp.graph.operations import Conv, Pad, Stage, bottlenecks, sources
 from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
-from vbp.native.build import Kernels
 from vbp.native.layers import FLOAT_BYTES, packed, transformed, whole_vectors, winograd_pays
+from vbp.native.library import Kernels
 from vbp.native.structures import Layer
 
 FEW = 4  # channels of a picture that the last step takes at once

@@ -12,7 +12,7 @@ from torch import Tensor
 from vbp.graph.operations import AvgPool, Conv, MaxPool, Op, Pad, Stage
 from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
-from vbp.native.build import Kernels
+from vbp.native.library import Kernels
 from vbp.native.structures import Step
 
 WINDOW, PADDING = 1, 2  # `moves` of mask.h
