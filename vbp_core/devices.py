@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from vbp.errors import VbpError
 
@@ -53,6 +56,16 @@ def describe_device(device: str | torch.device) -> str:
     return str(device)
 
 
+def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
+    """The array as a tensor on the device; for a graphics card through pinned memory, so that the host does not wait."""
+    if not array.flags.writeable:  # torch warns of those
+        array = array.copy()
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def is_of_device(error: Exception) -> bool:
     """Whether the device failed, and not what was asked of it: its memory is full, or it answers no more."""
     return isinstance(error, torch.OutOfMemoryError) or "CUDA error" in str(error)
@@ -81,18 +94,13 @@ def device_errors(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class Clock:
-    """Milliseconds between laps; waits for the device, so that each stage bears its own time."""
+    """Milliseconds between laps. A stage that ends by reading its result from the device bears its own time: no lap waits for it."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self) -> None:
         self.laps: dict[str, float] = {}
         self._last = time.perf_counter()
 
     def lap(self, name: str) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        elif self._device.type == "mps":
-            torch.mps.synchronize()
         now = time.perf_counter()
         self.laps[name] = (now - self._last) * 1e3
         self._last = now

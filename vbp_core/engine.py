@@ -151,7 +151,7 @@ class Engine:
         """
         if not inputs:
             return []
-        count, clock = len(inputs), Clock(self._device)
+        count, clock = len(inputs), Clock()
         images = to_tensor(np.stack([p.input for p in inputs]), self.spec, self._device, self._dtype)
         clock.lap("preprocess")
         trace = self._forward(images)

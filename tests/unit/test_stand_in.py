@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
+from runmaker import Stopper, assert_same, example, sources, weights
 from standin import DEVICE, OnCard, StandIn
 from vbp.engine import Engine, open_network
 from vbp.errors import ExplainError, VbpError
@@ -16,6 +19,9 @@ from vbp.graph import trace as tracing
 from vbp.models.network import Network, build
 from vbp.models.steering import seeded
 from vbp.results import MapRequest
+from vbp.training.loop import resume, train
+from vbp.training.steering import Steering
+from vbp.training.trainer import COLLECT_EVERY, Trainer
 
 PICTURE = np.random.default_rng(5).integers(0, 256, (480, 640, 3), dtype=np.uint8)
 # Of a pass: its output, and whether a layer is dead; of each map: the map, and its strength.
@@ -47,9 +53,9 @@ def test_every_method_on_a_device_is_as_on_the_host(name):
     here = Engine(network, "cpu", torch.float64).run(picture, methods, strict=False)
     with StandIn() as card:
         engine = Engine(network, "cuda", torch.float64)
-        card.reads.clear()
+        card.clear()
         there = engine.run(picture, methods, strict=False)
-        reads = list(card.reads)
+        waits = list(card.waits)
     assert engine.device == "cuda:0"
     assert there.angle_rad == pytest.approx(here.angle_rad, rel=1e-12, nan_ok=True)
     assert there.missing == here.missing and there.dead == here.dead and there.warnings == here.warnings
@@ -57,7 +63,73 @@ def test_every_method_on_a_device_is_as_on_the_host(name):
     for wanted, values in here.maps.items():
         np.testing.assert_allclose(there.maps[wanted], values, atol=1e-6, err_msg=wanted.method)
         assert there.strengths[wanted] == pytest.approx(here.strengths[wanted], abs=1e-9, nan_ok=True)
-    assert len(reads) <= READS_OF_A_PASS + READS_OF_A_MAP * len(here.maps), reads
+    assert len(waits) <= READS_OF_A_PASS + READS_OF_A_MAP * len(here.maps), waits
+
+
+@pytest.mark.parametrize("kind", ["steering", "classes"])
+def test_training_on_a_device_is_as_on_the_host(kind, tmp_path, waits_of_steps):
+    made = example(kind, tmp_path)
+    # AdamW takes the sign of gradients that are zero but for rounding, as of a bias in front of a BatchNorm.
+    recipe = replace(made.recipe, optimizer="sgd", lr=0.005, checkpoints=())
+    train(sources(made.data), made.spec, recipe, tmp_path / "here", "cpu")
+    waits_of_steps.clear()
+    with StandIn():
+        train(sources(made.data), made.spec, recipe, tmp_path / "there", "cuda")
+    here, there = weights(tmp_path / "here"), weights(tmp_path / "there")
+    assert here.keys() == there.keys()
+    for file, tensors in here.items():
+        for name, values in tensors.items():
+            torch.testing.assert_close(there[file][name], values, rtol=0, atol=1e-5, msg=f"{file} {name}")
+    # A step waits for nothing, but for the losses, of all since the last time at once.
+    assert len(waits_of_steps) == 24
+    assert set(waits_of_steps) <= {0, 1} and sum(waits_of_steps) <= 24 // COLLECT_EVERY
+
+
+def test_a_run_on_a_device_goes_on_where_it_stopped(tmp_path):
+    made = example("steering", tmp_path)
+    with StandIn():
+        train(sources(made.data), made.spec, made.recipe, tmp_path / "whole", "cuda")
+        with pytest.raises(KeyboardInterrupt):
+            train(sources(made.data), made.spec, made.recipe, tmp_path / "run", "cuda", listener=Stopper(9))
+        resume(tmp_path / "run", "cuda")
+    assert_same(tmp_path / "whole", tmp_path / "run")
+
+
+@pytest.mark.parametrize("fault", ["read", "left behind"])
+def test_a_step_that_waits_or_stays_behind_is_noticed(fault, tmp_path, monkeypatch, waits_of_steps):
+    """The planted faults: a loss that is looked at in each step, and targets that stay on the host."""
+    made = example("steering", tmp_path)
+    plain = Steering.loss
+
+    def faulty(self, outputs, targets, spec):
+        if fault == "read":
+            assert outputs.abs().sum().item() >= 0
+            return plain(self, outputs, targets, spec)
+        return plain(self, outputs.cpu(), targets.cpu(), spec)
+
+    monkeypatch.setattr(Steering, "loss", faulty)
+    with StandIn():
+        if fault == "read":
+            train(sources(made.data), made.spec, made.recipe, tmp_path / "run", "cuda")
+            assert min(waits_of_steps) == 1
+        else:
+            with pytest.raises(RuntimeError, match="on one device"):
+                train(sources(made.data), made.spec, made.recipe, tmp_path / "run", "cuda")
+
+
+@pytest.fixture
+def waits_of_steps(monkeypatch) -> list[int]:
+    """How often the host waited for the card in each step of a training run."""
+    plain, found = Trainer.step, []
+
+    def counted(trainer):
+        card = _get_current_dispatch_mode()
+        before = len(card.waits) if card is not None else 0
+        plain(trainer)
+        found.append(len(card.waits) - before if card is not None else 0)
+
+    monkeypatch.setattr(Trainer, "step", counted)
+    return found
 
 
 def seeded_network(name: str) -> Network:
@@ -71,17 +143,17 @@ def test_the_host_does_not_wait_for_each_layer(network):
     """These have up to 20 layers and skips; the count is that of the small ones."""
     with StandIn() as card:
         engine = Engine(seeded_network(network), "cuda")
-        card.reads.clear()
+        card.clear()
         engine.run(PICTURE[:240, :240], ("visualbackprop", "lrp"))
-        assert len(card.reads) == READS_OF_A_PASS + READS_OF_A_MAP * 2, card.reads
+        assert len(card.waits) == READS_OF_A_PASS + READS_OF_A_MAP * 2, card.waits
 
 
 def test_a_batch_is_read_as_often_as_a_frame():
     with StandIn() as card:
         engine = Engine(open_network("NetHVF"), "cuda")
-        card.reads.clear()
+        card.clear()
         angles, maps = engine([PICTURE, PICTURE[::-1].copy()], ("visualbackprop", "lrp"))
-        assert len(card.reads) == 1, card.reads  # the angles: the maps stay where they are
+        assert len(card.waits) == 1, card.waits  # the angles: the maps stay where they are
         assert angles.shape == (2,) and all(m.device == DEVICE for m in maps.values())
 
 
@@ -112,7 +184,7 @@ def test_a_layer_that_is_looked_at_on_the_host_is_counted(monkeypatch):
     monkeypatch.setattr(tracing, "run_stage", slow)
     with StandIn() as card:
         engine = Engine(open_network("NetHVF"), "cuda")
-        card.reads.clear()
+        card.clear()
         engine.run(PICTURE)
         assert len(card.reads) > READS_OF_A_PASS + READS_OF_A_MAP + 10
 
