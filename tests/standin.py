@@ -88,6 +88,7 @@ class StandIn(TorchDispatchMode):
         as_on_a_card = {
             "_lazy_init": lambda: None,
             "is_available": lambda: True,
+            "is_initialized": lambda: True,
             "device_count": lambda: 1,
             "get_device_name": lambda device=None: "stand-in",
             "synchronize": lambda device=None: self.reads.append("synchronize"),

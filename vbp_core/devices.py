@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -64,6 +66,54 @@ def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+_inside = threading.Lock()
+_depth = 0
+_before: list[str | bool] = []
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Within it a graphics card multiplies float32 as float32; PyTorch lets convolutions round it to 10 bits (TF32).
+
+    The setting is the process's: it is put back when the last of the threads that are within it leaves.
+    """
+    global _depth, _before
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        yield
+        return
+    with _inside:
+        if not _depth:
+            _before = _multiplying(["ieee"] * 3 if _BY_NAME else [False] * 2)
+        _depth += 1
+    try:
+        yield
+    finally:
+        with _inside:
+            _depth -= 1
+            if not _depth:
+                _multiplying(_before)
+
+
+_BY_NAME = hasattr(
+    torch.backends.cudnn, "conv"
+)  # PyTorch 2.9 and later, where the switches must not be mixed with these
+
+
+def _multiplying(wanted: list[Any]) -> list[Any]:
+    """Set how convolutions, recurrent layers and matrix products round float32; what it was before."""
+    cudnn: Any = torch.backends.cudnn
+    places = (
+        (cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul)
+        if _BY_NAME
+        else (cudnn, torch.backends.cuda.matmul)
+    )
+    name = "fp32_precision" if _BY_NAME else "allow_tf32"
+    before = [getattr(place, name) for place in places]
+    for place, value in zip(places, wanted, strict=True):
+        setattr(place, name, value)
+    return before
 
 
 def is_of_device(error: Exception) -> bool:

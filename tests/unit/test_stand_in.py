@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from importlib import import_module
 
@@ -12,6 +13,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from runmaker import Stopper, assert_same, example, sources, weights
 from standin import DEVICE, OnCard, StandIn
+from vbp.devices import full_float32
 from vbp.engine import Engine, open_network
 from vbp.errors import ExplainError, VbpError
 from vbp.explain.registry import METHODS
@@ -146,6 +148,36 @@ def test_the_host_does_not_wait_for_each_layer(network):
         card.clear()
         engine.run(PICTURE[:240, :240], ("visualbackprop", "lrp"))
         assert len(card.waits) == READS_OF_A_PASS + READS_OF_A_MAP * 2, card.waits
+
+
+def test_float32_is_float32_while_a_network_runs_and_as_it_was_after(monkeypatch):
+    """PyTorch rounds the factors of a card's convolutions to 10 bits unless told otherwise."""
+    plain, seen = tracing.run_stage, []
+
+    def looked_at(stage, inputs):
+        seen.append(multiplies_exactly())
+        return plain(stage, inputs)
+
+    monkeypatch.setattr(tracing, "run_stage", looked_at)
+    before = torch.backends.cudnn.allow_tf32
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    with StandIn():
+        here, there = Engine(open_network("NetHVF"), "cpu"), Engine(open_network("NetHVF"), "cuda")
+        with full_float32():  # as another thread that is longer at work
+            other = threading.Thread(target=here.run, args=(PICTURE,))
+            other.start()
+            there.run(PICTURE)
+            other.join()
+            assert multiplies_exactly()
+        assert len(seen) > 20 and all(seen)
+    assert torch.backends.cudnn.allow_tf32 and not multiplies_exactly()
+    monkeypatch.undo()
+    assert torch.backends.cudnn.allow_tf32 is before
+
+
+def multiplies_exactly() -> bool:
+    cudnn = torch.backends.cudnn
+    return cudnn.conv.fp32_precision == "ieee" if hasattr(cudnn, "conv") else not cudnn.allow_tf32
 
 
 def test_a_batch_is_read_as_often_as_a_frame():
