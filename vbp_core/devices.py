@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import logging
+import re
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
@@ -14,7 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vbp.errors import VbpError
+from vbp.errors import DeviceError, VbpError
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,7 +27,7 @@ R = TypeVar("R")
 
 def devices() -> list[str]:
     """Names that `pick_device` takes, the fastest first: "cuda:0", ..., "mps", "cpu"."""
-    found = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    found = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if _cuda_is_usable() else []
     if torch.backends.mps.is_available():
         found.append("mps")
     return [*found, "cpu"]
@@ -31,6 +36,7 @@ def devices() -> list[str]:
 def pick_device(name: str = "auto", dtype: torch.dtype = torch.float32) -> torch.device:
     """ "auto" takes the first of `devices()` that computes in `dtype`: mps has no float64.
 
+    A card whose driver PyTorch cannot use is the CPU, which is logged as a warning.
     Raises VbpError for a device that this machine lacks, or that lacks the precision.
     """
     known = devices()
@@ -38,6 +44,8 @@ def pick_device(name: str = "auto", dtype: torch.dtype = torch.float32) -> torch
     if name == "auto":
         return torch.device(able[0])
     wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in known and re.fullmatch(r"cuda:\d+", wanted) and _unusable:
+        return torch.device("cpu")
     if wanted not in known:
         raise VbpError(f"there is no device {name!r} here; accepted: auto, {', '.join(known)}")
     if wanted not in able:
@@ -45,6 +53,24 @@ def pick_device(name: str = "auto", dtype: torch.dtype = torch.float32) -> torch
             f"{wanted} has no double precision; choose single precision, or one of: {', '.join(able)}"
         )
     return torch.device(wanted)
+
+
+_unusable: set[str] = set()  # why CUDA cannot be used where there is a card, each said once
+
+
+def _cuda_is_usable() -> bool:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        usable = torch.cuda.is_available()
+    for text in (str(warning.message) for warning in said):
+        if "CUDA" in text and not usable and text not in _unusable:
+            _unusable.add(text)
+            reason = text.removeprefix("CUDA initialization: ").split(". ")[0]
+            log.warning(
+                "CUDA cannot be used, so the CPU is (%s); update the driver, or install the PyTorch that is made for it",
+                reason,
+            )
+    return usable
 
 
 def describe_device(device: str | torch.device) -> str:
@@ -116,13 +142,23 @@ def _multiplying(wanted: list[Any]) -> list[Any]:
     return before
 
 
+_OF_DEVICE = (
+    "CUDA error",
+    "CUDA out of memory",
+    "cuDNN error",
+    "NVIDIA driver",
+    "CUDA driver",
+    "No CUDA GPUs",
+)
+
+
 def is_of_device(error: Exception) -> bool:
     """Whether the device failed, and not what was asked of it: its memory is full, or it answers no more."""
-    return isinstance(error, torch.OutOfMemoryError) or "CUDA error" in str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in _OF_DEVICE)
 
 
 def device_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Where the device fails in `function`, a VbpError says so in one sentence."""
+    """Where the device fails in `function`, a DeviceError says so in one sentence."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -131,14 +167,17 @@ def device_errors(function: Callable[P, R]) -> Callable[P, R]:
         except RuntimeError as error:
             if not is_of_device(error):
                 raise
-            if isinstance(error, torch.OutOfMemoryError):
-                raise VbpError(
-                    "the device's memory is full; end what else uses it, or choose the device cpu"
-                ) from error
             what = str(error).splitlines()[0]
-            raise VbpError(
-                f"the device does not answer any more ({what}); start vbp again, or choose the device cpu"
-            ) from error
+            full = (
+                isinstance(error, torch.OutOfMemoryError) or "out of memory" in what or "ALLOC_FAILED" in what
+            )
+            if full:
+                text = "the device's memory is full; end what else uses it, or choose the device cpu"
+            else:
+                text = (
+                    f"the device does not answer any more ({what}); start vbp again, or choose the device cpu"
+                )
+            raise DeviceError(text) from error
 
     return run
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from torch import Tensor
 from vbp.classes import UNKNOWN, class_name, class_of, percent_right
 from vbp.devices import Clock, describe_device, device_errors, devices, pick_device
 from vbp.drives.base import FrameBatch, Image
-from vbp.errors import ExplainError, ModelError, VbpError
+from vbp.errors import DeviceError, ExplainError, ModelError, VbpError
 from vbp.explain.dead import dead_layers
 from vbp.explain.exported import read_network
 from vbp.explain.forward import Forward
@@ -69,16 +71,37 @@ def network_name(network: Network) -> str:
     return network.spec.name if network.trained else f"{network.spec.name} (random weights)"
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _or_by_cpu(
+    function: Callable[Concatenate[Engine, P], R],
+) -> Callable[Concatenate[Engine, P], R]:
+    """Where the card fails, the engine moves to the CPU and does it there."""
+
+    @functools.wraps(function)
+    def run(engine: Engine, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(engine, *args, **kwargs)
+        except DeviceError as error:
+            if engine.device == "cpu":
+                raise
+            engine.go_on_by_cpu(error)
+        return function(engine, *args, **kwargs)
+
+    return run
+
+
 class Engine:
     """A network made ready on a device. `run` for one frame, calling it for a batch.
 
-    The network's module is read once and never run or changed. An engine belongs to one thread,
+    Where a card fails, the CPU goes on: `trouble` says why, in a sentence, and it is logged as a warning. The network's module is read once and never run or changed. An engine belongs to one thread,
     but `explain` and `layers` may be called from another: they only read a result.
     dtype float64 is for reference results; float32 is what the devices are fast at.
     crop: the part of every frame that the network sees, instead of what its own rule says.
     """
 
-    @device_errors
     def __init__(
         self,
         network: Network,
@@ -97,12 +120,32 @@ class Engine:
         self.crop = crop
         self.name = network_name(network)
         self._class_of: dict[str, int] = {}
-        self._device = pick_device(device, dtype)
         self._dtype = dtype
         self._warned = False
+        self.trouble = ""
+        chosen = pick_device(device, dtype)
+        try:
+            self._place(chosen)
+        except DeviceError as error:
+            if chosen.type == "cpu":
+                raise
+            self.go_on_by_cpu(error)
+
+    @device_errors
+    def _place(self, device: torch.device) -> None:
+        self._device = device
         shape = (self.spec.channels, self.spec.input_height, self.spec.input_width)
-        graph = read_network(network.module, shape, dtype, scores=self.spec.takes_scores)
-        self._forward = Forward(graph.to(self._device, dtype))
+        graph = read_network(self.network.module, shape, self._dtype, scores=self.spec.takes_scores)
+        self._forward = Forward(graph.to(device, self._dtype))
+
+    def go_on_by_cpu(self, error: DeviceError) -> None:
+        """Leave the card, which failed; the weights are read anew, as it may not even give them back."""
+        self._place(torch.device("cpu"))
+        reason = str(error).split(";")[0]
+        self.trouble = (
+            f"{reason}: {self.name} goes on by the CPU; end what else uses the device, and choose it again"
+        )
+        log.warning(self.trouble)
 
     @property
     def device(self) -> str:
@@ -141,6 +184,7 @@ class Engine:
         frame = FrameResult(0, 0, image, driven_rad=driven_rad)
         return self.run_prepared([self.prepare(image, crop)], FrameRequest(wanted, strict=strict), [frame])[0]
 
+    @_or_by_cpu
     @device_errors
     def run_prepared(
         self, inputs: Sequence[Prepared], request: FrameRequest, frames: Sequence[FrameResult]
@@ -206,6 +250,7 @@ class Engine:
             )
         return found
 
+    @_or_by_cpu
     @device_errors
     def __call__(
         self, frames: Sequence[Image] | NDArray[np.uint8] | FrameBatch, methods: Sequence[str] | str = (VBP,)
@@ -253,6 +298,7 @@ class Engine:
         """The pass of images (N, C, h, w) as `to_tensor` makes them, on the engine's device; means: see `Forward`."""
         return self._forward(images, means)
 
+    @_or_by_cpu
     @device_errors
     def trace(self, inputs: NDArray[np.uint8]) -> Trace:
         """The pass of prepared inputs, (N, h, w) or (N, h, w, 3) uint8."""

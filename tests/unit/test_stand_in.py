@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import warnings
 from dataclasses import replace
 from importlib import import_module
 
@@ -13,11 +15,13 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from runmaker import Stopper, assert_same, example, sources, weights
 from standin import DEVICE, OnCard, StandIn
+from vbp import devices
 from vbp.devices import full_float32
 from vbp.engine import Engine, open_network
-from vbp.errors import ExplainError, VbpError
+from vbp.errors import DeviceError, ExplainError, VbpError
 from vbp.explain.registry import METHODS
 from vbp.graph import trace as tracing
+from vbp.graph.operations import Graph
 from vbp.models.network import Network, build
 from vbp.models.steering import seeded
 from vbp.results import MapRequest
@@ -221,14 +225,61 @@ def test_a_layer_that_is_looked_at_on_the_host_is_counted(monkeypatch):
         assert len(card.reads) > READS_OF_A_PASS + READS_OF_A_MAP + 10
 
 
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), "memory is full"),
-        (RuntimeError("CUDA error: unspecified launch failure\nlong advice"), "launch failure\\); start vbp"),
-    ],
+OUT_OF_MEMORY = torch.OutOfMemoryError(
+    "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of ..."
 )
-def test_a_device_that_fails_is_one_sentence(fault, said, monkeypatch):
+LOST = RuntimeError(
+    "CUDA error: unspecified launch failure\nCUDA kernel errors might be asynchronously reported at some other API call"
+)
+NO_HANDLE = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+FAULTS = [(OUT_OF_MEMORY, "memory is full"), (LOST, "launch failure\\)"), (NO_HANDLE, "memory is full")]
+
+
+@pytest.mark.parametrize(("fault", "said"), FAULTS)
+def test_where_a_card_fails_the_cpu_goes_on(fault, said, monkeypatch, caplog):
+    here = Engine(open_network("NetHVF"), "cpu").run(PICTURE)
+    plain = tracing.apply
+
+    def fails_on_card(op, x, *more):
+        if isinstance(x, OnCard):
+            raise fault
+        return plain(op, x, *more)
+
+    calls = (
+        lambda engine: engine.run(PICTURE).angle_rad,
+        lambda engine: engine([PICTURE])[0][0],
+        lambda engine: float(engine.angles(engine.trace(engine.prepare(PICTURE).input[None]).output)[0]),
+    )
+    monkeypatch.setattr(tracing, "apply", fails_on_card)
+    with StandIn():
+        for call in calls:
+            engine = Engine(open_network("NetHVF"), "cuda")
+            caplog.clear()
+            assert call(engine) == pytest.approx(here.angle_rad) and engine.device == "cpu"
+            (told,) = [r.message for r in caplog.records]
+            assert told == engine.trouble and re.search(f"{said}.*goes on by the CPU", told)
+            assert "\n" not in told
+            assert call(engine) == pytest.approx(here.angle_rad) and len(caplog.records) == 1
+
+
+def test_a_card_that_takes_no_weights_is_left_at_once(monkeypatch, caplog):
+    plain = Graph.to
+
+    def full(graph, device, dtype):
+        if torch.device(device).type == "cuda":
+            raise OUT_OF_MEMORY
+        return plain(graph, device, dtype)
+
+    monkeypatch.setattr(Graph, "to", full)
+    with StandIn():
+        engine = Engine(open_network("NetHVF"), "auto")
+        assert engine.device == "cpu" and "memory is full" in engine.trouble
+        assert np.isfinite(engine.run(PICTURE).angle_rad)
+
+
+@pytest.mark.parametrize(("fault", "said"), FAULTS)
+def test_a_map_that_a_card_fails_to_make_is_one_sentence(fault, said, monkeypatch):
+    """The pass lies on the card, so no other device can go on with it."""
     with StandIn():
         engine = Engine(open_network("NetHVF"), "cuda")
         seen = engine.run(PICTURE)
@@ -236,14 +287,45 @@ def test_a_device_that_fails_is_one_sentence(fault, said, monkeypatch):
         def fails(*_, **__):
             raise fault
 
-        monkeypatch.setattr(tracing, "apply", fails)
         monkeypatch.setattr(import_module("vbp.explain.lrp"), "propagate", fails)
-        calls = (
-            lambda: engine.run(PICTURE),
-            lambda: engine([PICTURE]),
-            lambda: engine.explain(seen, MapRequest("lrp")),
+        with pytest.raises(DeviceError, match=f"{said}; .*choose the device cpu") as told:
+            engine.explain(seen, MapRequest("lrp"))
+        assert "\n" not in str(told.value)
+
+
+def test_a_driver_that_is_too_old_is_one_sentence_and_the_cpu_is_used(monkeypatch, caplog):
+    """As PyTorch words it: a warning, and no card."""
+
+    def too_old():
+        warnings.warn(
+            "CUDA initialization: The NVIDIA driver on your system is too old (found version 12040). Please update "
+            "your GPU driver by downloading and installing a new version from the URL: "
+            "http://www.nvidia.com/Download/index.aspx Alternatively, go to: https://pytorch.org to install a PyTorch "
+            "version that has been compiled with your version of the CUDA driver. (Triggered internally at "
+            "/pytorch/c10/cuda/CUDAFunctions.cpp:119.)",
+            stacklevel=2,
         )
-        for call in calls:
-            with pytest.raises(VbpError, match=said) as told:
-                call()
-            assert "\n" not in str(told.value)
+        return False
+
+    monkeypatch.setattr(devices, "_unusable", set())
+    monkeypatch.setattr(torch.cuda, "is_available", too_old)
+    for name in ("auto", "cuda", "cuda:0"):
+        assert devices.pick_device(name) == torch.device("cpu")
+    (told,) = caplog.records
+    assert "driver on your system is too old (found version 12040)); update the driver" in told.getMessage()
+    with pytest.raises(VbpError, match="there is no device 'tpu'"):
+        devices.pick_device("tpu")
+
+
+def test_training_that_runs_out_of_memory_is_one_sentence(tmp_path, monkeypatch):
+    made = example("steering", tmp_path)
+
+    def full(*_):
+        raise OUT_OF_MEMORY
+
+    monkeypatch.setattr(Steering, "loss", full)
+    with (
+        StandIn(),
+        pytest.raises(DeviceError, match="memory is full; end what else uses it, or choose the device cpu"),
+    ):
+        train(sources(made.data), made.spec, made.recipe, tmp_path / "run", "cuda")
