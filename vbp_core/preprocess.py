@@ -173,8 +173,12 @@ def to_tensor(
     inputs: NDArray[np.uint8], spec: NetworkSpec, device: torch.device, dtype: torch.dtype = torch.float32
 ) -> Tensor:
     """(N, h, w) or (N, h, w, 3) uint8 -> (N, C, h, w) on `device`: scaled to [0, 1], then (x - mean) / std."""
-    tensor = to_device(inputs, device)
-    tensor = tensor.unsqueeze(1) if spec.channels == 1 else tensor.permute(0, 3, 1, 2)
+    return as_images(to_device(inputs, device), spec, dtype)
+
+
+def as_images(inputs: Tensor, spec: NetworkSpec, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The same of inputs that are on their device."""
+    tensor = inputs.unsqueeze(1) if spec.channels == 1 else inputs.permute(0, 3, 1, 2)
     return normalise(tensor.to(dtype).div_(255.0), spec)
 
 

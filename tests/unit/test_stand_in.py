@@ -16,10 +16,10 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 from runmaker import Stopper, assert_same, example, sources, weights
 from standin import DEVICE, OnCard, StandIn
 from vbp import devices
-from vbp.devices import full_float32
+from vbp.devices import full_float32, to_device
 from vbp.engine import Engine, open_network
 from vbp.errors import DeviceError, ExplainError, VbpError
-from vbp.explain.registry import METHODS
+from vbp.explain.registry import METHODS, explain
 from vbp.graph import trace as tracing
 from vbp.graph.operations import Graph
 from vbp.models.network import Network, build
@@ -193,6 +193,35 @@ def test_a_batch_is_read_as_often_as_a_frame():
         assert angles.shape == (2,) and all(m.device == DEVICE for m in maps.values())
 
 
+@pytest.mark.parametrize("name", ["NetHVF", "NetSign", "PilotNet", "ResNet-18"])
+def test_what_a_cuda_graph_records_is_a_pass_and_waits_for_nothing(name):
+    network = open_network(name) if name in ("NetHVF", "NetSign") else seeded_network(name)
+    here = Engine(network, "cpu")
+    inputs = np.stack([here.prepare(PICTURE[k:, :]).input for k in (0, 40)])
+    done = here.trace(inputs)
+    with StandIn() as card:
+        engine = Engine(network, "cuda")
+        there = to_device(inputs, DEVICE)
+        for _ in range(2):
+            card.clear()
+            output, mask = engine.graphed.run(there)
+        assert not card.waits, card.waits
+        torch.testing.assert_close(output.cpu(), done.output.clone(), rtol=1e-5, atol=1e-6)
+        expected = explain(done, "visualbackprop").clone()
+        torch.testing.assert_close(mask.cpu(), expected, rtol=0, atol=1e-5)
+
+
+def test_where_no_cuda_graph_can_be_made_the_pass_is_launched(caplog):
+    with StandIn():
+        engine = Engine(open_network("NetHVF"), "cuda")
+        for _ in range(2):
+            angles, maps = engine([PICTURE])
+        assert np.isfinite(angles).all() and maps["visualbackprop"].device == DEVICE
+    (told,) = caplog.records
+    assert told.getMessage().startswith("NetHVF runs without a CUDA graph, which is slower: ")
+    assert Engine(open_network("NetHVF"), "cpu").graphed is None
+
+
 def test_a_layer_that_is_left_on_the_host_is_noticed(monkeypatch):
     """The planted fault: one layer's output is brought to the host."""
     plain = tracing.run_stage
@@ -256,10 +285,15 @@ def test_where_a_card_fails_the_cpu_goes_on(fault, said, monkeypatch, caplog):
             engine = Engine(open_network("NetHVF"), "cuda")
             caplog.clear()
             assert call(engine) == pytest.approx(here.angle_rad) and engine.device == "cpu"
-            (told,) = [r.message for r in caplog.records]
+            (told,) = said_by_engine(caplog)
             assert told == engine.trouble and re.search(f"{said}.*goes on by the CPU", told)
             assert "\n" not in told
-            assert call(engine) == pytest.approx(here.angle_rad) and len(caplog.records) == 1
+            assert call(engine) == pytest.approx(here.angle_rad) and len(said_by_engine(caplog)) == 1
+
+
+def said_by_engine(caplog) -> list[str]:
+    """Without what is said of a CUDA graph, which the stand-in has not."""
+    return [r.message for r in caplog.records if r.name == "vbp.engine"]
 
 
 def test_a_card_that_takes_no_weights_is_left_at_once(monkeypatch, caplog):

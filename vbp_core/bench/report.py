@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from vbp.bench.networks import CAPTUM, FORWARD, LRP, MASK, NAIVE, PAIR, PLAIN, STEPS, ZENNIT
+from vbp.bench.networks import (
+    CAPTUM,
+    COMPILED,
+    FORWARD,
+    GRAPHED,
+    GRAPHED_FORWARD,
+    GRAPHED_MASK,
+    LRP,
+    MASK,
+    NAIVE,
+    PAIR,
+    PLAIN,
+    STEPS,
+    ZENNIT,
+)
 from vbp.bench.targets import results
 
-STAGES = (FORWARD, PLAIN, MASK, STEPS, NAIVE, PAIR, LRP, CAPTUM, ZENNIT)
+STAGES = (
+    *(FORWARD, PLAIN, COMPILED, GRAPHED_FORWARD, MASK, STEPS, GRAPHED_MASK, NAIVE),
+    *(PAIR, GRAPHED, LRP, CAPTUM, ZENNIT),
+)
 
 # (what, stage above the line, stage below it)
 RATIOS = (
     ("mask / forward", MASK, FORWARD),
     ("plain forward / forward", PLAIN, FORWARD),
+    ("mask / forward, CUDA graph", GRAPHED_MASK, GRAPHED_FORWARD),
+    ("forward by torch.compile / forward, CUDA graph", COMPILED, GRAPHED_FORWARD),
     ("mask by transposed convolutions / mask", NAIVE, MASK),
     ("LRP / mask", LRP, MASK),
     ("LRP / forward", LRP, FORWARD),
