@@ -7,6 +7,7 @@ each time the program waits for the card (`card.reads`, with the place that aske
 
 from __future__ import annotations
 
+import threading
 import traceback
 from contextlib import nullcontext
 from typing import Any
@@ -84,6 +85,12 @@ class StandIn(TorchDispatchMode):
         self.sends.clear()
 
     def __enter__(self) -> StandIn:
+        plain = threading.Thread.run
+
+        def run(thread: threading.Thread) -> None:
+            with _InThread(self):  # a mode is of the thread that entered it
+                plain(thread)
+
         self._patch = pytest.MonkeyPatch()
         as_on_a_card = {
             "_lazy_init": lambda: None,
@@ -100,6 +107,9 @@ class StandIn(TorchDispatchMode):
         for name, function in as_on_a_card.items():
             self._patch.setattr(torch.cuda, name, function)
         self._patch.setattr(torch.Tensor, "pin_memory", _pinned)
+        self._patch.setattr(threading.Thread, "run", run)
+        for name in ("tensor", "as_tensor"):  # which no mode is asked of
+            self._patch.setattr(torch, name, _moved_after(getattr(torch, name)))
         super().__enter__()
         return self
 
@@ -161,6 +171,25 @@ class StandIn(TorchDispatchMode):
         ours = [f for f in traceback.extract_stack() if "/vbp/" in f.filename]
         at = f"{ours[-1].filename.rsplit('/vbp/', 1)[1]}:{ours[-1].name}" if ours else "?"
         where.append(f"{name} in {at}")
+
+
+class _InThread(TorchDispatchMode):
+    """The same stand-in in another thread."""
+
+    def __init__(self, stand_in: StandIn) -> None:
+        super().__init__()
+        self.stand_in = stand_in
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return self.stand_in.__torch_dispatch__(func, types, args, kwargs)
+
+
+def _moved_after(make: Any) -> Any:
+    def run(values: Any, *, device: Any = None, **others: Any) -> torch.Tensor:
+        made = make(values, **others)
+        return made if device is None else made.to(device)
+
+    return run
 
 
 def _as_on_card(value: Any, known: dict[int, OnCard]) -> Any:

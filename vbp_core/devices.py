@@ -152,6 +152,18 @@ _OF_DEVICE = (
 )
 
 
+@contextmanager
+def same_each_time(device: torch.device) -> Iterator[None]:
+    """Within it a graphics card's convolutions sum in the same order each time, which PyTorch does not ask of cuDNN unless told to."""
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.deterministic
+    cudnn.deterministic = before or device.type == "cuda"
+    try:
+        yield
+    finally:
+        cudnn.deterministic = before
+
+
 def is_of_device(error: Exception) -> bool:
     """Whether the device failed, and not what was asked of it: its memory is full, or it answers no more."""
     return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in _OF_DEVICE)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import warnings
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib import import_module
 
 import numpy as np
@@ -13,18 +14,24 @@ import pytest
 import torch
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
+from roadmaker import write_drive
 from runmaker import Stopper, assert_same, example, sources, weights
 from standin import DEVICE, OnCard, StandIn
+from subjectmaker import less, nothing, small_network, small_subject
 from vbp import devices
 from vbp.devices import full_float32, to_device
+from vbp.drives import open_drive
 from vbp.engine import Engine, open_network
 from vbp.errors import DeviceError, ExplainError, VbpError
+from vbp.evidence.registry import EXPERIMENTS, Options
+from vbp.evidence.subject import Subject
 from vbp.explain.registry import METHODS, explain
+from vbp.frames import run_frames
 from vbp.graph import trace as tracing
 from vbp.graph.operations import Graph
 from vbp.models.network import Network, build
 from vbp.models.steering import seeded
-from vbp.results import MapRequest
+from vbp.results import FrameRequest, MapRequest
 from vbp.training.loop import resume, train
 from vbp.training.steering import Steering
 from vbp.training.trainer import COLLECT_EVERY, Trainer
@@ -32,6 +39,7 @@ from vbp.training.trainer import COLLECT_EVERY, Trainer
 PICTURE = np.random.default_rng(5).integers(0, 256, (480, 640, 3), dtype=np.uint8)
 # Of a pass: its output, and whether a layer is dead; of each map: the map, and its strength.
 READS_OF_A_PASS, READS_OF_A_MAP = 2, 2
+READS_OF_DOUBT = 1  # where a row of a layer is empty, all of it is looked at
 
 
 def test_the_stand_in_keeps_the_rules_of_a_card():
@@ -252,6 +260,66 @@ def test_a_layer_that_is_looked_at_on_the_host_is_counted(monkeypatch):
         card.clear()
         engine.run(PICTURE)
         assert len(card.reads) > READS_OF_A_PASS + READS_OF_A_MAP + 10
+
+
+def test_two_networks_in_one_pass_over_a_drive(tmp_path):
+    """Decoded and run ahead, in threads of their own, as `vbp predict`, `compare` and `export` do."""
+    with open_drive(write_drive(tmp_path / "drive", count=12)) as drive:
+        networks = [small_network(), replace_seed(small_network())]
+        request = FrameRequest(maps=(MapRequest("visualbackprop"), MapRequest("lrp")))
+        here = list(run_frames(drive, [Engine(n, "cpu") for n in networks], request))
+        with StandIn() as card:
+            engines = [Engine(n, "cuda") for n in networks]
+            card.clear()
+            there = list(run_frames(drive, engines, request))
+            waits = list(card.waits)
+    assert len(there) == len(here) == 12
+    for one, other in zip(here, there, strict=True):
+        for a, b in zip(one.results, other.results, strict=True):
+            assert b.angle_rad == pytest.approx(a.angle_rad, rel=1e-5)
+            for wanted, values in a.maps.items():
+                np.testing.assert_allclose(b.maps[wanted], values, atol=1e-5)
+    # One batch, two networks, two maps each: as often as for one frame of each.
+    assert len(waits) <= 2 * (READS_OF_A_PASS + READS_OF_DOUBT + 2 * READS_OF_A_MAP), waits
+
+
+def replace_seed(network: Network) -> Network:
+    with torch.no_grad():
+        for parameter in network.module.parameters():
+            parameter.mul_(1.5)
+    return network
+
+
+@pytest.mark.parametrize("name", [name for name, one in EXPERIMENTS.items() if not one.needs_truth])
+def test_every_experiment_on_a_device_is_as_on_the_host(name, monkeypatch):
+    less(monkeypatch)
+    options = Options()
+    found = []
+    with torch.random.fork_rng(devices=[]):
+        found.append(EXPERIMENTS[name].run(subject_on("cpu"), options, nothing))
+    with StandIn():
+        found.append(EXPERIMENTS[name].run(subject_on("cuda"), options, nothing))
+    here, there = (numbers(json.loads(json.dumps(asdict(one), default=str))) for one in found)
+    assert len(here) == len(there) > 3
+    assert np.isclose(here, there, rtol=1e-2, atol=1e-3, equal_nan=True).mean() > 0.99
+
+
+def subject_on(device: str) -> Subject:
+    made = small_subject(small_network())
+    subject = Subject(
+        small_network(), Engine(small_network(), device), made.frames, ("visualbackprop", "lrp"), seed=0
+    )
+    subject.prepare(nothing)
+    return subject
+
+
+def numbers(value) -> list[float]:
+    """All numbers in it, in order."""
+    if isinstance(value, dict):
+        return [x for one in value.values() for x in numbers(one)]
+    if isinstance(value, list):
+        return [x for one in value for x in numbers(one)]
+    return [float(value)] if isinstance(value, int | float) else []
 
 
 OUT_OF_MEMORY = torch.OutOfMemoryError(
