@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 import traceback
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -74,6 +75,7 @@ class StandIn(TorchDispatchMode):
         super().__init__()
         self.reads: list[str] = []
         self.sends: list[str] = []
+        self.recording: list[tuple[Any, Any, Any, Any]] | None = None
 
     @property
     def waits(self) -> list[str]:
@@ -103,6 +105,12 @@ class StandIn(TorchDispatchMode):
             "is_bf16_supported": lambda including_emulation=True: False,
             "get_rng_state": lambda device=None: torch.zeros(1, dtype=torch.uint8),
             "set_rng_state": lambda state, device=None: None,
+            "device": lambda device: nullcontext(),
+            "Stream": _Stream,
+            "current_stream": lambda device=None: _Stream(),
+            "stream": lambda stream: nullcontext(),
+            "CUDAGraph": _Graph,
+            "graph": self._record,
         }
         for name, function in as_on_a_card.items():
             self._patch.setattr(torch.cuda, name, function)
@@ -130,6 +138,8 @@ class StandIn(TorchDispatchMode):
         if on_card or to_card:
             args, kwargs = tree_map(_on_host, args), tree_map(_on_host, kwargs)
         out = func(*args, **kwargs)
+        if self.recording is not None:
+            self.recording.append((func, args, kwargs, out))
         if not to_card:
             return out
         known = {id(t.host): t for t in on_card}  # of an operation in place, the tensor that it changed
@@ -167,10 +177,39 @@ class StandIn(TorchDispatchMode):
         if name in SCALARS or name in OF_UNKNOWN_SIZE or masked:
             self._note(self.reads, name)
 
+    @contextmanager
+    def _record(self, graph: _Graph, stream: _Stream, capture_error_mode: str) -> Iterator[None]:
+        self.recording = graph.steps
+        try:
+            yield
+        finally:
+            self.recording = None
+
     def _note(self, where: list[str], name: str) -> None:
+        if self.recording is not None:
+            raise RuntimeError(f"CUDA error: operation not permitted when stream is capturing ({name})")
         ours = [f for f in traceback.extract_stack() if "/vbp/" in f.filename]
         at = f"{ours[-1].filename.rsplit('/vbp/', 1)[1]}:{ours[-1].name}" if ours else "?"
         where.append(f"{name} in {at}")
+
+
+class _Stream:
+    def wait_stream(self, other: _Stream) -> None: ...
+
+
+class _Graph:
+    """What was recorded is done again, with the numbers that lie in the very same places by then."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[Any, Any, Any, Any]] = []
+
+    def replay(self) -> None:
+        with torch.inference_mode():
+            for func, args, kwargs, out in self.steps:
+                again = func(*args, **kwargs)
+                for old, new in zip(tree_flatten(out)[0], tree_flatten(again)[0], strict=True):
+                    if isinstance(old, torch.Tensor) and old is not new:
+                        old.copy_(new)
 
 
 class _InThread(TorchDispatchMode):

@@ -19,13 +19,14 @@ from runmaker import Stopper, assert_same, example, sources, weights
 from standin import DEVICE, OnCard, StandIn
 from subjectmaker import less, nothing, small_network, small_subject
 from vbp import devices
+from vbp.bench.networks import COMPILED, GRAPHED, GRAPHED_FORWARD, GRAPHED_MASK, MASK, measure_network
 from vbp.devices import full_float32, to_device
 from vbp.drives import open_drive
 from vbp.engine import Engine, open_network
 from vbp.errors import DeviceError, ExplainError, VbpError
 from vbp.evidence.registry import EXPERIMENTS, Options
 from vbp.evidence.subject import Subject
-from vbp.explain.registry import METHODS, explain
+from vbp.explain.registry import METHODS
 from vbp.frames import run_frames
 from vbp.graph import trace as tracing
 from vbp.graph.operations import Graph
@@ -202,32 +203,72 @@ def test_a_batch_is_read_as_often_as_a_frame():
 
 
 @pytest.mark.parametrize("name", ["NetHVF", "NetSign", "PilotNet", "ResNet-18"])
-def test_what_a_cuda_graph_records_is_a_pass_and_waits_for_nothing(name):
+def test_a_recorded_pass_is_as_one_that_is_launched(name, caplog):
+    """As a CUDA graph it may wait for nothing, and has the numbers of the batch that lies in its place by then."""
     network = open_network(name) if name in ("NetHVF", "NetSign") else seeded_network(name)
     here = Engine(network, "cpu")
-    inputs = np.stack([here.prepare(PICTURE[k:, :]).input for k in (0, 40)])
-    done = here.trace(inputs)
+    batches = [[PICTURE[k:], PICTURE[k + 9 :]] for k in (0, 40, 80, 0)]
     with StandIn() as card:
         engine = Engine(network, "cuda")
-        there = to_device(inputs, DEVICE)
-        for _ in range(2):
+        kept = []
+        for batch in batches:
             card.clear()
-            output, mask = engine.graphed.run(there)
-        assert not card.waits, card.waits
-        torch.testing.assert_close(output.cpu(), done.output.clone(), rtol=1e-5, atol=1e-6)
-        expected = explain(done, "visualbackprop").clone()
-        torch.testing.assert_close(mask.cpu(), expected, rtol=0, atol=1e-5)
+            angles, maps = engine(batch)
+            kept.append((angles, maps["visualbackprop"]))
+        assert len(card.waits) == (0 if name in CLASSIFIERS else 1), card.waits  # its angles
+        for batch, (angles, mask) in zip(
+            batches, kept, strict=True
+        ):  # nor is what it gave before written over
+            expected, maps = here(batch)
+            np.testing.assert_allclose(angles, expected, atol=1e-5)
+            torch.testing.assert_close(mask.cpu(), maps["visualbackprop"].clone(), rtol=0, atol=1e-5)
+    assert not caplog.records
 
 
-def test_where_no_cuda_graph_can_be_made_the_pass_is_launched(caplog):
+CLASSIFIERS = ("NetSign", "ResNet-18")
+
+
+def test_a_size_too_many_is_launched_and_a_pass_that_waits_cannot_be_recorded(monkeypatch, caplog):
     with StandIn():
+        engine = Engine(open_network("NetHVF"), "cuda")
+        assert engine.graphed is not None
+        for count in range(1, engine.graphed.MOST + 2):
+            inputs = to_device(np.stack([engine.prepare(PICTURE).input] * count), DEVICE)
+            assert (engine.graphed(inputs) is None) == (count > engine.graphed.MOST)
+        assert not caplog.records
+        plain = tracing.run_stage
+
+        def waits(stage, inputs):
+            out = plain(stage, inputs)
+            assert float(out.sum()) == float(out.sum())
+            return out
+
+        monkeypatch.setattr(tracing, "run_stage", waits)
         engine = Engine(open_network("NetHVF"), "cuda")
         for _ in range(2):
             angles, maps = engine([PICTURE])
-        assert np.isfinite(angles).all() and maps["visualbackprop"].device == DEVICE
+            assert np.isfinite(angles).all() and maps["visualbackprop"].device == DEVICE
     (told,) = caplog.records
-    assert told.getMessage().startswith("NetHVF runs without a CUDA graph, which is slower: ")
+    assert told.getMessage().startswith(
+        "NetHVF runs without a CUDA graph, which is slower: CUDA error: operation not"
+    )
     assert Engine(open_network("NetHVF"), "cpu").graphed is None
+
+
+def test_the_bench_measures_what_only_a_card_has(monkeypatch):
+    def missing(*_, **__):
+        raise RuntimeError("no compiler here\nand much more")
+
+    monkeypatch.setattr(torch, "compile", missing)
+    with StandIn():
+        found = measure_network(open_network("NetSign"), PICTURE, "cuda", 2, 0.01, others=False)
+    assert {
+        GRAPHED,
+        GRAPHED_FORWARD,
+        GRAPHED_MASK,
+        MASK,
+    } <= found.timings.keys() and COMPILED not in found.timings
+    assert found.notes == ["NetSign: torch.compile: no compiler here"] and found.mask_difference < 1e-5
 
 
 def test_a_layer_that_is_left_on_the_host_is_noticed(monkeypatch):
@@ -360,7 +401,7 @@ def test_where_a_card_fails_the_cpu_goes_on(fault, said, monkeypatch, caplog):
 
 
 def said_by_engine(caplog) -> list[str]:
-    """Without what is said of a CUDA graph, which the stand-in has not."""
+    """Without that no CUDA graph can be made of what fails."""
     return [r.message for r in caplog.records if r.name == "vbp.engine"]
 
 
