@@ -1,14 +1,17 @@
 """tables.py bench FILE.json, or tables.py trained DEVICE WORK NETWORK...: the figures as Markdown."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from vbp.bench.report import as_markdown
-from vbp.engine import describe_device, pick_device
+from vbp.drives import open_drive
+from vbp.engine import Engine, describe_device, open_network, pick_device
+from vbp.frames import run_frames
+from vbp.results import FrameRequest
+from vbp.scores import score
 from vbp.training.folder import Run
 
 
@@ -19,9 +22,9 @@ def trained(device: str, work: Path, names: list[str]) -> None:
         "| network | epochs | trained, s | unseen drives | RMSE (best to worst) |\n| --- | ---: | ---: | ---: | ---: |"
     )
     for name in names:
-        weights = work / "runs" / name / "last.safetensors"
+        engine = Engine(open_network(work / "runs" / name / "last.safetensors"), device)
         drives = sorted((work / "drives").glob("5??"))
-        found = np.array([rmse_deg(weights, drive, device) for drive in drives])
+        found = np.array([rmse_deg(engine, drive) for drive in drives])
         last = Run(work / "runs" / name).metrics()[-1]
         whole = np.sqrt(np.mean(found**2))
         print(
@@ -30,21 +33,11 @@ def trained(device: str, work: Path, names: list[str]) -> None:
         )
 
 
-def rmse_deg(weights: Path, drive: Path, device: str) -> float:
-    command = [
-        sys.executable,
-        "-m",
-        "vbp",
-        "eval",
-        str(drive),
-        "--model",
-        str(weights),
-        "--device",
-        device,
-        "--json",
-    ]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return float(np.degrees(json.loads(said)["rmse_rad"]))
+def rmse_deg(engine: Engine, path: Path) -> float:
+    with open_drive(path) as drive:
+        frames = run_frames(drive, [engine], FrameRequest(maps=()))
+        predicted = [np.nan if frame.result is None else frame.result.angle_rad for frame in frames]
+        return float(np.degrees(score(drive.angle_rad, np.array(predicted)).rmse_rad))
 
 
 if sys.argv[1] == "bench":
