@@ -84,12 +84,12 @@ def describe_device(device: str | torch.device) -> str:
     return str(device)
 
 
-def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
+def to_device(array: NDArray[Any], device: torch.device | str) -> Tensor:
     """The array as a tensor on the device; for a graphics card through pinned memory, so that the host does not wait."""
     if not array.flags.writeable:  # torch warns of those
         array = array.copy()
     tensor = torch.from_numpy(np.ascontiguousarray(array))
-    if device.type != "cuda":
+    if torch.device(device).type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
