@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -190,6 +190,35 @@ def device_errors(function: Callable[P, R]) -> Callable[P, R]:
                     f"the device does not answer any more ({what}); start vbp again, or choose the device cpu"
                 )
             raise DeviceError(text) from error
+
+    return run
+
+
+class Placed(Protocol):
+    """What runs on a device, and can go on by the CPU."""
+
+    @property
+    def device(self) -> str: ...
+
+    def go_on_by_cpu(self, error: DeviceError) -> None: ...
+
+
+W = TypeVar("W", bound=Placed)
+
+
+def or_by_cpu(function: Callable[Concatenate[W, P], R]) -> Callable[Concatenate[W, P], R]:
+    """Where the card fails in a method, its object moves to the CPU and does it there; a DeviceError where that fails, too."""
+    checked = device_errors(function)
+
+    @functools.wraps(function)
+    def run(placed: W, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return checked(placed, *args, **kwargs)
+        except DeviceError as error:
+            if placed.device == "cpu":
+                raise
+            placed.go_on_by_cpu(error)
+        return checked(placed, *args, **kwargs)
 
     return run
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -16,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vbp.classes import UNKNOWN, class_name, class_of, percent_right
-from vbp.devices import Clock, describe_device, device_errors, devices, pick_device, to_device
+from vbp.devices import Clock, describe_device, device_errors, devices, or_by_cpu, pick_device, to_device
 from vbp.drives.base import FrameBatch, Image
 from vbp.errors import DeviceError, ExplainError, ModelError, VbpError
-from vbp.explain.dead import dead_layers
+from vbp.explain.dead import dead_layers, pass_warning
 from vbp.explain.exported import read_network
 from vbp.explain.forward import Forward
 from vbp.explain.graphed import GraphedMask
@@ -70,28 +68,6 @@ def open_network(
 def network_name(network: Network) -> str:
     """As it stands in every file and picture: its name, and that its weights are random, where they are."""
     return network.spec.name if network.trained else f"{network.spec.name} (random weights)"
-
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _or_by_cpu(
-    function: Callable[Concatenate[Engine, P], R],
-) -> Callable[Concatenate[Engine, P], R]:
-    """Where the card fails, the engine moves to the CPU and does it there."""
-
-    @functools.wraps(function)
-    def run(engine: Engine, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(engine, *args, **kwargs)
-        except DeviceError as error:
-            if engine.device == "cpu":
-                raise
-            engine.go_on_by_cpu(error)
-        return function(engine, *args, **kwargs)
-
-    return run
 
 
 class Engine:
@@ -188,8 +164,7 @@ class Engine:
         frame = FrameResult(0, 0, image, driven_rad=driven_rad)
         return self.run_prepared([self.prepare(image, crop)], FrameRequest(wanted, strict=strict), [frame])[0]
 
-    @_or_by_cpu
-    @device_errors
+    @or_by_cpu
     def run_prepared(
         self, inputs: Sequence[Prepared], request: FrameRequest, frames: Sequence[FrameResult]
     ) -> list[NetworkResult]:
@@ -231,7 +206,10 @@ class Engine:
             told = [wanted for wanted in maps if wanted not in undriven]
             stages = {name: ms / count for name, ms in clock.laps.items()}
             stages["preprocess"] += prepared.ms
-            warnings = (self._warning(bool(finite[n]), float(angles[n]), dead[n]), prepared.warning)
+            warnings = (
+                pass_warning(bool(finite[n]), dead[n], float(angles[n]), self.spec.is_classifier),
+                prepared.warning,
+            )
             found.append(
                 NetworkResult(
                     network=self.name,
@@ -254,8 +232,7 @@ class Engine:
             )
         return found
 
-    @_or_by_cpu
-    @device_errors
+    @or_by_cpu
     def __call__(
         self, frames: Sequence[Image] | NDArray[np.uint8] | FrameBatch, methods: Sequence[str] | str = (VBP,)
     ) -> tuple[NDArray[np.float64], dict[str, Tensor]]:
@@ -276,11 +253,9 @@ class Engine:
             empty = torch.zeros((0, self.spec.input_height, self.spec.input_width), device=self._device)
             return np.zeros(0), dict.fromkeys(methods, empty)
         inputs = np.stack([self.prepare(image).input for image in images])
-        if self.graphed is not None and tuple(methods) == (VBP,):
-            replayed = self.graphed(to_device(inputs, self._device))
-            if replayed is not None:
-                output, mask = replayed
-                return self.angles(output), {VBP: mask}
+        graphed = self.graphed if tuple(methods) == (VBP,) else None
+        if graphed is not None and (replayed := graphed(to_device(inputs, self._device))) is not None:
+            return self.angles(replayed[0]), {VBP: replayed[1]}
         trace = self._forward(to_tensor(inputs, self.spec, self._device, self._dtype))
         return self.angles(trace.output), {m: explain(trace, m, self.target()) for m in methods}
 
@@ -308,8 +283,7 @@ class Engine:
         """The pass of images (N, C, h, w) as `to_tensor` makes them, on the engine's device; means: see `Forward`."""
         return self._forward(images, means)
 
-    @_or_by_cpu
-    @device_errors
+    @or_by_cpu
     def trace(self, inputs: NDArray[np.uint8]) -> Trace:
         """The pass of prepared inputs, (N, h, w) or (N, h, w, 3) uint8."""
         return self._forward(to_tensor(inputs, self.spec, self._device, self._dtype))
@@ -416,16 +390,6 @@ class Engine:
             class_name(self.spec, label),
             percent_right(probabilities, label),
         )
-
-    def _warning(self, finite: bool, angle: float, dead: str) -> str:
-        if not finite:
-            return "The network's output is not a number on this frame: its weights or its input are broken"
-        constant = "a constant" if self.spec.is_classifier else f"the constant {np.degrees(angle):+.2f}°"
-        text = (
-            f"{dead} is dead on this frame: the prediction is {constant}, whatever "
-            "the picture shows, and LRP is zero; VisualBackProp paints all the same, as it ignores the head"
-        )
-        return text if dead else ""
 
 
 def _finite(output: Tensor) -> Tensor:

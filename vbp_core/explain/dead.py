@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from vbp.graph.operations import Dense, bottlenecks
@@ -42,3 +44,15 @@ def dead_layers(trace: Trace) -> list[str]:
         return ""
 
     return [of(n) for n in range(frames)]
+
+
+def pass_warning(finite: bool, dead: str, angle_rad: float, is_classifier: bool) -> str:
+    """One sentence where a prediction is no number, or a constant as a layer is `dead` (see `dead_layers`); else ""."""
+    if not finite:
+        return "The network's output is not a number on this frame: its weights or its input are broken"
+    constant = "a constant" if is_classifier else f"the constant {math.degrees(angle_rad):+.2f}°"
+    text = (
+        f"{dead} is dead on this frame: the prediction is {constant}, whatever "
+        "the picture shows, and LRP is zero; VisualBackProp paints all the same, as it ignores the head"
+    )
+    return text if dead else ""
