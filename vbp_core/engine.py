@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vbp.classes import UNKNOWN, class_name, class_of, percent_right
-from vbp.devices import Clock, describe_device, device_errors, devices, pick_device
+from vbp.devices import Clock, describe_device, device_errors, devices, or_by_cpu, pick_device, to_device
 from vbp.drives.base import FrameBatch, Image
-from vbp.errors import ExplainError, ModelError, VbpError
-from vbp.explain.dead import dead_layers
+from vbp.errors import DeviceError, ExplainError, ModelError, VbpError
+from vbp.explain.dead import dead_layers, pass_warning
 from vbp.explain.exported import read_network
 from vbp.explain.forward import Forward
+from vbp.explain.graphed import GraphedMask
 from vbp.explain.registry import METHODS, explain, unavailable_reason
 from vbp.explain.spec_target import spec_target
 from vbp.explain.spread import half_share
@@ -72,13 +73,12 @@ def network_name(network: Network) -> str:
 class Engine:
     """A network made ready on a device. `run` for one frame, calling it for a batch.
 
-    The network's module is read once and never run or changed. An engine belongs to one thread,
+    Where a card fails, the CPU goes on: `trouble` says why, in a sentence, and it is logged as a warning. The network's module is read once and never run or changed. An engine belongs to one thread,
     but `explain` and `layers` may be called from another: they only read a result.
     dtype float64 is for reference results; float32 is what the devices are fast at.
     crop: the part of every frame that the network sees, instead of what its own rule says.
     """
 
-    @device_errors
     def __init__(
         self,
         network: Network,
@@ -97,12 +97,35 @@ class Engine:
         self.crop = crop
         self.name = network_name(network)
         self._class_of: dict[str, int] = {}
-        self._device = pick_device(device, dtype)
         self._dtype = dtype
         self._warned = False
+        self.trouble = ""
+        chosen = pick_device(device, dtype)
+        try:
+            self._place(chosen)
+        except DeviceError as error:
+            if chosen.type == "cpu":
+                raise
+            self.go_on_by_cpu(error)
+
+    @device_errors
+    def _place(self, device: torch.device) -> None:
+        self._device = device
         shape = (self.spec.channels, self.spec.input_height, self.spec.input_width)
-        graph = read_network(network.module, shape, dtype, scores=self.spec.takes_scores)
-        self._forward = Forward(graph.to(self._device, dtype))
+        graph = read_network(self.network.module, shape, self._dtype, scores=self.spec.takes_scores)
+        graph = graph.to(device, self._dtype)
+        self._forward = Forward(graph)
+        on_card = device.type == "cuda" and self._dtype == torch.float32
+        self.graphed = GraphedMask(graph, self.spec) if on_card else None
+
+    def go_on_by_cpu(self, error: DeviceError) -> None:
+        """Leave the card, which failed; the weights are read anew, as it may not even give them back."""
+        self._place(torch.device("cpu"))
+        reason = str(error).split(";")[0]
+        self.trouble = (
+            f"{reason}: {self.name} goes on by the CPU; end what else uses the device, and choose it again"
+        )
+        log.warning(self.trouble)
 
     @property
     def device(self) -> str:
@@ -141,7 +164,7 @@ class Engine:
         frame = FrameResult(0, 0, image, driven_rad=driven_rad)
         return self.run_prepared([self.prepare(image, crop)], FrameRequest(wanted, strict=strict), [frame])[0]
 
-    @device_errors
+    @or_by_cpu
     def run_prepared(
         self, inputs: Sequence[Prepared], request: FrameRequest, frames: Sequence[FrameResult]
     ) -> list[NetworkResult]:
@@ -151,7 +174,7 @@ class Engine:
         """
         if not inputs:
             return []
-        count, clock = len(inputs), Clock(self._device)
+        count, clock = len(inputs), Clock()
         images = to_tensor(np.stack([p.input for p in inputs]), self.spec, self._device, self._dtype)
         clock.lap("preprocess")
         trace = self._forward(images)
@@ -183,7 +206,10 @@ class Engine:
             told = [wanted for wanted in maps if wanted not in undriven]
             stages = {name: ms / count for name, ms in clock.laps.items()}
             stages["preprocess"] += prepared.ms
-            warnings = (self._warning(bool(finite[n]), float(angles[n]), dead[n]), prepared.warning)
+            warnings = (
+                pass_warning(bool(finite[n]), dead[n], float(angles[n]), self.spec.is_classifier),
+                prepared.warning,
+            )
             found.append(
                 NetworkResult(
                     network=self.name,
@@ -206,7 +232,7 @@ class Engine:
             )
         return found
 
-    @device_errors
+    @or_by_cpu
     def __call__(
         self, frames: Sequence[Image] | NDArray[np.uint8] | FrameBatch, methods: Sequence[str] | str = (VBP,)
     ) -> tuple[NDArray[np.float64], dict[str, Tensor]]:
@@ -226,7 +252,11 @@ class Engine:
         if len(images) == 0:
             empty = torch.zeros((0, self.spec.input_height, self.spec.input_width), device=self._device)
             return np.zeros(0), dict.fromkeys(methods, empty)
-        trace = self.trace(np.stack([self.prepare(image).input for image in images]))
+        inputs = np.stack([self.prepare(image).input for image in images])
+        graphed = self.graphed if tuple(methods) == (VBP,) else None
+        if graphed is not None and (replayed := graphed(to_device(inputs, self._device))) is not None:
+            return self.angles(replayed[0]), {VBP: replayed[1]}
+        trace = self._forward(to_tensor(inputs, self.spec, self._device, self._dtype))
         return self.angles(trace.output), {m: explain(trace, m, self.target()) for m in methods}
 
     @property
@@ -255,7 +285,7 @@ class Engine:
         """The pass of images (N, C, h, w) as `to_tensor` makes them, on the engine's device; means: see `Forward`."""
         return self._forward(images, means)
 
-    @device_errors
+    @or_by_cpu
     def trace(self, inputs: NDArray[np.uint8]) -> Trace:
         """The pass of prepared inputs, (N, h, w) or (N, h, w, 3) uint8."""
         return self._forward(to_tensor(inputs, self.spec, self._device, self._dtype))
@@ -362,16 +392,6 @@ class Engine:
             class_name(self.spec, label),
             percent_right(probabilities, label),
         )
-
-    def _warning(self, finite: bool, angle: float, dead: str) -> str:
-        if not finite:
-            return "The network's output is not a number on this frame: its weights or its input are broken"
-        constant = "a constant" if self.spec.is_classifier else f"the constant {np.degrees(angle):+.2f}°"
-        text = (
-            f"{dead} is dead on this frame: the prediction is {constant}, whatever "
-            "the picture shows, and LRP is zero; VisualBackProp paints all the same, as it ignores the head"
-        )
-        return text if dead else ""
 
 
 def _finite(output: Tensor) -> Tensor:

@@ -29,6 +29,10 @@ class SizeUnknownError(ModelError):
         self.sizes = sizes
 
 
+class DeviceError(VbpError):
+    """A graphics card fails: its memory is full, or it answers no more. Another device can do the same."""
+
+
 class ExplainError(VbpError):
     """A method cannot explain this network. The message names the layer and why."""
 

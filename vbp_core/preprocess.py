@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vbp.devices import to_device
 from vbp.drives.base import Image
 from vbp.errors import VbpError
 from vbp.models.spec import NetworkSpec
@@ -172,10 +173,12 @@ def to_tensor(
     inputs: NDArray[np.uint8], spec: NetworkSpec, device: torch.device, dtype: torch.dtype = torch.float32
 ) -> Tensor:
     """(N, h, w) or (N, h, w, 3) uint8 -> (N, C, h, w) on `device`: scaled to [0, 1], then (x - mean) / std."""
-    if not inputs.flags.writeable:  # a cached frame that is the whole input; torch warns of those
-        inputs = inputs.copy()
-    tensor = torch.from_numpy(inputs).to(device)
-    tensor = tensor.unsqueeze(1) if spec.channels == 1 else tensor.permute(0, 3, 1, 2)
+    return as_images(to_device(inputs, device), spec, dtype)
+
+
+def as_images(inputs: Tensor, spec: NetworkSpec, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The same of inputs that are on their device."""
+    tensor = inputs.unsqueeze(1) if spec.channels == 1 else inputs.permute(0, 3, 1, 2)
     return normalise(tensor.to(dtype).div_(255.0), spec)
 
 

@@ -59,6 +59,7 @@ class ModelThread(threading.Thread):
         self._loading = False
         self._complained: set[str] = set()  # of the networks in use
         self._told_choices = False
+        self._ready = (0, "", "")  # generation, name and device, as they were told
 
     @property
     def ready(self) -> bool:
@@ -115,7 +116,7 @@ class ModelThread(threading.Thread):
     def _open(self, load: Load) -> None:
         try:
             # Imported here: torch takes seconds, and the window should stand before.
-            from vbp.engine import Engine, describe_device
+            from vbp.engine import Engine
             from vbp.models.registry import load_network
 
             self._tell_choices()
@@ -146,9 +147,17 @@ class ModelThread(threading.Thread):
             before.close()
             del before
             give_memory_back()
+        self._tell_ready(load.generation, load.name, engine)
+
+    def _tell_ready(self, generation: int, name: str, engine: Engine) -> None:
+        from vbp.engine import describe_device
+
+        self._ready = generation, name, engine.device
         self._tell(
-            NetworkReady(load.generation, load.name, network, engine.device, describe_device(engine.device))
+            NetworkReady(generation, name, engine.network, engine.device, describe_device(engine.device))
         )
+        if engine.trouble:
+            self._tell(Trouble(engine.trouble))
 
     def _tell_choices(self) -> None:
         from vbp.engine import devices
@@ -168,6 +177,8 @@ class ModelThread(threading.Thread):
                 record = run_frame(frame.record, [engine], request, self._follower)
                 frame = replace(frame, record=record, network=self.generation)
                 frame = self._run_second(frame, replace(request, edits=record.edits))
+                if engine.device != self._ready[2]:  # the card failed, and the CPU went on
+                    self._tell_ready(*self._ready[:2], engine)
             except Exception as error:  # the picture is still worth showing
                 self._complain(f"The network could not be run: {error}")
         if self.on_pass is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from operator import attrgetter
 
+import torch
 from drivemaker import WAIT, number_of, wait_shown
 from PySide6.QtCore import QTimer
 
@@ -13,7 +14,9 @@ from vbp.app.player.messages import DriveFailed
 from vbp.app.shell.trouble import Hooks
 from vbp.app.state.actions import ACTIONS
 from vbp.drives.base import OpenOptions
+from vbp.engine import Engine
 from vbp.errors import NeedsAngleUnitError
+from vbp.explain.forward import Forward
 
 # Bad input.
 
@@ -57,6 +60,31 @@ def test_an_unstated_unit_is_asked_for_once(qtbot, make_window, drive_folder, mo
     wait_shown(qtbot, window, 7)
     assert window.player.options.angle_unit == "deg"
     assert window.notice.message() == ""
+
+
+def test_a_card_that_fails_is_said_and_the_cpu_goes_on(qtbot, open_window, monkeypatch):
+    """The engine says that it is on a card until a pass fails as one whose memory is full does."""
+    plain = Forward.__call__
+    full = threading.Event()
+
+    def fails(forward, images, means=True):
+        if full.is_set():
+            full.clear()
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return plain(forward, images, means)
+
+    monkeypatch.setattr(Forward, "__call__", fails)
+    monkeypatch.setattr(Engine, "device", property(lambda engine: "cpu" if engine.trouble else "cuda:0"))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: "Something")
+    window = open_window(network="NetHVF")
+    assert window.player.ready.device_text == "cuda:0 Something"
+    full.set()
+    window.player.seek(5)
+    wait_shown(qtbot, window, 5, masked=True)
+    qtbot.waitUntil(lambda: window.player.ready.device_text.startswith("CPU"), timeout=WAIT)
+    qtbot.waitUntil(lambda: "goes on by the CPU" in window.notice.message(), timeout=WAIT)
+    window.player.seek(7)
+    wait_shown(qtbot, window, 7, masked=True)
 
 
 def test_a_file_that_is_no_network_leaves_the_one_in_use(qtbot, open_window, tmp_path):

@@ -156,6 +156,17 @@ def test_targets_met_and_missed() -> None:
     }
 
 
+def test_targets_of_a_gpu_are_of_its_graph_where_it_has_one() -> None:
+    graph = {"forward,_CUDA_graph": 0.2, "mask,_CUDA_graph": 0.02, "forward_+_mask,_CUDA_graph": 0.22}
+    facts = _facts("NVIDIA Something", 1, mask=1.0, forward=1.0, **{"forward_+_mask": 2.0}, **graph)
+    found = {r.what: r.met for r in results(facts) if "forward" in r.what and "LRP" not in r.what}
+    assert found == {
+        "NetSVF: mask / forward": False,
+        "NetSVF: mask / forward, CUDA graph": False,
+        "NetSVF: forward + mask": True,
+    }
+
+
 def test_targets_of_a_gpu() -> None:
     facts = _facts("NVIDIA Something", 64, mask=0.5, forward=10.0, **{"forward_+_mask": 3.0})
     found = {r.what: r.met for r in results(facts) if r.what.startswith("NetSVF, batch")}

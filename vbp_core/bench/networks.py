@@ -4,32 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from vbp.bench.others import captum_lrp, zennit_lrp
 from vbp.bench.timing import Estimate, Rounds, interleaved
 from vbp.drives.base import Image
 from vbp.engine import Engine
 from vbp.explain.chain import read_chain
+from vbp.explain.graphed import Recorded
 from vbp.explain.registry import explain
 from vbp.graph.operations import Conv, Dense, Pad
 from vbp.graph.trace import Trace
 from vbp.models.network import Network
-from vbp.preprocess import prepare, to_tensor
+from vbp.preprocess import as_images, prepare, to_tensor
 
 FORWARD, PLAIN, MASK, LRP = "forward", "plain forward", "mask", "LRP"
 NAIVE, CAPTUM, ZENNIT, PAIR = "mask, transposed convolutions", "captum LRP", "zennit LRP", "forward + mask"
+GRAPHED, GRAPHED_FORWARD = "forward + mask, CUDA graph", "forward, CUDA graph"
+GRAPHED_MASK = "mask, CUDA graph"
+COMPILED = "forward, torch.compile"
 STEPS = "mask, after the pass"  # the part of it that is not computed in the pass itself
 
+OF_MASK, OF_MASK_BY_GRAPH = "mask / forward", "mask / forward, CUDA graph"
 # (what, stage above the line, stage below it)
 RATIOS = (
-    ("mask / forward", MASK, FORWARD),
+    (OF_MASK, MASK, FORWARD),
     ("plain forward / forward", PLAIN, FORWARD),
+    (OF_MASK_BY_GRAPH, GRAPHED_MASK, GRAPHED_FORWARD),
+    ("forward by torch.compile / forward, CUDA graph", COMPILED, GRAPHED_FORWARD),
     ("mask by transposed convolutions / mask", NAIVE, MASK),
     ("LRP / mask", LRP, MASK),
     ("LRP / forward", LRP, FORWARD),
@@ -80,10 +89,6 @@ def measure_network(
     module = network.module.to(where, torch.float32).eval()
     notes: list[str] = []
 
-    def plain() -> Tensor:
-        with torch.inference_mode():
-            return module(images)  # type: ignore[no-any-return]
-
     def pass_anew() -> None:
         passed[0] = engine.forward(images)
 
@@ -92,17 +97,23 @@ def measure_network(
 
     tasks: dict[str, Callable[[], object]] = {
         FORWARD: lambda: engine.forward(images, means=False),
-        PLAIN: plain,
+        PLAIN: partial(_without_gradients, module, images),
         STEPS: lambda: explain(passed[0], "visualbackprop"),
         PAIR: pair,
         NAIVE: lambda: transposed_mask(passed[0]),
         LRP: lambda: explain(passed[0], "lrp"),
     }
+    differences = {MASK: (PAIR, FORWARD)}
+    if where.type == "cuda":
+        found, told = card_tasks(engine, module, inputs, images)
+        tasks |= found
+        notes += told
+        if GRAPHED in tasks:
+            differences[GRAPHED_MASK] = (GRAPHED, GRAPHED_FORWARD)
     # As in use: what explains a pass runs right after it, and finds the maps where they have just been written.
     before = dict.fromkeys((STEPS, NAIVE, LRP), pass_anew)
     # The means over the channels may be made in the pass: what the mask costs is all that it adds.
-    mask = {MASK: (PAIR, FORWARD)}
-    rounds = interleaved(tasks, seconds, _synchronizer(where), before=before, differences=mask)
+    rounds = interleaved(tasks, seconds, _synchronizer(where), before=before, differences=differences)
     timings = {name: rounds.estimate(name) for name in rounds.laps_ms}
     ratios = ratios_of(rounds)
     if others:
@@ -117,7 +128,9 @@ def measure_network(
                 continue
             beside = {title: run} | {name: tasks[name] for name in ours}
             fresh = dict.fromkeys(ours, pass_anew)
-            rounds = interleaved(beside, seconds / 2, _synchronizer(where), before=fresh, differences=mask)
+            rounds = interleaved(
+                beside, seconds / 2, _synchronizer(where), before=fresh, differences={MASK: differences[MASK]}
+            )
             timings[title] = rounds.estimate(title)
             ratios |= {w: r for w, r in ratios_of(rounds).items() if w not in ratios}
     difference = float((explain(trace, "visualbackprop") - transposed_mask(trace)).abs().max())
@@ -146,6 +159,40 @@ def ratios_of(rounds: Rounds) -> dict[str, Estimate]:
 def title_of(network: Mapping[str, Any]) -> str:
     """Of a NetworkResult as plain data."""
     return str(network["name"]) + (f", batch {network['batch']}" if network["batch"] > 1 else "")
+
+
+def card_tasks(
+    engine: Engine, module: nn.Module, inputs: NDArray[np.uint8], images: Tensor
+) -> tuple[dict[str, Callable[[], object]], list[str]]:
+    """What only a graphics card has: CUDA graphs and compiled networks, each made ready; and why one is missing."""
+    found: dict[str, Callable[[], object]] = {}
+    notes = []
+    there = torch.from_numpy(inputs).to(images.device)
+    graphed = engine.graphed
+    if graphed is not None and graphed(there) is not None:
+
+        def forward(x: Tensor) -> tuple[Tensor, Tensor]:
+            output = engine.forward(as_images(x, engine.spec)).output
+            return output, output
+
+        forward_alone = Recorded(forward, there)
+        found |= {GRAPHED: lambda: graphed(there), GRAPHED_FORWARD: lambda: forward_alone(there)}
+    else:
+        notes.append(f"{engine.name}: no CUDA graph of it can be made")
+    try:
+        compiled = torch.compile(module, mode="reduce-overhead")
+        run = partial(_without_gradients, compiled, images)
+        for _ in range(3):
+            run()
+        found[COMPILED] = run
+    except Exception as error:  # of many kinds, by what of its tools is missing here
+        notes.append(f"{engine.name}: torch.compile: {str(error).strip().splitlines()[0]}")
+    return found, notes
+
+
+def _without_gradients(module: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return module(images)
 
 
 def _synchronizer(device: torch.device) -> Callable[[], None]:

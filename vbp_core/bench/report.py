@@ -7,7 +7,11 @@ from typing import Any
 from vbp.bench.load import DISTURBED, Load
 from vbp.bench.networks import (
     CAPTUM,
+    COMPILED,
     FORWARD,
+    GRAPHED,
+    GRAPHED_FORWARD,
+    GRAPHED_MASK,
     LRP,
     MASK,
     NAIVE,
@@ -21,7 +25,10 @@ from vbp.bench.networks import (
 from vbp.bench.targets import results
 from vbp.bench.timing import Estimate, estimate_of
 
-STAGES = (FORWARD, PLAIN, MASK, STEPS, NAIVE, PAIR, LRP, CAPTUM, ZENNIT)
+STAGES = (
+    *(FORWARD, PLAIN, COMPILED, GRAPHED_FORWARD, MASK, STEPS, GRAPHED_MASK, NAIVE),
+    *(PAIR, GRAPHED, LRP, CAPTUM, ZENNIT),
+)
 
 Table = list[list[str]]
 

@@ -225,9 +225,12 @@ def explain(
     chosen = METHODS.get(method) if isinstance(method, str) else None
     if chosen is None:
         raise ExplainError(f"there is no method {method!r}; accepted: {', '.join(METHODS)}")
+    from vbp.devices import full_float32
+
     try:
         told = {"strength": strength} if strength is not None and chosen.says_strength else {}
-        return chosen.function(trace, target, **told, **chosen.checked(parameters))
+        with full_float32():
+            return chosen.function(trace, target, **told, **chosen.checked(parameters))
     except OpaqueLayerError as error:
         raise OpaqueLayerError(error.layer, chosen.title) from error
 

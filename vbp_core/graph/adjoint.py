@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vbp.devices import full_float32
 from vbp.errors import OpaqueLayerError
 from vbp.graph import activations
 from vbp.graph.operations import (
@@ -157,6 +158,7 @@ def opaque_layer_error(stage: Stage) -> OpaqueLayerError:
     return OpaqueLayerError(f"{stage.name} ({what})")
 
 
+@full_float32()
 def backward(
     trace: Trace,
     grad: Tensor,

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vbp.devices import is_of_device
+from vbp.devices import full_float32, is_of_device
 from vbp.errors import ExplainError
 from vbp.graph import activations
 from vbp.graph.operations import (
@@ -92,6 +92,7 @@ class Trace:
 StageRunner: TypeAlias = Callable[[int, Stage, list[Tensor]], Tensor | None]
 
 
+@full_float32()
 def trace(graph: Graph, images: Tensor, runner: StageRunner | None = None) -> Trace:
     """Run `graph` on images (N, C, H, W) of the graph's dtype and device.
 
@@ -111,6 +112,7 @@ def trace(graph: Graph, images: Tensor, runner: StageRunner | None = None) -> Tr
     return Trace(tuple(stages), tuple(values))
 
 
+@full_float32()
 def output_of(stages: tuple[Stage, ...], images: Tensor) -> Tensor:
     """The network's output alone, for batches whose activations would not fit into memory. Stages as in a Trace."""
     last_use = {k: i for i in range(len(stages)) for k in sources(stages, i)}

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vbp.devices import to_device
 from vbp.training.recipe import Recipe
 
 Uniform = NDArray[np.float32]
@@ -41,9 +42,9 @@ def augment(images: Tensor, angles: Tensor, recipe: Recipe, draws: Draws) -> tup
     Noise comes from torch's global generator, which the training loop seeds for each step.
     """
     names = set(recipe.augment)
-    values = torch.from_numpy(draws.values).to(images.device)
+    values = to_device(draws.values, images.device)
     if "flip" in names:
-        turned = torch.from_numpy(draws.flip).to(images.device)
+        turned = to_device(draws.flip, images.device)
         images = torch.where(turned[:, None, None, None], images.flip(3), images)
         angles = torch.where(turned, -angles, angles)
     if "shift" in names:
@@ -51,13 +52,13 @@ def augment(images: Tensor, angles: Tensor, recipe: Recipe, draws: Draws) -> tup
     if "light" in names:
         images = light(images, values[:, 4:7])
     if "shadow" in names:
-        images = _some(images, values[:, 7] < 0.3, lambda x, rows: shadow(x, values[rows, 8:15]))
+        images = _some(images, draws.values[:, 7] < 0.3, lambda x, rows: shadow(x, values[rows, 8:15]))
     if "blur" in names:
-        images = _some(images, values[:, 15] < 0.25, lambda x, rows: blur(x, values[rows, 16]))
+        images = _some(images, draws.values[:, 15] < 0.25, lambda x, rows: blur(x, values[rows, 16]))
     if "erase" in names:
-        images = _some(images, values[:, 17] < 0.3, lambda x, rows: erase(x, values[rows, 18:23]))
+        images = _some(images, draws.values[:, 17] < 0.3, lambda x, rows: erase(x, values[rows, 18:23]))
     if "noise" in names:
-        images = _some(images, values[:, 23] < 0.3, lambda x, rows: noise(x, values[rows, 24]))
+        images = _some(images, draws.values[:, 23] < 0.3, lambda x, rows: noise(x, values[rows, 24]))
     return images, angles
 
 
@@ -132,9 +133,9 @@ def noise(images: Tensor, values: Tensor) -> Tensor:
     return (images + spread * torch.randn_like(images)).clamp_(0, 1)
 
 
-def _some(images: Tensor, which: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """`change(images[rows], rows)` for the rows that `which` (N,) bool names."""
-    rows = which.nonzero()[:, 0]
-    if not len(rows):
+def _some(images: Tensor, which: NDArray[np.bool_], change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """`change(images[rows], rows)` for the rows that `which` (N,) names: on the host, where no device is waited for."""
+    if not which.any():
         return images
+    rows = to_device(np.flatnonzero(which), images.device)
     return images.index_copy(0, rows, change(images[rows], rows))

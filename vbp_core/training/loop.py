@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from vbp.devices import device_errors
+from vbp.devices import device_errors, same_each_time
 from vbp.drives import Drive, open_drive
 from vbp.ends import held
 from vbp.errors import VbpError
@@ -114,7 +114,11 @@ def _train(folder: Path, group: Group, listener: Listener, keep_frames: bool) ->
         keep_memory()
         torch.set_num_threads(config.threads)
     devices = [group.device.index or 0] if group.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), reporting_disk_errors(folder):
+    with (
+        torch.random.fork_rng(devices=devices),
+        same_each_time(group.device),
+        reporting_disk_errors(folder),
+    ):
         trainer = Trainer(config, folder, frames, group)
         trainer.restore()
         if group.first:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from vbp.devices import to_device
 from vbp.errors import VbpError
 from vbp.models.network import Network, build, load_checkpoint, save_checkpoint
 from vbp.models.spec import NetworkSpec
@@ -103,7 +104,7 @@ class Trainer:
         torch.manual_seed(_seed(recipe.seed, step, self.group.rank))
         set_lr(self._optimizer, recipe.lr_at(step, self.steps))
         images = self._pictures(rows)
-        targets = torch.from_numpy(self.frames.targets[rows]).to(device)
+        targets = to_device(self.frames.targets[rows], device)
         draws = draw(recipe, self.batch, epoch, k).part(part)
         images, targets = self.task.augment(images, targets, recipe, draws)
         images = normalise(images, self.network.spec).contiguous(memory_format=torch.channels_last)
@@ -111,7 +112,7 @@ class Trainer:
         with autocast(device, recipe.precision):
             outputs = self._model(images)
         losses = self.task.loss(outputs, targets, self.network.spec)
-        loss = (losses * torch.from_numpy(self._weights[picks]).to(device)).mean()
+        loss = (losses * to_device(self._weights[picks], device)).mean()
         loss.backward()  # type: ignore[no-untyped-call]
         if recipe.clip:
             nn.utils.clip_grad_norm_(self.module.parameters(), recipe.clip)
@@ -166,9 +167,9 @@ class Trainer:
     def _pictures(self, rows: NDArray[np.int64]) -> Tensor:
         """(N, C, h, w) float32 in [0, 1] on the device."""
         if self._on_device is not None:
-            stored = self._on_device[torch.from_numpy(rows).to(self.group.device)]
+            stored = self._on_device[to_device(rows, self.group.device)]
         else:
-            stored = torch.from_numpy(self.frames.pictures[rows]).to(self.group.device)
+            stored = to_device(self.frames.pictures[rows], self.group.device)
         stored = stored.unsqueeze(1) if stored.dim() == 3 else stored.permute(0, 3, 1, 2)
         return stored.float() / 255
 
@@ -183,9 +184,9 @@ class Trainer:
         self._losses.clear()
 
     def _check_weights(self) -> None:
-        for tensor in self.module.state_dict().values():
-            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                self._diverged("network's weights", self.progress.step)
+        weights = [t for t in self.module.state_dict().values() if t.is_floating_point()]
+        if not bool(torch.stack([t.isfinite().all() for t in weights]).all()):  # a device is waited for once
+            self._diverged("network's weights", self.progress.step)
 
     def _diverged(self, what: str, step: int) -> None:
         verb = "are" if what.endswith("s") and what != "loss" else "is"
@@ -271,7 +272,7 @@ def _on_device(pictures: NDArray[np.uint8], device: torch.device) -> Tensor | No
         return None
     out = torch.empty(pictures.shape, dtype=torch.uint8, device=device)
     for start in range(0, len(pictures), 4096):
-        out[start : start + 4096] = torch.from_numpy(pictures[start : start + 4096].copy()).to(device)
+        out[start : start + 4096] = to_device(pictures[start : start + 4096], device)
     return out
 
 
