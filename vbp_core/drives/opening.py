@@ -59,6 +59,8 @@ FORMATS: tuple[Format, ...] = (
         "a Donkeycar tub (manifest.json)",
     ),
     Format("nuscenes", "vbp.drives.nuscenes", "a nuScenes folder (samples/CAM_FRONT, can_bus)"),
+    Format("kitti-raw", "vbp.drives.kitti", "a KITTI raw recording (image_02/data, oxts)"),
+    Format("comma2k19", "vbp.drives.comma2k19", "a comma2k19 segment (video.hevc, processed_log)"),
     Format("sullychen", "vbp.drives.sullychen", "pictures with data.txt"),
     Format("picture-list", "vbp.drives.picture_list", "pictures with a table of their angles"),
     Format(
@@ -189,7 +191,7 @@ def _folder(path: Path) -> Path:
 def _opened(fmt: Format, path: Path, options: OpenOptions) -> Drive:
     with texts_read(path) as texts:
         drive = fmt.open(path, options)
-    if options.fps is not None and fmt.name not in _WITHOUT_TIMES:
+    if options.fps is not None and not {fmt.name, drive.info.kind} & set(_WITHOUT_TIMES):
         drive.info.notes.append("--fps was not used: the recording has times, or a rate, of its own")
     if (options.steering or options.speed) and fmt.name not in _WITH_TOPICS:
         drive.info.notes.append(
