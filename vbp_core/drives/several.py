@@ -10,7 +10,7 @@ from vbp.drives.base import Drive, OpenOptions
 from vbp.drives.camera_folders import camera_folders
 from vbp.drives.images import named_picture
 from vbp.drives.paths import natural_key
-from vbp.errors import DriveError
+from vbp.errors import SeveralError
 
 MAX_FOLDERS = 1_000
 MAX_DEPTH = 3
@@ -29,14 +29,14 @@ def sniff(path: Path) -> bool:
 
 
 def open(path: Path, options: OpenOptions) -> Drive:
-    """Open the one recording in a folder. Raises DriveError that names several."""
+    """Open the one recording in a folder. Raises SeveralError, and DriveError as `open_drive` does."""
     from vbp.drives.opening import open_drive  # which asks this module, too
 
     found = _recordings(path)
     names = ", ".join(str(folder.relative_to(path)) for folder in found[:_SHOWN])
     if len(found) > 1:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise DriveError(f"{path} holds {len(found)} recordings ({names}{more}); open one of them")
+        raise SeveralError(f"{path} holds {len(found)} recordings ({names}{more}); open one of them")
     drive = open_drive(found[0], options)
     drive.info.notes.append(f"the recording is {names}, the only one in the folder")
     return drive

@@ -17,7 +17,7 @@ from vbp.drives.video_drive import VideoDrive
 from vbp.drives.video_files import csv_for, looks_like_video, video_for, videos_in
 from vbp.drives.video_index import build_index
 from vbp.drives.video_labels import read_labels
-from vbp.errors import DriveError
+from vbp.errors import DriveError, SeveralError
 
 NOMINAL_HZ = 25
 FRAME_TIMES = "frame_times"  # comma2k19: seconds, as a NumPy array, beside the video or in global_pose
@@ -46,7 +46,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
         videos = videos_in(path)
         if len(videos) != 1:
             names = ", ".join(p.name for p in videos[:10]) + (", ..." if len(videos) > 10 else "")
-            raise DriveError(f"{path} holds {len(videos)} videos ({names}); open one of them")
+            raise SeveralError(f"{path} holds {len(videos)} videos ({names}); open one of them")
         video = videos[0]
         csv, notes = csv_for(video)
     elif path.suffix.lower() == ".csv":
