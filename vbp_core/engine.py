@@ -32,6 +32,7 @@ from vbp.models.registry import load_network
 from vbp.models.source import NetworkSource
 from vbp.overlay import Rect
 from vbp.preprocess import crop_warning, prepare, to_display_rgb, to_tensor
+from vbp.readable import signed
 from vbp.results import (
     VBP,
     ClassPrediction,
@@ -364,7 +365,9 @@ class Engine:
     def _warning(self, finite: bool, angle: float, dead: str) -> str:
         if not finite:
             return "The network's output is not a number on this frame: its weights or its input are broken"
-        constant = "a constant" if self.spec.is_classifier else f"the constant {np.degrees(angle):+.2f}°"
+        constant = (
+            "a constant" if self.spec.is_classifier else f"the constant {signed(math.degrees(angle), 2)}°"
+        )
         text = (
             f"{dead} is dead on this frame: the prediction is {constant}, whatever "
             "the picture shows, and LRP is zero; VisualBackProp paints all the same, as it ignores the head"

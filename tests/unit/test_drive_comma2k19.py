@@ -109,7 +109,7 @@ def test_segments_are_a_list_to_choose_from(folder: Path, stream: bytes) -> None
 def test_what_info_prints(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(folder)]) == 0
     printed = capsys.readouterr().out
-    assert "angle      +0.00° to +19.50°, left positive" in printed
+    assert "angle      0.00° to +19.50°, left positive" in printed
     assert "steering   in deg, left positive: comma2k19's description" in printed
     assert "raw_log.bz2" in printed and "preview.png" in printed
 

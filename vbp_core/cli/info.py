@@ -13,7 +13,7 @@ from vbp.drives import Drive
 from vbp.drives.holes import find_holes, played_ns
 from vbp.drives.opening import accepted
 from vbp.errors import VbpError
-from vbp.readable import how_long, printable
+from vbp.readable import how_long, printable, signed
 
 CLASSES_LISTED = 50
 LISTED = 20  # of holes, and of gaps
@@ -109,7 +109,10 @@ def print_text(facts: dict[str, Any]) -> None:
         rows.append(("camera", facts["camera"] + (f" (also: {', '.join(others)})" if others else "")))
     if facts["angle_deg_min"] is not None:
         rows.append(
-            ("angle", f"{facts['angle_deg_min']:+.2f}° to {facts['angle_deg_max']:+.2f}°, left positive")
+            (
+                "angle",
+                f"{signed(facts['angle_deg_min'], 2)}° to {signed(facts['angle_deg_max'], 2)}°, left positive",
+            )
         )
     if facts["angle_unit"]:
         rows.append(
