@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     if args.formats:
         return print_formats(args.json)
     if args.source is None:
-        raise VbpError("no recording is given; give the path of one")
+        raise VbpError("SOURCE is missing: give the path of a recording, or --formats for what is read")
     with open_source(args) as drive:
         facts = summary(drive)
     if args.json:
