@@ -42,6 +42,9 @@ class FindingRows(QTableWidget):
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._look)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._keep_in_view)
         self.setHorizontalHeaderLabels(COLUMNS)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -126,7 +129,11 @@ class FindingRows(QTableWidget):
             self.horizontalHeader()
         )  # which gives its last column 100 pixels where there are not so many left
         head.resizeSection(VERDICT, head.sectionSizeHint(VERDICT))
-        if self.chosen_rows:  # it was in view, and a lower panel must not hide it
+        self._later.start()  # when the scroll bars know of it, too
+
+    def _keep_in_view(self) -> None:
+        """The chosen row was, and a lower panel must not hide it."""
+        if self.chosen_rows:
             self.scrollTo(self.currentIndex())
 
     def paintEvent(self, event: QPaintEvent) -> None:

@@ -237,8 +237,9 @@ def test_the_chosen_row_stays_in_view_in_a_lower_and_narrower_panel(qtbot):
     rows.resize(900, 600)
     rows.show()
     rows.fill([finding_at(times, 10 * k) for k in range(8)], 0, {})
-    rows.selectRow(6)
+    rows._select_again({rows.of_row(6).key})  # whatever keys a test before holds
     rows.resize(400, 110)
-    assert rows.viewport().rect().contains(rows.visualItemRect(rows.item(6, 0)).center())
+    chosen, seen = rows.item(6, 0), rows.viewport()
+    qtbot.waitUntil(lambda: seen.rect().contains(rows.visualItemRect(chosen).center()), timeout=WAIT)
     head = rows.horizontalHeader()
     assert head.sectionSize(VERDICT) == head.sectionSizeHint(VERDICT)  # no wider, where there is no room
