@@ -147,9 +147,7 @@ def _size(text: str) -> tuple[int, int]:
 def _check(args: argparse.Namespace) -> None:
     """What can be seen to be wrong before a window stands."""
     if args.source is not None and not Path(args.source).expanduser().exists():
-        from vbp.drives.opening import accepted
-
-        raise VbpError(f"{args.source} does not exist; give the path of a recording: {accepted()}")
+        raise VbpError(f"{args.source} does not exist; give the path of a recording")
     if args.run is not None and not looks_like_run(args.run.expanduser()):
         raise VbpError(f"{args.run} is no training run; give the folder that vbp train wrote (-o)")
     if args.source is not None and args.run is None and looks_like_run(Path(args.source).expanduser()):

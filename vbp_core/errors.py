@@ -13,6 +13,10 @@ class NeedsAngleUnitError(DriveError):
     """A steering column states no unit. The caller asks the user and opens again with `angle_unit`."""
 
 
+class SeveralError(DriveError):
+    """A folder holds several recordings, which the message names: nothing is wrong with them, one is to be opened."""
+
+
 class FrameError(DriveError):
     """One frame of a good drive cannot be shown (a gap): the drive around it works."""
 

@@ -30,6 +30,7 @@ from vbp.graph.operations import (
     sources,
 )
 from vbp.graph.trace import Trace
+from vbp.readable import signed
 from vbp.results import MapRequest, NetworkResult
 from vbp.scores import steady_text
 
@@ -225,7 +226,9 @@ def _notes(engine: Engine, traces: list[Trace], outputs: NDArray[np.float64], re
         if spec.outputs_needed > outputs.shape[1]:
             return found
         degrees = np.degrees([spec.angle_of(row) for row in outputs.tolist()])
-        found.append(f"the angle goes from {degrees.min():+.1f}° to {degrees.max():+.1f}° on {pictures}")
+        found.append(
+            f"the angle goes from {signed(degrees.min())}° to {signed(degrees.max())}° on {pictures}"
+        )
         if np.abs(degrees).max() > FULL_TURN_DEG:
             found.append(
                 "that is more than a steering wheel turns; check output_unit and output_scale in the specification"

@@ -42,6 +42,11 @@ def signed(value: float, decimals: int = 1) -> str:
     return text.replace("-", MINUS)
 
 
+def plain(value: float) -> str:
+    """−3.4, 12, 0.05: no longer than the number is, up to six digits."""
+    return f"{value:g}".replace("-", MINUS)
+
+
 def shown_error(driven: float, predicted: float) -> float:
     """driven − predicted of the numbers as `signed` shows them: who reads all three can count."""
     return round(driven, 1) - round(predicted, 1)

@@ -85,6 +85,6 @@ def steady_text(
         driven = float(np.ptp(np.degrees(driven_rad[known & np.isfinite(driven_rad)])))
     if driven <= moves or moves >= max(STEADY_DEG, STEADY_PART * np.nan_to_num(driven)):
         return ""
-    low, high = (f"{v:+.3f}°" for v in (predicted.min(), predicted.max()))
+    low, high = (f"{signed(v, 3)}°" for v in (predicted.min(), predicted.max()))
     beside = f", while the driven angle moves by {driven:.1f}°" if np.isfinite(driven) else ""
     return f"the output is nearly constant: {low} to {high} over {len(predicted)} frames{beside}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QIcon, QPaintEvent, QPixmap
+from PySide6.QtGui import QIcon, QPaintEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -42,11 +42,15 @@ class FindingRows(QTableWidget):
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._look)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._keep_in_view)
         self.setHorizontalHeaderLabels(COLUMNS)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setShowGrid(False)
         self.setFrameShape(QTableWidget.Shape.NoFrame)
         self.verticalHeader().hide()
@@ -120,6 +124,19 @@ class FindingRows(QTableWidget):
         for row in range(self.rowCount()):
             if (there := self.of_row(row)) is not None and there.key == finding.key:
                 self.selectRow(row)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        head = (
+            self.horizontalHeader()
+        )  # which gives its last column 100 pixels where there are not so many left
+        head.resizeSection(VERDICT, head.sectionSizeHint(VERDICT))
+        self._later.start()  # when the scroll bars know of it, too
+
+    def _keep_in_view(self) -> None:
+        """The chosen row was, and a lower panel must not hide it."""
+        if self.chosen_rows:
+            self.scrollTo(self.currentIndex())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

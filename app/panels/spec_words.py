@@ -13,6 +13,7 @@ from vbp.models.spec import CropRule, NetworkSpec
 from vbp.models.spec_file import make_spec
 from vbp.models.spec_picture import COLOURS, ORDER
 from vbp.overlay import Rect
+from vbp.readable import plain, signed
 
 if TYPE_CHECKING:
     from vbp.fitting.agreement import Agreement
@@ -158,13 +159,8 @@ def agreement_words(found: Agreement) -> tuple[str, str]:
     if not math.isfinite(found.correlation):
         return "–", f"{of}: the output or the angle is the same on all of them"
     low, high = found.interval
-    return signed(
-        found.correlation
-    ), f"{of}\n95 %: {signed(low)} to {signed(high)}, RMSE {found.rmse_deg:.1f}°"
-
-
-def signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
+    between = f"{signed(low, 2)} to {signed(high, 2)}"
+    return signed(found.correlation, 2), f"{of}\n95 %: {between}, RMSE {found.rmse_deg:.1f}°"
 
 
 def _numbers(words: str, count: int) -> list[float] | None:
@@ -175,4 +171,4 @@ def _numbers(words: str, count: int) -> list[float] | None:
 
 
 def _text(value: float) -> str:
-    return f"{round(value, 6) + 0.0:g}".replace("-", "−")
+    return plain(round(value, 6) + 0.0)

@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtGui import QColor, QPen
 
 from vbp.app import theme
-from vbp.readable import MINUS, clock, clock_ticks
+from vbp.readable import clock, clock_ticks, plain
 
 SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 PERCENT = (5, 10, 25, 50)
@@ -107,9 +107,7 @@ class DegreeAxis(pg.AxisItem):
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         if self.percent:
             return [f"{v:g} %" for v in values]
-        return [
-            (f"+{v:g}°" if v > 0 else f"{v:g}°").replace("-", MINUS) for v in (round(v, 3) for v in values)
-        ]
+        return [f"{'+' * (v > 0)}{plain(v)}°" for v in (round(v, 3) for v in values)]
 
 
 class ViewBox(pg.ViewBox):

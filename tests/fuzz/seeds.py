@@ -63,6 +63,7 @@ def make(root: Path) -> list[Seed]:
     _tables(place)
     _bags(place)
     _videos(place)
+    _data_sets(place)
     record(place("drive", "recording", "r") / "r", 6, 64, 48)
     folder = place("drive", "classes", "c")
     write_signs(folder / "c", ["yes", "no"], tracks=1, each=2)
@@ -177,6 +178,31 @@ def _videos(place) -> None:
         )
     folder = place("drive", "video fragments", "v.mp4")
     write_video(folder / "v.mp4", pictures, container_options={"movflags": "frag_keyframe+empty_moov"})
+
+
+def _data_sets(place) -> None:
+    folder = place("drive", "kitti")
+    stamps = "".join(f"2011-09-26 13:02:25.{k}94360375\n" for k in range(3))
+    for part in ("image_02", "oxts"):
+        (folder / part / "data").mkdir(parents=True)
+        (folder / part / "timestamps.txt").write_text(stamps)
+    (folder / "oxts/dataformat.txt").write_text("lat: x\nvf:  forward velocity (m/s)\n")
+    for k in range(3):
+        picture(folder / f"image_02/data/{k:010d}.png")
+        (folder / f"oxts/data/{k:010d}.txt").write_text(f"49.0 {k}.5")
+    folder = place("drive", "comma2k19")
+    write_video(folder / "video.h264", scenes(5, 64, 48)).rename(folder / "video.hevc")
+    times = 46_408.0 + np.arange(5) / 20
+    for part, values in (
+        ("global_pose/frame_times", times),
+        ("processed_log/CAN/steering_angle/t", times),
+        ("processed_log/CAN/steering_angle/value", np.arange(5.0)),
+        ("processed_log/CAN/speed/t", times),
+        ("processed_log/CAN/speed/value", np.full((5, 1), 25.0)),
+    ):
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+        with (folder / part).open("wb") as file:
+            np.save(file, values)
 
 
 def _networks(place) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from drivemaker import WAIT, finding_at, wait_shown, write_drive
@@ -9,7 +11,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QAbstractItemView
 
 from faultmaker import FAULTS, are_those_planted, follower, with_faults
-from vbp.app.panels.finding_rows import VERDICT
+from vbp.app.panels.finding_rows import VERDICT, FindingRows
 from vbp.app.panels.findings import FindingsPanel
 from vbp.findings.find import find
 from vbp.findings.finding import Observed
@@ -247,3 +249,17 @@ def test_what_is_chosen_is_judged_and_makes_the_reel(qtbot):
     assert panel.for_reel == sorted([worst, second], key=lambda f: f.start)
     panel.set_working(0.25, "1:30 left")
     assert panel._status.text() == "25 %, 1:30 left"
+
+
+def test_the_chosen_row_stays_in_view_in_a_lower_and_narrower_panel(qtbot):
+    rows, times = FindingRows(), SimpleNamespace(timestamps_ns=np.arange(80) * 10**9)
+    qtbot.addWidget(rows)
+    rows.resize(900, 600)
+    rows.show()
+    rows.fill([finding_at(times, 10 * k) for k in range(8)], 0, {})
+    rows._select_again({rows.of_row(6).key})  # whatever keys a test before holds
+    rows.resize(400, 110)
+    chosen, seen = rows.item(6, 0), rows.viewport()
+    qtbot.waitUntil(lambda: seen.rect().contains(rows.visualItemRect(chosen).center()), timeout=WAIT)
+    head = rows.horizontalHeader()
+    assert head.sectionSize(VERDICT) == head.sectionSizeHint(VERDICT)  # no wider, where there is no room

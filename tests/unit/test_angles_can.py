@@ -302,9 +302,9 @@ def test_the_command_shows_angle_and_speed(
         driving.join()
     out = capsys.readouterr().out
     shown, _, facts = out.partition("{")
-    assert "   -4.50°    10.0 m/s  " in shown
+    assert "   −4.50°    10.0 m/s  " in shown
     assert f"angles a second on virtual {channel} (signal StWhl_Angl of message 0x025)" in shown
-    assert "-4.50° to -4.50° (left is positive)" in shown
+    assert "−4.50° to −4.50° (left is positive)" in shown
     sums = json.loads("{" + facts)
     assert (round(sums["angle_deg"], 6), round(sums["speed_mps"], 6)) == (-4.5, 10)
     assert sums["samples"] > 0

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from picturemaker import write_table
+from picturemaker import grey_picture, write_table
+from vbp.cli.main import main
 from vbp.drives import donkey, images, opening, sullychen, udacity_csv, udacity_simulator
 from vbp.drives.base import OpenOptions
-from vbp.drives.opening import Format, open_drive
+from vbp.drives.opening import FORMATS, Format, open_drive
 from vbp.errors import DriveError
 
 OPTIONS = OpenOptions()
@@ -136,3 +137,31 @@ def test_options_that_cannot_be_are_refused_of_every_recording(options: OpenOpti
     with pytest.raises(DriveError) as caught:
         open_drive(Path(__file__).parents[2] / "assets/demo", options)
     assert words in str(caught.value)
+
+
+def test_a_message_is_short_and_info_lists_the_formats(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.xyz").write_text("nothing")
+    assert main(["info", str(tmp_path / "a.xyz")]) == 2
+    said = capsys.readouterr().err.replace(str(tmp_path), "")
+    assert "`vbp info --formats`" in said and len(said) < 200
+    assert main(["info", "--formats"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [f.name for f in FORMATS]
+    assert main(["info"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("folder", "pictures", "beside"),
+    [
+        ("samples/CAM_FRONT", "n__CAM_FRONT__1531883530412470.png", "sweeps"),
+        ("image_02/data", "0000000000.png", "image_02/timestamps.txt"),
+    ],
+)
+def test_who_opens_the_pictures_of_a_camera_alone_is_told(
+    tmp_path: Path, folder: str, pictures: str, beside: str
+) -> None:
+    grey_picture(tmp_path / folder / pictures)
+    (tmp_path / beside).touch()
+    with open_drive(tmp_path / folder) as drive:
+        assert any(f"open {tmp_path} for their times and " in note for note in drive.info.notes)

@@ -11,7 +11,7 @@ import pytest
 from picturemaker import grey_picture, write_table
 from vbp.drives.base import OpenOptions
 from vbp.drives.opening import open_drive
-from vbp.errors import DriveError
+from vbp.errors import DriveError, SeveralError
 
 STAMPS = [1531883530412470 + 500_000 * k for k in range(4)]
 
@@ -125,3 +125,25 @@ def test_a_tub_without_its_manifest(tmp_path: Path) -> None:
     with open_drive(tmp_path, OpenOptions(angle_unit="rad", angle_sign="left")) as drive:
         np.testing.assert_allclose(drive.angle_rad, np.arange(12) / 100)
         assert any("manifest.json is missing" in note for note in drive.info.notes)
+
+
+def test_a_list_to_choose_from_is_not_hidden_by_what_is_in_one_of_them(tmp_path: Path) -> None:
+    for name in ("tub_1", "tub_2"):
+        old_tub(tmp_path / name)
+    (tmp_path / "tub_1/more.jpg").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    )
+    with pytest.raises(SeveralError, match=r"holds 2 recordings \(tub_1, tub_2\)"):
+        open_drive(tmp_path)
+
+
+def test_pictures_around_a_recording_are_not_passed_over_for_one_that_lies_deeper(tmp_path: Path) -> None:
+    for k in range(3):
+        grey_picture(tmp_path / f"IMG/{k}.png")
+    old_tub(tmp_path / "out/deep/tub")
+    with open_drive(tmp_path) as drive:
+        assert drive.info.kind == "images"
+    old_tub(tmp_path / "days/monday/tub_1")
+    with open_drive(tmp_path / "days") as drive:
+        assert drive.info.kind == "donkey" and len(drive) == 3
+        assert "the recording is monday/tub_1, the only one in the folder" in drive.info.notes

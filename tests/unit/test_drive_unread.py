@@ -68,12 +68,12 @@ def test_tables_folders_and_pictures_beside(tmp_path: Path) -> None:
     for k in range(3):
         grey_picture(tmp_path / f"drive/IMG/{k}.png")
     write_table(tmp_path / "drive/labels.csv", "image,angle_rad", ["0.png,1", "1.png,2"])
-    assert unread(tmp_path / "drive") == "1 picture"
+    assert unread(tmp_path / "drive") == "IMG/2.png"
     for name in ("notes.txt", "README.md", "LICENSE", ".hidden", "gps.json", "lidar/a.pcd", "IMG/extra.csv"):
         path = tmp_path / "drive" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("a,b\n1,2\n")
-    assert unread(tmp_path / "drive") == "gps.json, IMG/extra.csv, notes.txt, lidar/, 1 picture"
+    assert unread(tmp_path / "drive") == "gps.json, IMG/extra.csv, notes.txt, lidar/, IMG/2.png"
     assert unread(tmp_path / "drive/labels.csv") == "gps.json, notes.txt"
     with open_drive(tmp_path / "drive/IMG") as drive:
         assert any(

@@ -105,7 +105,7 @@ def test_angles_that_come_in_are_measured_against_the_prediction_and_recorded(
     finally:
         ended.set()
         wheel.join()
-    assert "driven -30.0°" in capsys.readouterr().err
+    assert "driven −30.0°" in capsys.readouterr().err
     with open_drive(folder) as drive:
         labelled = np.isfinite(drive.angle_rad)
         assert labelled.sum() > 5 and drive.angle_rad[labelled] == pytest.approx(math.radians(-30))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from vbp.export.lettering import Lettering
 from vbp.lettering import write
 from vbp.models.network import build, save_checkpoint
 from vbp.models.spec import NetworkSpec
-from vbp.readable import MOST, cell, clean
+from vbp.readable import MOST, cell, clean, plain, signed
 
 HOSTILE = "a\udcff\x1b[31m\nb\ud800" + "\u202e" + "long " * 100
 posix = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are text there")
@@ -32,6 +33,18 @@ def test_clean() -> None:
     assert clean(HOSTILE).isprintable() and len(clean(HOSTILE)) == MOST
     assert clean(HOSTILE).startswith("a��[31m�b��long") and clean(HOSTILE).endswith("…")
     assert clean(clean(HOSTILE)) == clean(HOSTILE)
+
+
+def test_a_number_with_its_sign_is_written_in_one_place() -> None:
+    """A hyphen is narrower than a plus, so that figures jump."""
+    assert [signed(v) for v in (-0.48, 0.02, -0.02, 3)] == ["−0.5", "0.0", "0.0", "+3.0"]
+    assert [plain(v) for v in (-2.0, 0.25, 1e-3)] == ["−2", "0.25", "0.001"]
+    own = re.compile(r":\+[0-9.]*[dfg]\}")
+    root = Path(__file__).resolve().parents[2]
+    sources = [p for part in ("vbp_core", "app", "models") for p in (root / part).rglob("*.py")]
+    assert len(sources) > 300
+    found = [p.name for p in sources if own.search(p.read_text(encoding="utf-8"))]
+    assert found == []
 
 
 @pytest.mark.parametrize(

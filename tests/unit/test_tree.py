@@ -125,7 +125,7 @@ def test_a_format_is_one_file_and_one_line(tmp_path: Path, monkeypatch, new_file
     monkeypatch.setattr(opening, "FORMATS", (*opening.FORMATS, more))
     with vbp.open_drive(path) as drive:
         np.testing.assert_array_equal(drive.frame(0), RGB)
-    assert "a .one-more file" in opening.accepted()
+    assert opening.accepted()["one-more"] == "a .one-more file"
 
 
 def test_a_method_is_one_function_and_one_entry(monkeypatch) -> None:

@@ -11,6 +11,7 @@ from vbp.cli.main import print_json
 from vbp.cli.numbers import seconds
 from vbp.errors import VbpError
 from vbp.live.angles import ACCEPTED, AngleSource, Measured, open_angles
+from vbp.readable import signed
 
 EVERY_S = 0.5
 
@@ -55,7 +56,7 @@ def _line(newest: Measured | None, state: str) -> str:
     if newest is None:
         return state
     speed = f"{newest.speed_mps:6.1f} m/s" if math.isfinite(newest.speed_mps) else "  no speed"
-    return f"{math.degrees(newest.angle_rad):+8.2f}°  {speed}  {state}"
+    return f"{signed(math.degrees(newest.angle_rad), 2):>8}°  {speed}  {state}"
 
 
 def _sum_up(
@@ -78,5 +79,5 @@ def _sum_up(
         return
     print(
         f"{source.count} angles in {passed:.1f} s; of those shown, "
-        f"{math.degrees(lowest):+.2f}° to {math.degrees(highest):+.2f}° (left is positive)"
+        f"{signed(math.degrees(lowest), 2)}° to {signed(math.degrees(highest), 2)}° (left is positive)"
     )

@@ -15,7 +15,7 @@ from vbp.cli.common import add_crop, add_network, number
 from vbp.cli.main import print_json
 from vbp.ends import held
 from vbp.errors import VbpError
-from vbp.readable import count, shown_error
+from vbp.readable import count, shown_error, signed
 
 if TYPE_CHECKING:
     from vbp.live.session import LiveSession
@@ -171,7 +171,7 @@ def predicted_words(result: NetworkResult) -> str:
         return f"predicted {result.classes.name} ({result.classes.probability:.0%})"
     if result.probabilities is not None:
         return "predicted no class: its scores are no numbers"
-    return f"predicted {math.degrees(result.angle_rad):+.1f}°"
+    return f"predicted {signed(math.degrees(result.angle_rad))}°"
 
 
 def status(session: LiveSession) -> str:
@@ -189,10 +189,10 @@ def status(session: LiveSession) -> str:
     if (usual := session.usual()) is not None:
         words += filter(None, [usual.short(newest.strength, newest.spread)])
     if newest.measured_ns is not None:
-        words.append(f"driven {math.degrees(newest.driven_rad):+.1f}°")
+        words.append(f"driven {signed(math.degrees(newest.driven_rad))}°")
         if math.isfinite(newest.error_rad):
             shown = shown_error(math.degrees(newest.driven_rad), math.degrees(newest.predicted_rad))
-            words.append(f"error {shown:+.1f}°")
+            words.append(f"error {signed(shown)}°")
     elif session.angles_text:
         words.append(session.angles_text)
     if (recording := session.recording) is not None:

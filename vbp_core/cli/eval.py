@@ -20,6 +20,7 @@ from vbp.errors import VbpError
 from vbp.frames import run_frames
 from vbp.frames.choosing import choose_frames
 from vbp.frames.outcomes import Outcomes
+from vbp.readable import MINUS
 from vbp.results import FrameRequest
 from vbp.scores import steady_text
 
@@ -146,7 +147,9 @@ def _line(name: str, part: dict[str, Any]) -> str:
         (part["bias_deg"], 9, "+.2f", "°"),
         (part["corr"], 8, ".3f", ""),
     ]
-    texts = ("–".rjust(w) if math.isnan(v) else f"{v:{f}}{unit}".rjust(w) for v, w, f, unit in cells)
+    texts = (
+        ("–" if math.isnan(v) else f"{v:{f}}{unit}".replace("-", MINUS)).rjust(w) for v, w, f, unit in cells
+    )
     return f"{name:<24}{part['frames']:>7}{''.join(texts)}"
 
 

@@ -15,6 +15,7 @@ from vbp.drives import OpenOptions, open_drive
 from vbp.errors import VbpError
 from vbp.files import check_target
 from vbp.models.spec_text import to_toml
+from vbp.readable import signed
 
 if TYPE_CHECKING:
     from vbp.fitting.results import SpecFit, Trial
@@ -162,6 +163,6 @@ def _row(trial: Trial, several: bool) -> str:
         meaning = f"{meaning}, less {spec.output_offset:.3g}"
     text = (
         f"{trial.colour:<9}{trial.crop:<36}{trial.range:<14}{agreement.correlation:>+10.2f}{'=' if trial.tied else ' '}  "
-        f"{f'{low:+.2f} to {high:+.2f}':<14}{agreement.rmse_deg:>7.1f}°  {meaning:<24}"
+        f"{f'{signed(low, 2)} to {signed(high, 2)}':<14}{agreement.rmse_deg:>7.1f}°  {meaning:<24}"
     )
     return (text + (trial.reading if several else "")).rstrip()

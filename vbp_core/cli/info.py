@@ -11,24 +11,43 @@ from vbp.cli.common import add_source, open_source
 from vbp.cli.main import print_json
 from vbp.drives import Drive
 from vbp.drives.holes import find_holes, played_ns
-from vbp.readable import how_long, printable
+from vbp.drives.opening import accepted
+from vbp.errors import VbpError
+from vbp.readable import how_long, printable, signed
 
 CLASSES_LISTED = 50
 LISTED = 20  # of holes, and of gaps
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_source(parser)
+    add_source(parser, needed=False)
+    parser.add_argument(
+        "--formats", action="store_true", help="the kinds of recordings that are opened, and nothing else"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.formats:
+        return print_formats(args.json)
+    if args.source is None:
+        raise VbpError("SOURCE is missing: give the path of a recording, or --formats for what is read")
     with open_source(args) as drive:
         facts = summary(drive)
     if args.json:
         print_json(facts)
     else:
         print_text(facts)
+    return 0
+
+
+def print_formats(as_json: bool) -> int:
+    formats = accepted()
+    if as_json:
+        print_json(formats)
+    else:
+        for name, what in formats.items():
+            print(f"{name:<18} {what}")
     return 0
 
 
@@ -90,7 +109,10 @@ def print_text(facts: dict[str, Any]) -> None:
         rows.append(("camera", facts["camera"] + (f" (also: {', '.join(others)})" if others else "")))
     if facts["angle_deg_min"] is not None:
         rows.append(
-            ("angle", f"{facts['angle_deg_min']:+.2f}° to {facts['angle_deg_max']:+.2f}°, left positive")
+            (
+                "angle",
+                f"{signed(facts['angle_deg_min'], 2)}° to {signed(facts['angle_deg_max'], 2)}°, left positive",
+            )
         )
     if facts["angle_unit"]:
         rows.append(

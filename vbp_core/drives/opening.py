@@ -17,7 +17,7 @@ from vbp.drives.part_files import compressed_parts, how_to_unpack, lfs_pointer
 from vbp.drives.paths import LINK_OUT, leads_out
 from vbp.drives.tables import first_columns, read_table, texts_read
 from vbp.drives.unread import note_unread
-from vbp.errors import DriveError, NeedsAngleUnitError
+from vbp.errors import DriveError, NeedsAngleUnitError, SeveralError
 from vbp.reading import LFS_ADVICE, damaged, inside
 
 
@@ -59,6 +59,8 @@ FORMATS: tuple[Format, ...] = (
         "a Donkeycar tub (manifest.json)",
     ),
     Format("nuscenes", "vbp.drives.nuscenes", "a nuScenes folder (samples/CAM_FRONT, can_bus)"),
+    Format("kitti-raw", "vbp.drives.kitti", "a KITTI raw recording (image_02/data, oxts)"),
+    Format("comma2k19", "vbp.drives.comma2k19", "a comma2k19 segment (video.hevc, processed_log)"),
     Format("sullychen", "vbp.drives.sullychen", "pictures with data.txt"),
     Format("picture-list", "vbp.drives.picture_list", "pictures with a table of their angles"),
     Format(
@@ -72,13 +74,18 @@ FORMATS: tuple[Format, ...] = (
     Format("images", "vbp.drives.images", "a picture or a folder of pictures"),
 )
 
+ACCEPTED = "ROS bags, videos, pictures, and the data sets that `vbp info --formats` lists"
+
 _OF_PICTURES = (
     "udacity-csv",
     "udacity-simulator",
     "donkey",
     "sullychen",
-    "nuscenes",
 )  # formats with pictures in a folder
+_OF_CAMERAS = {  # ... with a folder of pictures for each camera, two levels below, and what is lost with it
+    "nuscenes": "their times and steering",
+    "kitti-raw": "their times and the speed",
+}
 _TABLES_ABOVE = 6  # that are looked at
 _WITH_TOPICS = ("rosbag1", "rosbag2", "mcap")
 _WITHOUT_TIMES = ("images", "picture-list", "video", "several")  # formats whose recordings may have none
@@ -92,7 +99,7 @@ def open_drive(path: str | Path, options: OpenOptions | None = None) -> Drive:
     NeedsAngleUnitError where a steering column states no unit.
     """
     if not str(path):  # which would be the folder that one happens to be in
-        raise DriveError(f"no recording is given; accepted: {accepted()}")
+        raise DriveError("no recording is given; give the path of one")
     path = Path(path).expanduser()
     options = options or OpenOptions()
     options.check()
@@ -120,16 +127,16 @@ def _open(path: Path, options: OpenOptions) -> Drive:
 
 def _format_of(path: Path) -> Format:
     if not path.exists():
-        raise DriveError(f"{path} does not exist; give the path of a recording: {accepted()}")
+        raise DriveError(f"{path} does not exist; give the path of a recording")
     if path.is_dir():
         with os.scandir(path) as entries:
             empty = next(entries, None) is None
         if empty:
-            raise DriveError(f"{path} is an empty folder; accepted: {accepted()}")
+            raise DriveError(f"{path} is an empty folder; accepted: {ACCEPTED}")
     elif not path.is_file():
-        raise DriveError(f"{path} is neither a file nor a folder; accepted: {accepted()}")
+        raise DriveError(f"{path} is neither a file nor a folder; accepted: {ACCEPTED}")
     elif path.stat().st_size == 0:
-        raise DriveError(f"{path} is an empty file; accepted: {accepted()}")
+        raise DriveError(f"{path} is an empty file; accepted: {ACCEPTED}")
     with inside(_folder(path), path):
         found = next((fmt for fmt in FORMATS if fmt.sniff(path)), None)
         if found is None:
@@ -142,7 +149,7 @@ def _in_words(path: Path) -> Iterator[None]:
     """What goes wrong with a path, as one sentence; of a pointer to a file that lies elsewhere, that."""
     try:
         yield
-    except NeedsAngleUnitError:
+    except (NeedsAngleUnitError, SeveralError):
         raise
     except DriveError as error:
         with inside(_folder(path), path):
@@ -180,6 +187,13 @@ def _note_steering_above(drive: Drive, path: Path) -> None:
     above = next((fmt for fmt in FORMATS if fmt.name in _OF_PICTURES and fmt.sniff(path.parent)), None)
     if above is not None:
         drive.info.notes.append(f"the folder above is {above.accepts}: open {path.parent} for its steering")
+        return
+    for fmt in FORMATS:
+        for folder in path.parents[:2]:
+            if fmt.name in _OF_CAMERAS and fmt.sniff(folder):
+                what = _OF_CAMERAS[fmt.name]
+                drive.info.notes.append(f"the pictures are of {fmt.accepts}: open {folder} for {what}")
+                return
 
 
 def _folder(path: Path) -> Path:
@@ -189,7 +203,7 @@ def _folder(path: Path) -> Path:
 def _opened(fmt: Format, path: Path, options: OpenOptions) -> Drive:
     with texts_read(path) as texts:
         drive = fmt.open(path, options)
-    if options.fps is not None and fmt.name not in _WITHOUT_TIMES:
+    if options.fps is not None and not {fmt.name, drive.info.kind} & set(_WITHOUT_TIMES):
         drive.info.notes.append("--fps was not used: the recording has times, or a rate, of its own")
     if (options.steering or options.speed) and fmt.name not in _WITH_TOPICS:
         drive.info.notes.append(
@@ -212,13 +226,13 @@ def _unknown(path: Path) -> str:
     if steering is not None and _lists_steering(steering):
         return (
             f"{steering} lists steering angles but no pictures, and no video was found beside it; "
-            f"open the folder or the video that it belongs to: {accepted()}"
+            f"open the folder or the video that it belongs to: {ACCEPTED}"
         )
     if path.suffix.casefold() == ".csv":
         read_table(path, keep=())  # one that cannot be read says why
         columns = ", ".join(sorted(first_columns(path)))[:200]
-        return f"{path} is not a CSV that vbp can read (its columns: {columns}); accepted: {accepted()}"
-    return f"{path} is not a recording that vbp can read; accepted: {accepted()}"
+        return f"{path} is not a CSV that vbp can read (its columns: {columns}); accepted: {ACCEPTED}"
+    return f"{path} is not a recording that vbp can read; accepted: {ACCEPTED}"
 
 
 def _csvs(folder: Path) -> list[Path]:
@@ -229,5 +243,6 @@ def _lists_steering(path: Path) -> bool:
     return bool(first_columns(path) & {"angle", "steering_angle", "steering", "wheel"})
 
 
-def accepted() -> str:
-    return "; ".join(f.accepts for f in FORMATS)
+def accepted() -> dict[str, str]:
+    """What is opened: the name of each format, and what of it, in words."""
+    return {fmt.name: fmt.accepts for fmt in FORMATS}

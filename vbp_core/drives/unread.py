@@ -61,7 +61,8 @@ def note_unread(drive: Drive, path: Path, texts: Collection[Path]) -> None:
     within = os.path.realpath(opened)  # it was opened, and spoke for itself
     notes = "\n".join(drive.info.notes)
     unread: list[str] = []
-    pictures = looked_at = 0
+    pictures: list[str] = []
+    looked_at = 0
     for place, below, names in os.walk(folder):
         looked_at += len(below) + len(names)
         if looked_at > _MANY:
@@ -71,7 +72,8 @@ def note_unread(drive: Drive, path: Path, texts: Collection[Path]) -> None:
             if name[0] == "." or _about(name) or os.path.join(place, name) in read or _names(notes, name):
                 continue
             if named_picture(name):
-                pictures += path.is_dir()
+                if path.is_dir():
+                    pictures.append(os.path.normpath(os.path.join(start, name)))
             elif path.is_dir() or os.path.splitext(name)[1].casefold() in _DATA:
                 unread.append(os.path.normpath(os.path.join(start, name)))
         if path.is_dir():
@@ -88,7 +90,7 @@ def note_unread(drive: Drive, path: Path, texts: Collection[Path]) -> None:
     if len(unread) > _SHOWN:
         listed.append(f"{len(unread) - _SHOWN} more")
     if pictures:
-        listed.append(f"{pictures} picture{'s' if pictures > 1 else ''}")
+        listed.append(pictures[0] if len(pictures) == 1 else f"{len(pictures)} pictures")
     if listed:
         beside = "it" if within == folder or path.is_file() else opened.name
         drive.info.notes.append(f"not read, though beside {beside}: {', '.join(listed)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,18 +10,17 @@ from numpy.typing import NDArray
 
 from vbp.drives.base import Drive, OpenOptions, even_times
 from vbp.drives.csv_layout import has_layout
+from vbp.drives.numpy_file import MOST_S, nanoseconds, read_numbers
 from vbp.drives.paths import leads_out
 from vbp.drives.tables import first_columns, note_read
 from vbp.drives.video_drive import VideoDrive
 from vbp.drives.video_files import csv_for, looks_like_video, video_for, videos_in
 from vbp.drives.video_index import build_index
 from vbp.drives.video_labels import read_labels
-from vbp.errors import DriveError
-from vbp.reading import read_file
+from vbp.errors import DriveError, SeveralError
 
 NOMINAL_HZ = 25
 FRAME_TIMES = "frame_times"  # comma2k19: seconds, as a NumPy array, beside the video or in global_pose
-MOST_BYTES = 2**26
 
 
 def sniff(path: Path) -> bool:
@@ -48,7 +46,7 @@ def open(path: Path, options: OpenOptions) -> Drive:
         videos = videos_in(path)
         if len(videos) != 1:
             names = ", ".join(p.name for p in videos[:10]) + (", ..." if len(videos) > 10 else "")
-            raise DriveError(f"{path} holds {len(videos)} videos ({names}); open one of them")
+            raise SeveralError(f"{path} holds {len(videos)} videos ({names}); open one of them")
         video = videos[0]
         csv, notes = csv_for(video)
     elif path.suffix.lower() == ".csv":
@@ -91,15 +89,13 @@ def open(path: Path, options: OpenOptions) -> Drive:
 def _frame_times(video: Path, frames: int) -> NDArray[np.int64] | None:
     """The time of each frame, (frames,) int64 nanoseconds, from a file beside the video; None where that has others."""
     for file in (video.parent / FRAME_TIMES, video.parent / "global_pose" / FRAME_TIMES):
+        if leads_out(file, video.parent) or not file.is_file():
+            continue
         try:
-            if leads_out(file, video.parent):
-                continue
-            seconds = np.load(io.BytesIO(read_file(file, MOST_BYTES)), allow_pickle=False)
-        except (OSError, ValueError, EOFError, MemoryError, RecursionError):
+            seconds = read_numbers(file)
+        except DriveError:
             continue
-        if not isinstance(seconds, np.ndarray) or seconds.shape != (frames,) or seconds.dtype.kind != "f":
-            continue
-        if (np.abs(seconds) < 4e9).all() and (np.diff(seconds) >= 0).all():
+        if len(seconds) == frames and (np.abs(seconds) < MOST_S).all() and (np.diff(seconds) >= 0).all():
             note_read(file)
-            return np.round(seconds * 1e9).astype(np.int64)
+            return nanoseconds(seconds)
     return None

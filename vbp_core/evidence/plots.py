@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from vbp.evidence.outcome import Plot
+from vbp.readable import plain
 
 WIDTH, HEIGHT = 560, 300
 LEFT, RIGHT, TOP, BOTTOM = 54, 12, 28, 44
@@ -43,7 +44,7 @@ def svg(plot: Plot, colours: dict[str, int]) -> str:
     for y in y_ticks:
         _, py = at(low_x, y)
         out.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py:.1f}" y2="{py:.1f}"/>')
-        out.append(f'<text x="{LEFT - 6}" y="{py + 4:.1f}" text-anchor="end">{y:g}</text>')
+        out.append(f'<text x="{LEFT - 6}" y="{py + 4:.1f}" text-anchor="end">{plain(y)}</text>')
     for x in x_ticks:
         if not low_x - 1e-9 <= x <= high_x + 1e-9:
             continue
@@ -53,7 +54,7 @@ def svg(plot: Plot, colours: dict[str, int]) -> str:
             name = plot.names[int(x)]
             out.append(f'<text x="{px:.1f}" y="{py + 14:.1f}" {turn}>{escape(name[-14:])}</text>')
         else:
-            words = f"{10**x:g}" if plot.log_x else f"{x:g}"
+            words = plain(10**x if plot.log_x else x)
             out.append(f'<text x="{px:.1f}" y="{py + 16:.1f}" text-anchor="middle">{words}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     out.append(f'<text x="{middle:.0f}" y="{height - 6}" text-anchor="middle">{escape(plot.x_label)}</text>')

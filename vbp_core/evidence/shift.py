@@ -24,7 +24,7 @@ from vbp.evidence.outcome import Outcome, Plot, Series, Table, Tick
 from vbp.evidence.subject import Floats, Subject
 from vbp.explain.registry import METHODS
 from vbp.preprocess import to_tensor
-from vbp.readable import MINUS
+from vbp.readable import plain
 
 Bitmap = NDArray[np.bool_]
 
@@ -194,7 +194,7 @@ def _table(numbers: Mapping[str, Any], unit: str) -> Table:
     for name, one in sorted(numbers["maps"].items(), key=lambda item: -_finite(item[1]["share"]["value"])):
         rows.append([title(name), *(words(one[key]) for key in ("share", "s", "b"))])
         rows[-1] += [one.get(key, {}).get("p_corrected", math.nan) for key in OVER.values()]
-    listed = ", ".join(f"{100 * part:g}" for part in OFFSETS).replace("-", MINUS)
+    listed = ", ".join(plain(100 * part) for part in OFFSETS)
     return Table(
         "How much of the change comes from what the map marks",
         ["map", "s / (s + b)", f"s, {unit}", f"b, {unit}", "p, against random", "p, against edges"],

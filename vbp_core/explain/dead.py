@@ -8,6 +8,7 @@ import torch
 
 from vbp.graph.operations import Dense, bottlenecks
 from vbp.graph.trace import Trace
+from vbp.readable import signed
 
 
 def dead_layers(trace: Trace) -> list[str]:
@@ -50,7 +51,7 @@ def pass_warning(finite: bool, dead: str, angle_rad: float, is_classifier: bool)
     """One sentence where a prediction is no number, or a constant as a layer is `dead` (see `dead_layers`); else ""."""
     if not finite:
         return "The network's output is not a number on this frame: its weights or its input are broken"
-    constant = "a constant" if is_classifier else f"the constant {math.degrees(angle_rad):+.2f}°"
+    constant = "a constant" if is_classifier else f"the constant {signed(math.degrees(angle_rad), 2)}°"
     text = (
         f"{dead} is dead on this frame: the prediction is {constant}, whatever "
         "the picture shows, and LRP is zero; VisualBackProp paints all the same, as it ignores the head"

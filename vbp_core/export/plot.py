@@ -14,7 +14,7 @@ from vbp.export.facts import Facts
 from vbp.export.lettering import Lettering
 from vbp.overlay import Rect
 from vbp.palette import BORDER, DRIVEN, ERROR, MUTED, PANEL, PREDICTED, TEXT, rgb
-from vbp.readable import clock, clock_ticks, how_long
+from vbp.readable import clock, clock_ticks, how_long, signed
 
 WHOLE_S = 20.0  # a clip up to this long is shown whole; of a longer one, so much moves past
 AHEAD = 0.25  # the part of a moving plot that lies ahead of the frame
@@ -130,8 +130,7 @@ class AnglePlot:
         for degrees in (0, 50, 100) if self._percent else marks:
             y = round(float(to_y(np.array([float(degrees)]))[0]))
             image[y, inner.x : inner.x + inner.width] = rgb(BORDER)
-            label = f"{degrees:+d}°".replace("-", "−") if degrees else "0°"
-            label = f"{degrees} %" if self._percent else label
+            label = f"{degrees} %" if self._percent else f"{signed(degrees, 0)}°"
             text.draw(image, label, inner.x - round(6 * u), y + size // 3, size, muted, align="right")
         seconds = next(
             (s for s in STEPS_S if (last - first) / s <= max(2, inner.width / (90 * u))), STEPS_S[-1]

@@ -8,6 +8,7 @@ from typing import Any
 from vbp.fitting.agreement import Agreement
 from vbp.fitting.meaning import Delay
 from vbp.models.spec import NetworkSpec
+from vbp.readable import signed
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,13 @@ class SpecFit:
     def verdict(self) -> str:
         """One sentence: what fits, or that nothing does."""
         best = self.best
-        found = f"{best.agreement.correlation:+.2f}"
+        found = signed(best.agreement.correlation, 2)
         if not self.fits:
             why = f"the best of {self.tried} combinations correlates {found} with the measured angle"
             if self.chance >= 0.05:
                 return f"nothing fits: {why}, and 1 in 20 searches with angles of other frames reach {self.by_chance:.2f}"
             return (
-                f"nothing fits: {why}, but the output does not turn round with a mirrored picture ({self.mirrored:+.2f}), and "
+                f"nothing fits: {why}, but the output does not turn round with a mirrored picture ({signed(self.mirrored, 2)}), and "
                 "shuffled weights come too near to that"
             )
         tied = [trial for trial in self.trials[1:] if trial.tied]

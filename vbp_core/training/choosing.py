@@ -11,6 +11,7 @@ from vbp.drives.base import Drive
 from vbp.drives.labels import speed_filter
 from vbp.errors import VbpError
 from vbp.frames.choosing import parse_frames
+from vbp.readable import signed
 from vbp.training.recipe import Recipe
 
 
@@ -48,7 +49,9 @@ def choose(drive: Drive, recipe: Recipe, test: str | None = None) -> Chosen:
         raise VbpError(f"{name} has one frame that can be learnt from; a network needs many")
     if np.ptp(drive.angle_rad[indices]) == 0:
         angle = np.degrees(drive.angle_rad[indices[0]])
-        raise VbpError(f"the steering angle of {name} is {angle:+.2f}° on every frame: nothing to learn")
+        raise VbpError(
+            f"the steering angle of {name} is {signed(angle, 2)}° on every frame: nothing to learn"
+        )
     held = _test_frames(len(drive), indices, recipe.test_fraction, test)
     times = drive.timestamps_ns
     gap_ns = int(recipe.test_gap_s * 1e9)
