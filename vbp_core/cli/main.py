@@ -38,6 +38,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "vbp.cli.compare",
         "two networks on the same frames: errors with intervals, and where one is worse; for CI, too",
     ),
+    "index": (
+        "vbp.cli.index",
+        "drives by the thousand into one data set: frames, masks, findings; on processes, in jobs, or on Ray",
+    ),
     "notes": ("vbp.cli.notes", "the notes of a session, with their pictures as a report, or as a table"),
     "measure": (
         "vbp.cli.measure",
