@@ -42,6 +42,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "vbp.cli.index",
         "drives by the thousand into one data set: frames, masks, findings; on processes, in jobs, or on Ray",
     ),
+    "find": (
+        "vbp.cli.find",
+        "frames, findings and drives of an indexed fleet, by a condition, by SQL, or like one frame",
+    ),
     "notes": ("vbp.cli.notes", "the notes of a session, with their pictures as a report, or as a table"),
     "measure": (
         "vbp.cli.measure",
