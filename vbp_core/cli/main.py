@@ -46,6 +46,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "vbp.cli.find",
         "frames, findings and drives of an indexed fleet, by a condition, by SQL, or like one frame",
     ),
+    "compare-fleet": (
+        "vbp.cli.compare_fleet",
+        "where network B is worse than A in an indexed fleet, with intervals by drives; for CI, too",
+    ),
     "notes": ("vbp.cli.notes", "the notes of a session, with their pictures as a report, or as a table"),
     "measure": (
         "vbp.cli.measure",
