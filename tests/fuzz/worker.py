@@ -78,8 +78,8 @@ class Watch:
 
 def _drive(path: Path) -> None:
     from vbp.cli.info import print_text
-    from vbp.drives.summary import summary
     from vbp.drives import open_drive
+    from vbp.drives.summary import summary
     from vbp.errors import FrameError
 
     with open_drive(path) as drive:
