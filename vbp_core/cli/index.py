@@ -227,7 +227,7 @@ class _Bar:
         if self._bar is not None and not self._bar.disable:
             self._bar.total = total
             self._bar.update(done - self._bar.n)
-        elif done and (now - self._told > EVERY_S or done == total):
+        elif done and (now - self._told > EVERY_S or (done == total and self._told > self._began)):
             self._told = now
             left = (now - self._began) / done * (total - done)
             rest = f", {how_long(left)} left" if done < total else ""

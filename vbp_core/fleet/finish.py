@@ -20,7 +20,7 @@ from vbp.findings.finding import Finding, Observed
 from vbp.findings.table import COLUMNS as FINDING_TABLE
 from vbp.findings.table import rows_of
 from vbp.fleet.pieces import Plan
-from vbp.fleet.places import failed_path, part_path, table_path, written
+from vbp.fleet.places import failed_path, is_done, missing, part_path, read_plan, table_path, written
 from vbp.fleet.rows import read_edges
 from vbp.fleet.schema import (
     DRIVE_COLUMNS,
@@ -49,6 +49,14 @@ _SCALARS = (
     "picture_change",
     "dead",
 )
+
+
+def finish_if_whole(folder: Path, key: str, settings: Settings) -> None:
+    """Put the pieces of a drive together, if all are there. Raises FolderError."""
+    with suppress(FileNotFoundError):  # somebody else has finished it meanwhile
+        plan = read_plan(folder, key)
+        if not is_done(folder, key) and not missing(folder, plan):
+            finish(folder, plan, settings)
 
 
 def finish(folder: Path, plan: Plan, settings: Settings) -> None:

@@ -52,8 +52,8 @@ class Plan:
 def cut(
     timestamps_ns: NDArray[np.int64], start_before: Callable[[int], int], seconds: float = SECONDS
 ) -> list[Cut]:
-    """Pieces of some `seconds`: each but the first begins at what `start_before` gives, the last frame up to one at which
-    decoding can start. Every frame is in exactly one; of a drive with one key frame there is one piece.
+    """Pieces of up to `seconds`, or up to the next key frame: each but the first begins at what `start_before` gives, the last
+    frame up to one at which decoding can start. Every frame is in exactly one; of a drive with one key frame there is one piece.
 
     timestamps_ns: (N,) sorted nanoseconds.
     """
@@ -65,4 +65,4 @@ def cut(
         if target < count and (start := start_before(target)) > firsts[-1]:
             firsts.append(start)
             target = start
-    return [(a, b - 1) for a, b in zip(firsts, [*firsts[1:], count], strict=True)]
+    return [(a, b - 1) for a, b in zip(firsts, [*firsts[1:], count], strict=False)]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import pyarrow.parquet as pq
 
-from vbp.fleet.finish import finish, write_failed
+from vbp.fleet.finish import finish_if_whole, write_failed
 from vbp.fleet.outcome import INDEX, PLAN, Outcome
 from vbp.fleet.pieces import Piece, Plan
 from vbp.fleet.places import (
@@ -20,9 +20,9 @@ from vbp.fleet.places import (
     is_done,
     missing,
     names,
-    read_plan,
     remove,
     sweep,
+    write_plan,
 )
 from vbp.fleet.schema import DRIVES
 from vbp.fleet.settings import Settings, settle
@@ -128,6 +128,7 @@ def _plan(
         plan = found[path]
         if (other := known.get(plan.key, path)) != path:
             report.same[path] = other
+            failed_path(folder, path).unlink(missing_ok=True)
             say(f"{path} is the same recording as {other}: it is indexed once")
             continue
         before = done.get(path)
@@ -135,7 +136,9 @@ def _plan(
             say(f"{path} is another recording than it was: it is indexed again")
             remove(folder, before.key)
         known[plan.key] = path
-        plans.append(plan)
+        if not is_done(folder, plan.key):
+            write_plan(folder, plan)
+            plans.append(plan)
     return plans
 
 
@@ -157,7 +160,7 @@ def _index(
         if outcome.error:
             if piece.path not in report.failed:
                 _fail(folder, settings, outcome, say, report)
-            total -= len(piece)
+                total = sum(len(p) for p in pieces if p.path not in report.failed)
         else:
             report.frames += len(piece)
         for name, seconds in outcome.laps.items():
@@ -166,12 +169,7 @@ def _index(
     for plan in plans:
         if plan.path in report.failed:
             continue
-        if not is_done(folder, plan.key) and not missing(
-            folder, plan
-        ):  # who wrote the last piece was killed then
-            with suppress(FileNotFoundError):
-                finish(folder, read_plan(folder, plan.key), settings)
-        failed_path(folder, plan.path).unlink(missing_ok=True)
+        finish_if_whole(folder, plan.key, settings)  # who wrote the last piece may have been killed then
 
 
 def _fail(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +13,10 @@ from vbp.drives.base import Drive
 from vbp.drives.opening import open_drive
 from vbp.drives.summary import summary
 from vbp.errors import DriveError
-from vbp.fleet.finish import finish
+from vbp.fleet.finish import finish_if_whole
 from vbp.fleet.keys import drive_key, network_key, print_of
 from vbp.fleet.pieces import Piece, Plan, cut
-from vbp.fleet.places import is_done, missing, part_path, read_plan, write_plan, written
+from vbp.fleet.places import is_done, part_path, written
 from vbp.fleet.rows import Rows, write_part
 from vbp.fleet.settings import Settings
 from vbp.frames.running import CACHE_BYTES, run_frames
@@ -61,21 +61,17 @@ class Worker:
         self._key = ""
 
     def plan(self, path: str) -> Plan:
-        """Open a drive and cut it into pieces. One of which all pieces are there is finished. Raises DriveError, FolderError."""
+        """Open a drive and cut it into pieces. Raises DriveError."""
         before = print_of(Path(path))
         with open_drive(path, self.task.settings.options) as drive:
             cuts = cut(drive.timestamps_ns, drive.start_before, self.task.settings.seconds)
             key = drive_key(drive, before)
-            plan = Plan(path, key, before.size, before.sha256, tuple(cuts), summary(drive))
-        if not is_done(self.task.folder, key):
-            write_plan(self.task.folder, plan)
-            self.finish(key)
-        return plan
+            return Plan(path, key, before.size, before.sha256, tuple(cuts), summary(drive))
 
     def index_piece(self, piece: Piece) -> Path:
         """Run the networks on the frames of a piece, and write its rows, unless they are there: the file.
 
-        Who writes the last piece of a drive finishes it. Raises DriveError, also where the drive is gone or is another one
+        Who writes the last piece of a drive finishes it, if its plan is written (`write_plan`). Raises DriveError, also where the drive is gone or is another one
         than was planned, FolderError, VbpError.
         """
         path = part_path(self.task.folder, piece)
@@ -86,15 +82,8 @@ class Worker:
         with written(path) as temporary:
             write_part(temporary, rows)
         self.laps.write += time.perf_counter() - began
-        self.finish(piece.key)
+        finish_if_whole(self.task.folder, piece.key, self.task.settings)
         return path
-
-    def finish(self, key: str) -> None:
-        """Put the pieces of a drive together, if all are there."""
-        with suppress(FileNotFoundError):  # somebody else has finished it meanwhile
-            plan = read_plan(self.task.folder, key)
-            if not missing(self.task.folder, plan):
-                finish(self.task.folder, plan, self.task.settings)
 
     def _rows(self, piece: Piece) -> Rows:
         drive, engines = self._open(piece), self.engines()
