@@ -14,9 +14,7 @@ pytest.importorskip("ray", reason="Ray is not installed")
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_two_nodes_give_the_same_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_nodes_give_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ray.cluster_utils import Cluster
 
     from vbp.fleet.on_ray import OnRay
@@ -36,6 +34,11 @@ def test_two_nodes_give_the_same_rows(
         cluster.shutdown()
     assert report.frames == 153 and len(said) == len(report.failed) == 1
     assert repr(rows_of(tmp_path / "ray")) == repr(rows_of(tmp_path / "here"))
-    command = ["index", str(drives), "-o", str(tmp_path / "none"), "--ray", "127.0.0.1:1"]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_where_no_cluster_is(tmp_path: Path, capsys: pytest.CaptureFixture[str], address: str) -> None:
+    drives, (network, _) = make_drives(tmp_path / "in", 1), make_networks(tmp_path)
+    command = ["index", str(drives), "-o", str(tmp_path / "out"), "--model", network, "--ray", address]
     assert main(command) == 2
-    assert "no Ray cluster answers at 127.0.0.1:1" in capsys.readouterr().err
+    assert f"no Ray cluster answers at {address}" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import socket
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from vbp.fleet.outcome import Item, Outcome, attempt
 from vbp.fleet.work import Task, Worker
 
 PER_CARD = 4  # workers
+PATIENCE_S = 10.0  # until a cluster answers
 MOST_BLOCKS = 10_000  # what is handed out and, with its machine lost, done again
 
 _Batch = dict[str, NDArray[Any]]
@@ -48,8 +50,9 @@ class OnRay:
         self._ours = not ray.is_initialized()
         if self._ours:
             try:
+                _knock(address)
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-            except (ConnectionError, ValueError, RuntimeError) as error:
+            except (OSError, ValueError, RuntimeError) as error:
                 first = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise VbpError(
                     f"no Ray cluster answers at {address} ({first}); start one by: ray start --head"
@@ -57,6 +60,7 @@ class OnRay:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
 
     def __enter__(self) -> OnRay:
         return self
@@ -90,3 +94,10 @@ class OnRay:
             raise VbpError(
                 f"the Ray cluster failed ({first}); what is done is kept: give the same command again"
             ) from error
+
+
+def _knock(address: str) -> None:
+    """Ray itself waits for minutes where nobody listens. Raises OSError."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isascii() and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE_S).close()
