@@ -50,6 +50,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "vbp.cli.compare_fleet",
         "where network B is worse than A in an indexed fleet, with intervals by drives; for CI, too",
     ),
+    "clusters": (
+        "vbp.cli.clusters",
+        "groups of findings in an indexed fleet in which the network looked at the same thing",
+    ),
     "notes": ("vbp.cli.notes", "the notes of a session, with their pictures as a report, or as a table"),
     "measure": (
         "vbp.cli.measure",
