@@ -21,6 +21,7 @@ DIMENSIONS = 10  # of the PCA, in which HDBSCAN works
 FEWEST = 20  # findings
 SMALLEST = 5  # of a cluster, or a fiftieth of all
 SEED = 0
+BELONGS = 0.5  # by HDBSCAN's measure: what lies around a cluster, some times as far from it as its points from each other, is in none
 ALONE = -1  # the label of what is in no cluster
 STANDS_OUT = (
     0.8  # standard deviations, from which on a number of a cluster is unlike the rest ("large" by Cohen 1988)
@@ -87,7 +88,8 @@ def find_clusters(fleet: Fleet) -> Clusters:
         )
     wanted = min(DIMENSIONS, *found.shape)
     reduced = PCA(wanted, random_state=SEED).fit_transform(found)
-    labels = HDBSCAN(min_cluster_size=max(SMALLEST, len(rows) // 50), copy=True).fit_predict(reduced)
+    model = HDBSCAN(min_cluster_size=max(SMALLEST, len(rows) // 50), copy=True).fit(reduced)
+    labels = np.where(model.probabilities_ >= BELONGS, model.labels_, ALONE)
     sizes = np.bincount(labels[labels >= 0]) if (labels >= 0).any() else np.zeros(0, dtype=np.int64)
     order = np.argsort(-sizes, kind="stable")
     renamed = np.full(len(labels), ALONE, dtype=np.int64)
