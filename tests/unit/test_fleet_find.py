@@ -46,6 +46,7 @@ def test_from_python(folder: Path, rows: list[dict[str, object]]) -> None:
     assert fleet.frames.count_rows() == len(rows) == sum(30 + k for k in range(DRIVES))
     assert fleet.relation().filter("gap IS NOT NULL").count("*").fetchall() == [(1,)]
     assert fleet.relation("drives").filter("error IS NOT NULL").count("*").fetchall() == [(1,)]
+    assert fleet.sql("SELECT max(len(hidden)) AS n FROM frames")["n"].to_pylist() == [16]
     found = fleet.sql("SELECT frame, mask FROM frames WHERE frame = ? AND drive LIKE '%drive2'", [5])
     expected = next(r for r in rows if r["frame"] == 5 and str(r["drive"]).endswith("drive2"))
     assert found.to_pylist() == [{"frame": 5, "mask": expected["mask"]}]
@@ -68,7 +69,7 @@ def test_from_python(folder: Path, rows: list[dict[str, object]]) -> None:
         "SELECT * FROM glob('{folder}/*')",
         "SELECT * FROM sniff_csv('{secret}')",
         "SELECT * FROM read_parquet('{folder}/drives/*.parquet')",
-        "SELECT * FROM parquet_metadata('{folder}/drives/a.parquet')",
+        "SELECT * FROM read_text('{folder}/vbp-fleet.json')",
         "SELECT * FROM 'https://example.org/x.parquet'",
         "SELECT * FROM frames WHERE drive IN (SELECT content FROM read_text('{secret}'))",
         "COPY frames TO '{folder}/out.csv'",
@@ -141,7 +142,7 @@ def test_the_command(
     )
     assert len(list(csv.reader(io.StringIO(out)))) == 1 + DRIVES
     assert ask(capsys, str(folder), "speed_mps > 1000")[:2] == (0, "nothing was found in 9 drives\n")
-    _, out, _ = ask(capsys, str(folder), "error IS NOT NULL", "--in", "drives")
+    _, out, _ = ask(capsys, str(folder), "--in", "drives", "error IS NOT NULL")
     assert "bad.mp4" in out and len(out.splitlines()) == 2
     for words, error in (
         (["error_deg >"], "the question cannot be answered: Parser Error"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vbp.fleet.dataset import Fleet
 
 STDOUT = Path("-")
+INTERMIXED = True
 ROWS = 20  # printed; the files hold all
 TABLES = ("frames", "findings", "drives")
 

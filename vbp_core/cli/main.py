@@ -177,7 +177,9 @@ def _run(argv: Sequence[str]) -> int:
         module = import_module(COMMANDS[name][0])
         command = Parser(prog=f"vbp {name}", description=COMMANDS[name][1])
         module.add_arguments(command)
-        args = command.parse_args(_join_negatives(argv[1:]))
+        # With what may be left out among the words that have no option, options may stand between them.
+        parse = command.parse_intermixed_args if hasattr(module, "INTERMIXED") else command.parse_args
+        args = parse(_join_negatives(argv[1:]))
         if str(getattr(args, "output", "")) == "-" and not hasattr(module, "STDOUT"):
             raise VbpError(
                 f"-o -: {name} does not write to standard output; give a name, such as -o ./result"

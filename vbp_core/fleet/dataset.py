@@ -56,6 +56,9 @@ class Fleet:
 
     @cached_property
     def _connection(self) -> DuckDBPyConnection:
+        from vbp.fleet.needs import need
+
+        need("duckdb")
         from vbp.fleet.ask import connect
 
         return connect({FRAMES: self.frames, FINDINGS: self.findings, DRIVES: self.drives})
@@ -63,8 +66,7 @@ class Fleet:
     def relation(self, table: str = FRAMES) -> DuckDBPyRelation:
         """A table as a relation of DuckDB, which can be filtered, sorted and counted; "frames", "findings" or "drives".
 
-        Questions to it can read these tables and nothing else. `hidden`, which DuckDB has no type for, is only in `frames` and
-        `findings` of pyarrow. Raises VbpError where DuckDB is not installed.
+        Questions to it can read these tables and nothing else. Raises VbpError where DuckDB is not installed.
         """
         if table not in TABLES:
             raise VbpError(f"there is no table {table!r}; accepted: {', '.join(TABLES)}")
@@ -93,11 +95,12 @@ def open_fleet(folder: str | Path) -> Fleet:
     return Fleet(folder)
 
 
-def _dataset(files: list[Path], schema: pa.Schema) -> ds.Dataset:
+def _dataset(files: list[Path], schema: pa.Schema) -> ds.FileSystemDataset:
     for path in files:
         if not path.is_file():
             raise VbpError(_damaged(path))
-    return ds.dataset([str(path) for path in files], schema=schema, format="parquet")
+    found: ds.FileSystemDataset = ds.dataset([str(path) for path in files], schema=schema, format="parquet")
+    return found
 
 
 def _damaged(path: Path) -> str:
