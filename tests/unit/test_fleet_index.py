@@ -222,7 +222,14 @@ def test_a_drive_that_goes_or_changes_during_the_work(networks: list[str], tmp_p
             worker.index_piece(plan.pieces[2])
     assert list(counts(task.folder)) == [str(place / "drive2")]
     assert all(part_path(task.folder, plan.pieces[0]).exists() for plan in plans)
-    # A drive that is another one now is indexed again, and its old rows are gone.
+    # A drive that is another one now, be it in one label, is indexed again, and its old rows are gone.
+    table = place / "drive2" / "interpolated.csv"
+    lines = table.read_text().splitlines()
+    lines[-1] = lines[-1].rsplit(",", 3)[0] + ",0.25,0.1,10.0"
+    table.write_text("\n".join(lines) + "\n")
+    make_fleet(task.folder, [place / "drive2"], settings, said := [])
+    assert said == [f"{place / 'drive2'} is another recording than it was: it is indexed again"]
+    assert [r["driven_deg"] for r in rows_of(task.folder)["frames"]][-1] == pytest.approx(np.degrees(0.25))
     write_drive(tmp_path / "other", 33, seed=5)
     shutil.rmtree(place / "drive2")
     shutil.copytree(tmp_path / "other", place / "drive2")

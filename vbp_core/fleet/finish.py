@@ -185,8 +185,7 @@ def write_drive(folder: Path, settings: Settings, plan: Plan, more: dict[str, An
             "drive": plan.path,
             "drive_key": plan.key,
             "info": json.dumps(plan.facts),
-            "size": plan.size,
-            "sha256": plan.sha256,
+            "looks": plan.looks,
         }
     )
     _write_row(table_path(folder, DRIVES, plan.key), settings, row)

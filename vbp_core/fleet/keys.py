@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from vbp.models.network import Network
 
 LETTERS = 20  # of a digest: 80 bits
+LABELS = (".csv", ".txt", ".json", ".npy")  # what may lie beside a video and belong to it
 
 
 def print_of(path: Path) -> Fingerprint:
@@ -42,6 +44,22 @@ def drive_key(drive: Drive, found: Fingerprint) -> str:
             if name[0] != "."
         ]
         digest.update(repr(sorted(sizes)).encode())
+    return digest.hexdigest()[:LETTERS]
+
+
+def looks(path: Path) -> str:
+    """Of a recording's files, without opening it: names, sizes and times of those in it, or beside a file what may be its labels."""
+    if path.is_dir():
+        files = [os.path.join(place, name) for place, _, names in os.walk(path) for name in names]
+    else:
+        files = [str(path)]
+        with suppress(OSError), os.scandir(path.parent) as entries:
+            files += [e.path for e in entries if os.path.splitext(e.name)[1].lower() in LABELS]
+    digest = hashlib.sha256()
+    for file in sorted(set(files)):
+        with suppress(OSError):
+            stat = os.stat(file)
+            digest.update(os.fsencode(f"{os.path.relpath(file, path)}\0{stat.st_size}\0{stat.st_mtime_ns}\n"))
     return digest.hexdigest()[:LETTERS]
 
 

@@ -30,13 +30,12 @@ class Piece:
 
 @dataclass(frozen=True)
 class Plan:
-    """A drive that opened, and its pieces: every frame is in one of them. path, key: as of a piece. size, sha256: its
-    `vbp.session.fingerprint`. facts: what `vbp info --json` prints."""
+    """A drive that opened, and its pieces: every frame is in one of them. path, key: as of a piece. looks: of its files,
+    see `vbp.fleet.keys`. facts: what `vbp info --json` prints."""
 
     path: str
     key: str
-    size: int
-    sha256: str
+    looks: str
     cuts: tuple[Cut, ...]
     facts: dict[str, Any]
 

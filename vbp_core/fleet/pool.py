@@ -91,8 +91,9 @@ class Pool:
                 return
             self._bury(k)  # it has ended while it waited
         hand = self._hands[k] = _start(self._tasks[k])
-        hand.pipe.send(item)
         hand.item = item
+        with suppress(OSError):  # it has ended already, which is heard where its answer is waited for
+            hand.pipe.send(item)
 
     def _bury(self, k: int) -> str:
         """How it ended, in words."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pyarrow.parquet as pq
 
 from vbp.fleet.finish import finish_if_whole, write_failed
+from vbp.fleet.keys import looks
 from vbp.fleet.outcome import INDEX, PLAN, Outcome
 from vbp.fleet.pieces import Piece, Plan
 from vbp.fleet.places import (
@@ -26,7 +27,6 @@ from vbp.fleet.places import (
 )
 from vbp.fleet.schema import DRIVES
 from vbp.fleet.settings import Settings, settle
-from vbp.session.fingerprint import Fingerprint, fingerprint
 
 Progress = Callable[[str, int, int], None]  # what is counted, how many are done, of how many
 
@@ -54,7 +54,7 @@ class Report:
 class _Done:
     path: str
     key: str
-    print: Fingerprint
+    looks: str
 
 
 def index(
@@ -88,10 +88,10 @@ def done_drives(folder: Path) -> list[_Done]:
     found = []
     for name in names(folder / DRIVES):
         with suppress(OSError, ValueError):  # one cut short is of a drive that is not done
-            row = pq.read_table(folder / DRIVES / name, columns=["drive", "drive_key", "size", "sha256"])
-            path, key, size, sha256 = (column[0].as_py() for column in row.columns)
+            row = pq.read_table(folder / DRIVES / name, columns=["drive", "drive_key", "looks"])
+            path, key, before = (column[0].as_py() for column in row.columns)
             if key:
-                found.append(_Done(path, key, Fingerprint(size, sha256)))
+                found.append(_Done(path, key, before))
             continue
         (folder / DRIVES / name).unlink(missing_ok=True)
     return found
@@ -101,8 +101,7 @@ def _is_same(done: _Done | None, path: Path) -> bool:
     """Whether a drive is done, and is what it was; of one that is gone, the rows stay."""
     if done is None:
         return False
-    now = fingerprint(path)
-    return now is None or now == done.print
+    return not path.exists() or looks(path) == done.looks
 
 
 def _plan(

@@ -103,8 +103,7 @@ DRIVE_COLUMNS: dict[str, pa.DataType] = {
     "first_timestamp_ns": pa.int64(),
     "findings": pa.int64(),
     "info": pa.string(),  # all that `vbp info --json` prints
-    "size": pa.int64(),  # the fingerprint of the recording
-    "sha256": pa.string(),
+    "looks": pa.string(),  # names, sizes and times of its files: where they are as they were, it is not opened again
 }
 
 

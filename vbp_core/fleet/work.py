@@ -14,7 +14,7 @@ from vbp.drives.opening import open_drive
 from vbp.drives.summary import summary
 from vbp.errors import DriveError
 from vbp.fleet.finish import finish_if_whole
-from vbp.fleet.keys import drive_key, network_key, print_of
+from vbp.fleet.keys import drive_key, looks, network_key, print_of
 from vbp.fleet.pieces import Piece, Plan, cut
 from vbp.fleet.places import is_done, part_path, written
 from vbp.fleet.rows import Rows, write_part
@@ -62,11 +62,11 @@ class Worker:
 
     def plan(self, path: str) -> Plan:
         """Open a drive and cut it into pieces. Raises DriveError."""
-        before = print_of(Path(path))
+        before, now = print_of(Path(path)), looks(Path(path))
         with open_drive(path, self.task.settings.options) as drive:
             cuts = cut(drive.timestamps_ns, drive.start_before, self.task.settings.seconds)
             key = drive_key(drive, before)
-            return Plan(path, key, before.size, before.sha256, tuple(cuts), summary(drive))
+            return Plan(path, key, now, tuple(cuts), summary(drive))
 
     def index_piece(self, piece: Piece) -> Path:
         """Run the networks on the frames of a piece, and write its rows, unless they are there: the file.
