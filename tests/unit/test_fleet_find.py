@@ -171,6 +171,15 @@ def test_a_folder_that_is_none(folder: Path, tmp_path: Path, capsys: pytest.Capt
     key = next(p.name for p in (folder / "drives").iterdir() if not p.name.startswith("failed"))
     (copy / "drives" / key).write_bytes((folder / "drives" / key).read_bytes())
     assert "is missing or cut short; remove" in ask(capsys, str(copy))[2]
+    for name in ("frames", "findings"):
+        (copy / name).mkdir()
+        (copy / name / key).write_bytes((folder / name / key).read_bytes())
+    assert ask(capsys, str(copy))[0] == 0
+    (copy / "frames" / key).write_bytes((folder / "frames" / key).read_bytes()[:-100])
+    for words in (["find"], ["compare-fleet"], ["clusters"]):
+        assert main([*words, str(copy)]) == 2
+        error = capsys.readouterr().err
+        assert f"frames/{key} is missing or cut short; remove" in error and error.count("\n") == 1
 
 
 def test_the_window_is_opened_at_the_first_row(

@@ -23,7 +23,14 @@ MEMORY = "1GB"  # of questions; what takes more is an error, as nothing is writt
 
 
 def connect(tables: dict[str, ds.FileSystemDataset]) -> duckdb.DuckDBPyConnection:
-    """A database in memory with those tables, which reads their very files and no others."""
+    """A database in memory with those tables, which reads their very files and no others. Raises VbpError."""
+    try:
+        return _connected(tables)
+    except duckdb.Error as error:
+        raise VbpError(f"the fleet's tables cannot be read: {_words(error)}") from error
+
+
+def _connected(tables: dict[str, ds.FileSystemDataset]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config=_CONFIG)
     allowed: list[str] = []
     for name, table in tables.items():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 TABLES = (FRAMES, FINDINGS, DRIVES)
+MAGIC = b"PAR1"
 
 
 class Fleet:
@@ -97,10 +98,20 @@ def open_fleet(folder: str | Path) -> Fleet:
 
 def _dataset(files: list[Path], schema: pa.Schema) -> ds.FileSystemDataset:
     for path in files:
-        if not path.is_file():
+        if not _is_whole(path):
             raise VbpError(_damaged(path))
     found: ds.FileSystemDataset = ds.dataset([str(path) for path in files], schema=schema, format="parquet")
     return found
+
+
+def _is_whole(path: Path) -> bool:
+    """By its last bytes, which every Parquet file has: thousands are looked at in a moment."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(MAGIC), os.SEEK_END)
+            return file.read() == MAGIC
+    except OSError:
+        return False
 
 
 def _damaged(path: Path) -> str:
