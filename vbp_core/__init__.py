@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vbp.explain.registry import METHODS
     from vbp.explain.target import Target
     from vbp.fitting.search import fit_spec
+    from vbp.fleet.dataset import Fleet
     from vbp.models.network import Network
     from vbp.overlay import Rect
 
@@ -54,6 +55,7 @@ __all__ = [
     "__version__",
     "explain",
     "fit_spec",
+    "fleet",
     "open_drive",
     "open_network",
 ]
@@ -80,8 +82,9 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**26))
 # other: beside a busy process, or the window's own threads, that costs half of the frames and more.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# Importing a package binds its name here, the first time: before the function of that name, so that the function stays.
+# Importing a package binds its name here, the first time: before the functions of those names, so that the functions stay.
 import_module("vbp.explain")
+import_module("vbp.fleet")
 
 
 def explain(
@@ -137,6 +140,16 @@ def explain(
         graph = read_network(model, (channels, height, width)).to(batch.device, torch.float32)
         found = explain_trace(trace(graph, batch), method, target, None, **numbers)
     return found.float().clone()  # outside of inference mode, so that it can be used in what autograd follows
+
+
+def fleet(folder: str | os.PathLike[str]) -> Fleet:
+    """What `vbp index` wrote: `.frames`, `.findings` and `.drives` as datasets of pyarrow, `.relation(...)` of DuckDB, `.sql(...)`.
+
+    Needs `pip install 'vbp[fleet]'`. Raises VbpError for what is no such folder.
+    """
+    from vbp.fleet.dataset import open_fleet
+
+    return open_fleet(os.fspath(folder))
 
 
 if not TYPE_CHECKING:

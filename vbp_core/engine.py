@@ -26,6 +26,7 @@ from vbp.explain.spec_target import spec_target
 from vbp.explain.spread import half_share
 from vbp.explain.target import Target
 from vbp.explain.visualbackprop import levels
+from vbp.graph.hidden import last_hidden
 from vbp.graph.strength import Strength
 from vbp.graph.trace import Trace
 from vbp.models.network import Network
@@ -199,6 +200,7 @@ class Engine:
                 missing[wanted] = unavailable_reason(wanted.method, error)
             clock.lap(wanted.method)
         rows = self._layers(trace) if request.layers else []
+        hidden = last_hidden(trace).float().cpu().numpy() if request.hidden else None
         dead = dead_layers(trace)
         found = []
         for n, (prepared, frame) in enumerate(zip(inputs, frames, strict=True)):
@@ -228,6 +230,7 @@ class Engine:
                     probabilities=None if probabilities is None else probabilities[n],
                     classes=None if probabilities is None else self._classes(probabilities[n], frame.folder),
                     trace=trace if count == 1 else None,
+                    hidden=None if hidden is None else hidden[n],
                 )
             )
         return found

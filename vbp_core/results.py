@@ -44,7 +44,7 @@ class FrameRequest:
     maps: one for each request. layers: Figure 2b too. crop: what every network sees of the frame, in its pixels,
     instead of what its engine has. encoded: the frame's own picture file, where the recording has one.
     strict: a method that cannot explain a network raises ExplainError, instead of being named in `missing`.
-    edits: made in the picture before a network sees it.
+    edits: made in the picture before a network sees it. hidden: what the last hidden layer puts out, too.
     """
 
     maps: tuple[MapRequest, ...] = (MapRequest(),)
@@ -53,6 +53,7 @@ class FrameRequest:
     encoded: bool = False
     strict: bool = False
     edits: Edits = NONE
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class NetworkResult:
     constant; "" where none is. warnings: sentences, where this frame's numbers or maps would mislead. stages_ms: milliseconds of
     "preprocess", "forward" and each method. path: how the forward pass was run, in words. trace: the activations, on the
     engine's device; None where the frame was one of several.
+    hidden: float32 (units,), what the last hidden layer puts out (`vbp.graph.hidden`); None where it was not asked for.
     probabilities, classes: of a classifier, float64 (classes,) and the class that it predicts (None where they are no
     numbers); else None.
     """
@@ -126,6 +128,7 @@ class NetworkResult:
     probabilities: NDArray[np.float64] | None = None
     classes: ClassPrediction | None = None
     trace: Trace | None = None
+    hidden: NDArray[np.float32] | None = None
 
     def map(self, method: str = VBP) -> Map | None:
         """The first map by `method`, float32 (h, w); None where there is none."""

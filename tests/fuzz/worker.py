@@ -77,8 +77,9 @@ class Watch:
 
 
 def _drive(path: Path) -> None:
-    from vbp.cli.info import print_text, summary
+    from vbp.cli.info import print_text
     from vbp.drives import open_drive
+    from vbp.drives.summary import summary
     from vbp.errors import FrameError
 
     with open_drive(path) as drive:

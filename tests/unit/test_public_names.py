@@ -63,7 +63,7 @@ def assert_annotated(function) -> None:
 def test_all_is_there_and_sorted_into_kinds():
     assert len(set(vbp.__all__)) == len(vbp.__all__)
     functions = public(vbp, inspect.isfunction)
-    assert [f.__name__ for f in functions] == ["explain", "fit_spec", "open_drive", "open_network"]
+    assert [f.__name__ for f in functions] == ["explain", "fit_spec", "fleet", "open_drive", "open_network"]
     names = {thing.__name__ for thing in functions + public(vbp, inspect.isclass)}
     assert {"Engine", "Drive", "FrameBatch", "VbpError"} < names
     assert set(vbp.__all__) == names | {"METHODS", "__version__"}

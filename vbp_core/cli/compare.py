@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace files that vbp did not write")
     parser.add_argument(
         "--fail-if-worse",
-        type=_limit,
+        type=limit,
         metavar="N",
         help="exit with 1 where B's RMSE is larger than A's by more than N, as 0.2deg (or rad); of classifiers, where fewer are "
         "right by more than N, as 1%%; and where B puts out no number on a frame where A does. What was measured on these "
@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _limit(text: str) -> tuple[float, str]:
+def limit(text: str) -> tuple[float, str]:
     """(degrees, "°") or (per cent, "%")."""
     match = NUMBER.fullmatch(text)
     if match is None:

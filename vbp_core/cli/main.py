@@ -38,6 +38,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "vbp.cli.compare",
         "two networks on the same frames: errors with intervals, and where one is worse; for CI, too",
     ),
+    "index": (
+        "vbp.cli.index",
+        "drives by the thousand into one data set: frames, masks, findings; on processes, in jobs, or on Ray",
+    ),
+    "find": (
+        "vbp.cli.find",
+        "frames, findings and drives of an indexed fleet, by a condition, by SQL, or like one frame",
+    ),
+    "compare-fleet": (
+        "vbp.cli.compare_fleet",
+        "where network B is worse than A in an indexed fleet, with intervals by drives; for CI, too",
+    ),
+    "clusters": (
+        "vbp.cli.clusters",
+        "groups of findings in an indexed fleet in which the network looked at the same thing",
+    ),
     "notes": ("vbp.cli.notes", "the notes of a session, with their pictures as a report, or as a table"),
     "measure": (
         "vbp.cli.measure",
@@ -161,7 +177,9 @@ def _run(argv: Sequence[str]) -> int:
         module = import_module(COMMANDS[name][0])
         command = Parser(prog=f"vbp {name}", description=COMMANDS[name][1])
         module.add_arguments(command)
-        args = command.parse_args(_join_negatives(argv[1:]))
+        # With what may be left out among the words that have no option, options may stand between them.
+        parse = command.parse_intermixed_args if hasattr(module, "INTERMIXED") else command.parse_args
+        args = parse(_join_negatives(argv[1:]))
         if str(getattr(args, "output", "")) == "-" and not hasattr(module, "STDOUT"):
             raise VbpError(
                 f"-o -: {name} does not write to standard output; give a name, such as -o ./result"

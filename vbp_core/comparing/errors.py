@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vbp.comparing.pair import Compared, Floats
 from vbp.fitting.agreement import BLOCK_S, FEWEST_BLOCKS, LEVEL, blocks_of, drawn, interval
@@ -77,13 +76,13 @@ def errors_of(seen: Compared, seed: int = 0) -> Errors:
     if seen.of_classes:
         known = (seen.labels >= 0) & (seen.a.classes >= 0) & (seen.b.classes >= 0)
         costs = [np.where(side.classes == seen.labels, 100.0, 0.0) for side in (seen.a, seen.b)]
-        wanted = {"accuracy": ("accuracy", "%", costs, False, _mean)}
+        wanted = {"accuracy": ("accuracy", "%", costs, False, mean)}
     else:
         known = np.isfinite(seen.worse_deg)
         errors = [seen.error_a, seen.error_b]
         wanted = {
-            "rmse": ("RMSE", "°", [e**2 for e in errors], True, _root),
-            "mean": ("mean |error|", "°", [np.abs(e) for e in errors], True, _mean),
+            "rmse": ("RMSE", "°", [e**2 for e in errors], True, root),
+            "mean": ("mean |error|", "°", [np.abs(e) for e in errors], True, mean),
         }
     frames = int(known.sum())
     if not frames:
@@ -95,7 +94,15 @@ def errors_of(seen: Compared, seed: int = 0) -> Errors:
     enough = number >= FEWEST_BLOCKS and length >= LEAST_BLOCK_S
     draws = drawn(blocks, seed) if enough else None
     found = {
-        name: _measured(title, unit, [c[known] for c in costs], blocks, draws, worse, finish)
+        name: measured(
+            title,
+            unit,
+            [np.bincount(blocks, weights=c[known]).astype(np.float64) for c in costs],
+            np.bincount(blocks).astype(np.float64),
+            draws,
+            worse,
+            finish,
+        )
         for name, (title, unit, costs, worse, finish) in wanted.items()
     }
     return Errors(frames, number if enough else 0, length, found)
@@ -113,31 +120,33 @@ def level_of(number: int) -> float:
     return 2 * normal.cdf(t * float(np.sqrt(number / more))) - 1
 
 
-def _mean(means: Floats) -> Floats:
+def mean(means: Floats) -> Floats:
     return means
 
 
-def _root(means: Floats) -> Floats:
+def root(means: Floats) -> Floats:
     return np.asarray(np.sqrt(means))
 
 
-def _measured(
+def measured(
     title: str,
     unit: str,
-    costs: list[Floats],
-    blocks: NDArray[np.int64],
+    sums: list[Floats],
+    counts: Floats,
     draws: Floats | None,
     worse: bool,
     finish: Callable[[Floats], Floats],
 ) -> Measured:
-    """costs: (N,) of A and of B, whose means over the frames make the measure."""
-    values = [float(finish(np.mean(c, keepdims=True))[0]) for c in costs]
+    """sums: (blocks,) of A's costs and of B's, counts: (blocks,) frames; the mean over all frames, finished, is the measure.
+
+    draws: (K, blocks), how often each block is drawn; None: there is no interval.
+    """
+    values = [float(finish(np.array([s.sum() / counts.sum()]))[0]) for s in sums]
     if draws is None:
         unknown = np.full(1, np.nan)
         drawn_values = [unknown, unknown]
     else:
-        frames = draws @ np.bincount(blocks)
-        drawn_values = [finish((draws @ np.bincount(blocks, weights=c)) / frames) for c in costs]
+        drawn_values = [finish((draws @ s) / (draws @ counts)) for s in sums]
     level = LEVEL if draws is None else level_of(draws.shape[1])
     a, b = (Estimate(v, *interval(d, level)) for v, d in zip(values, drawn_values, strict=True))
     change = Estimate(values[1] - values[0], *interval(drawn_values[1] - drawn_values[0], level))

@@ -297,6 +297,13 @@ class BagDrive(Drive):
             self._mark(i, str(error))
             raise FrameError(f"frame {i} of {self.info.path.name} cannot be shown: {error}") from None
 
+    def start_before(self, i: int) -> int:
+        found = super().start_before(i)
+        if self._video is None:
+            return found
+        key = self._video.key_before(int(self._frame_packets[found]))
+        return max(min(int(self._packet_frames[key]), found), 0) if key >= 0 else 0
+
     def encoded(self, i: int) -> bytes | None:
         super().encoded(i)
         self.frame(i)  # raises what there is to raise

@@ -279,6 +279,13 @@ class Drive(ABC):
             raise IndexError(f"frame {i} of a drive of {len(self)} frames")
         return None
 
+    def start_before(self, i: int) -> int:
+        """The last frame up to `i` at which decoding can start: `i` itself where every picture stands alone, else a key frame.
+
+        0 where there is none before. Raises IndexError.
+        """
+        return self._from_front(i)
+
     def limit_cache(self, cache_bytes: int) -> None:
         """Keep at most so much of what was decoded: for who goes through a drive once, from front to back."""
         with self._cache_lock:

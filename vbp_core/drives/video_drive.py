@@ -24,6 +24,7 @@ class VideoDrive(Drive):
     def __init__(self, index: VideoIndex, cache_bytes: int = CACHE_BYTES) -> None:
         super().__init__(cache_bytes)
         self._reader = VideoReader(index)
+        self._starts = np.sort(index.rank[index.is_key & (index.rank >= 0)])
         self._known_lost = -1
         self._asked, self._stepping_back = 0, False
         self.timestamps_ns = index.times_ns
@@ -60,6 +61,10 @@ class VideoDrive(Drive):
     def set_labels(self, angle_rad: NDArray[np.float64], speed_mps: NDArray[np.float64]) -> None:
         """(N,) float64 each, NaN where unknown; radians of the steering wheel, left positive, and m/s."""
         self.angle_rad, self.speed_mps = angle_rad, speed_mps
+
+    def start_before(self, i: int) -> int:
+        at = int(np.searchsorted(self._starts, super().start_before(i), side="right")) - 1
+        return int(self._starts[at]) if at >= 0 else 0
 
     def frame(self, i: int) -> Image:
         self._stepping_back = 0 < self._asked - i <= _STEP_BACK

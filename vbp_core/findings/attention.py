@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +41,35 @@ class Attention:
         small = cv2.resize(np.abs(mask), size, interpolation=cv2.INTER_AREA)
         now = picture, np.asarray(cv2.GaussianBlur(small, (5, 5), 0), dtype=np.float32)
         before, self._before = self._before, now
-        if before is None or before[0].shape != picture.shape:
-            return NAN, NAN
-        seen, marked = _carried(before, picture)
-        return 1 - _overlap(now[1], marked), float(np.percentile(np.abs(picture - seen), CHANGED))
+        return _compared(before, now)
+
+    @property
+    def state(self) -> bytes:
+        """What is kept of the frame before, for `compared`; b"" where nothing is."""
+        if self._before is None:
+            return b""
+        file = io.BytesIO()
+        np.savez(file, picture=self._before[0].astype(np.uint8), mask=self._before[1])
+        return file.getvalue()
+
+
+def compared(before: bytes, now: bytes) -> tuple[float, float]:
+    """What `Attention.add` gives of a frame, from its `state` after the frame before and after this one."""
+    return _compared(_of_state(before), _of_state(now))
+
+
+def _of_state(state: bytes) -> tuple[Image, Image] | None:
+    if not state:
+        return None
+    with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
+        return arrays["picture"].astype(np.float32), arrays["mask"]
+
+
+def _compared(before: tuple[Image, Image] | None, now: tuple[Image, Image] | None) -> tuple[float, float]:
+    if before is None or now is None or before[0].shape != now[0].shape:
+        return NAN, NAN
+    seen, marked = _carried(before, now[0])
+    return 1 - _overlap(now[1], marked), float(np.percentile(np.abs(now[0] - seen), CHANGED))
 
 
 def _small(inputs: NDArray[np.uint8]) -> Image:

@@ -69,9 +69,9 @@ def key_of(drive: Drive, options: OpenOptions, network: Network, crop: Rect | No
     That is so of a network from the user's own code, of which only the weights can be seen, and where a file is missing.
     """
     spec = network.spec
-    inside = _inside(network)
+    inner = inside(network)
     files = _files(drive)
-    if inside is None or files is None:
+    if inner is None or files is None:
         return ""
     parts = [
         FORMAT,
@@ -88,7 +88,7 @@ def key_of(drive: Drive, options: OpenOptions, network: Network, crop: Rect | No
             digest.update(np.ascontiguousarray(values).tobytes())
     for line in files:
         digest.update(line)
-    for data in inside:
+    for data in inner:
         digest.update(data)
     return digest.hexdigest()[:40]
 
@@ -123,7 +123,7 @@ def _once(*lists: Iterable[str]) -> Iterator[str]:
                 yield file
 
 
-def _inside(network: Network) -> Iterator[bytes] | None:
+def inside(network: Network) -> Iterator[bytes] | None:
     """What a network computes, in bytes; None where that cannot be seen."""
     import torch  # it takes seconds, and who only reads tables needs none
 
