@@ -74,7 +74,7 @@ class OnRay:
         rows = [{"item": pickle.dumps(Item(kind, value))} for value in items]
         if not rows:
             return
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        resources: dict[str, float] = ray.cluster_resources()
         cards = self._task.device == "auto" and resources.get("GPU", 0) > 0
         room = int(resources["GPU"] * PER_CARD) if cards else int(resources.get("CPU", 1))
         most = max(1, min(room, len(rows), self._workers or room))
