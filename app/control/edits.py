@@ -68,7 +68,7 @@ class EditControl(QObject):
             where.stepped.connect(lambda back: (self.undo if back else self.redo)())
         panel.clear.clicked.connect(self.clear)
         canvas = self.canvas
-        canvas.begun.connect(self.history.begin)
+        canvas.begun.connect(self._begin)
         canvas.stroked.connect(self._stroke)
         canvas.boxed.connect(self._set_box)
         canvas.sized_by_wheel.connect(self._set_size)
@@ -116,6 +116,12 @@ class EditControl(QObject):
     def _set_size(self, radius: int) -> None:
         self.canvas.set_radius(radius)
         self._panel.show_size(radius)
+
+    def _begin(self) -> None:
+        """The button is down: what is compared of the picture before no longer matters."""
+        self.history.begin()
+        self._soon.stop()
+        self.worker.cancel()
 
     def _stroke(self, points: tuple[tuple[float, float], ...]) -> None:
         if self._player.on_gap or self._player.live is not None:

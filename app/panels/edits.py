@@ -208,9 +208,11 @@ class EditPanel(UndoKeys):
     # What it is told; none of these says anything.
 
     def show_value(self, kind: str, value: float) -> None:
-        slider = self.sliders[kind]
+        slider, at = self.sliders[kind], round(value * SLIDERS[kind][2])
+        if slider.value() == at:  # with every move of the brush
+            return
         slider.blockSignals(True)
-        slider.setValue(round(value * SLIDERS[kind][2]))
+        slider.setValue(at)
         slider.blockSignals(False)
         self._write(kind)
 

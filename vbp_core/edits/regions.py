@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import cv2
@@ -15,15 +16,14 @@ Bitmap = NDArray[np.bool_]
 PIECE = 8  # points of a stroke
 
 
-@lru_cache(maxsize=64)  # those that were drawn before stay as they are while the next is drawn
+@lru_cache(maxsize=8)
 def bitmap(region: Region, height: int, width: int) -> Bitmap:
     """(height, width) bool, read-only. What lies outside of the picture is left out."""
     found = np.zeros((height, width), dtype=bool)
     if isinstance(region, Stroke):
         for k in range(0, len(region.points), PIECE):
-            piece = region.points[k : k + PIECE + 1]
-            whole = len(piece) > PIECE and k + PIECE + 1 < len(region.points)
-            found |= (_piece if whole else _piece.__wrapped__)(piece, region.radius, height, width)
+            y, x, bits = _piece(region.points[k : k + PIECE + 1], region.radius, height, width)
+            found[y : y + bits.shape[0], x : x + bits.shape[1]] |= bits
     elif isinstance(region, Box):
         x0, x1 = _within(region.x, region.x + region.width, width)
         y0, y1 = _within(region.y, region.y + region.height, height)
@@ -36,26 +36,41 @@ def bitmap(region: Region, height: int, width: int) -> Bitmap:
     return found
 
 
-@lru_cache(maxsize=64)  # of a stroke that is being drawn, only the end is new
-def _piece(points: tuple[tuple[float, float], ...], radius: float, height: int, width: int) -> Bitmap:
-    found = np.zeros((height, width), dtype=bool)
-    last = points[0]
-    for point in points:
-        _segment(found, last, point, radius)
-        last = point
-    return found
+@lru_cache(maxsize=64)  # of a stroke that is being drawn, only the last point is new
+def _piece(
+    points: tuple[tuple[float, float], ...], radius: float, height: int, width: int
+) -> tuple[int, int, Bitmap]:
+    """A part of a stroke: row and column of its frame in the picture, and its pixels in that."""
+    x0, x1 = _reach([x for x, _ in points], radius, width)
+    y0, y1 = _reach([y for _, y in points], radius, height)
+    found = np.zeros((max(0, y1 - y0), max(0, x1 - x0)), dtype=bool)
+    if found.size:
+        if len(points) > 1:
+            y, x, before = _piece(points[:-1], radius, height, width)
+            if before.size:
+                found[y - y0 : y - y0 + before.shape[0], x - x0 : x - x0 + before.shape[1]] = before
+        _segment(found, (y0, x0), points[-2:][0], points[-1], radius)
+    return y0, x0, found
+
+
+def _reach(values: list[float], radius: float, most: int) -> tuple[int, int]:
+    return _within(min(values) - radius, max(values) + radius + 1, most)
 
 
 def _within(low: float, high: float, most: int) -> tuple[int, int]:
     """The pixels whose middle lies from low to, not including, high."""
-    first, last = (int(np.clip(np.ceil(v - 0.5), 0, most)) for v in (low, high))
+    first, last = (min(max(math.ceil(v - 0.5), 0), most) for v in (low, high))
     return first, last
 
 
-def _segment(found: Bitmap, a: tuple[float, float], b: tuple[float, float], radius: float) -> None:
-    height, width = found.shape
-    x0, x1 = _within(min(a[0], b[0]) - radius, max(a[0], b[0]) + radius + 1, width)
-    y0, y1 = _within(min(a[1], b[1]) - radius, max(a[1], b[1]) + radius + 1, height)
+def _segment(
+    found: Bitmap, corner: tuple[int, int], a: tuple[float, float], b: tuple[float, float], radius: float
+) -> None:
+    """Into `found`, whose upper left pixel is the picture's (row, column) `corner`."""
+    (top, left), (height, width) = corner, found.shape
+    x0, x1 = _reach([a[0], b[0]], radius, left + width)
+    y0, y1 = _reach([a[1], b[1]], radius, top + height)
+    x0, y0 = max(x0, left), max(y0, top)
     if x0 >= x1 or y0 >= y1:
         return
     x = np.arange(x0, x1) + 0.5 - a[0]
@@ -63,7 +78,8 @@ def _segment(found: Bitmap, a: tuple[float, float], b: tuple[float, float], radi
     dx, dy = b[0] - a[0], b[1] - a[1]
     length = dx * dx + dy * dy
     along = np.clip((x * dx + y * dy) / length, 0.0, 1.0) if length > 0 else 0.0
-    found[y0:y1, x0:x1] |= (x - along * dx) ** 2 + (y - along * dy) ** 2 <= radius * radius
+    inside = (x - along * dx) ** 2 + (y - along * dy) ** 2 <= radius * radius
+    found[y0 - top : y1 - top, x0 - left : x1 - left] |= inside
 
 
 def pixels_of(marked: Bitmap) -> Pixels:
