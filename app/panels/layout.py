@@ -26,11 +26,14 @@ FORM = 330  # pixels of width of the form of a specification
 ROWS = 250  # pixels of height of a panel of rows with pictures, so that some of them are seen
 CHROME = 124  # pixels of bars and titles over and under the picture
 LEAST = 200  # pixels of height of the picture
+# Behind one another.
+GROUP = ("layers", "compare", "second", "run", "evidence", "findings", "fleet", "notes", "edits", "info")
 FIRST_HIDDEN = (
     "spec",
     "run",
     "evidence",
     "findings",
+    "fleet",
     "edits",
     "second",
     "method-2",
@@ -53,22 +56,11 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget], aspect: floa
         dock.hide()
     large = window.height() >= LARGE_HEIGHT
     window.addDockWidget(RIGHT, docks["steering"])
+    group = list(GROUP)
     if large:
         window.splitDockWidget(docks["steering"], docks["layers"], Qt.Orientation.Horizontal)
-        group = ["layers", "compare", "second", "run", "evidence", "findings", "notes", "edits", "info"]
     else:
-        group = [
-            "steering",
-            "layers",
-            "compare",
-            "second",
-            "run",
-            "evidence",
-            "findings",
-            "notes",
-            "edits",
-            "info",
-        ]
+        group.insert(0, "steering")
     for first, second in pairwise(group):
         window.tabifyDockWidget(docks[first], docks[second])
     window.addDockWidget(BOTTOM, docks["angle"])
