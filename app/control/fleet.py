@@ -15,7 +15,7 @@ from vbp.app.control.network import NetworkControl
 from vbp.app.control.source import SourceControl
 from vbp.app.control.view import ViewControl
 from vbp.app.jobs.fleet import FleetErrors, FleetJob, FleetOpened, FleetRequest, FleetRows, Place
-from vbp.app.jobs.fleet_errors import Share
+from vbp.app.jobs.fleet_errors import FAST, STEP, Share
 from vbp.app.jobs.fleet_model import COLUMNS, WEIGHT, FleetModel
 from vbp.app.jobs.worker import Worker
 from vbp.app.panels.fleet import FleetPanel
@@ -164,7 +164,9 @@ class FleetControl(QObject):
                 self._on_rows(message)
             case FleetErrors():
                 self._errors = message
-                _fill(self._panel.speed, "mean |error| by speed", message.speed, "0", "m/s")
+                reached = min(len(message.speed) * STEP, FAST)
+                fastest = f"{reached} m/s{' and more' * (len(message.speed) * STEP > FAST)}"
+                _fill(self._panel.speed, "mean |error| by speed", message.speed, "0", fastest)
                 _fill(self._panel.curvature, "by curvature", message.curvature, "left", "right", "straight")
                 self._panel.show_errors()
 

@@ -113,9 +113,9 @@ def _rows(fleet: Fleet, request: FleetRequest) -> tuple[pa.Table, int]:
     from vbp.fleet.find import count, question
 
     order = f"{request.order}, drive, peak_frame"
-    table = fleet.sql(question(fleet, request.condition, "findings", order, MOST))
-    total = len(table) if len(table) < MOST else count(fleet, request.condition, "findings")
-    return _small(table), total
+    table = fleet.sql(question(fleet, request.condition, "findings", order, MOST + 1))
+    total = len(table) if len(table) <= MOST else count(fleet, request.condition, "findings")
+    return _small(table[:MOST]), total
 
 
 def _alike(fleet: Fleet, like: Place) -> tuple[pa.Table, int]:

@@ -22,7 +22,7 @@ from vbp.app.widgets.bars import Bars
 
 EMPTY = "The findings of all drives that vbp index went through appear here. Open the folder that it wrote."
 CONDITION = "Condition, such as: abs(error_deg) > 8 AND speed_mps > 10"
-WITH_BARS = 260  # pixels of height of the panel, from which on there is room for the errors below the rows
+WITH_BARS = 210  # pixels of height of the panel, from which on there is room for the errors below the rows
 
 
 class FleetPanel(QWidget):

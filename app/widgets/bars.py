@@ -47,7 +47,7 @@ class Bars(QWidget):
         return self._bars
 
     def sizeHint(self) -> QSize:
-        return QSize(200, 2 * self.fontMetrics().height() + 52)
+        return QSize(200, 2 * self.fontMetrics().height() + 36)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(80, self.sizeHint().height())

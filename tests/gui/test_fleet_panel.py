@@ -15,6 +15,7 @@ from PySide6.QtCore import Qt
 from fleetmaker import make_fleet, make_networks, settings_of
 from vbp.app.jobs.fleet_model import COLUMNS, PAGE, PAGES, WEIGHT
 from vbp.app.shell.window import MainWindow
+from vbp.fleet import needs
 from vbp.fleet.dataset import Fleet
 from vbp.fleet.schema import drive_schema, finding_schema, frame_schema
 from vbp.fleet.settings import Settings, settle
@@ -44,8 +45,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def opened(qtbot, make_window, made) -> MainWindow:
     window = make_window()
-    window.drop(made)
-    qtbot.waitUntil(lambda: window.fleet.model.rowCount() > 0, timeout=WAIT)
+    with qtbot.waitSignal(window.fleet.worker.finished, timeout=WAIT):
+        window.drop(made)
     return window
 
 
@@ -134,8 +135,8 @@ def test_enter_opens_the_drive_as_it_was_indexed_and_the_key_goes_on(qtbot, open
 def test_a_drive_that_is_gone_and_pictures_of_the_others(qtbot, make_window, made, tmp_path):
     window = make_window()
     fleet, panel = window.fleet, window.panels.fleet
-    window.drop(made)
-    qtbot.waitUntil(lambda: fleet.model.rowCount() > 0, timeout=WAIT)
+    with qtbot.waitSignal(fleet.worker.finished, timeout=WAIT):
+        window.drop(made)
     ask(qtbot, window, "kind = 'label' AND peak_frame IN (12, 22)")
     places = [(r["drive"], r["peak_frame"]) for r in rows(window)]
     qtbot.waitUntil(lambda: all(fleet.pictures.picture(p) is not None for p in places), timeout=WAIT)
@@ -177,7 +178,7 @@ def test_what_is_no_fleet_or_cannot_be_asked(qtbot, make_window, made, tmp_path,
     window.fleet.open(copy)
     qtbot.waitUntil(lambda: "holds no indexed drive" in window.notice.message(), timeout=WAIT)
     assert not window.actions_by_id["close-fleet"].isEnabled()
-    monkeypatch.setattr("vbp.fleet.needs.find_spec", lambda name: None)
+    monkeypatch.setattr(needs, "find_spec", lambda name: None)  # neither is installed
     window.fleet.open(made)
     assert "pip install 'vbp[fleet]'" in window.notice.message()
 
