@@ -387,20 +387,10 @@ class MainWindow(QMainWindow):
         self.settings.flush()
         self.hide()
         left = self.export.close()  # first: an export that runs is to end soon
-        of_networks = (
-            self.predictions,
-            self.explanations,
-            self.second,
-            self.differences,
-            self.run,
-            self.spec,
-        )
-        of_frames = (self.evidence, self.findings, self.edits, self.thumbnails)
-        of_many = (self.fleet, self.fleet.pictures)
-        workers = [
-            self.predictions.sampler,
-            *(owner.worker for owner in (*of_networks, *of_frames, *of_many)),
-        ]
+        of_networks = self.predictions, self.explanations, self.second, self.differences, self.run, self.spec
+        of_frames = self.evidence, self.findings, self.edits, self.thumbnails
+        owners = (*of_networks, *of_frames, self.fleet, self.fleet.pictures)
+        workers = [self.predictions.sampler, *(owner.worker for owner in owners)]
         for worker in workers:
             worker.stop()
         left += [name for worker in workers for name in worker.close()]

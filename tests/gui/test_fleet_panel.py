@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,9 @@ from drivemaker import WAIT, number_of, wait_shown, write_drive
 from PySide6.QtCore import Qt
 
 from fleetmaker import make_fleet, make_networks, settings_of
+from vbp.app import command
 from vbp.app.jobs.fleet_model import COLUMNS, PAGE, PAGES, WEIGHT
+from vbp.app.shell import start
 from vbp.app.shell.window import MainWindow
 from vbp.fleet import needs
 from vbp.fleet.dataset import Fleet
@@ -168,6 +172,21 @@ def test_what_is_like_a_row(qtbot, opened, made):
     with qtbot.waitSignal(window.fleet.worker.finished, timeout=WAIT):
         panel.back.click()
     assert len(rows(window)) == before and not panel.back.isVisible()
+
+
+def test_the_command_line_opens_a_fleet(qtbot, make_window, made, tmp_path, capsys):
+    source = Fleet(made).settings.sides[0].source
+    window = make_window()
+    start._show(window, command._parser().parse_args([str(made), "--model", source]))
+    qtbot.waitUntil(lambda: window.fleet.model.rowCount() > 0, timeout=WAIT)
+    assert window.player.drive is None
+    assert command.run([str(made), "--screenshot", str(tmp_path / "a.png")]) == 2
+    assert "--screenshot needs a recording" in capsys.readouterr().err
+
+
+def test_the_window_needs_neither_duckdb_nor_pyarrow():
+    code = "import sys, vbp.app.shell.window; print(*{'duckdb', 'pyarrow', 'sklearn'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.strip() == b""
 
 
 def test_what_is_no_fleet_or_cannot_be_asked(qtbot, make_window, made, tmp_path, monkeypatch):
