@@ -16,6 +16,7 @@ from PySide6.QtCore import Qt
 
 from fleetmaker import make_fleet, make_networks, settings_of
 from vbp.app import command
+from vbp.app.jobs import fleet as jobs_fleet
 from vbp.app.jobs.fleet_model import COLUMNS, PAGE, PAGES, WEIGHT
 from vbp.app.shell import start
 from vbp.app.shell.window import MainWindow
@@ -127,9 +128,14 @@ def test_enter_opens_the_drive_as_it_was_indexed_and_the_key_goes_on(qtbot, open
     assert panel.table.currentIndex().row() == here
     following()
     wait_shown(qtbot, window, other[1 - here])
+    # The crop is the fleet's, and not kept as one that was drawn.
+    assert window.settings.document(str(player.path.resolve())).crop is None
     # Elsewhere, it is the drive's own again.
-    window.source.open_drive(Path(found[0]["drive"]).parent / "drive0")
-    assert window.fleet.leading == (Path(window.fleet._place[0]).name == "drive0")
+    assert window.fleet.leading
+    (elsewhere,) = {Path(r["drive"]) for r in found} - {player.path}
+    window.source.open_drive(elsewhere)
+    assert not window.fleet.leading and player.crop is None
+    window.fleet.show_row(0)
     window.source.close_drive()
     assert not window.fleet.leading
     window.actions_by_id["close-fleet"].trigger()
@@ -271,6 +277,19 @@ def test_many_rows_are_fetched_in_pages(qtbot, make_window, many):
     for row in range(0, MANY, PAGE * 20):
         model.row(row)
     assert len(model.pages) == PAGES
+
+
+def test_of_more_rows_than_are_kept_the_first_are_shown(qtbot, make_window, many, monkeypatch):
+    monkeypatch.setattr(jobs_fleet, "MOST", 1000)
+    window = make_window()
+    with qtbot.waitSignal(window.fleet.worker.finished, timeout=WAIT):
+        window.fleet.open(many)
+    assert window.fleet.model.rowCount() == 1000
+    assert window.panels.fleet.status == "200,000 findings, the first 1,000 in this order, 20 drives"
+    ask(qtbot, window, "weight < 0.5")
+    total = int((Fleet(many).findings.to_table(columns=["weight"])["weight"].to_numpy() < 0.5).sum())
+    assert window.panels.fleet.status.startswith(f"{total:,} of 200,000 findings, the first 1,000")
+    assert window.fleet.model.row(0)["weight"] < 0.5
 
 
 def test_errors_by_speed_and_curvature_filter_the_rows(qtbot, make_window, many):
