@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from vbp.app.jobs.fleet_folder import looks_like_fleet
 from vbp.app.jobs.run_folder import looks_like_run
 from vbp.cli import COMMANDS
 from vbp.cli import main as cli_main
@@ -74,7 +75,7 @@ def _parser() -> Parser:
         "source",
         nargs="?",
         metavar="SOURCE",
-        help="a recording, a training run or a session (default: the demo drive the first time, then the start page)",
+        help="a recording, a training run, a fleet's folder or a session (default: the demo drive the first time, then the start page)",
     )
     parser.add_argument(
         "--run", type=Path, metavar="RUN", help="a training run, to step through its checkpoints"
@@ -157,7 +158,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.screenshot is not None:
         from vbp.session.document import FIRST_SUFFIX, SUFFIX
 
-        if args.source is None or args.source.endswith((SUFFIX, FIRST_SUFFIX)):
+        source = Path(args.source or "").expanduser()
+        if args.source is None or args.source.endswith((SUFFIX, FIRST_SUFFIX)) or looks_like_fleet(source):
             raise VbpError("--screenshot needs a recording: vbp SOURCE --frame N --screenshot FILE.png")
         if args.screenshot.suffix.lower() != ".png":
             raise VbpError(f"{args.screenshot} is not a picture's name; give a name that ends in .png")

@@ -91,6 +91,7 @@ class FindingsControl(QObject):
         panel.table.picture_of = thumbnails.picture
         panel.table.seen.connect(thumbnails.want)
         thumbnails.made.connect(panel.table.show_picture)
+        self.chosen = panel.chosen  # by the user, in the panel
         self.scores = ScoreControl(player, predictions, marks, panel, self)
         predictions.ended.connect(lambda _: self._ask(masks=False))
         predictions.forgotten.connect(self.forget)

@@ -61,23 +61,27 @@ class Thumbnails(QObject):
         player = self._player
         if missing and player.drive is not None and player.path is not None:
             height = round(HEIGHT * self._timeline.devicePixelRatioF())
-            self.worker.ask(ThumbnailRequest(player.path, player.options, tuple(missing), height))
+            wanted = tuple((player.path, frame) for frame in missing)
+            self.worker.ask(ThumbnailRequest(player.options, wanted, height))
 
     def _keep(self, found: Thumbnail) -> None:
-        request, image = found.request, found.image
-        if (request.path, request.options) != (self._player.path, self._player.options):
+        if (found.path, found.request.options) != (self._player.path, self._player.options):
             return
-        pixmap = QPixmap()
-        if image is not None:
-            height, width = image.shape[:2]
-            pixmap = QPixmap.fromImage(
-                QImage(image.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
-            )
-            pixmap.setDevicePixelRatio(max(1.0, height / HEIGHT))
-        self._kept[found.frame] = pixmap
+        self._kept[found.frame] = to_pixmap(found)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         self.made.emit(found.frame)
+
+
+def to_pixmap(found: Thumbnail) -> QPixmap:
+    """A null one of a gap."""
+    if found.image is None:
+        return QPixmap()
+    height, width = found.image.shape[:2]
+    image = QImage(found.image.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+    pixmap = QPixmap.fromImage(image)
+    pixmap.setDevicePixelRatio(max(1.0, height / HEIGHT))
+    return pixmap
 
 
 class PointerPicture:

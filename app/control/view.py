@@ -118,8 +118,8 @@ class ViewControl(QObject):
         self._actions[f"panel-{name}"].setChecked(dock.isVisible())
         if dock.isVisible():
             dock.raise_()
-        if name == "findings":
-            layout.show_rows(self._window, self._docks, dock)
+        if name in layout.ROWS:
+            layout.show_rows(self._window, self._docks, name)
         if name in layout.maps(self._docks):
             layout.arrange_maps(self._window, self._docks, self._aspect, below)
 

@@ -1,7 +1,8 @@
-"""Small pictures of a recording's frames, read beside the playback: the recording is opened a second time."""
+"""Small pictures of recordings' frames, read beside the playback: a recording is opened a second time."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,61 +12,76 @@ import numpy as np
 from vbp.app.jobs.worker import Worker
 from vbp.drives.base import Drive, Image, OpenOptions
 from vbp.drives.opening import open_drive
+from vbp.errors import VbpError
 from vbp.frames.reading import read_frame
 from vbp.frames.running import CACHE_BYTES
 
-IDLE_S = 20.0  # after which the recording is closed again
+IDLE_S = 20.0  # after which the recordings are closed again
+MOST_OPEN = 4  # recordings
 
 
 @dataclass(frozen=True)
 class ThumbnailRequest:
-    """frames: in the order in which they are wanted. height: of the small pictures, in pixels of the screen."""
+    """wanted: recordings and their frames, in the order in which they are wanted. height: of the small pictures, in pixels of the screen."""
 
-    path: Path
     options: OpenOptions
-    frames: tuple[int, ...]
+    wanted: tuple[tuple[Path, int], ...]
     height: int
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """image: uint8 RGB (H, W, 3); None of a gap."""
+    """image: uint8 RGB (H, W, 3); None of a gap, and of a recording that does not open."""
 
     request: ThumbnailRequest
+    path: Path
     frame: int
     image: Image | None
 
 
 class ThumbnailJob:
     def __init__(self) -> None:
-        self._drive: Drive | None = None
-        self._of: tuple[Path, OpenOptions] | None = None
+        self._open: OrderedDict[Path, Drive] = OrderedDict()
+        self._options = OpenOptions()
         self._last: ThumbnailRequest | None = None
 
     def __call__(self, request: ThumbnailRequest, worker: Worker[ThumbnailRequest]) -> float | None:
-        """Tells a `Thumbnail` of each frame. Asked again for the same ones it has been idle, and closes the recording."""
+        """Tells a `Thumbnail` of each frame. Asked again for the same ones it has been idle, and closes the recordings."""
         if request is self._last:
-            self._close()
+            self._close(0)
             return None
         self._last = request
-        if self._of != (request.path, request.options):
-            self._close()
-            self._drive = open_drive(request.path, request.options)
-            self._drive.limit_cache(CACHE_BYTES)
-            self._of = (request.path, request.options)
-        assert self._drive is not None
-        for frame in request.frames:
-            if frame < len(self._drive):
-                seen = read_frame(self._drive, frame).image
-                worker.tell(Thumbnail(request, frame, None if seen is None else small(seen, request.height)))
+        if request.options != self._options:
+            self._close(0)
+            self._options = request.options
+        for path, frame in request.wanted:
+            try:
+                drive = self._drive(path)
+            except VbpError:  # whoever opens it is told why
+                worker.tell(Thumbnail(request, path, frame, None))
+            else:
+                if frame < len(drive):
+                    seen = read_frame(drive, frame).image
+                    image = None if seen is None else small(seen, request.height)
+                    worker.tell(Thumbnail(request, path, frame, image))
             if worker.superseded:
                 break
         return IDLE_S
 
-    def _close(self) -> None:
-        drive, self._drive, self._of = self._drive, None, None
-        if drive is not None:
-            drive.close()
+    def _drive(self, path: Path) -> Drive:
+        """Opened, or still open. Raises VbpError."""
+        drive = self._open.get(path)
+        if drive is None:
+            self._close(MOST_OPEN - 1)
+            drive = self._open[path] = open_drive(path, self._options)
+            drive.limit_cache(CACHE_BYTES // MOST_OPEN)
+        self._open.move_to_end(path)
+        return drive
+
+    def _close(self, left: int) -> None:
+        """All but those that were wanted last."""
+        while len(self._open) > left:
+            self._open.popitem(last=False)[1].close()
 
 
 def small(image: Image, height: int) -> Image:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QIcon, QPaintEvent, QPixmap, QResizeEvent
+from PySide6.QtCore import QItemSelectionModel, Qt, QTimer, Signal
+from PySide6.QtGui import QPaintEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QTableWidget,
     QTableWidgetItem,
 )
 
+from vbp.app.panels.row_picture import RowPicture
 from vbp.findings.finding import Finding
 from vbp.findings.kinds import KINDS
 from vbp.findings.table import core_words, peak_words
@@ -24,7 +23,6 @@ COLUMNS = ("Kind", "Start", "Length", "At its peak", "Frame", "Weight", "Verdict
 WEIGHT, VERDICT = 5, 6
 NUMBERS = (1, 2, 4, 5)  # columns
 VERDICTS = {"real": "real fault", "known": "known already", "ignored": "ignored: hidden"}
-SHAPE = 4 / 3  # of the room for a picture, which keeps its own
 
 
 class FindingRows(QTableWidget):
@@ -56,7 +54,7 @@ class FindingRows(QTableWidget):
         self.verticalHeader().hide()
         height = 2 * self.fontMetrics().height() + 4
         self.verticalHeader().setDefaultSectionSize(height)
-        self.setItemDelegateForColumn(0, _WithPicture(self, height - 4))
+        self.setItemDelegateForColumn(0, RowPicture(self, height - 4, self._picture))
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.horizontalHeader().setStretchLastSection(True)
         self.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
@@ -103,6 +101,10 @@ class FindingRows(QTableWidget):
         """The picture of a frame was made."""
         if frame in self._seen:
             self.viewport().update()
+
+    def _picture(self, row: int) -> QPixmap | None:
+        finding = self.of_row(row)
+        return self.picture_of(finding.peak) if finding is not None else None
 
     def of_row(self, row: int) -> Finding | None:
         """None where there is no such row."""
@@ -162,29 +164,6 @@ class Cell(QTableWidgetItem):
 
     def __lt__(self, other: QTableWidgetItem) -> bool:
         return self.number < other.number if isinstance(other, Cell) else super().__lt__(other)
-
-
-class _WithPicture(QStyledItemDelegate):
-    """Asked for when a row is painted: the rows keep no pictures."""
-
-    def __init__(self, rows: FindingRows, height: int) -> None:
-        super().__init__(rows)
-        self._rows, self._size = rows, QSize(round(height * SHAPE), height)
-
-    def initStyleOption(
-        self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        super().initStyleOption(option, index)
-        finding = self._rows.of_row(index.row())
-        picture = self._rows.picture_of(finding.peak) if finding is not None else None
-        option.features |= QStyleOptionViewItem.ViewItemFeature.HasDecoration
-        option.decorationSize = (
-            self._size
-        )  # also where there is none, so that the words stand below each other
-        icon = QIcon()
-        for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # in its own colours
-            icon.addPixmap(picture or QPixmap(), mode)
-        option.icon = icon
 
 
 def texts(f: Finding, start_ns: int, verdicts: Mapping[str, str]) -> tuple[str, ...]:

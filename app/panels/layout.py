@@ -23,14 +23,18 @@ SHARE = 0.3  # of the height that it keeps, where that is more
 ALIKE = 0.85  # times as high as in the best number of columns: as good
 GAP = 5  # pixels between two panels
 FORM = 330  # pixels of width of the form of a specification
-ROWS = 250  # pixels of height of a panel of rows with pictures, so that some of them are seen
+# Pixels of height of a panel of rows with pictures, so that some of them are seen, of a fleet with its bars.
+ROWS = {"findings": 250, "fleet": 330}
 CHROME = 124  # pixels of bars and titles over and under the picture
 LEAST = 200  # pixels of height of the picture
+# Behind one another.
+GROUP = ("layers", "compare", "second", "run", "evidence", "findings", "fleet", "notes", "edits", "info")
 FIRST_HIDDEN = (
     "spec",
     "run",
     "evidence",
     "findings",
+    "fleet",
     "edits",
     "second",
     "method-2",
@@ -53,22 +57,11 @@ def place_docks(window: QMainWindow, docks: dict[str, QDockWidget], aspect: floa
         dock.hide()
     large = window.height() >= LARGE_HEIGHT
     window.addDockWidget(RIGHT, docks["steering"])
+    group = list(GROUP)
     if large:
         window.splitDockWidget(docks["steering"], docks["layers"], Qt.Orientation.Horizontal)
-        group = ["layers", "compare", "second", "run", "evidence", "findings", "notes", "edits", "info"]
     else:
-        group = [
-            "steering",
-            "layers",
-            "compare",
-            "second",
-            "run",
-            "evidence",
-            "findings",
-            "notes",
-            "edits",
-            "info",
-        ]
+        group.insert(0, "steering")
     for first, second in pairwise(group):
         window.tabifyDockWidget(docks[first], docks[second])
     window.addDockWidget(BOTTOM, docks["angle"])
@@ -128,14 +121,15 @@ def make_room(window: QMainWindow, docks: dict[str, QDockWidget]) -> None:
     window.resizeDocks([docks["spec"], *right], [FORM, *widths], Qt.Orientation.Horizontal)
 
 
-def show_rows(window: QMainWindow, docks: dict[str, QDockWidget], dock: QDockWidget) -> None:
+def show_rows(window: QMainWindow, docks: dict[str, QDockWidget], name: str) -> None:
     """A panel of rows was opened at the right: where it is low, the maps below it leave it room."""
-    short = ROWS - dock.height()
+    dock, wanted = docks[name], ROWS[name]
+    short = wanted - dock.height()
     below = [docks[name] for name in maps(docks) if _on_the_right(window, docks[name])]
     if short > 0 and below and _on_the_right(window, dock):
         share = short // len({other.y() for other in below})
         heights = [max(LOWEST + TITLE, other.height() - share) for other in below]
-        window.resizeDocks([dock, *below], [ROWS, *heights], Qt.Orientation.Vertical)
+        window.resizeDocks([dock, *below], [wanted, *heights], Qt.Orientation.Vertical)
 
 
 def follow(window: QMainWindow, docks: dict[str, QDockWidget], before: QSize) -> None:

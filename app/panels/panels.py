@@ -11,6 +11,7 @@ from vbp.app.panels.compare import ComparePanel
 from vbp.app.panels.edits import EditPanel
 from vbp.app.panels.evidence import EvidencePanel
 from vbp.app.panels.findings import FindingsPanel
+from vbp.app.panels.fleet import FleetPanel
 from vbp.app.panels.info import InfoPanel
 from vbp.app.panels.live_bar import LiveBar
 from vbp.app.panels.live_plot import LivePlot
@@ -51,6 +52,7 @@ class Panels:
     run: RunPanel
     evidence: EvidencePanel
     findings: FindingsPanel
+    fleet: FleetPanel
     edits: EditPanel
     second: SecondPanel
     notes: NotesPanel
@@ -95,6 +97,7 @@ def make_panels(actions: dict[str, QAction], picture: MaskedView) -> Panels:
         run=RunPanel(),
         evidence=EvidencePanel(),
         findings=FindingsPanel(),
+        fleet=FleetPanel(),
         edits=EditPanel(),
         second=SecondPanel(),
         notes=NotesPanel(),

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vbp.app.jobs.fleet_folder import looks_like_fleet
 from vbp.drives.base import OpenOptions
 from vbp.ends import answered_by, leave
 from vbp.processes import share_arenas
@@ -92,6 +93,8 @@ def _show(window: MainWindow, args: argparse.Namespace) -> None:
         camera_command.begin(window, args.live)
     elif args.source is not None and args.source.endswith((SUFFIX, FIRST_SUFFIX)):
         window.session.open(Path(args.source).expanduser())
+    elif args.source is not None and looks_like_fleet(Path(args.source).expanduser()):
+        window.fleet.open(Path(args.source))
     elif args.source is not None:
         path, options = Path(args.source).expanduser(), options_of(args)
         kept = args.model is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent, QShowEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractScrollArea,
     QApplication,
@@ -25,6 +25,7 @@ from vbp.app.control.evidence import EvidenceControl
 from vbp.app.control.explanations import Explanations
 from vbp.app.control.export import ExportControl
 from vbp.app.control.findings import FindingsControl
+from vbp.app.control.fleet import FleetControl
 from vbp.app.control.kept import KeptPredictions
 from vbp.app.control.network import NetworkControl
 from vbp.app.control.notes import NotesControl
@@ -41,6 +42,7 @@ from vbp.app.control.spec import SpecControl
 from vbp.app.control.thumbnails import Thumbnails
 from vbp.app.control.view import ViewControl
 from vbp.app.dialogs.quit import QuitQuestion
+from vbp.app.jobs.fleet_folder import looks_like_fleet
 from vbp.app.jobs.run_folder import looks_like_run
 from vbp.app.panels import layout
 from vbp.app.panels.masked import MaskedView
@@ -48,7 +50,8 @@ from vbp.app.panels.panels import Panels, make_panels
 from vbp.app.panels.title import PanelDock, PanelTitle
 from vbp.app.panels.toolbar import TopBar
 from vbp.app.player.playback import Player
-from vbp.app.state.actions import ACTIONS, GROUPS, PANELS, build_actions, connect_actions
+from vbp.app.shell.menus import build_menus
+from vbp.app.state.actions import PANELS, build_actions, connect_actions
 from vbp.app.state.marks import Marks
 from vbp.app.state.settings import Settings
 from vbp.app.widgets.crop_editor import CropEditor
@@ -82,7 +85,8 @@ class MainWindow(QMainWindow):
         self.marks = Marks(self.settings, self)
         self.actions_by_id = build_actions(self)
         self.addActions(list(self.actions_by_id.values()))
-        self._build_menus()
+        menus = build_menus(self, self.actions_by_id, lambda name: self.view.set_scheme(name))
+        self.menus, self.recent_menu = menus
         self._build_centre()
         self.question = QuitQuestion(self, self.end)
         self.panels = self._build_panels()
@@ -100,22 +104,6 @@ class MainWindow(QMainWindow):
         self.source.show_start()
 
     # What stands in it.
-
-    def _build_menus(self) -> None:
-        bar = self.menuBar()
-        self.menus = {group: bar.addMenu(f"&{group}") for group in GROUPS}
-        for spec in ACTIONS:
-            self.menus[spec.group].addAction(self.actions_by_id[spec.id])
-        self.recent_menu = self.menus["File"].addMenu("Open &recent")
-        self.menus["File"].insertMenu(self.actions_by_id["open-network"], self.recent_menu)
-        schemes = self.menus["View"].addMenu("&Colours")
-        group = QActionGroup(self)
-        for name in theme.SCHEMES:
-            action = schemes.addAction({"system": "As the &system"}.get(name, f"&{name.capitalize()}"))
-            action.setCheckable(True)
-            action.setChecked(name == theme.scheme())
-            action.triggered.connect(lambda _=False, name=name: self.view.set_scheme(name))
-            group.addAction(action)
 
     def _build_centre(self) -> None:
         self.notice = Notice()
@@ -297,6 +285,18 @@ class MainWindow(QMainWindow):
             self.thumbnails,
         )
         self.kept.restored.connect(self.findings.look_at_known)
+        self.fleet = FleetControl(
+            self,
+            player,
+            self.source,
+            self.network,
+            self.findings,
+            self.view,
+            panels.fleet,
+            settings,
+            notice,
+            actions["close-fleet"],
+        )
 
     def _connect(self) -> None:
         """What no control does alone."""
@@ -356,6 +356,8 @@ class MainWindow(QMainWindow):
             self.network.open(path)
         elif looks_like_run(path):
             self.run.show(path)
+        elif looks_like_fleet(path):
+            self.fleet.open(path)
         else:
             self.source.open_drive(path)
 
@@ -385,16 +387,10 @@ class MainWindow(QMainWindow):
         self.settings.flush()
         self.hide()
         left = self.export.close()  # first: an export that runs is to end soon
-        of_networks = (
-            self.predictions,
-            self.explanations,
-            self.second,
-            self.differences,
-            self.run,
-            self.spec,
-        )
-        of_frames = (self.evidence, self.findings, self.edits, self.thumbnails)
-        workers = [self.predictions.sampler, *(owner.worker for owner in (*of_networks, *of_frames))]
+        of_networks = self.predictions, self.explanations, self.second, self.differences, self.run, self.spec
+        of_frames = self.evidence, self.findings, self.edits, self.thumbnails
+        owners = (*of_networks, *of_frames, self.fleet, self.fleet.pictures)
+        workers = [self.predictions.sampler, *(owner.worker for owner in owners)]
         for worker in workers:
             worker.stop()
         left += [name for worker in workers for name in worker.close()]

@@ -64,6 +64,11 @@ PANELS: tuple[tuple[str, str, str], ...] = (
     ("notes", "Notes", "Bookmarks, and what you noted on frames and parts of the drive"),
     ("edits", "Erase and watch", "Erase or change something in the picture, and watch the prediction"),
     ("spec", "Specification", "What the network gets of a picture, and what its output means"),
+    (
+        "fleet",
+        "Fleet",
+        "The findings of all drives that vbp index went through, and errors by speed and curvature",
+    ),
 )
 
 ROW_CHARACTERS = 36  # of the page of keys; a longer tip gives way to the menu's text
@@ -84,6 +89,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
       tip="What the network gets of a picture"),
     A("open-run", "File", "Open &training run…", ("T", "Ctrl+T"), "run.choose",
       tip="Step through a run's checkpoints"),
+    A("open-fleet", "File", "Open &fleet…", ("Ctrl+Shift+O",), "fleet.ask_open",
+      tip="The findings of all drives of vbp index"),
+    A("close-fleet", "File", "Close f&leet", (), "fleet.close"),
     A("open-session", "File", "Open &session…", ("Ctrl+Alt+O",), "session.ask_open"),
     A("save-session", "File", "S&ave session…", ("Ctrl+S",), "session.ask_save",
       tip="Save what is open to a file"),
@@ -140,9 +148,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
     A("redo-note", "Marks", "Re&do the change of notes", ("Ctrl+Shift+Z",), "marks.redo"),
     A("next-bookmark", "Marks", "&Next note", ("N",), "notes.go", 1, "Go to the next note or bookmark"),
     A("previous-bookmark", "Marks", "&Previous note", ("Shift+N",), "notes.go", -1),
-    A("next-finding", "Marks", "Next &finding", ("D",), "findings.go", 1,
-      "Show the peak of the next finding; playing begins 2 s before it"),
-    A("previous-finding", "Marks", "Previous f&inding", ("Shift+D",), "findings.go", -1),
+    A("next-finding", "Marks", "Next &finding", ("D",), "fleet.go", 1,
+      "Show the peak of the next finding, of a fleet in the next drive; playing begins 2 s before it"),
+    A("previous-finding", "Marks", "Previous f&inding", ("Shift+D",), "fleet.go", -1),
     A("next-difference", "Marks", "Next largest di&fference", ("Ctrl+D",), "differences.go", 1,
       "Go to where two networks differ most; again: to where they differ next most"),
     A("previous-difference", "Marks", "Previous largest difference", ("Ctrl+Shift+D",), "differences.go", -1),

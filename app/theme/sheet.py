@@ -91,10 +91,10 @@ QScrollBar::handle:hover {{ background: {muted}; }}
 QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 QAbstractScrollArea::corner {{ background: transparent; border: none; }}
-FindingRows QHeaderView::section, NotesTable QHeaderView::section {{
+FindingRows QHeaderView::section, FleetRows QHeaderView::section, NotesTable QHeaderView::section {{
     background: {raised}; color: {muted}; border: none; border-bottom: 1px solid {border}; padding: 2px 4px;
 }}
-FindingRows::item, NotesTable::item {{ padding: 0 3px; }}
+FindingRows::item, FleetRows::item, NotesTable::item {{ padding: 0 3px; }}
 QStatusBar {{ background: {window}; color: {muted}; }}
 QStatusBar::item {{ border: none; }}
 QMenuBar {{ background: {window}; }}

@@ -139,6 +139,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     from vbp.engine import network_name, open_network
     from vbp.fleet.keys import network_key
     from vbp.fleet.settings import SIDES, Settings, Side
+    from vbp.models.source import NetworkSource
     from vbp.models.spec_text import to_toml
 
     sources = args.model or ["NetSVF"]
@@ -155,7 +156,8 @@ def _settings(args: argparse.Namespace) -> Settings:
             )
         specs.append(network.spec)
         key = network_key(network, source)
-        sides.append(Side(source, network_name(network), key, network.trained, to_toml(network.spec)))
+        place = str(NetworkSource.parse(source).absolute())  # it is opened from other folders, too
+        sides.append(Side(place, network_name(network), key, network.trained, to_toml(network.spec)))
     if len(sides) == 2:
         check_alike(*specs)
         if sides[0].key == sides[1].key:

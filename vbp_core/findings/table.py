@@ -120,13 +120,17 @@ def core_words(finding: Finding) -> str:
 
 def peak_words(finding: Finding) -> str:
     """How large it is at its peak, as "+28.3°" or "1/1000 of the median"."""
-    value = finding.value
-    if finding.kind == "weak":
+    return value_words(finding.kind, finding.value, finding.unit)
+
+
+def value_words(kind: str, value: float, unit: str) -> str:
+    """The same of a value, in the unit of its kind."""
+    if kind == "weak":
         return "all zero" if math.isinf(value) else f"{ratio(-value)} of the median"
-    if finding.kind == "scattered":
+    if kind == "scattered":
         return f"{value:.0f} times the median"
-    if finding.kind == "constant":
+    if kind == "constant":
         return f"moves {value:.3f}°" if value else "does not move"
-    if finding.kind in ("error", "step", "label"):
-        return f"{signed(value)}{' ' * (finding.unit == '%')}{finding.unit}"
-    return f"{value:.0f} %" if finding.unit == "%" else f"{value:.1f}{finding.unit} beyond"
+    if kind in ("error", "step", "label"):
+        return f"{signed(value)}{' ' * (unit == '%')}{unit}"
+    return f"{value:.0f} %" if unit == "%" else f"{value:.1f}{unit} beyond"
