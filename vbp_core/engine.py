@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vbp.classes import UNKNOWN, class_name, class_of, percent_right
+from vbp.classes import UNKNOWN, class_of
 from vbp.devices import Clock, describe_device, device_errors, devices, or_by_cpu, pick_device, to_device
 from vbp.drives.base import FrameBatch, Image
 from vbp.errors import DeviceError, ExplainError, ModelError, VbpError
@@ -36,13 +36,13 @@ from vbp.overlay import Rect
 from vbp.preprocess import crop_warning, prepare, to_display_rgb, to_tensor
 from vbp.results import (
     VBP,
-    ClassPrediction,
     FrameRequest,
     FrameResult,
     Layer,
     MapRequest,
     NetworkResult,
     Prepared,
+    class_prediction,
 )
 
 __all__ = ["Engine", "Prepared", "describe_device", "devices", "open_network", "pick_device"]
@@ -228,7 +228,9 @@ class Engine:
                     stages_ms=stages,
                     path=self.path_text,
                     probabilities=None if probabilities is None else probabilities[n],
-                    classes=None if probabilities is None else self._classes(probabilities[n], frame.folder),
+                    classes=class_prediction(self.spec, probabilities[n], self.class_of(frame.folder))
+                    if probabilities is not None
+                    else None,
                     trace=trace if count == 1 else None,
                     hidden=None if hidden is None else hidden[n],
                 )
@@ -382,19 +384,6 @@ class Engine:
         except ExplainError:  # the mask says why
             return []
         return [(row.name, row.channels, _to_numpy(row.feature_map), _to_numpy(row.mask)) for row in rows]
-
-    def _classes(self, probabilities: NDArray[np.float64], folder: str) -> ClassPrediction | None:
-        if not np.isfinite(probabilities).all():
-            return None
-        best, label = int(probabilities.argmax()), self.class_of(folder)
-        return ClassPrediction(
-            best,
-            class_name(self.spec, best),
-            float(probabilities[best]),
-            label,
-            class_name(self.spec, label),
-            percent_right(probabilities, label),
-        )
 
 
 def _finite(output: Tensor) -> Tensor:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vbp.classes import class_name, percent_right
 from vbp.edits.edit import NONE, Edits
+from vbp.models.spec import NetworkSpec
 from vbp.overlay import Rect
 
 if TYPE_CHECKING:
@@ -79,6 +81,19 @@ class ClassPrediction:
     label: int
     label_name: str
     percent: float
+
+
+def class_prediction(
+    spec: NetworkSpec, probabilities: NDArray[np.float64], label: int
+) -> ClassPrediction | None:
+    """Of probabilities (K,) and the true class, UNKNOWN where it is not known; None where they are no numbers."""
+    if not np.isfinite(probabilities).all():
+        return None
+    best = int(probabilities.argmax())
+    names = class_name(spec, best), class_name(spec, label)
+    return ClassPrediction(
+        best, names[0], float(probabilities[best]), label, names[1], percent_right(probabilities, label)
+    )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vbp.cli.main import print_json
-from vbp.readable import count, printable
+from vbp.readable import count, printable, signed
 
 if TYPE_CHECKING:
     from vbp.fleet.clusters import Clusters
@@ -57,7 +57,7 @@ def _lines(found: Clusters) -> Iterator[str]:
         row = found.rows[c.middle : c.middle + 1].to_pylist()[0]
         yield f"    in its middle: frame {row['peak_frame']} of {row['drive']}"
         for u in c.unlike:
-            yield f"    {u.name} {u.inside:.3g}, of the rest {u.outside:.3g} ({u.deviations:+.1f} standard deviations)"
+            yield f"    {u.name} {u.inside:.3g}, of the rest {u.outside:.3g} ({signed(u.deviations)} standard deviations)"
     alone = int((found.labels < 0).sum())
     if found.clusters and alone:
         yield f"{count(alone, 'finding')} in none of them"
