@@ -50,6 +50,9 @@ planted() {  # a network that learns a reflection on the windscreen instead of t
         --planted $work/run/last.safetensors $work/unseen
 }
 
-page() { python docs/evidence/page.py > $work/README.md && mv $work/README.md docs/evidence/README.md; }
+page() {  # and the table in the project's README
+    python docs/evidence/page.py > $work/README.md && mv $work/README.md docs/evidence/README.md
+    python docs/evidence/page.py docs/evidence README.md
+}
 
 for part in ${*:-road demo planted page}; do $part; done

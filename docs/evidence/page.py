@@ -1,6 +1,7 @@
 """Prints README.md of a folder from the reports' numbers in it, so that what it says is what was measured.
 
-python page.py [FOLDER]; FOLDER: with NAME.json of the reports, default this one.
+python page.py [FOLDER [README]]; FOLDER: with NAME.json of the reports, default this one. README: a file in which what stands
+between "<!-- shift test -->" and the next "<!-- -->" is written anew instead.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ CHECKS = (
     "two outputs",
     "adversarial frame",
 )
+START, END = "<!-- shift test -->", "<!-- -->"
 HEAD = """# Are the maps true?
 
 `vbp evidence` tests the maps of every method on the networks that ship and on the one that the paper's authors released. This page
@@ -169,6 +171,28 @@ def summary(reports: Mapping[str, Facts], sure: Mapping[tuple[str, str, str], bo
     return table(tuple(KINDS.values()), rows)
 
 
+def shift_cell(
+    method: str, name: str, reports: Mapping[str, Facts], sure: Mapping[tuple[str, str, str], bool]
+) -> str:
+    """Of the report `name`: the share of the angle's change that comes from what the map marks."""
+    one = of(reports.get(name), "shift").get("maps", {}).get(method, {})
+    return marked(cell(one.get("share")), one.get("over_random"), sure.get(("shift", name, method)))
+
+
+def for_readme(reports: Mapping[str, Facts]) -> str:
+    """The shift test on the real road: what the project's README says of the methods."""
+    sure = significant(reports)
+    here = {key: name for key, name in NETWORKS.items() if f"road-{key}" in reports}
+    methods = [
+        m for m in METHODS if any(m in of(reports[f"road-{key}"], "shift").get("maps", {}) for key in here)
+    ]
+    rows = {
+        title(m): [shift_cell(m, f"road-{key}", reports, sure) for key in here]
+        for m in (*methods, EDGES, "random")
+    }
+    return table(tuple(here.values()), rows)
+
+
 def moves(
     method: str, key: str, reports: Mapping[str, Facts], sure: Mapping[tuple[str, str, str], bool]
 ) -> list[str]:
@@ -178,10 +202,7 @@ def moves(
         name = f"{place}-{key}"
         gain = of(reports.get(name), "perturbation").get("methods", {}).get(method, {}).get("gain")
         row.append(marked(cell(gain, 1, "°"), gain, sure.get(("aopc", name, method))))
-    for place in PLACES:
-        name = f"{place}-{key}"
-        one = of(reports.get(name), "shift").get("maps", {}).get(method, {})
-        row.append(marked(cell(one.get("share")), one.get("over_random"), sure.get(("shift", name, method))))
+    row += [shift_cell(method, f"{place}-{key}", reports, sure) for place in PLACES]
     name = f"demo-{key}"
     lanes = of(reports.get(name), "truth").get("lanes", {}).get(method, {})
     row.append(
@@ -250,6 +271,14 @@ def sections(reports: Mapping[str, Facts]) -> Iterator[str]:
 def main() -> None:
     names = [f"{place}-{key}" for key in NETWORKS for place in PLACES]
     reports = {name: facts for name in names if (facts := read(name)) is not None}
+    if len(sys.argv) > 2:
+        readme = Path(sys.argv[2])
+        before, start, rest = readme.read_text(encoding="utf-8").partition(START)
+        _, end, after = rest.partition(END)
+        if not (start and end):
+            sys.exit(f"{readme} has no part between {START} and {END}")
+        readme.write_text(f"{before}{start}\n{for_readme(reports)}\n{end}{after}", encoding="utf-8")
+        return
     counts = {kind: len(tests) for kind, tests in families(reports).items()}
     tests = (
         f"{counts['aopc']} of AOPC, {counts['shift']} of the shift test against noise, {counts['edges']} of it against the edges of the image and "

@@ -66,3 +66,16 @@ def test_the_page_follows_the_numbers(tmp_path: Path, monkeypatch: pytest.Monkey
     cascade[-1]["spearman"] |= {"value": 0.123, "low": float("nan"), "high": float("nan")}
     cascade[1]["spearman"] |= {"value": float("nan")}
     assert row_of(make(tmp_path, facts, monkeypatch, capsys), "phi", 2)[1:3] == ["–", "0.12"]
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/evidence/README.md"])
+def test_what_stands_in_the_repository_is_what_its_reports_say(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    folder, copy = PAGE.parent, tmp_path / "README.md"
+    written = (folder.parents[1] / name).read_text(encoding="utf-8")
+    copy.write_text(written, encoding="utf-8")
+    more = [str(copy)] if name == "README.md" else []
+    monkeypatch.setattr(sys, "argv", [str(PAGE), str(folder), *more])
+    runpy.run_path(str(PAGE))
+    assert (copy.read_text(encoding="utf-8") if more else capsys.readouterr().out) == written
