@@ -21,7 +21,16 @@ from vbp.explain.forward import Forward
 # Bad input.
 
 
-OF_DIALOGS = ("quit", "open", "reading", "open-network", "open-run", "open-session", "full-screen")
+OF_DIALOGS = (
+    "quit",
+    "open",
+    "open-fleet",
+    "reading",
+    "open-network",
+    "open-run",
+    "open-session",
+    "full-screen",
+)
 
 
 def test_a_path_that_is_no_recording_is_one_notice(qtbot, make_window, tmp_path):
