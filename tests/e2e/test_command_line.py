@@ -333,7 +333,7 @@ def test_names_that_are_no_text(drive, tmp_path):
 
 def test_ctrl_c_while_libraries_load(tmp_path):
     (tmp_path / "torch.py").write_text("raise KeyboardInterrupt\n")
-    result = python("-m", "vbp", "models", PYTHONPATH=str(tmp_path))
+    result = python("-m", "vbp", "check-model", "NetHVF", PYTHONPATH=str(tmp_path))
     assert (result.returncode, result.stderr) == (130, "vbp: stopped\n")
 
 
