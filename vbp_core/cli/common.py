@@ -26,6 +26,11 @@ def add_source(parser: argparse.ArgumentParser, needed: bool = True, rate: str =
         metavar="SOURCE",
         help="a recording: a ROS bag, a folder, a CSV, a video, pictures",
     )
+    add_reading(parser, rate)
+
+
+def add_reading(parser: argparse.ArgumentParser, rate: str = "--fps") -> None:
+    """How recordings are read: what `options_of` makes OpenOptions of."""
     parser.add_argument(
         "--camera",
         help="which camera: center (default), left, right, a topic's name, or a video stream's number",
@@ -89,7 +94,7 @@ def open_source(args: argparse.Namespace) -> Drive:
 
 
 def options_of(args: argparse.Namespace) -> OpenOptions:
-    """What `add_source` asks about a recording."""
+    """What `add_reading` asks about a recording."""
     return OpenOptions(
         args.camera,
         args.angle_unit,

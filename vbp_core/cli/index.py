@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from vbp.cli.common import add_crop, options_of
+from vbp.cli.common import add_crop, add_reading, options_of
 from vbp.cli.main import print_json
-from vbp.cli.numbers import number, seconds
-from vbp.cli.topics import add_topics
+from vbp.cli.numbers import seconds
 from vbp.errors import VbpError
 from vbp.readable import how_long, printable
 
@@ -70,32 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="seconds of a drive that are one piece of work, and up to the next key frame (default: 10)",
     )
     add_crop(parser)
-    for name, text in (
-        (
-            "--camera",
-            "which camera: center (default), left, right, a topic's name, or a video stream's number",
-        ),
-        ("--angle-unit", "unit of the recorded steering angle: rad, deg, unit, unit:DEG"),
-    ):
-        parser.add_argument(name, help=text)
-    parser.add_argument(
-        "--angle-sign", choices=("left", "right"), help="the direction in which recorded angles are positive"
-    )
-    add_topics(parser)
-    parser.add_argument(
-        "--fps",
-        type=number,
-        dest="source_fps",
-        metavar="N",
-        help="frames per second of a recording without times",
-    )
-    parser.add_argument(
-        "--max-gap",
-        type=seconds,
-        default=0.2,
-        metavar="S",
-        help="a frame with no steering sample within S seconds has no measured angle (default: 0.2)",
-    )
+    add_reading(parser)
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
 
 
